@@ -1,0 +1,3 @@
+//! Drivers for the judges.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The command `gce-auth`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The metadata server protocol, server side.

@@ -1,0 +1,1 @@
+//! Identity for programs on Google Cloud, from the metadata server.
