@@ -1,0 +1,190 @@
+//! Running programs in other languages against the emulator.
+//!
+//! A language is three things: a folder under `clients/` with the program and its pinned
+//! dependencies, a function here that makes its toolchain ready or says why it can't, and a test
+//! that judges what the program reports. Dependencies are installed once, under
+//! `target/interop/LANGUAGE`, and again when what is asked for changes.
+//!
+//! A program finds the server through its environment alone, gets no other variable that could
+//! steer it, and prints one JSON document on each line, told apart by its member `step`.
+
+mod once;
+mod process;
+mod python;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use self::python::python;
+use crate::env;
+
+/// A program in another language, ready to run.
+#[derive(Debug)]
+pub struct Client {
+    language: &'static str,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// An empty home, so that nobody's own configuration takes part.
+    home: PathBuf,
+}
+
+impl Client {
+    /// Runs the program to its end with `environment` and reads what it reports.
+    ///
+    /// # Errors
+    ///
+    /// When the program can't be started, isn't done after `limit`, exits with a failure, or prints
+    /// a line that is not JSON. The message holds what it wrote to standard error.
+    pub fn run<K, V>(
+        &self,
+        environment: impl IntoIterator<Item = (K, V)>,
+        limit: Duration,
+    ) -> Result<Transcript, Failure>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        fs::create_dir_all(&self.home)
+            .map_err(|error| Failure::new(format!("{}: {error}", self.home.display())))?;
+
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(env::bare())
+            .env("HOME", &self.home)
+            .envs(
+                environment
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            );
+
+        let output = process::finish(&mut command, limit)
+            .map_err(|failure| Failure::new(format!("the {} client: {failure}", self.language)))?;
+        Transcript::parse(&output)
+    }
+}
+
+/// What a program reported, in order.
+#[derive(Debug)]
+pub struct Transcript {
+    documents: Vec<Value>,
+}
+
+impl Transcript {
+    fn parse(output: &str) -> Result<Self, Failure> {
+        output
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| {
+                serde_json::from_str(line)
+                    .map_err(|error| Failure::new(format!("not a JSON document: {line}: {error}")))
+            })
+            .collect::<Result<_, _>>()
+            .map(|documents| Self { documents })
+    }
+
+    /// The document of one step; null when the program printed none, as with `Value`'s own indexing.
+    #[must_use]
+    pub fn step(&self, name: &str) -> &Value {
+        self.documents
+            .iter()
+            .find(|document| document["step"] == name)
+            .unwrap_or(&Value::Null)
+    }
+}
+
+/// Gives the client when its toolchain is there; otherwise says on standard error that the test is
+/// skipped, and why.
+///
+/// # Panics
+///
+/// With `GCE_AUTH_INTEROP=required` in the environment, a missing toolchain is a failure.
+#[must_use]
+pub fn ready_or_skip(client: Result<Client, Unavailable>) -> Option<Client> {
+    let missing = match client {
+        Ok(client) => return Some(client),
+        Err(missing) => missing,
+    };
+    assert!(
+        !env::interop_required(),
+        "GCE_AUTH_INTEROP=required, but {missing}"
+    );
+    // Straight to the descriptor: the test harness hides what a passing test prints.
+    let _ = writeln!(io::stderr(), "SKIPPED: {missing}");
+    None
+}
+
+/// A language whose client can't run on this machine, and why.
+#[derive(Debug)]
+pub struct Unavailable {
+    language: &'static str,
+    why: String,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the {} client can't run here: {}",
+            self.language, self.why
+        )
+    }
+}
+
+impl Error for Unavailable {}
+
+/// A program that did not do its work, and what it said.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
+
+/// Where the programs and their dependency lists are.
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_is_a_document() {
+        let transcript =
+            Transcript::parse("{\"step\":\"a\",\"n\":1}\n\n{\"step\":\"b\"}\n").unwrap();
+        assert_eq!(transcript.step("a")["n"], 1);
+        assert!(transcript.step("b").is_object());
+        assert!(transcript.step("c").is_null());
+    }
+
+    #[test]
+    fn a_line_that_is_no_document_fails() {
+        let failure = Transcript::parse("{\"step\":\"a\"}\nWarning: old\n").unwrap_err();
+        assert!(failure.to_string().contains("Warning: old"), "{failure}");
+    }
+}
