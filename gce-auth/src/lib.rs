@@ -1,1 +1,30 @@
 //! Identity for programs on Google Cloud, from the metadata server.
+#![forbid(unsafe_code)]
+
+mod io;
+mod values;
+mod wire;
+
+pub use crate::{
+    values::{
+        error::{Error, ErrorKind},
+        headers::Headers,
+        token::{AccessToken, Now},
+    },
+    wire::{request::IdTokenFormat, response::AccountInfo, retry::RetryPolicy},
+};
+
+/// Carrying requests: bring your own HTTP stack, or bound the one that is here.
+pub mod transport {
+    pub use crate::io::transport::{Limits, Transport, TransportError, TransportErrorKind};
+}
+
+/// The clock that tokens are measured with.
+pub mod time {
+    pub use crate::io::clock::{Clock, Now, SystemClock};
+}
+
+/// Who runs blocking work in the background.
+pub mod executor {
+    pub use crate::io::threads::{Executor, Work, WorkKind};
+}

@@ -1,0 +1,9 @@
+//! Floor 3: the edges of the world. Sockets, clocks, threads, environment.
+
+pub(crate) mod clock;
+pub(crate) mod env;
+
+pub(crate) mod http;
+pub(crate) mod lookup;
+pub(crate) mod threads;
+pub(crate) mod transport;

@@ -1,0 +1,346 @@
+//! Who runs the work that nobody's own thread should: at most eight
+//! short-lived threads, shared by the whole process.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
+
+/// Threads at most, the one that is kept for access tokens included.
+const THREADS: usize = 8;
+/// Enough for TLS and JSON; threads are short-lived and their stacks lazy.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// What a piece of work is for; decides which threads may take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkKind {
+    /// Fetches an access token. One thread takes nothing else.
+    AccessToken,
+    /// Everything else that ends within its budget.
+    Other,
+    /// Lives as long as somebody listens; gets a thread of its own.
+    Watch,
+}
+
+/// A piece of blocking work that the library wants done.
+pub struct Work {
+    job: Box<dyn FnOnce() + Send>,
+    kind: WorkKind,
+    awaited: Awaited,
+}
+
+/// Whether somebody waits for a piece of work; may become true at any time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Awaited(Arc<AtomicBool>);
+
+impl Awaited {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Work {
+    pub(crate) fn new(
+        kind: WorkKind,
+        awaited: Awaited,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self {
+            job: Box::new(job),
+            kind,
+            awaited,
+        }
+    }
+
+    /// What the work is for.
+    #[must_use]
+    pub fn kind(&self) -> WorkKind {
+        self.kind
+    }
+
+    /// Whether somebody waits for it now. Awaited work goes first.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.get()
+    }
+
+    /// Does the work, on the calling thread; it blocks.
+    pub fn run(self) {
+        (self.job)();
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("kind", &self.kind)
+            .field("awaited", &self.is_awaited())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs blocking work for the library, on threads of the program's choice.
+///
+/// The library brings an executor of its own: at most eight short-lived
+/// threads for the whole process, and none while nothing happens.
+///
+/// # Examples
+/// ```
+/// use gce_auth::executor::{Executor, Work};
+///
+/// /// A thread for each piece of work.
+/// #[derive(Debug)]
+/// struct Spawn;
+///
+/// impl Executor for Spawn {
+///     fn execute(&self, work: Work) -> Result<(), Work> {
+///         std::thread::spawn(move || work.run());
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Executor: Send + Sync + fmt::Debug {
+    /// Sees to it that [`Work::run`] is called soon, on a thread that may block.
+    ///
+    /// # Errors
+    /// Gives the work back where it cannot be done; the caller then does it
+    /// on its own thread.
+    fn execute(&self, work: Work) -> Result<(), Work>;
+}
+
+/// The library's own threads.
+#[derive(Default)]
+struct Threads {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The process that the counts are of: a fork leaves all threads behind.
+    process: u32,
+    threads: usize,
+    busy_with_other: usize,
+    queue: Vec<Work>,
+}
+
+/// The one executor of this process, unless a program brings its own.
+pub(crate) fn shared() -> Arc<dyn Executor> {
+    static SHARED: OnceLock<Arc<ThreadExecutor>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| Arc::new(ThreadExecutor(Arc::default())));
+    Arc::clone(shared) as Arc<dyn Executor>
+}
+
+struct ThreadExecutor(Arc<Threads>);
+
+impl fmt::Debug for ThreadExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ThreadExecutor")
+    }
+}
+
+impl Executor for ThreadExecutor {
+    fn execute(&self, work: Work) -> Result<(), Work> {
+        if work.kind == WorkKind::Watch {
+            return spawn(work, Work::run);
+        }
+        let mut state = self.0.lock();
+        let process = std::process::id();
+        if state.process != process {
+            *state = State {
+                process,
+                ..State::default()
+            };
+        }
+        if !state.has_room_for(work.kind) {
+            state.queue.push(work);
+            return Ok(());
+        }
+        state.take(work.kind);
+        state.threads += 1;
+        drop(state);
+        let threads = Arc::clone(&self.0);
+        let kind = work.kind;
+        spawn(work, move |work| threads.serve(work)).or_else(|work| {
+            let mut state = self.0.lock();
+            state.threads -= 1;
+            state.release(kind);
+            if state.threads == 0 {
+                return Err(work);
+            }
+            // Another thread lives and will take it.
+            state.queue.push(work);
+            Ok(())
+        })
+    }
+}
+
+/// Starts a thread that does `with(work)`, or gives the work back.
+fn spawn(work: Work, with: impl FnOnce(Work) + Send + 'static) -> Result<(), Work> {
+    let slot = Arc::new(Mutex::new(Some(work)));
+    let taken = Arc::clone(&slot);
+    let spawned = thread::Builder::new()
+        .name("gce-auth".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let work = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(work) = work {
+                with(work);
+            }
+        });
+    match spawned {
+        Ok(_) => Ok(()),
+        Err(_) => match slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(work) => Err(work),
+            None => Ok(()),
+        },
+    }
+}
+
+impl Threads {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work`, then whatever waits in the queue, and ends.
+    fn serve(&self, work: Work) {
+        let mut next = Some(work);
+        while let Some(work) = next {
+            let kind = work.kind;
+            // A flight that panics tells its waiters itself; the thread goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| work.run()));
+            let mut state = self.lock();
+            state.release(kind);
+            next = state.pop();
+            if next.is_none() {
+                state.threads -= 1;
+            }
+        }
+    }
+}
+
+impl State {
+    fn has_room_for(&self, kind: WorkKind) -> bool {
+        self.threads < THREADS && (kind == WorkKind::AccessToken || self.may_do_other())
+    }
+
+    fn may_do_other(&self) -> bool {
+        self.busy_with_other < THREADS - 1
+    }
+
+    fn take(&mut self, kind: WorkKind) {
+        if kind != WorkKind::AccessToken {
+            self.busy_with_other += 1;
+        }
+    }
+
+    fn release(&mut self, kind: WorkKind) {
+        if kind != WorkKind::AccessToken {
+            self.busy_with_other -= 1;
+        }
+    }
+
+    /// The first awaited piece that a thread may take now, else the first.
+    fn pop(&mut self) -> Option<Work> {
+        let other = self.may_do_other();
+        let may = |work: &Work| other || work.kind == WorkKind::AccessToken;
+        let position = self
+            .queue
+            .iter()
+            .position(|work| may(work) && work.is_awaited())
+            .or_else(|| self.queue.iter().position(may))?;
+        let work = self.queue.remove(position);
+        self.take(work.kind);
+        Some(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn executor() -> ThreadExecutor {
+        ThreadExecutor(Arc::default())
+    }
+
+    fn work(kind: WorkKind, job: impl FnOnce() + Send + 'static) -> Work {
+        Work::new(kind, Awaited::default(), job)
+    }
+
+    #[test]
+    fn one_thread_is_kept_for_access_tokens() {
+        let executor = executor();
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (started, starts) = mpsc::channel();
+        for _ in 0..THREADS + 4 {
+            let (gate, started) = (Arc::clone(&gate), started.clone());
+            let job = move || {
+                started.send(()).unwrap();
+                let _ = gate.lock().unwrap().recv();
+            };
+            executor.execute(work(WorkKind::Other, job)).unwrap();
+        }
+        for _ in 0..THREADS - 1 {
+            starts.recv().unwrap();
+        }
+        assert!(starts.try_recv().is_err(), "the last thread was given away");
+        let (done, waits) = mpsc::channel();
+        let job = move || {
+            done.send(thread::current().name().map(str::to_owned))
+                .unwrap()
+        };
+        executor.execute(work(WorkKind::AccessToken, job)).unwrap();
+        assert_eq!(waits.recv().unwrap().as_deref(), Some("gce-auth"));
+        drop(release);
+        for _ in 0..5 {
+            starts.recv().unwrap();
+        }
+    }
+
+    #[test]
+    fn awaited_work_overtakes_and_all_threads_end() {
+        let mut state = State::default();
+        let awaited = Awaited::default();
+        state.queue.push(work(WorkKind::Other, || {}));
+        state
+            .queue
+            .push(Work::new(WorkKind::Other, awaited.clone(), || {}));
+        awaited.set();
+        assert!(state.pop().unwrap().is_awaited());
+        assert!(!state.pop().unwrap().is_awaited());
+        assert!(state.pop().is_none());
+        assert_eq!(state.busy_with_other, 2);
+    }
+
+    #[test]
+    fn a_panic_takes_no_thread_away() {
+        let executor = executor();
+        let (done, waits) = mpsc::channel();
+        for n in 0..THREADS * 3 {
+            let done = done.clone();
+            let job = move || {
+                let _held = done;
+                assert!(n % 2 == 0, "on purpose");
+            };
+            executor.execute(work(WorkKind::Other, job)).unwrap();
+        }
+        drop(done);
+        assert!(waits.recv().is_err(), "every piece ran and was dropped");
+        while executor.0.lock().threads > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(executor.0.lock().busy_with_other, 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the metadata server is.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use http::{Uri, uri::Authority};
+
+use crate::values::error::{Error, ErrorKind};
+
+/// The address of every metadata server on Google Cloud, whatever DNS says
+/// (Google, "View and query VM metadata").
+pub(crate) const METADATA_ADDRESS: &str = "169.254.169.254";
+
+/// The authority of a metadata server: host, and port where it is not 80.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
+    authority: Authority,
+}
+
+impl Endpoint {
+    /// The link-local address that Google serves metadata on.
+    pub(crate) fn well_known() -> Self {
+        Self {
+            authority: Authority::from_static(METADATA_ADDRESS),
+        }
+    }
+
+    /// Reads `host`, `host:port`, `[v6]:port` or the same after `http://`.
+    ///
+    /// Errors are of kind `Config` and quote `text`; callers add who set it.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| {
+            Error::new(
+                ErrorKind::Config,
+                format!("{text:?} is not the address of a metadata server: {why}"),
+            )
+            .with_hint("write host, host:port or [v6-address]:port")
+        };
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        let rest = match trimmed.split_once("://") {
+            None => trimmed,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some(_) => return Err(refuse("only http is spoken to it")),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains(['/', '?', '#']) {
+            return Err(refuse("it has a path"));
+        }
+        if rest.contains('@') {
+            return Err(refuse("it has a user name"));
+        }
+        if let Ok(IpAddr::V6(address)) = rest.parse::<IpAddr>() {
+            return Self::parse(&format!("[{address}]"));
+        }
+        let authority = Authority::from_str(rest).map_err(|_| refuse("it has bad characters"))?;
+        let host = authority.host();
+        if host.is_empty() {
+            return Err(refuse("it has no host"));
+        }
+        if let Some(bracketed) = host.strip_prefix('[') {
+            let literal = bracketed.strip_suffix(']').unwrap_or(bracketed);
+            if !matches!(literal.parse::<IpAddr>(), Ok(IpAddr::V6(_))) {
+                return Err(refuse("what stands in the brackets is not an IPv6 address"));
+            }
+        }
+        let after_host = &authority.as_str()[host.len()..];
+        if !after_host.is_empty() && !authority.port_u16().is_some_and(|port| port != 0) {
+            return Err(refuse("its port is not a number from 1 to 65535"));
+        }
+        Ok(Self { authority })
+    }
+
+    /// The URI of an absolute path, with its query.
+    pub(crate) fn uri(&self, path_and_query: &str) -> Result<Uri, Error> {
+        Uri::builder()
+            .scheme("http")
+            .authority(self.authority.clone())
+            .path_and_query(path_and_query)
+            .build()
+            .map_err(|_| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!("{path_and_query:?} cannot be a path on the metadata server"),
+                )
+            })
+    }
+
+    pub(crate) fn is_well_known(&self) -> bool {
+        self.authority.as_str() == METADATA_ADDRESS
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.authority.as_str())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_that_people_write() {
+        for (text, authority) in [
+            ("metadata", "metadata"),
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+            (
+                "HTTP://metadata.google.internal",
+                "metadata.google.internal",
+            ),
+            ("[::1]:80", "[::1]:80"),
+            ("::1", "[::1]"),
+            ("fd20:ce::254", "[fd20:ce::254]"),
+            (" localhost:1 ", "localhost:1"),
+            ("metadata.google.internal.", "metadata.google.internal."),
+        ] {
+            assert_eq!(
+                Endpoint::parse(text).unwrap().to_string(),
+                authority,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        for (text, why) in [
+            ("", "empty"),
+            ("   ", "empty"),
+            ("https://metadata", "only http"),
+            ("host/path", "path"),
+            ("host?x", "path"),
+            ("user@host", "user name"),
+            ("not a host", "bad characters"),
+            ("host:", "port"),
+            ("host:0", "port"),
+            ("host:99999", "port"),
+            ("host:http", "port"),
+            (":80", "no host"),
+            ("[nonsense]:80", "brackets"),
+            ("[127.0.0.1]:80", "brackets"),
+        ] {
+            let error = Endpoint::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+            assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn uris_are_built_whole() {
+        let endpoint = Endpoint::parse("[::1]:8080").unwrap();
+        assert_eq!(endpoint.uri("/a?b=c").unwrap(), "http://[::1]:8080/a?b=c");
+        assert!(endpoint.uri("/a b").is_err());
+        assert!(Endpoint::well_known().is_well_known() && !endpoint.is_well_known());
+    }
+}

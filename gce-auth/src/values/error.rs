@@ -1,0 +1,330 @@
+//! The one error type: what happened, where, and what to do next.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+/// What went wrong, in a form that a program can match on.
+///
+/// The column *retryable* says what [`Error::is_retryable`] answers unless the
+/// error itself knows better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// This machine is not on Google Cloud and nobody configured a metadata
+    /// server. Not retryable.
+    NotOnGce,
+    /// Nothing usable answered: refused, reset, closed early, or status 408 or
+    /// 5xx on every attempt. Retryable.
+    Unavailable,
+    /// No whole answer came within the time limits. Retryable.
+    Timeout,
+    /// The server says that this path, or this service account, does not
+    /// exist (404). Not retryable, though an account may be attached later.
+    NotFound,
+    /// The server refuses this path (403). Not retryable.
+    Forbidden,
+    /// The server asks to slow down (429). Retryable.
+    RateLimited,
+    /// What answered is not a metadata server: no `Metadata-Flavor: Google`
+    /// on a success, or a redirect. Not retryable.
+    NotMetadataServer,
+    /// The answer has a shape or a value that cannot be used. Not retryable.
+    InvalidResponse,
+    /// The server handed out a token that has already expired. Retryable.
+    Expired,
+    /// A setting, in code or in the environment, makes no sense. Not retryable.
+    Config,
+    /// A secure connection could not be made. Not retryable.
+    Tls,
+    /// A signature could not be made. Not retryable unless its cause is.
+    Signing,
+    /// The call makes no sense on this object. Not retryable.
+    InvalidOperation,
+    /// An endpoint beside the metadata server (IAM Credentials, the OAuth 2.0
+    /// token endpoint) refused the request and said why. Not retryable.
+    Refused,
+}
+
+impl ErrorKind {
+    /// Whether errors of this kind usually go away by themselves.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable | Self::Timeout | Self::RateLimited | Self::Expired
+        )
+    }
+
+    /// The name of the kind, as written in this enum.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOnGce => "NotOnGce",
+            Self::Unavailable => "Unavailable",
+            Self::Timeout => "Timeout",
+            Self::NotFound => "NotFound",
+            Self::Forbidden => "Forbidden",
+            Self::RateLimited => "RateLimited",
+            Self::NotMetadataServer => "NotMetadataServer",
+            Self::InvalidResponse => "InvalidResponse",
+            Self::Expired => "Expired",
+            Self::Config => "Config",
+            Self::Tls => "Tls",
+            Self::Signing => "Signing",
+            Self::InvalidOperation => "InvalidOperation",
+            Self::Refused => "Refused",
+        }
+    }
+}
+
+/// An error of this crate.
+///
+/// [`Display`](fmt::Display) is one line that a person can act on: what
+/// happened, where, after how many attempts, and what to do next. It never
+/// holds a token, and of an answer at most a short, harmless beginning.
+///
+/// Cloning is cheap: callers that waited for the same request share one error.
+///
+/// # Examples
+/// ```
+/// use gce_auth::{Credentials, ErrorKind};
+///
+/// let credentials = Credentials::builder().endpoint("not a host").build();
+/// let error = credentials.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Config);
+/// assert!(!error.is_retryable());
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    what: Cow<'static, str>,
+    place: Option<String>,
+    status: Option<u16>,
+    attempts: u32,
+    elapsed: Option<Duration>,
+    hint: Option<Cow<'static, str>>,
+    retryable: Option<bool>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// The kind of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether a later call may succeed although nothing was changed.
+    ///
+    /// Nothing needs to be rebuilt in either case: no error ends a credential.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0
+            .retryable
+            .unwrap_or_else(|| self.0.kind.is_retryable())
+    }
+
+    /// What to do next, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The request that failed, as `METHOD URL`; never with a secret in it.
+    #[must_use]
+    pub fn request(&self) -> Option<&str> {
+        self.0.place.as_deref()
+    }
+
+    /// The HTTP status of the last answer, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// How many times the request was sent; 0 where nothing was sent.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long it took to fail, where anything was tried.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.0.elapsed
+    }
+
+    pub(crate) fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            what: what.into(),
+            place: None,
+            status: None,
+            attempts: 0,
+            elapsed: None,
+            hint: None,
+            retryable: None,
+            source: None,
+        }))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    pub(crate) fn at(self, place: impl Into<String>) -> Self {
+        self.edit(|inner| inner.place = Some(place.into()))
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        self.edit(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn after(self, attempts: u32, elapsed: Duration) -> Self {
+        self.edit(|inner| {
+            inner.attempts = attempts;
+            inner.elapsed = Some(elapsed);
+        })
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.edit(|inner| inner.hint = Some(hint.into()))
+    }
+
+    /// A hint for errors that do not have a better one yet.
+    pub(crate) fn or_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        if self.0.hint.is_some() {
+            return self;
+        }
+        self.with_hint(hint)
+    }
+
+    pub(crate) fn with_retryable(self, retryable: bool) -> Self {
+        self.edit(|inner| inner.retryable = Some(retryable))
+    }
+
+    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
+        self.edit(|inner| inner.kind = kind)
+    }
+
+    pub(crate) fn with_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
+        self.edit(|inner| inner.source = Some(source))
+    }
+
+    /// Puts `context` before what happened: `context: what`.
+    pub(crate) fn context(self, context: &str) -> Self {
+        self.edit(|inner| inner.what = format!("{context}: {}", inner.what).into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.write_str(&inner.what)?;
+        if let Some(place) = &inner.place {
+            write!(f, " ({place}")?;
+            if let Some(status) = inner.status {
+                write!(f, ", status {status}")?;
+            }
+            match (inner.attempts, inner.elapsed) {
+                (0, _) | (_, None) => {}
+                (1, Some(elapsed)) => write!(f, ", 1 attempt in {}", Seconds(elapsed))?,
+                (n, Some(elapsed)) => write!(f, ", {n} attempts in {}", Seconds(elapsed))?,
+            }
+            f.write_str(")")?;
+        }
+        if let Some(hint) = &inner.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &inner.kind).field("what", &inner.what);
+        if let Some(place) = &inner.place {
+            out.field("request", place);
+        }
+        if let Some(status) = inner.status {
+            out.field("status", &status);
+        }
+        if let Some(elapsed) = inner.elapsed {
+            out.field("attempts", &inner.attempts)
+                .field("elapsed", &elapsed);
+        }
+        if let Some(hint) = &inner.hint {
+            out.field("hint", hint);
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            write!(f, "{} ms", self.0.as_millis())
+        } else {
+            write!(f, "{:.1} s", self.0.as_secs_f64())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_line_with_place_and_hint() {
+        let error = Error::new(ErrorKind::Unavailable, "the connection was refused")
+            .at("GET http://127.0.0.1:1/x")
+            .after(3, Duration::from_millis(1500))
+            .with_hint("is the server running?");
+        assert_eq!(
+            error.to_string(),
+            "the connection was refused (GET http://127.0.0.1:1/x, 3 attempts in 1.5 s); \
+             is the server running?"
+        );
+        assert!(error.is_retryable());
+        assert_eq!(error.attempts(), 3);
+    }
+
+    #[test]
+    fn one_attempt_is_singular_and_short_times_are_milliseconds() {
+        let error = Error::new(ErrorKind::Forbidden, "refused")
+            .at("GET http://h/")
+            .with_status(403)
+            .after(1, Duration::from_millis(7));
+        assert_eq!(
+            error.to_string(),
+            "refused (GET http://h/, status 403, 1 attempt in 7 ms)"
+        );
+    }
+
+    #[test]
+    fn a_clone_shares_and_an_edit_does_not_reach_it() {
+        let one = Error::new(ErrorKind::Timeout, "late");
+        let two = one.clone().with_retryable(false).context("token");
+        assert!(one.is_retryable() && !two.is_retryable());
+        assert_eq!(two.to_string(), "token: late");
+    }
+}

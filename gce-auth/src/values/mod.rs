@@ -1,0 +1,9 @@
+//! Floor 1: what everything else is said in. No I/O, no protocol.
+
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod headers;
+pub(crate) mod jwt;
+pub(crate) mod scope;
+pub(crate) mod secret;
+pub(crate) mod token;

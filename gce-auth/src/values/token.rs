@@ -1,0 +1,183 @@
+//! Tokens, and how long they hold.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderValue;
+
+use crate::values::secret::BearerValue;
+
+/// A moment on both clocks that matter for a token.
+///
+/// `wall` is the time since the Unix epoch; `boot` is the time since an
+/// unspecified moment before the process began, and goes on while the machine
+/// is suspended (`CLOCK_BOOTTIME` on Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Now {
+    /// Time since the Unix epoch, as the machine believes it to be.
+    pub wall: Duration,
+    /// Time that never jumps, and counts suspended time.
+    pub boot: Duration,
+}
+
+impl Now {
+    /// A moment, from its two readings.
+    #[must_use]
+    pub const fn new(wall: Duration, boot: Duration) -> Self {
+        Self { wall, boot }
+    }
+
+    /// The wall clock reading as a [`SystemTime`].
+    #[must_use]
+    pub fn system_time(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.wall
+    }
+}
+
+/// Until when something holds: on the wall clock and on the boot clock,
+/// whichever ends first. Without an end it holds for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    ends: Option<Now>,
+    lifetime: Duration,
+}
+
+/// Longer lifetimes than this are taken for this: no expiry is ever "never"
+/// because a number was absurd.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+impl Validity {
+    /// Holds for `lifetime` from `start`.
+    pub(crate) fn lasting(start: Now, lifetime: Duration) -> Self {
+        let lifetime = lifetime.min(LONGEST);
+        Self {
+            ends: Some(Now::new(
+                start.wall.saturating_add(lifetime),
+                start.boot.saturating_add(lifetime),
+            )),
+            lifetime,
+        }
+    }
+
+    /// Holds until `wall`, seen from `start`.
+    pub(crate) fn until(start: Now, wall: Duration) -> Self {
+        Self::lasting(start, wall.saturating_sub(start.wall))
+    }
+
+    pub(crate) fn ends(&self) -> Option<Now> {
+        self.ends
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// What remains, by the clock that has less left; `None` is for ever.
+    pub(crate) fn remaining(&self, now: Now) -> Option<Duration> {
+        self.ends.map(|ends| {
+            let wall = ends.wall.saturating_sub(now.wall);
+            let boot = ends.boot.saturating_sub(now.boot);
+            wall.min(boot)
+        })
+    }
+}
+
+/// What the engine keeps: a bearer token and its validity.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Bearer {
+    pub(crate) value: BearerValue,
+    pub(crate) validity: Validity,
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("token", &"[redacted]")
+            .field("validity", &self.validity)
+            .finish()
+    }
+}
+
+/// An OAuth 2.0 access token, and when it expires.
+///
+/// `Debug` shows no part of the token and there is no `Display`: reading it is
+/// always the explicit [`secret`](Self::secret). The buffer is shared by
+/// clones and wiped with the last of them.
+///
+/// # Examples
+/// ```
+/// # use gce_auth::{AccessToken, Error};
+/// fn report(token: &AccessToken) -> String {
+///     format!("{token:?} expires at {:?}", token.expires_at())
+/// }
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct AccessToken(pub(crate) Bearer);
+
+impl AccessToken {
+    /// The token itself, as it follows `Bearer ` in an authorization header.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        self.0.value.token()
+    }
+
+    /// The whole `authorization` header value, marked as sensitive.
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
+        self.0.value.header().clone()
+    }
+
+    /// When the token expires by the wall clock; `None` if it never does.
+    ///
+    /// Counted from before the request for it was sent, so it errs early.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.validity.ends().map(Now::system_time)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("secret", &"[redacted]")
+            .field("expires_at", &self.expires_at())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: u64, boot: u64) -> Now {
+        Now::new(Duration::from_secs(wall), Duration::from_secs(boot))
+    }
+
+    #[test]
+    fn the_clock_with_less_left_decides() {
+        let validity = Validity::lasting(at(1000, 10), Duration::from_secs(100));
+        assert_eq!(
+            validity.remaining(at(1000, 10)),
+            Some(Duration::from_secs(100))
+        );
+        assert_eq!(
+            validity.remaining(at(1090, 10)),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(
+            validity.remaining(at(900, 105)),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(validity.remaining(at(2000, 10)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn absurd_lifetimes_are_clamped_not_eternal() {
+        let validity = Validity::lasting(at(1000, 10), Duration::MAX);
+        assert!(validity.ends().is_some());
+        assert!(validity.remaining(at(1000, 10)).unwrap() <= LONGEST);
+    }
+}

@@ -1,0 +1,319 @@
+//! Status, headers and bytes of an answer -> a value, or an error that says
+//! what was wrong with it.
+
+use std::time::Duration;
+
+use http::{Response, StatusCode, header};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{
+    values::{
+        error::{Error, ErrorKind},
+        jwt::UnverifiedClaims,
+        secret::BearerValue,
+        token::{Bearer, Now, Validity},
+    },
+    wire::{request::METADATA_FLAVOR, retry},
+};
+
+/// The universe of every program that was not told otherwise.
+pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
+
+/// An answer whose status is a success and whose sender is a metadata server.
+#[derive(Debug)]
+pub(crate) struct Answer(Response<Zeroizing<Vec<u8>>>);
+
+/// A failed answer: the error, and how long the server asks to wait.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Accepts an answer, or says why not. `Metadata-Flavor: Google` is required
+/// on success only: what stands in front of the server may fail without it.
+pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
+    let response = response.map(Zeroizing::new);
+    let status = response.status();
+    if status.is_success() {
+        return if has_flavor(&response) {
+            Ok(Answer(response))
+        } else {
+            Err(final_failure(not_a_metadata_server(
+                "what answered is not a metadata server: no Metadata-Flavor: Google in the answer",
+            )))
+        };
+    }
+    if status.is_redirection() {
+        return Err(final_failure(
+            not_a_metadata_server("what answered is not a metadata server: it redirects")
+                .with_status(status.as_u16()),
+        ));
+    }
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(retry::retry_after);
+    let (kind, what) = match status {
+        StatusCode::NOT_FOUND => (ErrorKind::NotFound, "the metadata server has no such path"),
+        StatusCode::FORBIDDEN => (
+            ErrorKind::Forbidden,
+            "the metadata server refuses this path",
+        ),
+        StatusCode::TOO_MANY_REQUESTS => (
+            ErrorKind::RateLimited,
+            "the metadata server asks to slow down",
+        ),
+        StatusCode::REQUEST_TIMEOUT => (ErrorKind::Unavailable, "the metadata server gave up"),
+        status if status.is_server_error() => {
+            (ErrorKind::Unavailable, "the metadata server failed")
+        }
+        _ => (
+            ErrorKind::InvalidResponse,
+            "the metadata server refused the request",
+        ),
+    };
+    let mut error = Error::new(kind, what).with_status(status.as_u16());
+    if let Some(said) = said(&response) {
+        error = Error::new(kind, format!("{what}: {said}")).with_status(status.as_u16());
+    }
+    Err(Failure { error, retry_after })
+}
+
+/// The slash that a 301 adds to the path asked for, and nothing else.
+pub(crate) fn adds_only_a_slash(response: &Response<Vec<u8>>, path: &str) -> bool {
+    if response.status() != StatusCode::MOVED_PERMANENTLY || !has_flavor(response) {
+        return false;
+    }
+    let Some(location) = response
+        .headers()
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<http::Uri>().ok())
+    else {
+        return false;
+    };
+    location.path().strip_suffix('/') == Some(path)
+}
+
+impl Answer {
+    /// The body as text.
+    pub(crate) fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(self.0.body()).map_err(|_| unusable("the answer is not UTF-8 text"))
+    }
+
+    /// The entity tag, as the server wrote it.
+    pub(crate) fn etag(&self) -> Option<&str> {
+        self.0.headers().get(header::ETAG)?.to_str().ok()
+    }
+
+    pub(crate) fn json(&self) -> Result<Value, Error> {
+        serde_json::from_slice(self.0.body()).map_err(|_| {
+            if self.0.body().is_empty() {
+                unusable("the answer is empty where JSON is due")
+            } else {
+                unusable("the answer is not JSON")
+            }
+        })
+    }
+
+    fn object(&self) -> Result<Map<String, Value>, Error> {
+        match self.json()? {
+            Value::Object(map) => Ok(map),
+            _ => Err(unusable("the answer is JSON, but not an object")),
+        }
+    }
+}
+
+/// An access token; `sent` is the moment before it was asked for.
+pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
+    let mut fields = answer.object()?;
+    let Some(Value::String(token)) = fields.remove("access_token") else {
+        return Err(unusable("the answer holds no access_token"));
+    };
+    let token = Zeroizing::new(token);
+    let value = BearerValue::new(&token)
+        .ok_or_else(|| unusable("the access_token is empty or cannot stand in a header"))?;
+    match fields.get("token_type") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
+        Some(_) => return Err(unusable("the token_type is not Bearer")),
+    }
+    let lifetime = seconds(fields.get("expires_in"))?;
+    Ok(Bearer {
+        value,
+        validity: Validity::lasting(sent, lifetime),
+    })
+}
+
+/// A lifetime in seconds: an integer, a float, or either of them as text.
+fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
+    let number = match value {
+        None | Some(Value::Null) => None,
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(_) => None,
+    };
+    match number {
+        Some(number) if number > 0.0 => {
+            Ok(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
+        }
+        Some(number) if number <= 0.0 => Err(Error::new(
+            ErrorKind::Expired,
+            "the access token had expired before it was handed out",
+        )),
+        _ => Err(unusable("the answer holds no expires_in that is a number")),
+    }
+}
+
+/// An ID token for `audience`, seen at `now`.
+pub(crate) fn identity(answer: &Answer, audience: &str, now: Now) -> Result<Bearer, Error> {
+    id_token(answer.text()?.trim(), audience, now)
+}
+
+/// Checks what can be checked of an ID token without keys.
+pub(crate) fn id_token(token: &str, audience: &str, now: Now) -> Result<Bearer, Error> {
+    let claims = UnverifiedClaims::read(token)
+        .map_err(|why| unusable(format!("the answer is not an ID token: {why}")))?;
+    let expiry = claims
+        .expiry()
+        .filter(|exp| *exp >= 0.0)
+        .ok_or_else(|| unusable("the ID token holds no exp that is a number"))?;
+    if !claims.is_for(audience) {
+        return Err(unusable("the ID token is for another audience"));
+    }
+    let expiry = Duration::try_from_secs_f64(expiry).unwrap_or(Duration::MAX);
+    if expiry <= now.wall {
+        return Err(Error::new(
+            ErrorKind::Expired,
+            "the ID token had expired before it was handed out",
+        )
+        .with_hint("is the clock of this machine right?"));
+    }
+    let value =
+        BearerValue::new(token).ok_or_else(|| unusable("the ID token cannot stand in a header"))?;
+    Ok(Bearer {
+        value,
+        validity: Validity::until(now, expiry),
+    })
+}
+
+/// A service account, as the server describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountInfo {
+    /// The email address; on GKE without a Google service account, the name
+    /// of the workload identity pool.
+    pub email: String,
+    /// Other names for the account in paths, `default` among them.
+    pub aliases: Vec<String>,
+    /// The OAuth 2.0 scopes granted to the instance, or to the workload.
+    pub scopes: Vec<String>,
+}
+
+pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
+    let fields = answer.object()?;
+    let email = match fields.get("email") {
+        Some(Value::String(email)) if !email.is_empty() => email.clone(),
+        _ => return Err(unusable("the account information holds no email")),
+    };
+    Ok(AccountInfo {
+        email,
+        aliases: strings(fields.get("aliases"))
+            .ok_or_else(|| unusable("the aliases of the account are not a list of texts"))?,
+        scopes: strings(fields.get("scopes"))
+            .ok_or_else(|| unusable("the scopes of the account are not a list of texts"))?,
+    })
+}
+
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+    match value {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(list)) => list
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect(),
+        Some(_) => None,
+    }
+}
+
+/// One value per line, as the server lists scopes and aliases.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The universe domain; empty means the default one, as an older server says.
+pub(crate) fn universe_domain(text: &str) -> Result<String, Error> {
+    let domain = text.trim();
+    if domain.is_empty() {
+        return Ok(DEFAULT_UNIVERSE.to_owned());
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    if domain.bytes().all(plain) {
+        Ok(domain.to_owned())
+    } else {
+        Err(unusable("the universe domain is not a domain name"))
+    }
+}
+
+/// The last segment of `projects/NUMBER/zones/ZONE`, or the whole.
+pub(crate) fn last_segment(text: &str) -> &str {
+    let text = text.trim();
+    text.rsplit('/').next().unwrap_or(text)
+}
+
+/// The region of a zone: `us-central1` of `us-central1-a`.
+pub(crate) fn region_of(zone: &str) -> Option<&str> {
+    zone.rsplit_once('-').map(|(region, _)| region)
+}
+
+/// Whether an answer says that it comes from a metadata server.
+pub(crate) fn has_flavor<B>(response: &Response<B>) -> bool {
+    response
+        .headers()
+        .get(METADATA_FLAVOR)
+        .is_some_and(|value| value == "Google")
+}
+
+pub(crate) fn unusable(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidResponse, what)
+}
+
+fn not_a_metadata_server(what: &'static str) -> Error {
+    Error::new(ErrorKind::NotMetadataServer, what)
+        .with_hint("is a proxy, a captive portal or another server at this address?")
+}
+
+fn final_failure(error: Error) -> Failure {
+    Failure {
+        error,
+        retry_after: None,
+    }
+}
+
+/// What a plain-text refusal says, for people: its first line, shortened. An
+/// HTML page says nothing that the status does not.
+fn said(response: &Response<Zeroizing<Vec<u8>>>) -> Option<String> {
+    const LONGEST: usize = 200;
+    let text = std::str::from_utf8(response.body()).ok()?.trim();
+    let line = text.lines().next()?.trim();
+    if line.is_empty() || line.starts_with(['<', '{', '[']) {
+        return None;
+    }
+    let plain: String = line
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect();
+    // Nothing that could be a token: those are long and have no spaces.
+    (!plain.split_whitespace().any(|word| word.len() > 80)).then_some(plain)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! When to ask again, and when to give up. Pure: no clock, no sleep.
+
+use std::time::Duration;
+
+/// How often and how long one operation is tried.
+///
+/// Only transient failures are repeated: no connection, no answer in time, a
+/// broken connection, and the statuses 408, 429 and 5xx. `Retry-After` is
+/// honoured where it fits into the budget. The default starts at 100 ms and
+/// goes on for 10 seconds, which bridges the restart of a metadata server and
+/// the first seconds of a GKE pod.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use gce_auth::RetryPolicy;
+///
+/// let patient = RetryPolicy::new().budget(Duration::from_secs(60));
+/// let once = RetryPolicy::new().attempts(1);
+/// # let _ = (patient, once);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    attempts: u32,
+    first_wait: Duration,
+    factor: f64,
+    longest_wait: Duration,
+    budget: Duration,
+    jitter: f64,
+}
+
+impl RetryPolicy {
+    /// The default policy: as many attempts as fit into 10 seconds, 100 ms
+    /// before the second, doubling up to 3 s, each wait 20 % longer or shorter.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            attempts: u32::MAX,
+            first_wait: Duration::from_millis(100),
+            factor: 2.0,
+            longest_wait: Duration::from_secs(3),
+            budget: Duration::from_secs(10),
+            jitter: 0.2,
+        }
+    }
+
+    /// What google-auth does: 5 attempts, 1 s before the second, doubling,
+    /// 10 % jitter, and time for all of them (`google.auth._exponential_backoff`).
+    #[must_use]
+    pub const fn google_auth() -> Self {
+        Self {
+            attempts: 5,
+            first_wait: Duration::from_secs(1),
+            factor: 2.0,
+            longest_wait: Duration::from_secs(8),
+            budget: Duration::from_secs(32),
+            jitter: 0.1,
+        }
+    }
+
+    /// At most this many attempts, the first one included; 0 counts as 1.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
+    /// The wait before the second attempt.
+    #[must_use]
+    pub const fn first_wait(mut self, wait: Duration) -> Self {
+        self.first_wait = wait;
+        self
+    }
+
+    /// How much longer each wait is than the one before; below 1, or not a
+    /// number, counts as 1.
+    #[must_use]
+    pub fn factor(mut self, factor: f64) -> Self {
+        self.factor = if factor >= 1.0 { factor } else { 1.0 };
+        self
+    }
+
+    /// No wait is longer than this, before jitter.
+    #[must_use]
+    pub const fn longest_wait(mut self, wait: Duration) -> Self {
+        self.longest_wait = wait;
+        self
+    }
+
+    /// Time for the whole operation, attempts and waits together.
+    #[must_use]
+    pub const fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// How far a wait may differ from the computed one, as a fraction of it;
+    /// clamped to 0 … 1.
+    #[must_use]
+    pub fn jitter(mut self, jitter: f64) -> Self {
+        self.jitter = if jitter > 0.0 { jitter.min(1.0) } else { 0.0 };
+        self
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        self.budget
+    }
+
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The wait before the next attempt, or `None` to give up.
+    ///
+    /// `failed` attempts were made and `remaining` is left of the budget.
+    /// `sample`, from 0 to 1, places the jitter.
+    pub(crate) fn next_wait(
+        &self,
+        failed: u32,
+        retry_after: Option<Duration>,
+        remaining: Duration,
+        sample: f64,
+    ) -> Option<Duration> {
+        if failed >= self.attempts {
+            return None;
+        }
+        let wait = self.nominal_wait(failed);
+        let spread = 1.0 + self.jitter * (2.0 * sample.clamp(0.0, 1.0) - 1.0);
+        let wait = wait.mul_f64(spread).max(retry_after.unwrap_or_default());
+        // An attempt with no time left is a wait for nothing.
+        (wait < remaining).then_some(wait)
+    }
+
+    fn nominal_wait(&self, failed: u32) -> Duration {
+        let longest = self.longest_wait.as_secs_f64();
+        let power = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.first_wait.as_secs_f64() * self.factor.powi(power).min(f64::MAX);
+        Duration::from_secs_f64(seconds.min(longest))
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not used by
+/// the metadata server and are ignored.
+pub(crate) fn retry_after(value: &str) -> Option<Duration> {
+    value
+        .trim()
+        .parse::<u32>()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLENTY: Duration = Duration::from_secs(1000);
+
+    fn nominal(policy: &RetryPolicy, n: u32) -> Vec<u64> {
+        (1..=n)
+            .filter_map(|failed| policy.next_wait(failed, None, PLENTY, 0.5))
+            .map(|wait| u64::try_from(wait.as_millis()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        assert_eq!(
+            nominal(&RetryPolicy::new(), 8),
+            [100, 200, 400, 800, 1600, 3000, 3000, 3000]
+        );
+    }
+
+    #[test]
+    fn google_auth_waits_1_2_4_8_and_gives_up() {
+        assert_eq!(
+            nominal(&RetryPolicy::google_auth(), 9),
+            [1000, 2000, 4000, 8000]
+        );
+    }
+
+    #[test]
+    fn retry_after_is_honoured_only_inside_the_budget() {
+        let policy = RetryPolicy::new();
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(policy.next_wait(1, second, PLENTY, 0.5), second);
+        assert_eq!(
+            policy.next_wait(1, second, Duration::from_millis(900), 0.5),
+            None
+        );
+        assert_eq!(retry_after(" 3 "), Some(Duration::from_secs(3)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert_eq!(retry_after("-1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_reaches_beyond_the_budget_and_jitter_stays_in_range(
+            failed in 1u32..10_000,
+            attempts in 1u32..50,
+            first in 0u64..20_000,
+            longest in 0u64..20_000,
+            factor in -1.0f64..1e6,
+            jitter in -1.0f64..3.0,
+            remaining in 0u64..60_000,
+            after in proptest::option::of(0u64..60_000),
+            sample in -1.0f64..2.0,
+        ) {
+            let policy = RetryPolicy::new()
+                .attempts(attempts)
+                .first_wait(Duration::from_millis(first))
+                .longest_wait(Duration::from_millis(longest))
+                .factor(factor)
+                .jitter(jitter);
+            let remaining = Duration::from_millis(remaining);
+            let after = after.map(Duration::from_millis);
+            let wait = policy.next_wait(failed, after, remaining, sample);
+            if let Some(wait) = wait {
+                prop_assert!(failed < attempts);
+                prop_assert!(wait < remaining);
+                prop_assert!(after.is_none_or(|after| wait >= after));
+                let nominal = policy.nominal_wait(failed);
+                let most = nominal.mul_f64(1.0 + jitter.clamp(0.0, 1.0)) + Duration::from_micros(1);
+                prop_assert!(wait <= most.max(after.unwrap_or_default()));
+            }
+        }
+
+        #[test]
+        fn nominal_waits_never_shrink(first in 0u64..5_000, factor in 0.0f64..10.0) {
+            let policy = RetryPolicy::new().first_wait(Duration::from_millis(first)).factor(factor);
+            for failed in 1..20 {
+                prop_assert!(policy.nominal_wait(failed) <= policy.nominal_wait(failed + 1));
+            }
+        }
+    }
+}
