@@ -1,1 +1,60 @@
-//! The metadata server protocol, server side.
+//! The metadata server protocol, server side: an emulator of Google Cloud's metadata server for tests and laptops.
+//!
+//! An [`Emulator`] starts in about a millisecond, needs no network, no credential and no privilege, and is gone when it is dropped.
+//! It serves
+//!
+//! - the tree below `/computeMetadata/v1/` as a real machine does: values, listings, `recursive=true`, `alt=`,
+//!   `wait_for_change=true`, ETags, and the server's own headers, redirects and errors;
+//! - access tokens that age, and ID tokens that verify, for any number of service accounts;
+//! - on the same port, under Google's own paths, what belongs to them: the IAM Credentials API
+//!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
+//!   keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509 certificates, `/.well-known/openid-configuration`).
+//!
+//! The behaviour follows Google's "View and query VM metadata" and what was seen on real machines.
+//!
+//! # Example
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! use gce_auth_server::{Account, Emulator};
+//!
+//! let emulator = Emulator::builder()
+//!     .project_id("my-project")
+//!     .account(Account::new("robot@my-project.iam.gserviceaccount.com"))
+//!     .set("instance/attributes/greeting", "hello")
+//!     .start()?;
+//!
+//! let mut stream = TcpStream::connect(emulator.addr())?;
+//! stream.write_all(
+//!     b"GET /computeMetadata/v1/instance/attributes/greeting HTTP/1.1\r\n\
+//!       Host: metadata.google.internal\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n",
+//! )?;
+//! let mut answer = String::new();
+//! stream.read_to_string(&mut answer)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\n"));
+//! assert!(answer.ends_with("\r\n\r\nhello"));
+//! assert_eq!(emulator.request_count("instance/attributes/greeting"), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `emulator` (default): everything above.
+
+#[cfg(feature = "emulator")]
+mod backend;
+#[cfg(feature = "emulator")]
+mod emulator;
+#[cfg(feature = "emulator")]
+mod http;
+#[cfg(feature = "emulator")]
+mod spelling;
+#[cfg(feature = "emulator")]
+mod surface;
+
+#[cfg(feature = "emulator")]
+pub use emulator::{
+    Account, Emulator, EmulatorBuilder, Fault, Profile, RecordedRequest, SetError, StartError,
+};

@@ -1,0 +1,36 @@
+//! The seam between the sockets and whatever stands behind the protocol.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::surface::route::Op;
+use crate::surface::{Reply, Request};
+
+/// What answers the requests that the surface let in.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// The date for the answer's header.
+    fn date(&self) -> String;
+
+    /// Takes note of a request, and says what shall go wrong with it.
+    fn arrived(&self, request: &Request) -> Option<Disturbance>;
+
+    /// Answers. The future is dropped when the client leaves.
+    fn answer(&self, op: Op) -> impl Future<Output = Reply> + Send;
+}
+
+/// What happens to a request instead of its answer, or on the way to it.
+#[derive(Clone, Debug)]
+pub(crate) enum Disturbance {
+    /// This is the answer.
+    Instead(Reply),
+    /// The answer comes later.
+    Late(Duration),
+    /// The answer comes without `Metadata-Flavor`.
+    Unflavored,
+    /// The answer never comes.
+    Never,
+    /// The connection ends without an answer.
+    Close,
+    /// The answer ends after this many bytes of its body.
+    CutAfter(usize),
+}

@@ -1,0 +1,176 @@
+//! What an emulator is made from.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::Emulator;
+use super::accounts::Account;
+use super::error::StartError;
+use super::mint::Mint;
+use super::profiles::{self, Facts, Profile};
+use super::state::State;
+use crate::http;
+
+/// Settings of an [`Emulator`], made by [`Emulator::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EmulatorBuilder {
+    address: SocketAddr,
+    profile: Profile,
+    project_id: Option<String>,
+    numeric_project_id: Option<u64>,
+    accounts: Vec<Account>,
+    document: Option<String>,
+    overlay: Vec<(String, String)>,
+    token_lifetime: Duration,
+    token_renewal: Option<Duration>,
+}
+
+impl Default for EmulatorBuilder {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            profile: Profile::default(),
+            project_id: None,
+            numeric_project_id: None,
+            accounts: Vec::new(),
+            document: None,
+            overlay: Vec::new(),
+            token_lifetime: Duration::from_secs(3599),
+            token_renewal: None,
+        }
+    }
+}
+
+impl EmulatorBuilder {
+    /// Where to listen. By default a free port of `127.0.0.1`; port 0 means a free port.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Which kind of machine to pose as. By default [`Profile::Gce`].
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The project, by default `emulator-project`.
+    pub fn project_id(mut self, id: impl Into<String>) -> Self {
+        self.project_id = Some(id.into());
+        self
+    }
+
+    /// The project's number, which also stands in the names of its zones and networks.
+    pub fn numeric_project_id(mut self, number: u64) -> Self {
+        self.numeric_project_id = Some(number);
+        self
+    }
+
+    /// Adds a service account. The first one added takes the place of the profile's, and is the machine's `default`.
+    pub fn account(mut self, account: Account) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// Serves this document instead of the profile's: what `curl -H 'Metadata-Flavor: Google'
+    /// 'http://metadata.google.internal/computeMetadata/v1/?recursive=true'` prints on a real machine, or the same below
+    /// `{"computeMetadata": {"v1": ..}}`. The profile still decides how scopes and identity tokens behave.
+    ///
+    /// Project and accounts that were set here replace those of the document. The text is read when the emulator starts.
+    pub fn document(mut self, json: impl Into<String>) -> Self {
+        self.document = Some(json.into());
+        self
+    }
+
+    /// Puts a value over the profile's document, as [`Emulator::set`] does. The last word on a path counts.
+    pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
+        self.overlay.push((path.into(), value.into()));
+        self
+    }
+
+    /// How long access tokens are good for, by default 3599 seconds.
+    ///
+    /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this is short.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// How long before its end the server's cached token is replaced by a new one.
+    ///
+    /// The real server keeps a token until five minutes before its end, so that a client which asks earlier gets the same token
+    /// with less time left. By default a twelfth of the lifetime: these five minutes for an hour.
+    pub fn token_renewal(mut self, before_expiry: Duration) -> Self {
+        self.token_renewal = Some(before_expiry);
+        self
+    }
+
+    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, when a path that was set cannot be, or when the document is none.
+    pub fn start(self) -> Result<Emulator, StartError> {
+        let document = self.full_document()?;
+        let mint = Mint::new(self.token_lifetime, self.token_renewal);
+        let state = Arc::new(State::new(document, self.profile, mint));
+        for (path, value) in &self.overlay {
+            state.world.set(path, value)?;
+        }
+
+        let listen = |error| StartError::listen(self.address, error);
+        let listener = TcpListener::bind(self.address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(2)
+            .build()
+            .map_err(StartError::thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let backend = Arc::clone(&state);
+        let thread = thread::Builder::new()
+            .name("metadata-emulator".into())
+            .spawn(move || http::serve(runtime, listener, backend, stopped))
+            .map_err(StartError::thread)?;
+        Ok(Emulator::new(address, state, stop, thread))
+    }
+
+    fn full_document(&self) -> Result<Value, StartError> {
+        let Some(text) = &self.document else {
+            let facts = Facts::new(
+                self.project_id.clone(),
+                self.numeric_project_id,
+                self.accounts.clone(),
+            );
+            return Ok(profiles::document(self.profile, &facts));
+        };
+        let mut document: Value =
+            serde_json::from_str(text).map_err(|error| StartError::document(error.to_string()))?;
+        if let Some(inner) = document.pointer_mut("/computeMetadata/v1") {
+            document = inner.take();
+        }
+        if !document["instance"].is_object() && !document["project"].is_object() {
+            return Err(StartError::document(
+                "neither `instance` nor `project` is in it",
+            ));
+        }
+        if let Some(id) = &self.project_id {
+            document["project"]["projectId"] = id.as_str().into();
+        }
+        if let Some(number) = self.numeric_project_id {
+            document["project"]["numericProjectId"] = number.into();
+        }
+        if !self.accounts.is_empty() {
+            document["instance"]["serviceAccounts"] = Account::document(&self.accounts);
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,166 @@
+//! The emulator's clock: the machine's, moved as far as a test wants. The only file that reads one.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970 that may be moved.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    moved: AtomicI64,
+}
+
+impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that all others ask"
+    )]
+    pub(crate) fn now(&self) -> Instant {
+        let machine = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| {
+                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+            });
+        Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let _ = self
+            .moved
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |moved| {
+                Some(moved.saturating_add(millis))
+            });
+    }
+}
+
+/// A point in time, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(i64);
+
+impl Instant {
+    #[cfg(test)]
+    pub(crate) fn from_seconds(seconds: i64) -> Self {
+        Self(seconds * 1000)
+    }
+
+    /// Whole seconds since 1970.
+    pub(crate) fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    pub(crate) fn plus(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// How long from now until then; zero when it is past.
+    pub(crate) fn until(self, then: Self) -> Duration {
+        Duration::from_millis(u64::try_from(then.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
+    /// `Fri, 22 Nov 2019 20:28:02 GMT`, as a `Date` header has it.
+    pub(crate) fn http_date(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let civil = Civil::from_seconds(self.seconds());
+        let weekday = usize::try_from(self.seconds().div_euclid(86_400).rem_euclid(7)).unwrap_or(0);
+        format!(
+            "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+            DAYS[weekday],
+            civil.day,
+            MONTHS[civil.month - 1],
+            civil.year,
+            civil.hour,
+            civil.minute,
+            civil.second
+        )
+    }
+
+    /// `2019-11-22T20:28:02Z`, as Google's APIs write times.
+    pub(crate) fn rfc3339(self) -> String {
+        let civil = Civil::from_seconds(self.seconds());
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second
+        )
+    }
+}
+
+/// A date of the Gregorian calendar in UTC.
+struct Civil {
+    year: i64,
+    month: usize,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+}
+
+impl Civil {
+    fn from_seconds(seconds: i64) -> Self {
+        let (mut day, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let era = day.div_euclid(146_097);
+        day = day.rem_euclid(146_097);
+        let mut year = 1970 + era * 400;
+        let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        loop {
+            let length = if leap(year) { 366 } else { 365 };
+            if day < length {
+                break;
+            }
+            day -= length;
+            year += 1;
+        }
+        let february = if leap(year) { 29 } else { 28 };
+        let mut month = 1;
+        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+            if day < length {
+                break;
+            }
+            day -= length;
+            month += 1;
+        }
+        Self {
+            year,
+            month,
+            day: day + 1,
+            hour: time / 3600,
+            minute: time / 60 % 60,
+            second: time % 60,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_the_server_writes_them() {
+        let then = Instant::from_seconds(1_574_454_482);
+        assert_eq!(then.http_date(), "Fri, 22 Nov 2019 20:28:02 GMT");
+        assert_eq!(then.rfc3339(), "2019-11-22T20:28:02Z");
+        let leap = Instant::from_seconds(1_709_251_199);
+        assert_eq!(leap.rfc3339(), "2024-02-29T23:59:59Z");
+        let last = Instant::from_seconds(1_735_689_599);
+        assert_eq!(last.http_date(), "Tue, 31 Dec 2024 23:59:59 GMT");
+        assert_eq!(
+            Instant::from_seconds(0).http_date(),
+            "Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+    }
+
+    #[test]
+    fn a_moved_clock_stays_moved() {
+        let clock = Clock::default();
+        let before = clock.now();
+        clock.advance(Duration::from_secs(1000));
+        assert!(before.until(clock.now()) >= Duration::from_secs(1000));
+        clock.advance(Duration::MAX);
+        assert!(clock.now() > before);
+    }
+}

@@ -1,0 +1,92 @@
+//! What can go wrong with the emulator itself.
+
+use std::error::Error;
+use std::{fmt, io};
+
+/// Why an emulator did not start.
+#[derive(Debug)]
+pub struct StartError(Reason);
+
+#[derive(Debug)]
+enum Reason {
+    Listen(String, io::Error),
+    Thread(io::Error),
+    Document(String),
+    Set(SetError),
+}
+
+impl StartError {
+    pub(crate) fn listen(address: impl fmt::Display, error: io::Error) -> Self {
+        Self(Reason::Listen(address.to_string(), error))
+    }
+
+    pub(crate) fn thread(error: io::Error) -> Self {
+        Self(Reason::Thread(error))
+    }
+
+    pub(crate) fn document(why: impl Into<String>) -> Self {
+        Self(Reason::Document(why.into()))
+    }
+
+    /// Whether the address could not be listened on: taken, not this machine's, or not allowed.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        matches!(self.0, Reason::Listen(..))
+    }
+}
+
+impl From<SetError> for StartError {
+    fn from(error: SetError) -> Self {
+        Self(Reason::Set(error))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Reason::Thread(error) => write!(f, "cannot start the emulator's thread: {error}"),
+            Reason::Document(why) => write!(f, "not a metadata document: {why}"),
+            Reason::Set(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Reason::Listen(_, error) | Reason::Thread(error) => Some(error),
+            Reason::Document(_) | Reason::Set(_) => None,
+        }
+    }
+}
+
+/// Why a part of the document could not be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetError {
+    path: String,
+    why: String,
+}
+
+impl SetError {
+    pub(crate) fn new(path: &str, why: &str) -> Self {
+        Self {
+            path: path.into(),
+            why: why.into(),
+        }
+    }
+
+    /// The path that was to be changed.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for SetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot set `{}`: {}", self.path, self.why)
+    }
+}
+
+impl Error for SetError {}

@@ -1,0 +1,218 @@
+//! The metadata server, emulated.
+
+mod accounts;
+mod builder;
+mod clock;
+mod error;
+mod faults;
+mod iam;
+mod identity;
+mod journal;
+mod jwt;
+mod keys;
+mod mint;
+mod oauth;
+mod profiles;
+mod state;
+mod world;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use accounts::Account;
+pub use builder::EmulatorBuilder;
+pub use error::{SetError, StartError};
+pub use faults::Fault;
+pub use journal::RecordedRequest;
+pub use profiles::Profile;
+
+use state::State;
+
+/// A metadata server on a port of this machine, with the Google APIs that belong to it on the same port.
+///
+/// It serves on a thread of its own from [`EmulatorBuilder::start`] until it is dropped; then its port and its connections are
+/// closed. Any number can run at once. Those of one process share one signing key, which is made when it is first needed.
+///
+/// ```
+/// use gce_auth_server::Emulator;
+///
+/// let emulator = Emulator::builder().project_id("my-project").start()?;
+/// assert!(emulator.url().starts_with("http://127.0.0.1:"));
+/// assert_eq!(emulator.request_count("project/project-id"), 0);
+/// # Ok::<(), gce_auth_server::StartError>(())
+/// ```
+pub struct Emulator {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Emulator {
+    /// Settings to start from: a Compute Engine VM with one service account, on a free port of `127.0.0.1`.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    fn new(
+        address: SocketAddr,
+        state: Arc<State>,
+        stop: oneshot::Sender<()>,
+        thread: JoinHandle<()>,
+    ) -> Self {
+        Self {
+            address,
+            state,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The address it listens on, with the real port.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://` and the address, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's libraries,
+    /// `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection of Python's and for Node's, and
+    /// `METADATA_SERVER_DETECTION` so that Node's does not probe.
+    ///
+    /// ```
+    /// # let emulator = gce_auth_server::Emulator::builder().start()?;
+    /// let mut child = std::process::Command::new("gcloud");
+    /// child.envs(emulator.env());
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    #[must_use]
+    pub fn env(&self) -> Vec<(String, String)> {
+        let host = self.address.to_string();
+        vec![
+            ("GCE_METADATA_HOST".into(), host.clone()),
+            ("GCE_METADATA_ROOT".into(), host.clone()),
+            ("GCE_METADATA_IP".into(), host),
+            ("METADATA_SERVER_DETECTION".into(), "assume-present".into()),
+        ]
+    }
+
+    /// Changes a value, and wakes whoever waits for it.
+    ///
+    /// The path is that of the metadata server, from `/computeMetadata/v1/` on or from the root, for example
+    /// `instance/attributes/my-key` or `instance/maintenance-event`. The value gets the type that the place has: a number stays a
+    /// number, a list is given as a JSON array or one item on a line, a directory as a JSON object. What did not exist becomes a
+    /// string.
+    ///
+    /// # Errors
+    ///
+    /// When the text does not fit the type, or the path leads below a value.
+    pub fn set(&self, path: &str, value: &str) -> Result<(), SetError> {
+        self.state.world.set(path, value)
+    }
+
+    /// Puts any JSON at a path, whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no JSON, or the path leads below a value.
+    pub fn set_json(&self, path: &str, json: &str) -> Result<(), SetError> {
+        self.state.world.set_json(path, json)
+    }
+
+    /// Takes a value or a directory away; asking for it is 404 from then on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such path.
+    pub fn remove(&self, path: &str) -> Result<(), SetError> {
+        self.state.world.remove(path)
+    }
+
+    /// The last 10,000 requests, the oldest first. They hold no tokens.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.journal().all()
+    }
+
+    /// How many of these asked for exactly this path: from the root if it begins with a slash, else below
+    /// `/computeMetadata/v1/`.
+    #[must_use]
+    pub fn request_count(&self, path: &str) -> usize {
+        self.state.journal().count(path)
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.state.journal().clear();
+    }
+
+    /// Makes the next `times` requests fail whose path begins so: from the root if `path_prefix` begins with a slash, else below
+    /// `/computeMetadata/v1/`. `usize::MAX` means all from now on. Of several faults for a path the oldest comes first.
+    ///
+    /// ```
+    /// # use gce_auth_server::{Emulator, Fault};
+    /// # let emulator = Emulator::builder().start()?;
+    /// let busy = Fault::Status { code: 503, retry_after: Some(1) };
+    /// emulator.fail_next("instance/service-accounts/default/token", 2, busy);
+    /// emulator.fail_next("/", usize::MAX, Fault::Hang);
+    /// emulator.heal();
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    pub fn fail_next(&self, path_prefix: &str, times: usize, fault: Fault) {
+        self.state.faults().add(path_prefix, times, fault);
+    }
+
+    /// Takes all faults away. Requests that hang already stay so.
+    pub fn heal(&self) {
+        self.state.faults().clear();
+    }
+
+    /// Empties the server's cache of access tokens, so that the next answer is a new token. Those handed out stay good.
+    pub fn rotate_token(&self) {
+        self.state.mint().rotate();
+    }
+
+    /// Makes every access token issued so far invalid for the APIs of this emulator.
+    pub fn revoke_tokens(&self) {
+        self.state.mint().revoke();
+    }
+
+    /// How long access tokens are good for that are made from now on.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.state.mint().set_lifetime(lifetime);
+    }
+
+    /// Moves the emulator's clock ahead: tokens age, the `Date` header and the times in ID tokens follow.
+    pub fn advance(&self, by: Duration) {
+        self.state.clock.advance(by);
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,254 @@
+//! Google's OAuth endpoints: assertions for tokens, what a token means, and the keys to verify with.
+
+use serde_json::{Value, json};
+
+use super::accounts::Identity;
+use super::clock::Instant;
+use super::jwt;
+use super::keys::SigningKey;
+use super::state::State;
+use crate::surface::route::{CloudCall, Endpoint};
+use crate::surface::{Dialect, Method, Reply, pages};
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// How long an assertion, an ID token and an access token made from one are good for, in seconds.
+const HOUR: i64 = 3600;
+/// By how much the clock of whoever wrote an assertion may be ahead, in seconds.
+const SKEW: i64 = 300;
+
+pub(crate) fn answer(state: &State, key: Option<&SigningKey>, call: &CloudCall) -> Reply {
+    let reading = matches!(call.method, Method::Get | Method::Head);
+    let Some(key) = key else {
+        return refused(
+            500,
+            "internal_failure",
+            "The signing key could not be made.",
+        );
+    };
+    match &call.endpoint {
+        Endpoint::Token if call.method == Method::Post => token(state, key, call),
+        Endpoint::TokenInfo if reading || call.method == Method::Post => {
+            token_info(state, key, call)
+        }
+        Endpoint::Jwks if reading => cacheable(&key.jwks()),
+        Endpoint::Certificates if reading => cacheable(&key.certificates()),
+        Endpoint::Discovery if reading => cacheable(&discovery(call.host.as_deref())),
+        Endpoint::Iam { .. } => pages::not_found(&call.path),
+        Endpoint::Token => pages::method_not_allowed(call.method.as_str(), &call.path, "POST"),
+        _ => pages::method_not_allowed(call.method.as_str(), &call.path, "GET, HEAD"),
+    }
+}
+
+fn cacheable(body: &Value) -> Reply {
+    let mut reply = Reply::cloud(200, body);
+    reply.dialect = Dialect::Cloud {
+        max_age: Some(3600),
+    };
+    reply
+}
+
+fn refused(code: u16, error: &str, description: &str) -> Reply {
+    Reply::cloud(
+        code,
+        &json!({"error": error, "error_description": description}),
+    )
+}
+
+fn grant_refused(description: &str) -> Reply {
+    refused(400, "invalid_grant", description)
+}
+
+/// The jwt-bearer grant: an assertion that an account signed, for an access token or an ID token.
+fn token(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
+    match call.parameters.get("grant_type") {
+        Some(JWT_BEARER) => {}
+        None => {
+            return refused(
+                400,
+                "invalid_request",
+                "Required parameter is missing: grant_type",
+            );
+        }
+        Some(other) => {
+            return refused(
+                400,
+                "unsupported_grant_type",
+                &format!("Invalid grant_type: {other}"),
+            );
+        }
+    }
+    let Some(assertion) = call.parameters.non_empty("assertion") else {
+        return refused(
+            400,
+            "invalid_request",
+            "Missing required parameter: assertion",
+        );
+    };
+    let Some((_, claims)) = jwt::verify(key, assertion) else {
+        return grant_refused("Invalid JWT Signature.");
+    };
+    let now = state.clock.now();
+    if let Err(why) = check_assertion(&claims, now) {
+        return grant_refused(why);
+    }
+    let issuer = claims["iss"].as_str().unwrap_or_default();
+    let Some(account) = state
+        .world
+        .read(|document| Identity::find_by_email(document, issuer))
+    else {
+        return grant_refused("Invalid grant: account not found");
+    };
+    if let Some(audience) = claims["target_audience"].as_str() {
+        return id_token(key, &claims, &account, audience, now);
+    }
+    let scopes: Vec<String> = claims["scope"]
+        .as_str()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(Into::into)
+        .collect();
+    if scopes.is_empty() {
+        return refused(400, "invalid_scope", "Empty or missing scope not allowed.");
+    }
+    let holder = Identity { scopes, ..account };
+    let mut mint = state.mint();
+    let lifetime = mint.lifetime();
+    match mint.issue(&holder, lifetime, now) {
+        Some(issued) => Reply::cloud(
+            200,
+            &json!({
+                "access_token": issued.token,
+                "expires_in": now.until(issued.expires).as_secs(),
+                "token_type": "Bearer",
+            }),
+        ),
+        None => refused(500, "internal_failure", "No randomness."),
+    }
+}
+
+/// Whether the assertion is for a token endpoint, and of these minutes.
+fn check_assertion(claims: &Value, now: Instant) -> Result<(), &'static str> {
+    let audience = claims["aud"].as_str().unwrap_or_default();
+    if !(audience.ends_with("/token")) {
+        return Err("Invalid JWT: Failed audience check.");
+    }
+    let (Some(issued), Some(expires)) = (seconds(&claims["iat"]), seconds(&claims["exp"])) else {
+        return Err("Invalid JWT: iat and exp are required.");
+    };
+    let now = now.seconds();
+    if issued > now.saturating_add(SKEW) || expires <= now || expires.saturating_sub(issued) > HOUR
+    {
+        return Err(
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.",
+        );
+    }
+    Ok(())
+}
+
+fn seconds(value: &Value) -> Option<i64> {
+    if let Some(whole) = value.as_i64() {
+        return Some(whole);
+    }
+    // Python's `time.time()` makes fractions.
+    value
+        .as_f64()
+        .filter(|seconds| seconds.abs() < 1e12)
+        .and_then(|seconds| format!("{seconds:.0}").parse().ok())
+}
+
+fn id_token(
+    key: &SigningKey,
+    assertion: &Value,
+    account: &Identity,
+    audience: &str,
+    now: Instant,
+) -> Reply {
+    if audience.is_empty() {
+        return refused(400, "invalid_request", "target_audience must not be empty");
+    }
+    let mut claims = assertion.clone();
+    if let Some(claims) = claims.as_object_mut() {
+        for name in ["target_audience", "scope"] {
+            claims.remove(name);
+        }
+    }
+    claims["aud"] = audience.into();
+    claims["azp"] = account.email.as_str().into();
+    claims["email"] = account.email.as_str().into();
+    claims["email_verified"] = true.into();
+    claims["exp"] = now.seconds().saturating_add(HOUR).into();
+    claims["iat"] = now.seconds().into();
+    claims["iss"] = "https://accounts.google.com".into();
+    claims["sub"] = account.unique_id().into();
+    match jwt::sign(key, &claims) {
+        Some(token) => Reply::cloud(200, &json!({"id_token": token})),
+        None => refused(500, "internal_failure", "The token could not be signed."),
+    }
+}
+
+/// What a token means; all values are strings, as Google's are.
+fn token_info(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
+    let now = state.clock.now();
+    if let Some(token) = call.parameters.non_empty("id_token") {
+        return id_token_info(key, token, now);
+    }
+    let body;
+    let token = match call.parameters.non_empty("access_token") {
+        Some(token) => token,
+        None => {
+            body = String::from_utf8_lossy(&call.body).into_owned();
+            body.strip_prefix("access_token=").unwrap_or_default()
+        }
+    };
+    let mint = state.mint();
+    let Some(issued) = mint.known(token, now) else {
+        return refused(400, "invalid_token", "Invalid Value");
+    };
+    let id = issued.account.unique_id();
+    Reply::cloud(
+        200,
+        &json!({
+            "azp": id,
+            "aud": id,
+            "sub": id,
+            "scope": issued.account.scopes.join(" "),
+            "exp": issued.expires.seconds().to_string(),
+            "expires_in": now.until(issued.expires).as_secs().to_string(),
+            "email": issued.account.email,
+            "email_verified": "true",
+            "access_type": "online",
+        }),
+    )
+}
+
+fn id_token_info(key: &SigningKey, token: &str, now: Instant) -> Reply {
+    let current = jwt::verify(key, token)
+        .filter(|(_, claims)| seconds(&claims["exp"]).is_some_and(|exp| exp > now.seconds()));
+    let Some((header, Value::Object(mut claims))) = current else {
+        return refused(400, "invalid_token", "Invalid Value");
+    };
+    for name in ["alg", "kid", "typ"] {
+        claims.insert(name.into(), header[name].clone());
+    }
+    for value in claims.values_mut() {
+        if !value.is_string() {
+            *value = value.to_string().into();
+        }
+    }
+    Reply::cloud(200, &Value::Object(claims))
+}
+
+/// The OpenID configuration, with the addresses of this origin.
+fn discovery(host: Option<&str>) -> Value {
+    let origin = format!("http://{}", host.unwrap_or("localhost"));
+    json!({
+        "issuer": "https://accounts.google.com",
+        "token_endpoint": format!("{origin}/token"),
+        "jwks_uri": format!("{origin}/oauth2/v3/certs"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": ["aud", "email", "email_verified", "exp", "iat", "iss", "sub"],
+        "grant_types_supported": [JWT_BEARER],
+    })
+}

@@ -1,0 +1,306 @@
+//! The emulator behind the protocol: it answers what the surface understood.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::accounts::{CLOUD_PLATFORM, Identity};
+use super::clock::Clock;
+use super::faults::Faults;
+use super::identity::{self, Detail};
+use super::journal::Journal;
+use super::keys::SigningKey;
+use super::mint::Mint;
+use super::profiles::Profile;
+use super::world::World;
+use super::{iam, jwt, oauth};
+use crate::backend::{Backend, Disturbance};
+use crate::surface::query::{Query, Reading, Wait, is_true};
+use crate::surface::render::{self, Form};
+use crate::surface::route::{Credential, Endpoint, Op, Target};
+use crate::surface::{Reply, Request, pages};
+
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) clock: Clock,
+    profile: Profile,
+    mint: Mutex<Mint>,
+    journal: Mutex<Journal>,
+    faults: Mutex<Faults>,
+}
+
+impl State {
+    pub(crate) fn new(document: Value, profile: Profile, mint: Mint) -> Self {
+        Self {
+            world: World::new(document),
+            clock: Clock::default(),
+            profile,
+            mint: Mutex::new(mint),
+            journal: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn mint(&self) -> MutexGuard<'_, Mint> {
+        self.mint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read(&self, target: &Target, reading: &Reading) -> Reply {
+        if let Some(reply) = self.guest_attributes_refusal(target) {
+            return reply;
+        }
+        let mut changes = self.world.subscribe();
+        let (mut reply, etag) = match self.look(target, reading) {
+            Ok(seen) => seen,
+            Err(reply) => return reply,
+        };
+        let Some(Wait { last_etag, timeout }) = &reading.wait else {
+            return reply;
+        };
+        if last_etag.as_ref().is_some_and(|last| !same(last, &etag)) {
+            return reply;
+        }
+        let changed = async {
+            while changes.changed().await.is_ok() {
+                match self.look(target, reading) {
+                    Ok((_, new)) if new == etag => {}
+                    Ok((reply, _)) | Err(reply) => return reply,
+                }
+            }
+            std::future::pending().await
+        };
+        match timeout {
+            None => changed.await,
+            Some(timeout) => {
+                if let Ok(new) = tokio::time::timeout(*timeout, changed).await {
+                    reply = new;
+                }
+                reply
+            }
+        }
+    }
+
+    /// The place as it is now, and its ETag.
+    fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, String), Reply> {
+        self.world
+            .visit(&target.segments, |node, etag| {
+                let form: Form = render::form(node, target, reading)?;
+                Ok((render::reply(node, form, etag.clone()), etag))
+            })
+            .unwrap_or_else(|| Err(target.not_found()))
+    }
+
+    fn guest_attributes_refusal(&self, target: &Target) -> Option<Reply> {
+        let guest =
+            target.segments.len() >= 2 && target.segments[..2] == ["instance", "guest-attributes"];
+        if !guest || (target.segments.len() == 2 && !target.slash) {
+            return None;
+        }
+        let on = self
+            .world
+            .read(|document| attribute(document, "enable-guest-attributes"));
+        (!on).then(pages::guest_attributes_off)
+    }
+
+    fn write_guest_attribute(
+        &self,
+        target: &Target,
+        namespace: &str,
+        key: &str,
+        value: &str,
+    ) -> Reply {
+        if let Some(reply) = self.guest_attributes_refusal(target) {
+            return reply;
+        }
+        match self.world.set(
+            &format!("instance/guest-attributes/{namespace}/{key}"),
+            value,
+        ) {
+            Ok(()) => render::lines(""),
+            Err(_) => pages::bad_request("invalid guest attribute"),
+        }
+    }
+
+    fn delete_guest_attribute(&self, target: &Target, namespace: &str, key: Option<&str>) -> Reply {
+        if let Some(reply) = self.guest_attributes_refusal(target) {
+            return reply;
+        }
+        let path = match key {
+            Some(key) => format!("instance/guest-attributes/{namespace}/{key}"),
+            None => format!("instance/guest-attributes/{namespace}"),
+        };
+        match self.world.remove(&path) {
+            Ok(()) => render::lines(""),
+            Err(_) => target.not_found(),
+        }
+    }
+
+    fn token(&self, target: &Target, account: &str, query: &Query, bound: Option<String>) -> Reply {
+        let found = self.world.read(|document| {
+            Identity::find(document, account).map(|account| {
+                (
+                    account,
+                    attribute(document, "enable-access-token-enforce-scopes"),
+                )
+            })
+        });
+        let Some((mut account, enforced)) = found else {
+            return target.not_found();
+        };
+        if account.scopes.is_empty() {
+            return target.not_found();
+        }
+        let asked: Vec<String> = query
+            .get("scopes")
+            .unwrap_or_default()
+            .split([',', ' '])
+            .filter(|scope| !scope.is_empty())
+            .map(Into::into)
+            .collect();
+        let enforce = match query.get("enforce_scopes") {
+            None => enforced && !asked.is_empty(),
+            Some(value) if is_true(value) => true,
+            Some(_) => {
+                return pages::bad_request("enforce_scopes must be true when it is given");
+            }
+        };
+        if enforce {
+            if asked.is_empty() {
+                return pages::bad_request("enforce_scopes requires non-empty scopes");
+            }
+            let all = account.scopes.iter().any(|scope| scope == CLOUD_PLATFORM);
+            if !all && !asked.iter().all(|scope| account.scopes.contains(scope)) {
+                return pages::bad_request(
+                    "the requested scopes are not a subset of the scopes of the instance",
+                );
+            }
+            account.scopes = asked;
+        } else if self.profile.honours_scopes() && !asked.is_empty() {
+            account.scopes = asked;
+        }
+        let now = self.clock.now();
+        match self.mint().cached(&account, bound, now) {
+            Some(issued) => render::credential(
+                "application/json",
+                json!({
+                    "access_token": issued.token,
+                    "expires_in": now.until(issued.expires).as_secs(),
+                    "token_type": "Bearer",
+                })
+                .to_string(),
+            ),
+            None => pages::internal(),
+        }
+    }
+
+    async fn identity(&self, target: &Target, account: &str, query: &Query) -> Reply {
+        let account = self
+            .world
+            .read(|document| Identity::find(document, account));
+        let Some(account) = account else {
+            return target.not_found();
+        };
+        let Some(audience) = query.non_empty("audience") else {
+            return pages::bad_request("non-empty audience parameter required");
+        };
+        let full = match query.non_empty("format") {
+            None => false,
+            Some(format) if format.eq_ignore_ascii_case("standard") => false,
+            Some(format) if format.eq_ignore_ascii_case("full") => true,
+            Some(_) => return pages::bad_request("format must be standard or full"),
+        };
+        let machine = full && self.profile.has_full_identity();
+        let detail = Detail {
+            email: full || !self.profile.has_full_identity(),
+            machine,
+            licenses: machine && query.flag("licenses"),
+        };
+        let now = self.clock.now();
+        let claims = self
+            .world
+            .read(|document| identity::claims(document, &account, audience, detail, now));
+        match key().await.and_then(|key| jwt::sign(key, &claims)) {
+            Some(token) => render::credential("text/html", token),
+            None => pages::internal(),
+        }
+    }
+}
+
+impl Backend for State {
+    fn date(&self) -> String {
+        self.clock.now().http_date()
+    }
+
+    fn arrived(&self, request: &Request) -> Option<Disturbance> {
+        self.journal().record(request);
+        self.faults().next(request)
+    }
+
+    async fn answer(&self, op: Op) -> Reply {
+        match op {
+            Op::Home => render::lines("computeMetadata/\n"),
+            Op::Versions => render::lines("v1/\n"),
+            Op::Read(target, reading) => self.read(&target, &reading).await,
+            Op::Credential {
+                target,
+                account,
+                kind: Credential::Token,
+                query,
+                certificates,
+            } => self.token(&target, &account, &query, certificates),
+            Op::Credential {
+                target,
+                account,
+                kind: Credential::Identity,
+                query,
+                ..
+            } => self.identity(&target, &account, &query).await,
+            Op::WriteGuestAttribute {
+                target,
+                namespace,
+                key,
+                value,
+            } => self.write_guest_attribute(&target, &namespace, &key, &value),
+            Op::DeleteGuestAttribute {
+                target,
+                namespace,
+                key,
+            } => self.delete_guest_attribute(&target, &namespace, key.as_deref()),
+            Op::Cloud(call) => match &call.endpoint {
+                Endpoint::Iam { account, method } => {
+                    iam::answer(self, key().await, account, method, &call)
+                }
+                _ => oauth::answer(self, key().await, &call),
+            },
+        }
+    }
+}
+
+/// The signing key. Making it takes a while, so it is not made on the thread that serves everybody.
+async fn key() -> Option<&'static SigningKey> {
+    tokio::task::spawn_blocking(SigningKey::shared)
+        .await
+        .ok()
+        .flatten()
+}
+
+/// Whether a switch in the custom metadata is on; the instance's word counts before the project's.
+fn attribute(document: &Value, name: &str) -> bool {
+    let at = |place: &str| document[place]["attributes"][name].as_str();
+    at("instance")
+        .or_else(|| at("project"))
+        .is_some_and(is_true)
+}
+
+/// Whether two ETags are the same; some clients fill theirs up to 16 digits.
+fn same(one: &str, other: &str) -> bool {
+    one.trim_start_matches('0') == other.trim_start_matches('0')
+}

@@ -1,0 +1,366 @@
+//! The document and its versions: one tree that serves every path, and tells those who wait when it changes.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use super::error::SetError;
+use crate::surface::render;
+use crate::surface::tree::{Node, camel, is_verbatim};
+
+/// How many ETags are remembered between two changes.
+const REMEMBERED_ETAGS: usize = 1024;
+
+pub(crate) struct World {
+    state: Mutex<State>,
+    version: watch::Sender<u64>,
+}
+
+struct State {
+    document: Value,
+    /// Of this version, by path: thousands who wait for the same place cost one computation.
+    etags: HashMap<Vec<String>, String>,
+}
+
+impl World {
+    pub(crate) fn new(document: Value) -> Self {
+        Self {
+            state: Mutex::new(State {
+                document,
+                etags: HashMap::new(),
+            }),
+            version: watch::Sender::new(0),
+        }
+    }
+
+    /// Is told of every change from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Value) -> T) -> T {
+        read(&self.lock().document)
+    }
+
+    /// Reads a place and its ETag; `None` if there is no such place.
+    pub(crate) fn visit<T>(
+        &self,
+        segments: &[String],
+        visit: impl FnOnce(&Node<'_>, String) -> T,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        let State { document, etags } = &mut *state;
+        let node = Node::find(document, segments)?;
+        let etag = match etags.get(segments) {
+            Some(etag) => etag.clone(),
+            None => {
+                let etag = etag(&node);
+                if etags.len() >= REMEMBERED_ETAGS {
+                    etags.clear();
+                }
+                etags.insert(segments.to_vec(), etag.clone());
+                etag
+            }
+        };
+        Some(visit(&node, etag))
+    }
+
+    /// Sets a leaf from text, in the type that the place has already, or as a string where nothing was.
+    pub(crate) fn set(&self, path: &str, text: &str) -> Result<(), SetError> {
+        self.change(path, |old| match old {
+            None | Some(Value::String(_) | Value::Null) => Ok(text.into()),
+            Some(Value::Number(_)) => match serde_json::from_str(text) {
+                Ok(number @ Value::Number(_)) => Ok(number),
+                _ => Err(SetError::new(path, "a number is needed here")),
+            },
+            Some(Value::Array(_)) => list(text).ok_or_else(|| {
+                SetError::new(path, "a JSON array or a list of lines is needed here")
+            }),
+            Some(Value::Bool(_)) => match text {
+                "true" | "TRUE" => Ok(true.into()),
+                "false" | "FALSE" => Ok(false.into()),
+                _ => Err(SetError::new(path, "TRUE or FALSE is needed here")),
+            },
+            Some(Value::Object(_)) => match serde_json::from_str(text) {
+                Ok(object @ Value::Object(_)) => Ok(object),
+                _ => Err(SetError::new(
+                    path,
+                    "this is a directory: a JSON object is needed",
+                )),
+            },
+        })
+    }
+
+    /// Puts any JSON at a place.
+    pub(crate) fn set_json(&self, path: &str, json: &str) -> Result<(), SetError> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|error| SetError::new(path, &format!("not JSON: {error}")))?;
+        self.change(path, |_| Ok(value))
+    }
+
+    /// Takes a place away.
+    pub(crate) fn remove(&self, path: &str) -> Result<(), SetError> {
+        let segments = segments(path)?;
+        let mut state = self.lock();
+        let keys = Node::find(&state.document, &segments)
+            .ok_or_else(|| SetError::new(path, "there is no such path"))?
+            .keys();
+        let (last, parents) = keys
+            .split_last()
+            .ok_or_else(|| SetError::new(path, "the root cannot be removed"))?;
+        let parent = parents
+            .iter()
+            .try_fold(&mut state.document, step)
+            .ok_or_else(|| SetError::new(path, "there is no such path"))?;
+        match parent {
+            Value::Object(map) => {
+                map.remove(last);
+            }
+            Value::Array(items) => {
+                if let Some(index) = last.parse().ok().filter(|index| *index < items.len()) {
+                    items.remove(index);
+                }
+            }
+            _ => {}
+        }
+        self.changed(state);
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        path: &str,
+        new: impl FnOnce(Option<&Value>) -> Result<Value, SetError>,
+    ) -> Result<(), SetError> {
+        let segments = segments(path)?;
+        let mut state = self.lock();
+        let keys = keys(&state.document, &segments).ok_or_else(|| {
+            SetError::new(path, "this lies below a value, or beyond the end of a list")
+        })?;
+        let value = new(keys.iter().try_fold(&state.document, look))?;
+        if keys.is_empty() && !value.is_object() {
+            return Err(SetError::new(path, "the root has to be an object"));
+        }
+        let mut place = &mut state.document;
+        for key in &keys {
+            place = match place {
+                Value::Array(items) => {
+                    let index: usize = key.parse().unwrap_or(items.len());
+                    if index >= items.len() {
+                        items.push(Value::Null);
+                    }
+                    let last = items.len() - 1;
+                    &mut items[index.min(last)]
+                }
+                Value::Object(map) => map.entry(key.as_str()).or_insert_with(empty),
+                other => {
+                    *other = empty();
+                    &mut other[key.as_str()]
+                }
+            };
+        }
+        if *place != value {
+            *place = value;
+            self.changed(state);
+        }
+        Ok(())
+    }
+
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
+        state.etags.clear();
+        drop(state);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
+}
+
+/// The document's keys for a path of which the end, or all, may not exist yet. `None` if it can't.
+fn keys(document: &Value, segments: &[String]) -> Option<Vec<String>> {
+    for known in (0..=segments.len()).rev() {
+        let Some(node) = Node::find(document, &segments[..known]) else {
+            continue;
+        };
+        let mut keys = node.keys();
+        let mut fits = known == segments.len() || node.value.is_object();
+        if let (Value::Array(items), Some(next)) = (node.value, segments.get(known)) {
+            fits = node.is_directory() && *next == items.len().to_string();
+        }
+        for segment in &segments[known..] {
+            let key = if is_verbatim(&keys) {
+                segment.clone()
+            } else {
+                camel(segment)
+            };
+            keys.push(key);
+        }
+        return fits.then_some(keys);
+    }
+    None
+}
+
+fn look<'a>(value: &'a Value, key: &String) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn step<'a>(value: &'a mut Value, key: &String) -> Option<&'a mut Value> {
+    match value {
+        Value::Object(map) => map.get_mut(key),
+        Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+/// The segments of a path, which may begin at the root of the server or of the tree.
+pub(crate) fn segments(path: &str) -> Result<Vec<String>, SetError> {
+    let rest = path
+        .strip_prefix("/computeMetadata/v1")
+        .or_else(|| path.strip_prefix("computeMetadata/v1"))
+        .unwrap_or(path)
+        .trim_matches('/');
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let segments: Vec<String> = rest.split('/').map(Into::into).collect();
+    if segments.iter().any(String::is_empty) {
+        return Err(SetError::new(path, "a segment of the path is empty"));
+    }
+    Ok(segments)
+}
+
+/// A list as JSON, or its items on lines or between commas.
+fn list(text: &str) -> Option<Value> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str::<Value>(text)
+            .ok()
+            .filter(Value::is_array);
+    }
+    Some(
+        text.split(['\n', ','])
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(Value::from)
+            .collect::<Vec<_>>()
+            .into(),
+    )
+}
+
+/// 16 hex digits that change exactly when the place does, whatever form it is asked for in.
+fn etag(node: &Node<'_>) -> String {
+    digest::digest(&digest::SHA256, render::json(node).as_bytes())
+        .as_ref()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn world() -> World {
+        World::new(json!({"instance": {
+            "attributes": {}, "id": 1, "tags": ["a"], "machineType": "e2", "disks": [{"index": 0}],
+            "serviceAccounts": {"default": {"email": "e", "scopes": []}},
+        }}))
+    }
+
+    fn document(world: &World) -> Value {
+        world.read(Clone::clone)
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        let world = world();
+        world.set("instance/id", "18446744073709551615").unwrap();
+        world.set("instance/tags", "x\ny").unwrap();
+        world.set("instance/machine-type", "n2").unwrap();
+        world.set("instance/attributes/Some-Key", "1").unwrap();
+        world
+            .set("instance/service-accounts/default/scopes", "[\"s\"]")
+            .unwrap();
+        let document = document(&world);
+        assert_eq!(document["instance"]["id"], u64::MAX);
+        assert_eq!(document["instance"]["tags"], json!(["x", "y"]));
+        assert_eq!(document["instance"]["machineType"], "n2");
+        assert_eq!(document["instance"]["attributes"]["Some-Key"], "1");
+        assert_eq!(
+            document["instance"]["serviceAccounts"]["default"]["scopes"],
+            json!(["s"])
+        );
+        assert!(world.set("instance/id", "many").is_err());
+        assert!(world.set("instance/disks/0/index/x", "1").is_err());
+        assert!(world.set("instance/disks/7", "1").is_err());
+        assert!(world.set("instance//id", "1").is_err());
+    }
+
+    #[test]
+    fn what_is_new_gets_the_keys_of_the_schema() {
+        let world = world();
+        world
+            .set("instance/upcoming-maintenance/can-reschedule", "TRUE")
+            .unwrap();
+        world
+            .set("instance/partner-attributes/a.b/some-key", "v")
+            .unwrap();
+        world
+            .set("/computeMetadata/v1/instance/disks/1/device-name", "d")
+            .unwrap();
+        let document = document(&world);
+        assert_eq!(
+            document["instance"]["upcomingMaintenance"]["canReschedule"],
+            "TRUE"
+        );
+        assert_eq!(
+            document["instance"]["partnerAttributes"]["a.b"]["some-key"],
+            "v"
+        );
+        assert_eq!(document["instance"]["disks"][1]["deviceName"], "d");
+    }
+
+    #[test]
+    fn etags_change_with_the_value_and_only_then() {
+        let world = world();
+        let etag = |path: &str| {
+            world
+                .visit(&segments(path).unwrap(), |_, etag| etag)
+                .unwrap()
+        };
+        let (root, tags, id) = (etag(""), etag("instance/tags"), etag("instance/id"));
+        assert_eq!(root.len(), 16);
+        world.set("instance/id", "2").unwrap();
+        assert_eq!(etag("instance/tags"), tags);
+        assert_ne!(etag("instance/id"), id);
+        assert_ne!(etag(""), root);
+        world.set("instance/id", "1").unwrap();
+        assert_eq!((etag(""), etag("instance/id")), (root, id));
+    }
+
+    #[test]
+    fn only_changes_are_told() {
+        let world = world();
+        let told = world.subscribe();
+        world.set("instance/id", "1").unwrap();
+        assert!(!told.has_changed().unwrap());
+        world.remove("instance/tags").unwrap();
+        assert!(told.has_changed().unwrap());
+        assert!(world.remove("instance/tags").is_err());
+        assert!(world.remove("").is_err());
+    }
+}

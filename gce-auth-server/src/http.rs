@@ -1,0 +1,213 @@
+//! Sockets and HTTP. With `spelling` the only file that knows the HTTP library.
+
+use std::net::TcpListener as StdListener;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::Extensions;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::backend::{Backend, Disturbance};
+use crate::spelling;
+use crate::surface::route::route;
+use crate::surface::{Dialect, Method, Reply, Request, pages};
+
+const MAX_BODY: usize = 1 << 20;
+const MAX_HEADERS: usize = 100;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
+pub(crate) fn serve<B: Backend>(
+    runtime: tokio::runtime::Runtime,
+    listener: StdListener,
+    backend: Arc<B>,
+    stop: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async move {
+        let Ok(listener) = TcpListener::from_std(listener) else {
+            return;
+        };
+        let spelling = spelling::learn().await;
+        tokio::select! {
+            () = accept(&listener, &backend, &spelling) => {}
+            _ = stop => {}
+        }
+    });
+    runtime.shutdown_background();
+}
+
+async fn accept<B: Backend>(listener: &TcpListener, backend: &Arc<B>, spelling: &Extensions) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, Arc::clone(backend), spelling.clone()));
+            }
+            // Out of descriptors, most likely: others have to leave first.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection<B: Backend>(stream: TcpStream, backend: Arc<B>, spelling: Extensions) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| exchange(request, &*backend, &spelling));
+    let _ = http1::Builder::new()
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn exchange<B: Backend>(
+    request: hyper::Request<Incoming>,
+    backend: &B,
+    spelling: &Extensions,
+) -> Result<hyper::Response<Content>, Closed> {
+    let (parts, body) = request.into_parts();
+    let mut request = Request {
+        method: Method::parse(parts.method.as_str()),
+        path: parts.uri.path().into(),
+        query: parts.uri.query().unwrap_or_default().into(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.as_str().into(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect(),
+        body: Vec::new(),
+    };
+    let mut too_large = false;
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => request.body = body.to_bytes().into(),
+        Err(error) if error.is::<LengthLimitError>() => too_large = true,
+        Err(_) => return Err(Closed),
+    }
+
+    let disturbance = backend.arrived(&request);
+    let mut cut_after = None;
+    let mut unflavored = false;
+    match disturbance {
+        None => {}
+        Some(Disturbance::Instead(reply)) => {
+            return Ok(response(reply, backend, spelling, None));
+        }
+        Some(Disturbance::Late(delay)) => tokio::time::sleep(delay).await,
+        Some(Disturbance::Unflavored) => unflavored = true,
+        Some(Disturbance::Never) => std::future::pending().await,
+        Some(Disturbance::Close) => return Err(Closed),
+        Some(Disturbance::CutAfter(bytes)) => cut_after = Some(bytes),
+    }
+
+    let mut reply = if too_large {
+        pages::too_large()
+    } else {
+        match route(request) {
+            Ok(op) => backend.answer(op).await,
+            Err(reply) => reply,
+        }
+    };
+    if unflavored && reply.dialect == Dialect::Metadata {
+        reply.dialect = Dialect::Unflavored;
+    }
+    Ok(response(reply, backend, spelling, cut_after))
+}
+
+fn response<B: Backend>(
+    reply: Reply,
+    backend: &B,
+    spelling: &Extensions,
+    cut_after: Option<usize>,
+) -> hyper::Response<Content> {
+    let lines = reply.header_lines(&backend.date());
+    let mut response = hyper::Response::new(Content::new(reply.body, cut_after));
+    *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
+        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    response.extensions_mut().clone_from(spelling);
+    for (name, value) in lines {
+        // A value that no header may hold is left out rather than sent.
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(&value),
+        ) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// A body that knows its length, unless it is to break off.
+struct Content {
+    rest: Option<Bytes>,
+    cut: bool,
+}
+
+impl Content {
+    fn new(body: Vec<u8>, cut_after: Option<usize>) -> Self {
+        let body = Bytes::from(body);
+        let rest = match cut_after {
+            Some(length) => body.slice(..length.min(body.len())),
+            None => body,
+        };
+        Self {
+            rest: (!rest.is_empty()).then_some(rest),
+            cut: cut_after.is_some(),
+        }
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Closed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
+        match self.rest.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.cut => Poll::Ready(Some(Err(Closed))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_none() && !self.cut
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.cut {
+            return SizeHint::default();
+        }
+        SizeHint::with_exact(self.rest.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// Why a connection ends without an answer: because it shall, or because the client left.
+#[derive(Debug)]
+struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("connection closed")
+    }
+}
+
+impl std::error::Error for Closed {}

@@ -1,0 +1,185 @@
+//! The protocol's surface, pure: which requests are let in, what they mean, how a value looks on the wire.
+
+pub(crate) mod guard;
+pub(crate) mod pages;
+pub(crate) mod query;
+pub(crate) mod render;
+pub(crate) mod route;
+pub(crate) mod tree;
+
+/// A request as it came in, its body included.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The path as sent: the metadata server decodes nothing in it.
+    pub(crate) path: String,
+    /// The query as sent, without the question mark.
+    pub(crate) query: String,
+    /// Names in lower case, in the order sent.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of this (lower-case) name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Other(String),
+}
+
+impl Method {
+    pub(crate) fn parse(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// An answer, before it has a date and a length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) dialect: Dialect,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+    /// Headers that not every answer has.
+    more: Vec<(&'static str, String)>,
+}
+
+/// Who answers, which decides the headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// The metadata server.
+    Metadata,
+    /// The metadata server without the header that identifies it, as an impostor or a broken proxy would answer.
+    Unflavored,
+    /// A Google API on the public internet. `max_age` is for how long the answer may be cached, in seconds.
+    Cloud { max_age: Option<u32> },
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            dialect: Dialect::Metadata,
+            content_type: content_type.into(),
+            body: body.into(),
+            more: Vec::new(),
+        }
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.more.push((name, value.into()));
+        self
+    }
+
+    /// A JSON answer of a Google API.
+    pub(crate) fn cloud(status: u16, body: &serde_json::Value) -> Self {
+        Self {
+            dialect: Dialect::Cloud { max_age: None },
+            ..Self::new(status, "application/json; charset=UTF-8", body.to_string())
+        }
+    }
+
+    /// The header lines in the server's own order. A redirect carries no date, as seen on real machines.
+    pub(crate) fn header_lines(&self, date: &str) -> Vec<(&'static str, String)> {
+        let length = self.body.len().to_string();
+        let redirect = self.more.iter().any(|(name, _)| *name == "Location");
+        let mut lines = Vec::with_capacity(10);
+        if self.dialect == Dialect::Metadata {
+            lines.push(("Metadata-Flavor", "Google".into()));
+        }
+        if redirect {
+            lines.extend(self.more.clone());
+        }
+        lines.push(("Content-Type", self.content_type.clone()));
+        if !redirect {
+            lines.extend(self.more.clone());
+            lines.push(("Date", date.into()));
+        }
+        match self.dialect {
+            Dialect::Metadata | Dialect::Unflavored => {
+                lines.push(("Server", "Metadata Server for VM".into()));
+                lines.push(("Content-Length", length));
+            }
+            Dialect::Cloud { max_age } => {
+                lines.push((
+                    "Cache-Control",
+                    max_age.map_or_else(
+                        || "private".into(),
+                        |age| format!("public, max-age={age}, must-revalidate, no-transform"),
+                    ),
+                ));
+                lines.push(("Server", "ESF".into()));
+                lines.push(("Content-Length", length));
+            }
+        }
+        lines.push(("X-XSS-Protection", "0".into()));
+        lines.push(("X-Frame-Options", "SAMEORIGIN".into()));
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_stand_in_the_order_seen_on_a_real_machine() {
+        let reply = Reply::new(200, "application/text", "12345").with("ETag", "b2830b5c81343278");
+        let names: Vec<_> = reply
+            .header_lines("Fri, 22 Nov 2019 20:28:02 GMT")
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "Metadata-Flavor",
+                "Content-Type",
+                "ETag",
+                "Date",
+                "Server",
+                "Content-Length",
+                "X-XSS-Protection",
+                "X-Frame-Options"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_google_api_does_not_pose_as_the_metadata_server() {
+        let lines = Reply::cloud(200, &serde_json::json!({})).header_lines("now");
+        assert!(lines.iter().all(|(name, _)| *name != "Metadata-Flavor"));
+    }
+}

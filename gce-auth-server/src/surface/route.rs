@@ -1,0 +1,267 @@
+//! What a request means.
+
+use super::query::{Query, Reading};
+use super::{Method, Reply, Request, guard, pages};
+
+/// Where version 1 of the tree begins.
+pub(crate) const PREFIX: &str = "/computeMetadata/v1/";
+
+/// A request that was let in and understood.
+pub(crate) enum Op {
+    /// `/`, which detection asks.
+    Home,
+    /// `/computeMetadata/`, the versions.
+    Versions,
+    /// A value or directory of the tree.
+    Read(Target, Reading),
+    /// A live leaf of a service account.
+    Credential {
+        target: Target,
+        account: String,
+        kind: Credential,
+        query: Query,
+        /// The PEM certificates the token shall be bound to.
+        certificates: Option<String>,
+    },
+    /// `PUT` of a guest attribute.
+    WriteGuestAttribute {
+        target: Target,
+        namespace: String,
+        key: String,
+        value: String,
+    },
+    /// `DELETE` of a guest attribute, or of a namespace.
+    DeleteGuestAttribute {
+        target: Target,
+        namespace: String,
+        key: Option<String>,
+    },
+    /// A call to one of the Google APIs that stand beside the metadata server.
+    Cloud(CloudCall),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    Token,
+    Identity,
+}
+
+/// The place a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The path as sent.
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) host: Option<String>,
+    /// Below `/computeMetadata/v1/`.
+    pub(crate) segments: Vec<String>,
+    /// Whether the path ends with a slash.
+    pub(crate) slash: bool,
+}
+
+impl Target {
+    fn below(request: &Request, rest: &str) -> Self {
+        let trimmed = rest.strip_suffix('/').unwrap_or(rest);
+        Self {
+            path: request.path.clone(),
+            query: request.query.clone(),
+            host: request.header("host").map(Into::into),
+            segments: if rest.is_empty() {
+                Vec::new()
+            } else {
+                trimmed.split('/').map(Into::into).collect()
+            },
+            slash: rest.is_empty() || rest.ends_with('/'),
+        }
+    }
+
+    pub(crate) fn not_found(&self) -> Reply {
+        pages::not_found(&self.path)
+    }
+
+    pub(crate) fn add_slash(&self) -> Reply {
+        pages::add_slash(self.host.as_deref(), &self.path, &self.query)
+    }
+}
+
+/// A call to a Google API, before its caller and its arguments were looked at.
+pub(crate) struct CloudCall {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) host: Option<String>,
+    pub(crate) authorization: Option<String>,
+    /// The query's parameters; of a form, the body's.
+    pub(crate) parameters: Query,
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// The keys as JWK set.
+    Jwks,
+    /// The keys as X.509 certificates in PEM.
+    Certificates,
+    Discovery,
+    Token,
+    TokenInfo,
+    /// `METHOD` of `/v1/projects/-/serviceAccounts/ACCOUNT:METHOD`, or `allowedLocations`.
+    Iam {
+        account: String,
+        method: String,
+    },
+}
+
+impl Endpoint {
+    fn parse(path: &str) -> Option<Self> {
+        Some(match path {
+            "/oauth2/v3/certs" => Self::Jwks,
+            "/oauth2/v1/certs" => Self::Certificates,
+            "/.well-known/openid-configuration" => Self::Discovery,
+            "/token" | "/oauth2/v4/token" => Self::Token,
+            "/tokeninfo" | "/oauth2/v1/tokeninfo" | "/oauth2/v3/tokeninfo" => Self::TokenInfo,
+            other => {
+                let (_, rest) = other
+                    .strip_prefix("/v1/projects/")?
+                    .split_once("/serviceAccounts/")?;
+                let (account, method) = rest
+                    .split_once(':')
+                    .or_else(|| rest.split_once('/'))
+                    .unwrap_or((rest, ""));
+                Self::Iam {
+                    account: account.replace("%40", "@"),
+                    method: method.into(),
+                }
+            }
+        })
+    }
+}
+
+/// Checks and understands a request: who may ask, then the method, then the path, then the query.
+pub(crate) fn route(request: Request) -> Result<Op, Reply> {
+    if let Some(endpoint) = Endpoint::parse(&request.path) {
+        return Ok(Op::Cloud(cloud_call(endpoint, request)));
+    }
+    guard::check(&request)?;
+
+    let read = matches!(request.method, Method::Get | Method::Head);
+    let refused = |allow| pages::method_not_allowed(request.method.as_str(), &request.path, allow);
+    let Some(rest) = request.path.strip_prefix(PREFIX) else {
+        if !read {
+            return Err(refused("GET, HEAD"));
+        }
+        return elsewhere(&request);
+    };
+    let target = Target::below(&request, rest);
+    let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
+
+    match (&request.method, segments.as_slice()) {
+        (
+            Method::Get | Method::Head | Method::Post,
+            ["instance", "service-accounts", account, leaf],
+        ) if !target.slash && matches!(*leaf, "token" | "identity") => {
+            let query = Query::parse(&request.query);
+            if query.flag("wait_for_change") {
+                return Err(pages::bad_request("wait_for_change is not supported here"));
+            }
+            let certificates = if request.method == Method::Post {
+                Some(certificate_chain(&request.body)?)
+            } else {
+                None
+            };
+            Ok(Op::Credential {
+                account: (*account).into(),
+                kind: if *leaf == "token" {
+                    Credential::Token
+                } else {
+                    Credential::Identity
+                },
+                query,
+                certificates,
+                target,
+            })
+        }
+        (Method::Put, ["instance", "guest-attributes", namespace, key]) if !target.slash => {
+            Ok(Op::WriteGuestAttribute {
+                namespace: (*namespace).into(),
+                key: (*key).into(),
+                value: String::from_utf8(request.body)
+                    .map_err(|_| pages::bad_request("the value must be UTF-8"))?,
+                target,
+            })
+        }
+        (Method::Delete, ["instance", "guest-attributes", namespace, key @ ..])
+            if key.len() < 2 =>
+        {
+            Ok(Op::DeleteGuestAttribute {
+                namespace: (*namespace).into(),
+                key: key.first().map(|key| (*key).into()),
+                target,
+            })
+        }
+        _ if !read => Err(refused(match segments.as_slice() {
+            ["instance", "service-accounts", _, "token" | "identity"] => "GET, HEAD, POST",
+            ["instance", "guest-attributes", _, _] => "GET, HEAD, PUT, DELETE",
+            _ => "GET, HEAD",
+        })),
+        _ => {
+            let reading = Reading::parse(&Query::parse(&request.query))?;
+            Ok(Op::Read(target, reading))
+        }
+    }
+}
+
+/// The few paths outside version 1.
+fn elsewhere(request: &Request) -> Result<Op, Reply> {
+    let path = request.path.as_str();
+    let host = request.header("host");
+    match path {
+        "/" => Ok(Op::Home),
+        "/computeMetadata/" => Ok(Op::Versions),
+        "/computeMetadata" | "/computeMetadata/v1" => {
+            Err(pages::add_slash(host, path, &request.query))
+        }
+        _ if path.starts_with("/computeMetadata/v1beta1") || path.starts_with("/0.1/") => {
+            Err(pages::legacy(path))
+        }
+        _ => Err(pages::not_found(path)),
+    }
+}
+
+/// The certificates of a `POST`, one PEM block or more.
+fn certificate_chain(body: &[u8]) -> Result<String, Reply> {
+    let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| {
+        pages::bad_request("the body must be a JSON object with a certificate_chain")
+    })?;
+    let chain = value["certificate_chain"]
+        .as_str()
+        .ok_or_else(|| pages::bad_request("non-empty certificate_chain required"))?;
+    let begins = chain.matches("-----BEGIN CERTIFICATE-----").count();
+    let ends = chain.matches("-----END CERTIFICATE-----").count();
+    if begins == 0 || begins != ends {
+        return Err(pages::bad_request(
+            "certificate_chain must be PEM certificates",
+        ));
+    }
+    Ok(chain.into())
+}
+
+fn cloud_call(endpoint: Endpoint, request: Request) -> CloudCall {
+    let form = request
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    let parameters = if form {
+        Query::parse(&String::from_utf8_lossy(&request.body))
+    } else {
+        Query::parse(&request.query)
+    };
+    CloudCall {
+        endpoint,
+        host: request.header("host").map(Into::into),
+        authorization: request.header("authorization").map(Into::into),
+        method: request.method,
+        path: request.path,
+        parameters,
+        body: request.body,
+    }
+}
