@@ -1,7 +1,7 @@
 //! A child process with an end in sight.
 
 use std::convert::Infallible;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,8 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, F
     let status = child
         .wait()
         .map_err(|error| Failure::new(format!("{program}: {error}")))?;
-    let [stdout, stderr] = [stdout, stderr].map(|pipe| pipe.as_ref().map(text).unwrap_or_default());
+    let [stdout, stderr] =
+        [stdout, stderr].map(|pipe| pipe.as_deref().map(text).unwrap_or_default());
 
     if !in_time {
         return Err(Failure::new(format!(
@@ -49,25 +50,26 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, F
     Ok(stdout)
 }
 
-/// What a pipe has carried so far.
-type Carried = Arc<Mutex<Vec<u8>>>;
-
 /// Reads a pipe to its end on a thread of its own, so that neither pipe can fill up; holds `done`
-/// for as long.
-fn drain(mut pipe: impl Read + Send + 'static, done: Sender<Infallible>) -> Carried {
-    let carried = Carried::default();
+/// for as long. Gives what the pipe has carried so far.
+fn drain(mut pipe: impl Read + Send + 'static, done: Sender<Infallible>) -> Arc<Mutex<Vec<u8>>> {
+    let carried = Arc::default();
     let sink = Arc::clone(&carried);
     thread::spawn(move || {
         let mut chunk = [0; 8192];
-        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
-            lock(&sink).extend_from_slice(&chunk[..length]);
+        loop {
+            match pipe.read(&mut chunk) {
+                Ok(length @ 1..) => lock(&sink).extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
         }
         drop(done);
     });
     carried
 }
 
-fn text(carried: &Carried) -> String {
+fn text(carried: &Mutex<Vec<u8>>) -> String {
     String::from_utf8_lossy(&lock(carried)).into_owned()
 }
 
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_killed() {
-        let failure = shell("echo begun; sleep 5", Duration::from_millis(500)).unwrap_err();
+        let failure = shell("echo begun; sleep 20", Duration::from_secs(1)).unwrap_err();
         let message = failure.to_string();
         assert!(message.contains("not done after"), "{message}");
         assert!(message.contains("begun"), "{message}");
