@@ -157,6 +157,8 @@ fn response<B: Backend>(
 struct Content {
     rest: Option<Bytes>,
     cut: bool,
+    /// Whether what comes before the break was given the time to leave.
+    flushed: bool,
 }
 
 impl Content {
@@ -169,6 +171,7 @@ impl Content {
         Self {
             rest: (!rest.is_empty()).then_some(rest),
             cut: cut_after.is_some(),
+            flushed: false,
         }
     }
 }
@@ -179,11 +182,16 @@ impl Body for Content {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
         match self.rest.take() {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None if self.cut => Poll::Ready(Some(Err(Closed))),
+            None if self.cut && self.flushed => Poll::Ready(Some(Err(Closed))),
+            None if self.cut => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             None => Poll::Ready(None),
         }
     }

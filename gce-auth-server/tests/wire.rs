@@ -1,5 +1,7 @@
 //! The wire, byte for byte, as it was seen on real machines.
 
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 mod client;
 
 use client::{get, parse, request};

@@ -1,0 +1,547 @@
+//! Tokens, identities, signatures: what they say, and that they verify.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod client;
+
+use std::time::Duration;
+
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use client::{Answer, get, request, token};
+use gce_auth_server::{Account, Emulator, Profile};
+use serde_json::{Value, json};
+
+const EMAIL: &str = "emulator@emulator-project.iam.gserviceaccount.com";
+const STORAGE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
+const LOGGING: &str = "https://www.googleapis.com/auth/logging.write";
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+
+fn emulator() -> Emulator {
+    Emulator::builder().start().unwrap()
+}
+
+/// Verifies a signature with the keys that the emulator serves.
+fn verify(emulator: &Emulator, key_id: &str, message: &[u8], signature: &[u8]) {
+    let jwks = request(emulator.addr(), "GET", "/oauth2/v3/certs", &[], b"");
+    assert_eq!(jwks.status, 200);
+    assert!(
+        jwks.header("Cache-Control")
+            .unwrap()
+            .contains("max-age=3600")
+    );
+    let jwks = jwks.json();
+    let key = jwks["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == key_id)
+        .unwrap();
+    let number = |name: &str| {
+        BASE64_URL_SAFE_NO_PAD
+            .decode(key[name].as_str().unwrap())
+            .unwrap()
+    };
+    RsaPublicKeyComponents {
+        n: number("n"),
+        e: number("e"),
+    }
+    .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+    .unwrap();
+}
+
+/// The claims of a token, after its signature was verified.
+fn claims(emulator: &Emulator, token: &str) -> Value {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let (header, claims) = message.split_once('.').unwrap();
+    let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap();
+    let header: Value = serde_json::from_slice(&decode(header)).unwrap();
+    assert_eq!(
+        (&header["alg"], &header["typ"]),
+        (&json!("RS256"), &json!("JWT"))
+    );
+    verify(
+        emulator,
+        header["kid"].as_str().unwrap(),
+        message.as_bytes(),
+        &decode(signature),
+    );
+    serde_json::from_slice(&decode(claims)).unwrap()
+}
+
+fn iam(emulator: &Emulator, token: &str, method: &str, body: &Value) -> Answer {
+    request(
+        emulator.addr(),
+        "POST",
+        &format!("/v1/projects/-/serviceAccounts/{EMAIL}:{method}"),
+        &[
+            ("Authorization", &format!("Bearer {token}")),
+            ("Content-Type", "application/json"),
+        ],
+        body.to_string().as_bytes(),
+    )
+}
+
+fn form(emulator: &Emulator, path: &str, body: &str) -> Answer {
+    request(
+        emulator.addr(),
+        "POST",
+        path,
+        &[("Content-Type", "application/x-www-form-urlencoded")],
+        body.as_bytes(),
+    )
+}
+
+#[test]
+fn an_access_token_counts_down_and_is_replaced_before_its_end() {
+    let emulator = emulator();
+    let ask = || get(emulator.addr(), "instance/service-accounts/default/token").json();
+    let first = ask();
+    assert_eq!(first["token_type"], "Bearer");
+    let full = first["expires_in"].as_u64().unwrap();
+    assert!((3597..=3599).contains(&full), "{full}");
+
+    emulator.advance(Duration::from_secs(3000));
+    let second = ask();
+    assert_eq!(first["access_token"], second["access_token"]);
+    let left = second["expires_in"].as_u64().unwrap();
+    assert!((590..=599).contains(&left), "{left}");
+
+    emulator.advance(Duration::from_secs(305));
+    let third = ask();
+    assert_ne!(first["access_token"], third["access_token"]);
+    emulator.rotate_token();
+    assert_ne!(third["access_token"], ask()["access_token"]);
+}
+
+#[test]
+fn every_name_of_an_account_has_the_same_token_and_a_stranger_has_none() {
+    let emulator = Emulator::builder()
+        .account(Account::new("a@p.iam.gserviceaccount.com").alias("robot"))
+        .account(Account::new("b@p.iam.gserviceaccount.com"))
+        .account(Account::new("c@p.iam.gserviceaccount.com").scopes([""; 0]))
+        .start()
+        .unwrap();
+    let address = emulator.addr();
+    let default = token(address, "default");
+    assert_eq!(default, token(address, "a@p.iam.gserviceaccount.com"));
+    assert_eq!(default, token(address, "robot"));
+    assert_ne!(default, token(address, "b@p.iam.gserviceaccount.com"));
+    for nobody in ["d@p.iam.gserviceaccount.com", "c@p.iam.gserviceaccount.com"] {
+        let answer = get(
+            address,
+            &format!("instance/service-accounts/{nobody}/token"),
+        );
+        assert_eq!(answer.status, 404, "{nobody}");
+    }
+}
+
+#[test]
+fn scopes_count_only_where_the_machine_honours_them() {
+    let builder = || Emulator::builder().account(Account::new(EMAIL).scopes([STORAGE, LOGGING]));
+    let ask = |emulator: &Emulator, query: &str| {
+        let path = format!("instance/service-accounts/default/token?{query}");
+        get(emulator.addr(), &path)
+    };
+    let scopes_of = |emulator: &Emulator, query: &str| {
+        let answer = ask(emulator, query).json();
+        let token = answer["access_token"].as_str().unwrap();
+        let target = format!("/oauth2/v3/tokeninfo?access_token={token}");
+        request(emulator.addr(), "GET", &target, &[], b"").json()["scope"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let both = format!("{STORAGE} {LOGGING}");
+    let escaped = "scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Flogging.write";
+
+    let gce = builder().start().unwrap();
+    assert_eq!(scopes_of(&gce, escaped), both);
+    assert_eq!(
+        scopes_of(&gce, &format!("{escaped}&enforce_scopes=true")),
+        LOGGING
+    );
+    for refused in [
+        "enforce_scopes=true".to_owned(),
+        format!("{escaped}&enforce_scopes=false"),
+        "scopes=https://www.googleapis.com/auth/pubsub&enforce_scopes=1".to_owned(),
+    ] {
+        assert_eq!(ask(&gce, &refused).status, 400, "{refused}");
+    }
+    gce.set(
+        "instance/attributes/enable-access-token-enforce-scopes",
+        "true",
+    )
+    .unwrap();
+    assert_eq!(scopes_of(&gce, escaped), LOGGING);
+    assert_eq!(scopes_of(&gce, ""), both);
+
+    let run = builder().profile(Profile::CloudRun).start().unwrap();
+    assert_eq!(scopes_of(&run, escaped), LOGGING);
+    assert_eq!(scopes_of(&run, ""), both);
+}
+
+#[test]
+fn an_identity_token_verifies() {
+    let emulator = emulator();
+    let identity = |query: &str| {
+        get(
+            emulator.addr(),
+            &format!("instance/service-accounts/default/identity?{query}"),
+        )
+    };
+    let standard = claims(
+        &emulator,
+        identity("audience=https%3A%2F%2Fa.run.app").text(),
+    );
+    assert_eq!(standard["aud"], "https://a.run.app");
+    assert_eq!(standard["iss"], "https://accounts.google.com");
+    assert_eq!(standard["azp"], standard["sub"]);
+    assert_eq!(
+        standard["exp"].as_i64().unwrap() - standard["iat"].as_i64().unwrap(),
+        3600
+    );
+    assert!(standard.get("google").is_none());
+
+    let full = claims(
+        &emulator,
+        identity("format=full&audience=https://a&licenses=FALSE").text(),
+    );
+    assert_eq!(full["email"], EMAIL);
+    assert_eq!(full["email_verified"], true);
+    let machine = &full["google"]["compute_engine"];
+    assert_eq!(machine["instance_id"], "5737554347302044216");
+    assert!(machine.get("license_id").is_none());
+    let licensed = claims(
+        &emulator,
+        identity("format=full&audience=https://a&licenses=TRUE").text(),
+    );
+    assert!(licensed["google"]["compute_engine"]["license_id"].is_array());
+
+    for query in ["", "audience=", "format=full"] {
+        let answer = identity(query);
+        assert_eq!(answer.status, 400, "{query}");
+        assert_eq!(answer.text(), "non-empty audience parameter required\n");
+    }
+
+    let run = Emulator::builder()
+        .profile(Profile::CloudRun)
+        .start()
+        .unwrap();
+    let answer = get(
+        run.addr(),
+        "instance/service-accounts/default/identity?audience=a&format=full",
+    );
+    let serverless = claims(&run, answer.text());
+    assert!(serverless.get("google").is_none());
+    assert_eq!(serverless["email"], EMAIL);
+}
+
+#[test]
+fn a_credential_can_be_bound_to_certificates() {
+    let emulator = emulator();
+    let post = |leaf: &str, body: &str| {
+        request(
+            emulator.addr(),
+            "POST",
+            &format!("/computeMetadata/v1/instance/service-accounts/default/{leaf}"),
+            &[
+                ("Metadata-Flavor", "Google"),
+                ("Content-Type", "application/json"),
+            ],
+            body.as_bytes(),
+        )
+    };
+    let body = json!({ "certificate_chain": PEM }).to_string();
+    let bound = post("token", &body);
+    assert_eq!(bound.status, 200);
+    assert_ne!(
+        bound.json()["access_token"],
+        token(emulator.addr(), "default")
+    );
+    assert_eq!(post("identity?audience=a", &body).status, 200);
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        "no",
+        "{\"certificate_chain\":\"\"}",
+        "{\"certificate_chain\":\"x\"}",
+    ] {
+        assert_eq!(post("token", bad).status, 400, "{bad}");
+    }
+    assert_eq!(post("email", &body).status, 405);
+    let waiting = get(
+        emulator.addr(),
+        "instance/service-accounts/default/token?wait_for_change=true",
+    );
+    assert_eq!(waiting.status, 400);
+}
+
+#[test]
+fn a_blob_and_a_jwt_are_signed_for_who_has_a_token() {
+    let emulator = emulator();
+    let token = token(emulator.addr(), "default");
+    let blob = BASE64_STANDARD.encode("some bytes");
+    let signed = iam(&emulator, &token, "signBlob", &json!({"payload": blob})).json();
+    verify(
+        &emulator,
+        signed["keyId"].as_str().unwrap(),
+        b"some bytes",
+        &BASE64_STANDARD
+            .decode(signed["signedBlob"].as_str().unwrap())
+            .unwrap(),
+    );
+
+    let payload = json!({"sub": "me", "n": 1}).to_string();
+    let signed = iam(&emulator, &token, "signJwt", &json!({"payload": payload})).json();
+    let read = claims(&emulator, signed["signedJwt"].as_str().unwrap());
+    assert_eq!(read, json!({"sub": "me", "n": 1}));
+
+    let id = iam(
+        &emulator,
+        &token,
+        "generateIdToken",
+        &json!({"audience": "b", "includeEmail": "true", "useEmailAzp": "true"}),
+    )
+    .json();
+    let read = claims(&emulator, id["token"].as_str().unwrap());
+    assert_eq!(
+        (&read["aud"], &read["email"], &read["azp"]),
+        (&json!("b"), &json!(EMAIL), &json!(EMAIL))
+    );
+
+    let made = iam(
+        &emulator,
+        &token,
+        "generateAccessToken",
+        &json!({"scope": [STORAGE], "lifetime": "600s"}),
+    )
+    .json();
+    assert!(made["expireTime"].as_str().unwrap().ends_with('Z'));
+    let target = format!(
+        "/tokeninfo?access_token={}",
+        made["accessToken"].as_str().unwrap()
+    );
+    let info = request(emulator.addr(), "GET", &target, &[], b"").json();
+    assert_eq!(
+        (&info["scope"], &info["email"]),
+        (&json!(STORAGE), &json!(EMAIL))
+    );
+    let left: u64 = info["expires_in"].as_str().unwrap().parse().unwrap();
+    assert!((590..=600).contains(&left));
+
+    let narrow = made["accessToken"].as_str().unwrap();
+    let refused = iam(&emulator, narrow, "signBlob", &json!({"payload": blob}));
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["error"]["status"], "PERMISSION_DENIED");
+}
+
+#[test]
+fn the_iam_api_refuses_in_google_s_shape() {
+    let emulator = emulator();
+    let good = token(emulator.addr(), "default");
+    let body = json!({"payload": "YQ=="});
+    for (token, code) in [("", 401), ("ya29.c.stranger", 401)] {
+        let answer = iam(&emulator, token, "signBlob", &body);
+        assert_eq!(answer.status, code);
+        assert_eq!(answer.json()["error"]["status"], "UNAUTHENTICATED");
+        assert_eq!(
+            answer.header("Content-Type"),
+            Some("application/json; charset=UTF-8")
+        );
+    }
+    for bad in [
+        json!({}),
+        json!([]),
+        json!({"payload": "***"}),
+        json!({"payload": 1}),
+    ] {
+        let answer = iam(&emulator, &good, "signBlob", &bad);
+        assert_eq!(
+            answer.json()["error"]["status"],
+            "INVALID_ARGUMENT",
+            "{bad}"
+        );
+    }
+    for (method, bad) in [
+        ("signJwt", json!({"payload": "[]"})),
+        ("generateAccessToken", json!({"scope": []})),
+        (
+            "generateAccessToken",
+            json!({"scope": ["s"], "lifetime": "1e99s"}),
+        ),
+        (
+            "generateAccessToken",
+            json!({"scope": ["s"], "lifetime": "-1s"}),
+        ),
+        ("generateIdToken", json!({"audience": ""})),
+    ] {
+        assert_eq!(
+            iam(&emulator, &good, method, &bad).status,
+            400,
+            "{method} {bad}"
+        );
+    }
+    assert_eq!(iam(&emulator, &good, "dance", &body).status, 404);
+    let stranger = request(
+        emulator.addr(),
+        "POST",
+        "/v1/projects/-/serviceAccounts/x@y:signBlob",
+        &[("Authorization", &format!("Bearer {good}"))],
+        body.to_string().as_bytes(),
+    );
+    assert_eq!(stranger.json()["error"]["status"], "NOT_FOUND");
+
+    let locations = request(
+        emulator.addr(),
+        "GET",
+        &format!("/v1/projects/-/serviceAccounts/{EMAIL}/allowedLocations"),
+        &[("Authorization", &format!("Bearer {good}"))],
+        b"",
+    );
+    assert_eq!(locations.json()["encodedLocations"], "0xA30");
+
+    emulator.advance(Duration::from_secs(4000));
+    assert_eq!(iam(&emulator, &good, "signBlob", &body).status, 401);
+    let fresh = token(emulator.addr(), "default");
+    emulator.revoke_tokens();
+    assert_eq!(iam(&emulator, &fresh, "signBlob", &body).status, 401);
+}
+
+#[test]
+fn an_assertion_buys_a_token() {
+    let emulator = emulator();
+    let access = token(emulator.addr(), "default");
+    let now = claims(
+        &emulator,
+        get(
+            emulator.addr(),
+            "instance/service-accounts/default/identity?audience=a",
+        )
+        .text(),
+    )["iat"]
+        .as_i64()
+        .unwrap();
+    let assertion = |claims: &Value| {
+        let signed = iam(
+            &emulator,
+            &access,
+            "signJwt",
+            &json!({"payload": claims.to_string()}),
+        );
+        signed.json()["signedJwt"].as_str().unwrap().to_owned()
+    };
+    let buy = |assertion: &str| {
+        form(
+            &emulator,
+            "/token",
+            &format!(
+                "assertion={assertion}&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
+            ),
+        )
+    };
+    let base = json!({
+        "iss": EMAIL, "aud": "https://www.googleapis.com/oauth2/v4/token", "iat": now, "exp": now + 3600,
+    });
+    let with = |name: &str, value: Value| {
+        let mut claims = base.clone();
+        claims[name] = value;
+        claims
+    };
+
+    let bought = buy(&assertion(&with("target_audience", json!("https://b")))).json();
+    let id = claims(&emulator, bought["id_token"].as_str().unwrap());
+    assert_eq!(
+        (&id["aud"], &id["email"]),
+        (&json!("https://b"), &json!(EMAIL))
+    );
+    assert!(id.get("target_audience").is_none());
+
+    let bought = buy(&assertion(&with("scope", json!("s t")))).json();
+    assert_eq!(bought["token_type"], "Bearer");
+    let target = format!(
+        "/tokeninfo?access_token={}",
+        bought["access_token"].as_str().unwrap()
+    );
+    let info = request(emulator.addr(), "GET", &target, &[], b"").json();
+    assert_eq!(info["scope"], "s t");
+
+    for (bad, error) in [
+        (assertion(&base), "invalid_scope"),
+        (assertion(&with("iss", json!("x@y"))), "invalid_grant"),
+        (assertion(&with("aud", json!("https://b"))), "invalid_grant"),
+        (assertion(&with("exp", json!(now - 1))), "invalid_grant"),
+        (assertion(&with("exp", json!(now + 9000))), "invalid_grant"),
+        (assertion(&with("iat", json!("x"))), "invalid_grant"),
+        ("a.b.c".to_owned(), "invalid_grant"),
+        (assertion(&base).replacen('.', ".e30", 1), "invalid_grant"),
+        (String::new(), "invalid_request"),
+    ] {
+        let answer = buy(&bad);
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["error"], error);
+        assert!(answer.json()["error_description"].is_string());
+    }
+    assert_eq!(
+        form(&emulator, "/token", "grant_type=x").json()["error"],
+        "unsupported_grant_type"
+    );
+    assert_eq!(
+        form(&emulator, "/oauth2/v4/token", "").json()["error"],
+        "invalid_request"
+    );
+    assert_eq!(
+        request(emulator.addr(), "GET", "/token", &[], b"").status,
+        405
+    );
+}
+
+#[test]
+fn keys_are_served_in_every_form_and_shared() {
+    let (one, other) = (emulator(), emulator());
+    let at = |emulator: &Emulator, path: &str| {
+        request(emulator.addr(), "GET", path, &[("Host", "h:1")], b"").json()
+    };
+    assert_eq!(at(&one, "/oauth2/v3/certs"), at(&other, "/oauth2/v3/certs"));
+    let kid = at(&one, "/oauth2/v3/certs")["keys"][0]["kid"].clone();
+    let certificates = at(&one, "/oauth2/v1/certs");
+    let pem = certificates[kid.as_str().unwrap()].as_str().unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
+    let discovery = at(&one, "/.well-known/openid-configuration");
+    assert_eq!(discovery["issuer"], "https://accounts.google.com");
+    assert_eq!(discovery["jwks_uri"], "http://h:1/oauth2/v3/certs");
+}
+
+#[test]
+fn token_info_knows_id_tokens_and_nothing_foreign() {
+    let emulator = emulator();
+    let id = get(
+        emulator.addr(),
+        "instance/service-accounts/default/identity?audience=a&format=full",
+    );
+    let info = |query: &str| {
+        request(
+            emulator.addr(),
+            "GET",
+            &format!("/tokeninfo?{query}"),
+            &[],
+            b"",
+        )
+    };
+    let known = info(&format!("id_token={}", id.text()));
+    assert_eq!(
+        (known.status, &known.json()["email_verified"]),
+        (200, &json!("true"))
+    );
+    for query in ["", "access_token=x", "id_token=a.b.c"] {
+        let answer = info(query);
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (400, &json!("invalid_token"))
+        );
+    }
+    let journal = format!("{:?} {emulator:?}", emulator.requests());
+    assert!(!journal.contains(id.text()));
+}
