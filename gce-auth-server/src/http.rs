@@ -24,7 +24,8 @@ use crate::surface::{Dialect, Method, Reply, Request, pages};
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// For the head of a request, and again for its body.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
 pub(crate) fn serve<B: Backend>(
@@ -67,7 +68,7 @@ async fn connection<B: Backend>(stream: TcpStream, backend: Arc<B>, spelling: Ex
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(READ_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
@@ -94,12 +95,13 @@ async fn exchange<B: Backend>(
             .collect(),
         body: Vec::new(),
     };
-    let mut too_large = false;
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => request.body = body.to_bytes().into(),
-        Err(error) if error.is::<LengthLimitError>() => too_large = true,
-        Err(_) => return Err(Closed),
-    }
+    let too_large = match read_body(body).await? {
+        Some(bytes) => {
+            request.body = bytes;
+            false
+        }
+        None => true,
+    };
 
     let disturbance = backend.arrived(&request);
     let mut cut_after = None;
@@ -128,6 +130,19 @@ async fn exchange<B: Backend>(
         reply.dialect = Dialect::Unflavored;
     }
     Ok(response(reply, backend, spelling, cut_after))
+}
+
+/// The whole body, or `None` if it is too large.
+async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Ok(None);
+    }
+    let whole = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(READ_TIMEOUT, whole).await {
+        Ok(Ok(body)) => Ok(Some(body.to_bytes().into())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
+        Ok(Err(_)) | Err(_) => Err(Closed),
+    }
 }
 
 fn response<B: Backend>(

@@ -34,6 +34,13 @@ fn answer(mut stream: TcpStream) -> client::Answer {
     parse(&bytes)
 }
 
+/// Returns once so many requests wait for a change.
+fn waiting(emulator: &Emulator, count: usize) {
+    while emulator.waiting() != count {
+        thread::yield_now();
+    }
+}
+
 /// Returns once the emulator has seen this many requests for the path.
 fn seen(emulator: &Emulator, path: &str, count: usize) {
     while emulator.request_count(path) < count {
@@ -51,8 +58,7 @@ fn waiters_are_woken_by_a_change_and_by_nothing_else() {
         &emulator,
         "instance/?recursive=true&wait_for_change=true&alt=json",
     );
-    seen(&emulator, "instance/maintenance-event", 50);
-    seen(&emulator, "instance/", 1);
+    waiting(&emulator, 51);
     emulator.set("project/attributes/other", "1").unwrap();
     emulator
         .set("instance/maintenance-event", "MIGRATE_ON_HOST_MAINTENANCE")
@@ -87,6 +93,7 @@ fn a_stale_etag_is_answered_at_once_and_a_current_one_waits() {
     );
 
     let waiter = ask(&emulator, &format!("{path}&last_etag={etag}"));
+    waiting(&emulator, 1);
     emulator.set("instance/attributes/a", "1").unwrap();
     assert_eq!(answer(waiter).text(), "{\"a\":\"1\"}");
 }
@@ -96,9 +103,21 @@ fn a_value_that_is_removed_ends_the_wait_with_404() {
     let emulator = emulator();
     emulator.set("instance/attributes/a", "1").unwrap();
     let waiter = ask(&emulator, "instance/attributes/a?wait_for_change=true");
-    seen(&emulator, "instance/attributes/a", 1);
+    waiting(&emulator, 1);
     emulator.remove("instance/attributes/a").unwrap();
     assert_eq!(answer(waiter).status, 404);
+}
+
+#[test]
+fn a_client_that_leaves_is_noticed() {
+    let emulator = emulator();
+    let waiters: Vec<_> = (0..20)
+        .map(|_| ask(&emulator, "instance/id?wait_for_change=true"))
+        .collect();
+    waiting(&emulator, 20);
+    drop(waiters);
+    waiting(&emulator, 0);
+    assert_eq!(get(emulator.addr(), "instance/id").status, 200);
 }
 
 #[test]
@@ -221,16 +240,16 @@ fn dropped_means_gone() {
     let emulator = emulator();
     let address = emulator.addr();
     let mut idle = connect(address);
-    let waiting = ask(&emulator, "instance/id?wait_for_change=true");
-    seen(&emulator, "instance/id", 1);
+    let waiter = ask(&emulator, "instance/id?wait_for_change=true");
+    waiting(&emulator, 1);
     drop(emulator);
     assert!(TcpStream::connect(address).is_err());
     assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
     let (done, rest) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let mut waiting = waiting;
-        let _ = waiting.read_to_end(&mut bytes);
+        let mut waiter = waiter;
+        let _ = waiter.read_to_end(&mut bytes);
         done.send(bytes).unwrap();
     });
     assert!(

@@ -151,6 +151,12 @@ impl Emulator {
         self.state.journal().count(path)
     }
 
+    /// How many requests with `wait_for_change=true` are waiting now. One whose client has left does not count.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state.world.waiting()
+    }
+
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.state.journal().clear();

@@ -57,12 +57,14 @@ impl State {
         if let Some(reply) = self.guest_attributes_refusal(target) {
             return reply;
         }
-        let mut changes = self.world.subscribe();
+        // Before the first look, so that no change falls between the two.
+        let changes = reading.wait.as_ref().map(|_| self.world.subscribe());
         let (mut reply, etag) = match self.look(target, reading) {
             Ok(seen) => seen,
             Err(reply) => return reply,
         };
-        let Some(Wait { last_etag, timeout }) = &reading.wait else {
+        let (Some(Wait { last_etag, timeout }), Some(mut changes)) = (&reading.wait, changes)
+        else {
             return reply;
         };
         if last_etag.as_ref().is_some_and(|last| !same(last, &etag)) {

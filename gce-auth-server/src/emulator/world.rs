@@ -41,6 +41,11 @@ impl World {
         self.version.subscribe()
     }
 
+    /// How many are waiting to be told.
+    pub(crate) fn waiting(&self) -> usize {
+        self.version.receiver_count()
+    }
+
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Value) -> T) -> T {
         read(&self.lock().document)
     }
