@@ -1,11 +1,25 @@
 //! Identity for programs on Google Cloud, from the metadata server.
 #![forbid(unsafe_code)]
 
+mod client;
+mod credentials;
+mod engine;
+mod id_token;
 mod io;
+mod metadata;
 mod values;
 mod wire;
 
 pub use crate::{
+    client::{
+        residency::{Detection, Residency},
+        settings::{MetadataClient, MetadataClientBuilder},
+    },
+    credentials::{Credentials, CredentialsBuilder, Status, TokenState},
+    engine::RefreshMode,
+    id_token::{
+        ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials, IdTokenCredentialsBuilder,
+    },
     values::{
         error::{Error, ErrorKind},
         headers::Headers,

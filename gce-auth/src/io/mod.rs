@@ -5,5 +5,6 @@ pub(crate) mod env;
 
 pub(crate) mod http;
 pub(crate) mod lookup;
+pub(crate) mod random;
 pub(crate) mod threads;
 pub(crate) mod transport;

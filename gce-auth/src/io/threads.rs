@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_panic_takes_no_thread_away() {
         let executor = executor();
-        let (done, waits) = mpsc::channel();
+        let (done, waits) = mpsc::channel::<()>();
         for n in 0..THREADS * 3 {
             let done = done.clone();
             let job = move || {

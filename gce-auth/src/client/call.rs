@@ -1,0 +1,280 @@
+//! One call: a request, its attempts, one budget.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+
+use crate::{
+    client::{
+        residency::{self, Verdict},
+        settings::Settings,
+    },
+    io::{
+        random,
+        transport::{Limits, TransportError, TransportErrorKind},
+    },
+    values::{
+        error::{Error, ErrorKind},
+        token::Now,
+    },
+    wire::{
+        request,
+        response::{self, Answer, Failure},
+    },
+};
+
+/// An attempt that took this much longer than it may was not slow but frozen:
+/// the process had no processor, or the machine was suspended.
+const FROZEN: Duration = Duration::from_secs(2);
+/// How often a frozen attempt is repeated without being counted.
+const MOST_FROZEN: u32 = 3;
+/// Where this is plainly not Google Cloud, an address that answers nobody is
+/// given this long.
+const ELSEWHERE: Duration = Duration::from_millis(700);
+
+/// What an answer becomes: reads it at the moment the request was sent, which
+/// is what every lifetime counts from.
+pub(crate) trait Read<T>: Fn(&Answer, Now) -> Result<T, Error> {}
+impl<T, F: Fn(&Answer, Now) -> Result<T, Error>> Read<T> for F {}
+
+/// One budget, from when it began to run. Several calls may share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    left: Duration,
+}
+
+impl Budget {
+    /// What `started` has left of the operation's budget now: time in a queue
+    /// counts.
+    pub(crate) fn since(settings: &Settings, started: Now) -> Self {
+        let spent = settings.clock.now().boot.saturating_sub(started.boot);
+        Self {
+            left: settings.retry.total().saturating_sub(spent),
+        }
+    }
+
+    /// A budget of its own.
+    pub(crate) fn of(left: Duration) -> Self {
+        Self { left }
+    }
+
+    fn spend(&mut self, time: Duration) {
+        self.left = self.left.saturating_sub(time);
+    }
+}
+
+/// Sends `request` until it is answered, plainly refused, or out of budget.
+///
+/// A 301 that only adds the slash of a directory is asked again, once.
+pub(crate) fn call<T>(
+    settings: &Settings,
+    budget: &mut Budget,
+    request: &Request<Vec<u8>>,
+    read: impl Read<T>,
+) -> Result<T, Error> {
+    Attempts {
+        settings,
+        budget,
+        place: request::place(request),
+        made: 0,
+        frozen: 0,
+        slashed: false,
+        took: Duration::ZERO,
+    }
+    .run(request.clone(), read)
+}
+
+struct Attempts<'a> {
+    settings: &'a Settings,
+    budget: &'a mut Budget,
+    place: String,
+    made: u32,
+    frozen: u32,
+    slashed: bool,
+    took: Duration,
+}
+
+/// How an attempt ended without a value.
+enum Ended {
+    /// For good.
+    Final(Error),
+    /// In a way that may pass.
+    Transient(Failure),
+    /// Ask this instead.
+    Elsewhere(Request<Vec<u8>>),
+}
+
+impl Attempts<'_> {
+    fn run<T>(mut self, mut request: Request<Vec<u8>>, read: impl Read<T>) -> Result<T, Error> {
+        let limits = self.limits();
+        loop {
+            if self.budget.left.is_zero() {
+                return Err(self.finish(Error::new(
+                    ErrorKind::Timeout,
+                    "there was no time left to ask the metadata server",
+                )));
+            }
+            match self.attempt(&request, &limits, &read) {
+                Ok(value) => return Ok(value),
+                Err(Ended::Final(error)) => return Err(self.finish(error)),
+                Err(Ended::Elsewhere(next)) => request = next,
+                Err(Ended::Transient(failure)) => self.wait(failure)?,
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        request: &Request<Vec<u8>>,
+        limits: &Limits,
+        read: &impl Read<T>,
+    ) -> Result<T, Ended> {
+        let settings = self.settings;
+        let limits = limits.within(self.budget.left);
+        let sent = settings.clock.now();
+        let response = settings.transport.send(request.clone(), &limits);
+        let took = settings.clock.now().boot.saturating_sub(sent.boot);
+        self.took += took;
+        let over = took.saturating_sub(limits.attempt);
+        if response.is_err() && over > FROZEN && self.frozen < MOST_FROZEN {
+            self.frozen += 1;
+            return Err(Ended::Elsewhere(request.clone()));
+        }
+        self.made += 1;
+        self.budget.spend(took.min(limits.attempt + FROZEN));
+        let response = response.map_err(|error| broken(error, settings))?;
+        if let Some(next) = self.directory(request, &response) {
+            return Err(Ended::Elsewhere(next));
+        }
+        let answer = response::accept(response).map_err(|failure| {
+            if is_transient(failure.error.kind()) {
+                Ended::Transient(failure)
+            } else {
+                Ended::Final(failure.error)
+            }
+        })?;
+        read(&answer, sent).map_err(Ended::Final)
+    }
+
+    /// The request with the slash that the server wants, the first time.
+    fn directory(
+        &mut self,
+        request: &Request<Vec<u8>>,
+        response: &Response<Vec<u8>>,
+    ) -> Option<Request<Vec<u8>>> {
+        let path = request.uri().path();
+        if self.slashed || !response::adds_only_a_slash(response, path) {
+            return None;
+        }
+        self.slashed = true;
+        let query = request.uri().query().map(|query| format!("?{query}"));
+        let target = format!("{path}/{}", query.unwrap_or_default());
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(target.parse().ok()?);
+        let mut next = request.clone();
+        *next.uri_mut() = http::Uri::from_parts(parts).ok()?;
+        Some(next)
+    }
+
+    /// Waits before the next attempt, or gives up.
+    fn wait(&mut self, failure: Failure) -> Result<(), Error> {
+        let settings = self.settings;
+        if let Some(error) = self.elsewhere(&failure.error) {
+            return Err(self.finish(error));
+        }
+        let wait = settings.retry.next_wait(
+            self.made,
+            failure.retry_after,
+            self.budget.left,
+            random::sample(),
+        );
+        let Some(wait) = wait else {
+            return Err(self.finish(failure.error));
+        };
+        settings.clock.sleep(wait);
+        self.budget.spend(wait);
+        self.took += wait;
+        Ok(())
+    }
+
+    /// `NotOnGce`, where nobody said where the server is and this machine says
+    /// plainly that it is not Google's.
+    fn elsewhere(&self, error: &Error) -> Option<Error> {
+        let settings = self.settings;
+        if settings.configured || error.status().is_some() {
+            return None;
+        }
+        let evidence = residency::evidence(settings);
+        (evidence.verdict == Verdict::No).then(|| {
+            Error::new(
+                ErrorKind::NotOnGce,
+                format!(
+                    "this machine is not on Google Cloud: {}, and {error}",
+                    evidence.why
+                ),
+            )
+            .with_hint(
+                "set GCE_METADATA_HOST to a metadata server, such as the one that \
+                 `gce-auth emulate` starts",
+            )
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        let settings = self.settings;
+        if !settings.configured && residency::evidence(settings).verdict == Verdict::No {
+            return settings.limits.within(ELSEWHERE);
+        }
+        settings.limits.clone()
+    }
+
+    fn finish(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout if error.status().is_none() => error
+                .or_hint(if self.settings.configured {
+                    "is the metadata server at this address running, and can it be reached from here?"
+                } else {
+                    "the metadata server cannot be reached; does a firewall or network policy \
+                     keep this program from 169.254.169.254?"
+                }),
+            _ => error,
+        };
+        error.at(self.place.clone()).after(self.made, self.took)
+    }
+}
+
+fn is_transient(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited
+    )
+}
+
+/// What an attempt without an answer means.
+fn broken(error: TransportError, settings: &Settings) -> Ended {
+    let kind = match error.kind() {
+        TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
+            ErrorKind::Unavailable
+        }
+        TransportErrorKind::Timeout => ErrorKind::Timeout,
+        TransportErrorKind::Protocol | TransportErrorKind::TooLarge => ErrorKind::InvalidResponse,
+        TransportErrorKind::Tls => ErrorKind::Tls,
+    };
+    let mut failed = Error::new(kind, error.message());
+    if error.kind() == TransportErrorKind::Resolve && settings.configured {
+        failed = failed.with_hint(
+            "name the server by its address, 169.254.169.254, where names cannot be looked up",
+        );
+    }
+    if let Some(source) = error.into_source() {
+        failed = failed.with_source(source);
+    }
+    if is_transient(kind) {
+        Ended::Transient(Failure {
+            error: failed,
+            retry_after: None,
+        })
+    } else {
+        Ended::Final(failed)
+    }
+}

@@ -1,0 +1,321 @@
+//! On Google Cloud or not, and why.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    client::{
+        call::{self, Budget},
+        settings::{MetadataClient, Settings, positive},
+    },
+    engine::flight::Flight,
+    io::{
+        env::{self, Environment},
+        threads::{Work, WorkKind},
+    },
+    values::{
+        endpoint::Endpoint,
+        error::{Error, ErrorKind},
+    },
+    wire::{request, response},
+};
+
+/// The ping of google-auth: three attempts of 3 s, 1 s and 2 s between them.
+const GOOGLE_AUTH_ATTEMPTS: u32 = 3;
+
+/// What can be known without asking the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Yes,
+    No,
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    pub(crate) verdict: Verdict,
+    pub(crate) why: String,
+}
+
+impl Evidence {
+    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            why: why.into(),
+        }
+    }
+}
+
+/// Environment and firmware, now; costs a few variables and one small file.
+pub(crate) fn evidence(settings: &Settings) -> Evidence {
+    weigh(&Environment::read(), settings)
+}
+
+fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
+    if let Some(name) = environment.serverless {
+        return Evidence::new(Verdict::Yes, format!("{name} is set"));
+    }
+    if environment.no_gce_check.as_deref() == Some("true") {
+        return Evidence::new(Verdict::No, "NO_GCE_CHECK is true");
+    }
+    match environment.detection.as_deref() {
+        Some("assume-present") => {
+            return Evidence::new(Verdict::Yes, "METADATA_SERVER_DETECTION is assume-present");
+        }
+        Some("none") => {
+            return Evidence::new(Verdict::No, "METADATA_SERVER_DETECTION is none");
+        }
+        _ => {}
+    }
+    firmware(settings)
+}
+
+/// What the firmware says the machine is.
+fn firmware(settings: &Settings) -> Evidence {
+    if cfg!(not(any(target_os = "linux", target_os = "windows"))) {
+        return Evidence::new(Verdict::No, "Google Cloud runs no machine of this system");
+    }
+    match env::dmi_product_name(&settings.dmi_file) {
+        Some(name) if name.starts_with("Google") => {
+            Evidence::new(Verdict::Yes, format!("the firmware calls it {name:?}"))
+        }
+        Some(name) => Evidence::new(Verdict::No, format!("the firmware calls it {name:?}")),
+        None => Evidence::new(Verdict::Unknown, "the firmware says nothing"),
+    }
+}
+
+/// Whether this program runs on Google Cloud, and what says so.
+#[derive(Clone, Debug)]
+pub struct Residency {
+    on_gce: bool,
+    why: String,
+}
+
+impl Residency {
+    /// Whether there is a metadata server for this program.
+    #[must_use]
+    pub fn is_on_gce(&self) -> bool {
+        self.on_gce
+    }
+
+    /// The evidence, in words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.why
+    }
+}
+
+impl fmt::Display for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.on_gce { "on" } else { "not on" };
+        write!(f, "{what} Google Cloud: {}", self.why)
+    }
+}
+
+/// How [`MetadataClient::on_gce`] finds out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Detection {
+    /// Environment first, then firmware, then one ping to the address; within
+    /// a second where the firmware says no. Never a look-up of a name first.
+    #[default]
+    Fast,
+    /// google-auth's order: `NO_GCE_CHECK`, a ping with
+    /// `GCE_METADATA_DETECT_RETRIES` attempts (3) of `GCE_METADATA_TIMEOUT`
+    /// seconds (3), then the firmware.
+    GoogleAuth,
+}
+
+impl MetadataClient {
+    /// Whether this program runs on Google Cloud, and why that is known.
+    ///
+    /// A negative answer is never remembered. Reads `NO_GCE_CHECK`,
+    /// `METADATA_SERVER_DETECTION`, `GCE_METADATA_IP`,
+    /// `GCE_METADATA_DETECT_RETRIES` and the variables of serverless platforms
+    /// at the call.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) where one of these makes no sense.
+    pub async fn on_gce(&self, detection: Detection) -> Result<Residency, Error> {
+        self.background(WorkKind::Other, move |client| {
+            client.blocking_on_gce(detection)
+        })
+        .await
+    }
+
+    /// [`on_gce`](Self::on_gce), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`on_gce`](Self::on_gce).
+    pub fn blocking_on_gce(&self, detection: Detection) -> Result<Residency, Error> {
+        let environment = Environment::read();
+        match detection {
+            Detection::Fast => self.detect(&environment),
+            Detection::GoogleAuth => self.detect_like_google_auth(&environment),
+        }
+    }
+
+    /// What the firmware says: `Some(true)` where its product name begins with
+    /// `Google`, `None` where it says nothing. No network.
+    #[must_use]
+    pub fn detect_dmi(&self) -> Option<bool> {
+        match firmware(&self.0).verdict {
+            Verdict::Yes => Some(true),
+            Verdict::No => Some(false),
+            Verdict::Unknown => None,
+        }
+    }
+
+    fn detect(&self, environment: &Environment) -> Result<Residency, Error> {
+        let settings = &*self.0;
+        let bios_only = match environment.detection.as_deref() {
+            None | Some("assume-present" | "none" | "ping-only") => false,
+            Some("bios-only") => true,
+            Some(other) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("METADATA_SERVER_DETECTION is {other:?}, which means nothing"),
+                )
+                .with_hint("use assume-present, none, bios-only or ping-only"));
+            }
+        };
+        let ping_only = environment.detection.as_deref() == Some("ping-only");
+        let evidence = if ping_only {
+            Evidence::new(Verdict::Unknown, "only a ping was to be made")
+        } else {
+            weigh(environment, settings)
+        };
+        if evidence.verdict == Verdict::Yes || bios_only {
+            return Ok(Residency {
+                on_gce: evidence.verdict == Verdict::Yes,
+                why: evidence.why,
+            });
+        }
+        // Somebody who says that it is not must be believed; firmware may be
+        // wrong where a metadata server stands in for Google's.
+        let silenced = environment.no_gce_check.as_deref() == Some("true")
+            || environment.detection.as_deref() == Some("none");
+        if silenced {
+            return Ok(Residency {
+                on_gce: false,
+                why: evidence.why,
+            });
+        }
+        let limit = if evidence.verdict == Verdict::No {
+            Duration::from_millis(800)
+        } else {
+            settings.limits.attempt
+        };
+        let endpoint = self.ping_endpoint(environment)?;
+        Ok(match self.ping_once(&endpoint, limit) {
+            Ok(()) => Residency {
+                on_gce: true,
+                why: format!("a metadata server answered at {endpoint}"),
+            },
+            Err(error) => Residency {
+                on_gce: false,
+                why: format!("{}, and no metadata server answered: {error}", evidence.why),
+            },
+        })
+    }
+
+    fn detect_like_google_auth(&self, environment: &Environment) -> Result<Residency, Error> {
+        let settings = &*self.0;
+        if environment.no_gce_check.as_deref() == Some("true") {
+            return Ok(Residency {
+                on_gce: false,
+                why: "NO_GCE_CHECK is true".to_owned(),
+            });
+        }
+        let attempts = match &environment.detect_retries {
+            None => GOOGLE_AUTH_ATTEMPTS,
+            Some(text) => positive(text).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!("GCE_METADATA_DETECT_RETRIES is {text:?}, which is no count"),
+                )
+                .with_hint("set it to a whole number above zero, or unset it")
+            })?,
+        };
+        let endpoint = self.ping_endpoint(environment)?;
+        for attempt in 1..=attempts {
+            match self.ping_once(&endpoint, settings.limits.attempt) {
+                Ok(()) => {
+                    return Ok(Residency {
+                        on_gce: true,
+                        why: format!("a metadata server answered at {endpoint}"),
+                    });
+                }
+                // An answer that is no metadata server's is an answer.
+                Err(error) if error.status().is_some() => break,
+                Err(error) if error.kind() == ErrorKind::NotMetadataServer => break,
+                Err(_) if attempt < attempts => {
+                    settings
+                        .clock
+                        .sleep(Duration::from_secs(1 << (attempt - 1).min(6)));
+                }
+                Err(_) => {}
+            }
+        }
+        let firmware = firmware(settings);
+        Ok(Residency {
+            on_gce: firmware.verdict == Verdict::Yes,
+            why: firmware.why,
+        })
+    }
+
+    /// `GCE_METADATA_IP`, else the configured endpoint, else the address.
+    fn ping_endpoint(&self, environment: &Environment) -> Result<Endpoint, Error> {
+        match &environment.metadata_ip {
+            Some(text) => Endpoint::parse(text).map_err(|error| {
+                error
+                    .context("GCE_METADATA_IP")
+                    .with_hint("set GCE_METADATA_IP to an address, or unset it")
+            }),
+            None => self.0.endpoint().cloned(),
+        }
+    }
+
+    /// One request, one answer, no retry.
+    fn ping_once(&self, endpoint: &Endpoint, limit: Duration) -> Result<(), Error> {
+        let settings = &*self.0;
+        let request = request::ping(endpoint)?;
+        let sent = settings
+            .transport
+            .send(request.clone(), &settings.limits.within(limit));
+        let answer = sent.map_err(|error| {
+            Error::new(ErrorKind::Unavailable, error.message()).at(request::place(&request))
+        })?;
+        response::accept(answer)
+            .map(drop)
+            .map_err(|failure| failure.error.at(request::place(&request)))
+    }
+
+    /// Does blocking work off the caller's thread, and waits for it as a future
+    /// that belongs to no runtime.
+    pub(crate) async fn background<T: Clone + Send + 'static>(
+        &self,
+        kind: WorkKind,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let client = self.clone();
+        let now = self.0.clock.now();
+        let flight =
+            std::sync::Arc::new(Flight::new(now, std::process::id(), move || work(&client)));
+        let landed = flight.outcome();
+        let job = Work::new(kind, flight.awaited.clone(), move || flight.run());
+        if let Err(job) = self.0.executor.execute(job) {
+            job.run();
+        }
+        landed.await
+    }
+
+    /// One call within a budget of its own.
+    pub(crate) fn ask<T>(
+        &self,
+        request: &http::Request<Vec<u8>>,
+        read: impl call::Read<T>,
+    ) -> Result<T, Error> {
+        let mut budget = Budget::of(self.0.retry.total());
+        call::call(&self.0, &mut budget, request, read)
+    }
+}

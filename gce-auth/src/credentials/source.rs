@@ -1,0 +1,206 @@
+//! Where access tokens come from, and who shares them.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use crate::{
+    client::{
+        call::{self, Budget},
+        settings::{MetadataClient, Reach},
+    },
+    engine::{
+        Source,
+        keeper::{Keeper, Value},
+        local::{PerThread, Slots},
+        registry::{Family, Registry},
+    },
+    io::threads::WorkKind,
+    values::{
+        error::{Error, ErrorKind},
+        headers::Headers,
+        scope::Scopes,
+        token::{Bearer, Now, Validity},
+    },
+    wire::{
+        request::{self, MetadataPath},
+        response::{self, AccountInfo},
+    },
+};
+
+/// How many token requests one family of credentials remembers the answer of.
+pub(crate) const FAMILY_BOUND: usize = 64;
+
+/// What an access token is asked for with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wish {
+    /// `default`, an alias or an email address.
+    pub(crate) account: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) enforce_scopes: bool,
+    /// The identity that the token must be of.
+    pub(crate) expected: Option<String>,
+}
+
+/// Who has the same key would send the same request.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    reach: Reach,
+    wish: Wish,
+}
+
+pub(crate) type TokenKeeper = Keeper<Bearer>;
+pub(crate) type TokenFamily = Family<TokenKeeper>;
+
+static SHARED: Registry<Key, TokenKeeper> = Registry::new();
+
+/// The keeper of what `wish` asks for: the process's, or one of its own.
+pub(crate) fn keeper(client: &MetadataClient, wish: &Wish, shared: bool) -> Arc<TokenKeeper> {
+    let settings = &client.0;
+    let make = || Keeper::new(settings.policy);
+    match settings.reach().filter(|_| shared) {
+        Some(reach) => SHARED.get_or_insert(
+            Key {
+                reach,
+                wish: wish.clone(),
+            },
+            make,
+        ),
+        None => Arc::new(make()),
+    }
+}
+
+/// Asks the metadata server for access tokens.
+#[derive(Debug)]
+pub(crate) struct TokenSource {
+    pub(crate) client: MetadataClient,
+    pub(crate) wish: Wish,
+    account: RwLock<Option<AccountInfo>>,
+}
+
+impl TokenSource {
+    pub(crate) fn new(client: MetadataClient, wish: Wish) -> Self {
+        Self {
+            client,
+            wish,
+            account: RwLock::new(None),
+        }
+    }
+
+    /// The account, if it was asked for before.
+    pub(crate) fn known_account(&self) -> Option<AccountInfo> {
+        self.account
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn ask_account(&self, budget: &mut Budget) -> Result<AccountInfo, Error> {
+        let settings = &*self.client.0;
+        let request = request::account_info(settings.endpoint()?, &self.wish.account)?;
+        let info = call::call(settings, budget, &request, |answer, _| {
+            response::account_info(answer)
+        })
+        .map_err(|error| explain(error, &self.wish.account))?;
+        let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
+        *account = Some(info.clone());
+        Ok(info)
+    }
+
+    /// The email address that stands behind the account now.
+    fn ask_email(&self, budget: &mut Budget) -> Result<String, Error> {
+        let settings = &*self.client.0;
+        let path = MetadataPath::account(&self.wish.account, "email")?;
+        let request = request::value(settings.endpoint()?, &path, &request::Query::default())?;
+        call::call(settings, budget, &request, |answer, _| {
+            answer.text().map(|text| text.trim().to_owned())
+        })
+    }
+
+    fn expect(&self, email: &str) -> Result<(), Error> {
+        match &self.wish.expected {
+            Some(expected) if expected != email => Err(Error::new(
+                ErrorKind::InvalidResponse,
+                format!("the metadata server speaks for {email}, and not for {expected}"),
+            )
+            .with_hint("the token was dropped; is the right service account attached?")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Source for TokenSource {
+    type Value = Bearer;
+
+    fn fetch(&self, started: Now, forced: bool) -> Result<Bearer, Error> {
+        let settings = &*self.client.0;
+        let mut budget = Budget::since(settings, started);
+        if forced {
+            let info = self.ask_account(&mut budget)?;
+            self.expect(&info.email)?;
+        }
+        let wish = &self.wish;
+        let request = request::token(
+            settings.endpoint()?,
+            &wish.account,
+            &wish.scopes,
+            wish.enforce_scopes,
+        )?;
+        let bearer = call::call(settings, &mut budget, &request, response::token)
+            .map_err(|error| explain(error, &wish.account))?;
+        if wish.expected.is_some() {
+            // Asked after the token: an account exchanged in between shows.
+            self.expect(&self.ask_email(&mut budget)?)?;
+        }
+        Ok(bearer)
+    }
+
+    fn budget(&self) -> std::time::Duration {
+        self.client.0.retry.total()
+    }
+
+    fn kind(&self) -> WorkKind {
+        WorkKind::AccessToken
+    }
+}
+
+/// Says of a failed request for an account what it means.
+pub(crate) fn explain(error: Error, account: &str) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error
+            .context(&format!("no service account {account:?} is attached"))
+            .with_hint(
+                "attach a service account to the instance or the workload, or name one that is",
+            ),
+        ErrorKind::Forbidden => error.context("no token was given").or_hint(
+            "check that the service account is enabled, and on GKE that the Kubernetes service \
+             account may impersonate it (roles/iam.workloadIdentityUser)",
+        ),
+        _ => error,
+    }
+}
+
+impl Value for Bearer {
+    fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PerThread for Headers {
+    fn detached(&self) -> Self {
+        Self::detached(self)
+    }
+
+    fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
+        thread_local! {
+            static SLOTS: std::cell::RefCell<Slots<Headers>> =
+                const { std::cell::RefCell::new(Slots::new()) };
+        }
+        SLOTS.try_with(f).ok()
+    }
+}
+
+/// The universe, asked for once.
+pub(crate) type Universe = OnceLock<String>;

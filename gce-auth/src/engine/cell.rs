@@ -1,0 +1,108 @@
+//! The value that everybody shares, and its generation.
+
+use std::sync::{PoisonError, atomic::Ordering};
+
+use crate::engine::{
+    freshness::Deadlines,
+    sync::{AtomicU64, RwLock},
+};
+
+/// A value, the moments at which it changes, and which one it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<V> {
+    pub(crate) value: V,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) generation: u64,
+}
+
+/// One value at a time. Every change is a new generation; generation 0 is
+/// empty. A generation that was seen outside the lock tells whether a copy
+/// made under it still is the value.
+#[derive(Debug)]
+pub(crate) struct Cell<V> {
+    generation: AtomicU64,
+    entry: RwLock<Option<Entry<V>>>,
+}
+
+impl<V: Clone> Cell<V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            entry: RwLock::new(None),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn read(&self) -> Option<Entry<V>> {
+        self.entry
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn store(&self, value: V, deadlines: Deadlines) {
+        let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        *entry = Some(Entry {
+            value,
+            deadlines,
+            generation,
+        });
+        // Released while the lock is held: who sees the number finds the entry.
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Empties the cell if what it holds is what `rejected` says; whether it was.
+    pub(crate) fn clear_if(&self, rejected: impl FnOnce(&V) -> bool) -> bool {
+        let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
+        let matches = entry.as_ref().is_some_and(|entry| rejected(&entry.value));
+        if matches {
+            *entry = None;
+            let generation = self.generation.load(Ordering::Relaxed) + 1;
+            self.generation.store(generation, Ordering::Release);
+        }
+        matches
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        engine::freshness::Policy,
+        values::token::{Now, Validity},
+    };
+
+    fn deadlines() -> Deadlines {
+        let start = Now::new(Duration::ZERO, Duration::ZERO);
+        Policy::new().deadlines(&Validity::lasting(start, Duration::from_secs(9)), 0.0)
+    }
+
+    #[test]
+    fn every_change_is_a_new_generation() {
+        let cell = Cell::new();
+        assert_eq!(cell.generation(), 0);
+        assert!(cell.read().is_none());
+        cell.store("a", deadlines());
+        assert_eq!(cell.read().unwrap().generation, cell.generation());
+        cell.store("b", deadlines());
+        assert_eq!(cell.generation(), 2);
+        assert_eq!(cell.read().unwrap().value, "b");
+    }
+
+    #[test]
+    fn only_what_was_rejected_is_dropped() {
+        let cell = Cell::new();
+        cell.store("a", deadlines());
+        assert!(!cell.clear_if(|value| *value == "b"));
+        assert_eq!(cell.generation(), 1);
+        assert!(cell.clear_if(|value| *value == "a"));
+        assert_eq!(cell.generation(), 2);
+        assert!(cell.read().is_none() && !cell.clear_if(|_| true));
+    }
+}

@@ -1,0 +1,209 @@
+//! One piece of work, shared by any mix of threads and tasks.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::{
+    engine::sync::{Condvar, Mutex, lock, wait_until},
+    io::threads::Awaited,
+    values::{
+        error::{Error, ErrorKind},
+        token::Now,
+    },
+};
+
+type Outcome<T> = Result<T, Error>;
+type Job<T> = Box<dyn FnOnce() -> Outcome<T> + Send>;
+
+/// Work whose outcome many wait for. Whoever gets to it first does it; a
+/// waiter that is cancelled takes nothing from the others.
+pub(crate) struct Flight<T> {
+    state: Mutex<State<T>>,
+    landed: Condvar,
+    pub(crate) started: Now,
+    pub(crate) process: u32,
+    pub(crate) awaited: Awaited,
+}
+
+struct State<T> {
+    job: Option<Job<T>>,
+    outcome: Option<Outcome<T>>,
+    wakers: Vec<Option<Waker>>,
+}
+
+impl<T: Clone + Send + 'static> Flight<T> {
+    /// A flight that has not taken off. `job` is given what it is to do, and
+    /// is dropped undone if the outcome comes from elsewhere.
+    pub(crate) fn new(
+        started: Now,
+        process: u32,
+        job: impl FnOnce() -> Outcome<T> + Send + 'static,
+    ) -> Self {
+        Self {
+            state: Mutex::new(State {
+                job: Some(Box::new(job)),
+                outcome: None,
+                wakers: Vec::new(),
+            }),
+            landed: Condvar::new(),
+            started,
+            process,
+            awaited: Awaited::default(),
+        }
+    }
+
+    /// Does the work on this thread, unless somebody does or did it.
+    pub(crate) fn run(&self) {
+        let job = lock(&self.state).job.take();
+        if let Some(job) = job {
+            // If the job panics, its waiters hear of it.
+            let landing = Landing(Some(self));
+            let outcome = job();
+            landing.with(outcome);
+        }
+    }
+
+    /// Ends the flight, for all its waiters, unless it has ended.
+    pub(crate) fn land(&self, outcome: Outcome<T>) {
+        let (wakers, job) = {
+            let mut state = lock(&self.state);
+            if state.outcome.is_some() {
+                return;
+            }
+            state.outcome = Some(outcome);
+            (std::mem::take(&mut state.wakers), state.job.take())
+        };
+        self.landed.notify_all();
+        drop(job);
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    /// Does the work here if nobody began, else waits for whoever did: at most
+    /// for `limit`.
+    pub(crate) fn blocking_outcome(&self, limit: Duration) -> Outcome<T> {
+        self.awaited.set();
+        self.run();
+        let state = lock(&self.state);
+        let state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
+        state.outcome.clone().unwrap_or_else(|| Err(late()))
+    }
+
+    /// The outcome, as a future that belongs to no runtime.
+    pub(crate) fn outcome(self: &Arc<Self>) -> Landed<T> {
+        self.awaited.set();
+        Landed {
+            flight: Arc::clone(self),
+            seat: None,
+        }
+    }
+
+    pub(crate) fn has_landed(&self) -> bool {
+        lock(&self.state).outcome.is_some()
+    }
+}
+
+/// The error of a flight that took longer than it may.
+pub(crate) fn late() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "the request did not end within its budget",
+    )
+}
+
+/// The error of a flight whose transport, or other code of the program's,
+/// panicked.
+pub(crate) fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the code that carries requests panicked",
+    )
+    .with_hint("look for the panic message of the program's own Transport")
+}
+
+impl<T> fmt::Debug for Flight<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight")
+            .field("started", &self.started)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lands a flight whose job panicked.
+struct Landing<'a, T: Clone + Send + 'static>(Option<&'a Flight<T>>);
+
+impl<T: Clone + Send + 'static> Landing<'_, T> {
+    fn with(mut self, outcome: Outcome<T>) {
+        if let Some(flight) = self.0.take() {
+            flight.land(outcome);
+        }
+    }
+}
+
+impl<T: Clone + Send + 'static> Drop for Landing<'_, T> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.0.take() {
+            flight.land(Err(panicked()));
+        }
+    }
+}
+
+/// A seat on a flight: resolves when it lands, and gives the seat back when
+/// dropped.
+pub(crate) struct Landed<T> {
+    flight: Arc<Flight<T>>,
+    seat: Option<usize>,
+}
+
+impl<T: Clone + Send + 'static> Future for Landed<T> {
+    type Output = Outcome<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let mut state = lock(&this.flight.state);
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        let waker = context.waker();
+        match this.seat {
+            Some(seat) => {
+                if let Some(held) = state.wakers.get_mut(seat) {
+                    match held {
+                        Some(held) => held.clone_from(waker),
+                        None => *held = Some(waker.clone()),
+                    }
+                }
+            }
+            None => {
+                this.seat = Some(state.wakers.len());
+                state.wakers.push(Some(waker.clone()));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Landed<T> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            let waker = lock(&self.flight.state)
+                .wakers
+                .get_mut(seat)
+                .and_then(Option::take);
+            drop(waker);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Landed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Landed")
+    }
+}

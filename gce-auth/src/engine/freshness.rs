@@ -1,0 +1,226 @@
+//! How good a value still is. Pure: validity, now and policy in, verdict out.
+
+use std::time::Duration;
+
+use crate::values::token::{Now, Validity};
+
+/// What may be done with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Freshness {
+    /// Expired, or about to: of no use.
+    Invalid,
+    /// Good, but it is time to fetch the next one.
+    Stale,
+    /// Good.
+    Fresh,
+}
+
+/// When to fetch, and what to trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Policy {
+    /// A value is stale this long before it expires. Must be less than the 240
+    /// to 300 s at which the metadata server itself renews.
+    pub(crate) stale_margin: Duration,
+    /// The margin is shorter by up to this much, by chance, so that many
+    /// processes started together do not refresh together.
+    pub(crate) jitter: Duration,
+    /// A value is invalid this long before it expires: requests take time.
+    pub(crate) skew: Duration,
+    /// How long to wait before asking again when the same value came back.
+    pub(crate) gentle: Duration,
+    /// How long an error is shared with whoever asks next.
+    pub(crate) quiet: Duration,
+    /// The wait after a first failure in the background; doubles up to `most_backoff`.
+    pub(crate) first_backoff: Duration,
+    /// The longest wait between failures in the background.
+    pub(crate) most_backoff: Duration,
+}
+
+impl Policy {
+    pub(crate) const fn new() -> Self {
+        Self {
+            stale_margin: Duration::from_secs(225),
+            jitter: Duration::from_secs(30),
+            skew: Duration::from_secs(5),
+            gentle: Duration::from_secs(10),
+            quiet: Duration::from_secs(1),
+            first_backoff: Duration::from_secs(5),
+            most_backoff: Duration::from_secs(60),
+        }
+    }
+
+    /// google-auth's: no jitter, no skew, nothing gentle, nothing shared.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) const fn exact() -> Self {
+        Self {
+            jitter: Duration::ZERO,
+            skew: Duration::ZERO,
+            gentle: Duration::ZERO,
+            quiet: Duration::ZERO,
+            first_backoff: Duration::ZERO,
+            most_backoff: Duration::ZERO,
+            ..Self::new()
+        }
+    }
+
+    /// The wait before the next background attempt, after `failures` in a row.
+    pub(crate) fn backoff(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(16);
+        self.first_backoff
+            .saturating_mul(1 << doublings)
+            .min(self.most_backoff)
+    }
+
+    /// The moments at which a value changes from fresh to stale to invalid.
+    /// `sample`, from 0 to 1, places the jitter.
+    pub(crate) fn deadlines(&self, validity: &Validity, sample: f64) -> Deadlines {
+        let Some(ends) = validity.ends() else {
+            return Deadlines::NEVER;
+        };
+        // A value that lives shorter than the skew must not be born invalid.
+        let skew = self.skew.min(validity.lifetime() / 8);
+        let margin = self
+            .stale_margin
+            .saturating_sub(self.jitter.mul_f64(sample.clamp(0.0, 1.0)))
+            .max(skew);
+        Deadlines {
+            stale: earlier(ends, margin),
+            invalid: earlier(ends, skew),
+        }
+    }
+}
+
+fn earlier(moment: Now, by: Duration) -> Now {
+    Now::new(
+        moment.wall.saturating_sub(by),
+        moment.boot.saturating_sub(by),
+    )
+}
+
+/// The moments at which a value changes; either clock may reach them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    stale: Now,
+    invalid: Now,
+}
+
+impl Deadlines {
+    const NEVER: Self = Self {
+        stale: Now::new(Duration::MAX, Duration::MAX),
+        invalid: Now::new(Duration::MAX, Duration::MAX),
+    };
+
+    pub(crate) fn judge(&self, now: Now) -> Freshness {
+        if before(now, self.stale) {
+            Freshness::Fresh
+        } else if before(now, self.invalid) {
+            Freshness::Stale
+        } else {
+            Freshness::Invalid
+        }
+    }
+
+    /// When the value becomes stale, by the boot clock.
+    pub(crate) fn stale_at(&self) -> Now {
+        self.stale
+    }
+}
+
+/// Before on both clocks: whichever is worse decides.
+fn before(now: Now, moment: Now) -> bool {
+    now.wall < moment.wall && now.boot < moment.boot
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(wall: u64, boot: u64) -> Now {
+        Now::new(Duration::from_secs(wall), Duration::from_secs(boot))
+    }
+
+    fn judge(policy: &Policy, lifetime: u64, age: u64) -> Freshness {
+        let validity = Validity::lasting(at(1000, 10), Duration::from_secs(lifetime));
+        policy
+            .deadlines(&validity, 0.0)
+            .judge(at(1000 + age, 10 + age))
+    }
+
+    #[test]
+    fn the_two_thresholds() {
+        let policy = Policy::new();
+        for (age, freshness) in [
+            (0, Freshness::Fresh),
+            (3374, Freshness::Fresh),
+            (3375, Freshness::Stale),
+            (3594, Freshness::Stale),
+            (3595, Freshness::Invalid),
+            (9999, Freshness::Invalid),
+        ] {
+            assert_eq!(judge(&policy, 3600, age), freshness, "{age}");
+        }
+    }
+
+    #[test]
+    fn the_exact_policy_is_google_auths_to_the_second() {
+        let policy = Policy::exact();
+        assert_eq!(judge(&policy, 3600, 3374), Freshness::Fresh);
+        assert_eq!(judge(&policy, 3600, 3375), Freshness::Stale);
+        assert_eq!(judge(&policy, 3600, 3599), Freshness::Stale);
+        assert_eq!(judge(&policy, 3600, 3600), Freshness::Invalid);
+    }
+
+    #[test]
+    fn either_clock_may_end_it() {
+        let validity = Validity::lasting(at(1000, 10), Duration::from_secs(3600));
+        let deadlines = Policy::new().deadlines(&validity, 0.0);
+        assert_eq!(deadlines.judge(at(5000, 10)), Freshness::Invalid);
+        assert_eq!(deadlines.judge(at(1000, 4000)), Freshness::Invalid);
+        assert_eq!(deadlines.judge(at(4500, 10)), Freshness::Stale);
+        // A wall clock set back makes nothing live longer.
+        assert_eq!(deadlines.judge(at(0, 3650)), Freshness::Invalid);
+    }
+
+    #[test]
+    fn backoff_doubles_and_is_bounded() {
+        let policy = Policy::new();
+        let waits: Vec<_> = (1..7).map(|n| policy.backoff(n).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(policy.backoff(u32::MAX).as_secs(), 60);
+    }
+
+    proptest! {
+        #[test]
+        fn a_verdict_never_improves_with_age(
+            lifetime in 0u64..10_000,
+            sample in 0.0f64..1.0,
+            ages in proptest::collection::vec((0u64..12_000, 0u64..12_000), 2),
+        ) {
+            let start = at(1_000_000, 5);
+            let validity = Validity::lasting(start, Duration::from_secs(lifetime));
+            let deadlines = Policy::new().deadlines(&validity, sample);
+            let judge = |(wall, boot): (u64, u64)| {
+                deadlines.judge(at(1_000_000 + wall, 5 + boot))
+            };
+            let (a, b) = (ages[0], ages[1]);
+            let later = (a.0.max(b.0), a.1.max(b.1));
+            prop_assert!(judge(later) <= judge(a));
+            if lifetime > 0 {
+                prop_assert!(judge((0, 0)) > Freshness::Invalid, "born invalid");
+            }
+            if a.0 >= lifetime || a.1 >= lifetime {
+                prop_assert_eq!(judge(a), Freshness::Invalid);
+            }
+        }
+
+        #[test]
+        fn jitter_stays_inside_its_range(lifetime in 300u64..100_000, sample in 0.0f64..1.0) {
+            let validity = Validity::lasting(at(0, 0), Duration::from_secs(lifetime));
+            let stale = Policy::new().deadlines(&validity, sample).stale_at().boot.as_secs_f64();
+            prop_assert!(stale >= (lifetime - 225) as f64 - 1e-3);
+            prop_assert!(stale <= (lifetime - 195) as f64 + 1e-3);
+        }
+    }
+}

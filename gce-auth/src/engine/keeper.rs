@@ -1,0 +1,255 @@
+//! One value and everything that is known about getting it: the flight that
+//! is under way, the last success, the last failure, when to try again.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use crate::{
+    engine::{
+        cell::{Cell, Entry},
+        flight::{Flight, late},
+        freshness::{Freshness, Policy},
+        sync::{AtomicU64, Mutex, lock},
+    },
+    values::{
+        error::Error,
+        token::{Now, Validity},
+    },
+};
+
+/// Beyond its budget a flight has this long to notice that it is over.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// What can be kept.
+pub(crate) trait Value: Clone + Send + Sync + 'static {
+    fn validity(&self) -> Validity;
+    /// Whether `other` is the same token, however long it is said to live.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// Which flight of a keeper it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlightId(u64);
+
+/// Why somebody wants a flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// There is no value to go on with.
+    Need,
+    /// The value is stale: fetch the next one if nobody does.
+    Renew,
+    /// Somebody asked for a value that is newer than this moment.
+    Force,
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub(crate) enum Plan<V> {
+    /// Wait for this flight; somebody sees to it.
+    Join(Arc<Flight<V>>),
+    /// See to it that this flight runs.
+    Lead(Arc<Flight<V>>),
+    /// It has just failed: this is how.
+    Failed(Error),
+    /// Nothing is due.
+    Nothing,
+}
+
+/// A value, shared by all who would ask for the same.
+#[derive(Debug)]
+pub(crate) struct Keeper<V> {
+    pub(crate) cell: Cell<V>,
+    policy: Policy,
+    control: Mutex<Control<V>>,
+    /// Boot milliseconds before which no background flight starts: a copy of
+    /// the one under the lock, so that a stale value costs no lock.
+    next_renewal: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Control<V> {
+    flight: Option<Current<V>>,
+    flights: u64,
+    failures: u32,
+    quiet_until: Duration,
+    next_renewal: Duration,
+    last_success: Option<Now>,
+    last_failure: Option<(Now, Error)>,
+}
+
+#[derive(Debug)]
+struct Current<V> {
+    id: FlightId,
+    flight: Arc<Flight<V>>,
+    forced: bool,
+    budget: Duration,
+}
+
+/// What is known without asking anybody.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) last_success: Option<Now>,
+    pub(crate) last_failure: Option<(Now, Error)>,
+    pub(crate) failures: u32,
+    pub(crate) next_renewal: Option<Duration>,
+    pub(crate) in_flight: bool,
+}
+
+impl<V: Value> Keeper<V> {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            cell: Cell::new(),
+            policy,
+            control: Mutex::new(Control {
+                flight: None,
+                flights: 0,
+                failures: 0,
+                quiet_until: Duration::ZERO,
+                next_renewal: Duration::ZERO,
+                last_success: None,
+                last_failure: None,
+            }),
+            next_renewal: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a background flight may be due: cheap, and right but for races.
+    pub(crate) fn renewal_may_be_due(&self, now: Now) -> bool {
+        millis(now.boot) >= self.next_renewal.load(Ordering::Relaxed)
+    }
+
+    /// What is held, if it is good for anything now.
+    pub(crate) fn read(&self, now: Now) -> Option<(Entry<V>, Freshness)> {
+        let entry = self.cell.read()?;
+        match entry.deadlines.judge(now) {
+            Freshness::Invalid => None,
+            freshness => Some((entry, freshness)),
+        }
+    }
+
+    /// Decides, at one point for everybody, who flies and who waits.
+    ///
+    /// `make` makes the flight; its job must call [`settle`](Self::settle) with
+    /// the id and the outcome before it lands.
+    pub(crate) fn plan(
+        &self,
+        why: Why,
+        now: Now,
+        process: u32,
+        budget: Duration,
+        make: impl FnOnce(FlightId) -> Flight<V>,
+    ) -> Plan<V> {
+        let mut control = lock(&self.control);
+        let mut replaced = None;
+        if let Some(current) = &control.flight {
+            let age = now.boot.saturating_sub(current.flight.started.boot);
+            let alive =
+                current.flight.process == process && age <= current.budget.saturating_add(GRACE);
+            if !alive {
+                replaced = control.flight.take().map(|current| current.flight);
+            } else if why == Why::Renew {
+                return Plan::Nothing;
+            } else if why == Why::Need || current.forced {
+                return Plan::Join(Arc::clone(&current.flight));
+            }
+        }
+        match why {
+            Why::Need if now.boot < control.quiet_until => {
+                if let Some((_, error)) = &control.last_failure {
+                    return Plan::Failed(error.clone());
+                }
+            }
+            Why::Renew if now.boot < control.next_renewal => return Plan::Nothing,
+            _ => {}
+        }
+        control.flights += 1;
+        let id = FlightId(control.flights);
+        let flight = Arc::new(make(id));
+        control.flight = Some(Current {
+            id,
+            flight: Arc::clone(&flight),
+            forced: why == Why::Force,
+            budget,
+        });
+        drop(control);
+        // Whoever still waits for the one it replaces waits for nothing. In a
+        // forked child nobody does: those threads are the parent's.
+        if let Some(replaced) = replaced.filter(|replaced| replaced.process == process) {
+            replaced.land(Err(late()));
+        }
+        Plan::Lead(flight)
+    }
+
+    /// Takes note of how a flight ended. `sample` places the jitter.
+    pub(crate) fn settle(&self, id: FlightId, now: Now, outcome: &Result<V, Error>, sample: f64) {
+        let mut control = lock(&self.control);
+        let current = control
+            .flight
+            .as_ref()
+            .is_some_and(|current| current.id == id);
+        if current {
+            control.flight = None;
+        } else if outcome.is_err() || self.read(now).is_some() {
+            // Overtaken by a newer flight, which has the say.
+            return;
+        }
+        match outcome {
+            Ok(value) => {
+                let deadlines = self.policy.deadlines(&value.validity(), sample);
+                let gentle = deadlines.judge(now) != Freshness::Fresh
+                    || self
+                        .cell
+                        .read()
+                        .is_some_and(|entry| entry.value.is_same(value));
+                self.cell.store(value.clone(), deadlines);
+                control.failures = 0;
+                control.quiet_until = Duration::ZERO;
+                control.last_success = Some(now);
+                control.next_renewal = if gentle {
+                    now.boot.saturating_add(self.policy.gentle)
+                } else {
+                    Duration::ZERO
+                };
+            }
+            Err(error) => {
+                control.failures = control.failures.saturating_add(1);
+                control.last_failure = Some((now, error.clone()));
+                control.quiet_until = now.boot.saturating_add(self.policy.quiet);
+                let backoff = self.policy.backoff(control.failures);
+                control.next_renewal = now.boot.saturating_add(backoff);
+            }
+        }
+        self.next_renewal
+            .store(millis(control.next_renewal), Ordering::Relaxed);
+    }
+
+    /// Drops the value if it is what `rejected` says; whether it was.
+    pub(crate) fn invalidate(&self, rejected: impl FnOnce(&V) -> bool) -> bool {
+        let dropped = self.cell.clear_if(rejected);
+        if dropped {
+            let mut control = lock(&self.control);
+            control.next_renewal = Duration::ZERO;
+            control.quiet_until = Duration::ZERO;
+            self.next_renewal.store(0, Ordering::Relaxed);
+        }
+        dropped
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        let control = lock(&self.control);
+        Known {
+            last_success: control.last_success,
+            last_failure: control.last_failure.clone(),
+            failures: control.failures,
+            next_renewal: (control.next_renewal > Duration::ZERO).then_some(control.next_renewal),
+            in_flight: control.flight.is_some(),
+        }
+    }
+}
+
+/// Rounded down, so that the cheap answer is never later than the exact one.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,128 @@
+//! A thread's own copies: what the hot path reads, without a lock.
+//!
+//! A shared reference count is one cache line that all cores fight for, so
+//! each thread that keeps asking has a copy with a count of its own.
+
+use std::cell::RefCell;
+
+use crate::engine::freshness::Deadlines;
+
+/// How many copies a thread holds at most.
+const SLOTS: usize = 4;
+
+/// What a thread may have a copy of.
+pub(crate) trait PerThread: Clone + Sized + 'static {
+    /// A copy that shares no reference count with this one.
+    fn detached(&self) -> Self;
+
+    /// Lends this thread's copies; `None` while the thread ends.
+    fn with_slots<R>(f: impl FnOnce(&RefCell<Slots<Self>>) -> R) -> Option<R>;
+}
+
+/// One thread's copies.
+#[derive(Debug)]
+pub(crate) struct Slots<T>([Slot<T>; SLOTS]);
+
+#[derive(Debug)]
+struct Slot<T> {
+    held: Option<Copy<T>>,
+    /// The view that missed here last: whoever misses twice in a row moves in.
+    missed: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Copy<T> {
+    view: u64,
+    generation: u64,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) value: T,
+}
+
+impl<T> Slots<T> {
+    pub(crate) const fn new() -> Self {
+        Self(
+            [const {
+                Slot {
+                    held: None,
+                    missed: 0,
+                }
+            }; SLOTS],
+        )
+    }
+
+    /// This thread's copy for `view`, if it is of `generation`.
+    pub(crate) fn find(&self, view: u64, generation: u64) -> Option<&Copy<T>> {
+        let held = self.0[place(view)].held.as_ref()?;
+        (held.view == view && held.generation == generation).then_some(held)
+    }
+}
+
+impl<T: PerThread> Slots<T> {
+    /// Takes note of a miss, and copies `value` at the second in a row.
+    pub(crate) fn missed(&mut self, view: u64, generation: u64, deadlines: Deadlines, value: &T) {
+        let slot = &mut self.0[place(view)];
+        if slot.missed == view {
+            slot.missed = 0;
+            slot.held = Some(Copy {
+                view,
+                generation,
+                deadlines,
+                value: value.detached(),
+            });
+        } else {
+            slot.missed = view;
+        }
+    }
+}
+
+fn place(view: u64) -> usize {
+    (view % SLOTS as u64) as usize
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        engine::freshness::Policy,
+        values::token::{Now, Validity},
+    };
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Text(String);
+
+    impl PerThread for Text {
+        fn detached(&self) -> Self {
+            self.clone()
+        }
+
+        fn with_slots<R>(_: impl FnOnce(&RefCell<Slots<Self>>) -> R) -> Option<R> {
+            None
+        }
+    }
+
+    fn deadlines() -> Deadlines {
+        let start = Now::new(Duration::ZERO, Duration::ZERO);
+        Policy::new().deadlines(&Validity::lasting(start, Duration::from_secs(9)), 0.0)
+    }
+
+    #[test]
+    fn who_misses_twice_in_a_row_moves_in() {
+        let mut slots = Slots::new();
+        let text = Text("a".to_owned());
+        slots.missed(1, 7, deadlines(), &text);
+        assert!(slots.find(1, 7).is_none());
+        // Another view of the same slot comes between.
+        slots.missed(1 + SLOTS as u64, 3, deadlines(), &text);
+        slots.missed(1, 7, deadlines(), &text);
+        assert!(slots.find(1, 7).is_none());
+        slots.missed(1, 7, deadlines(), &text);
+        assert_eq!(slots.find(1, 7).unwrap().value, text);
+        assert!(
+            slots.find(1, 8).is_none(),
+            "an older generation is no answer"
+        );
+        assert!(slots.find(1 + SLOTS as u64, 7).is_none());
+    }
+}

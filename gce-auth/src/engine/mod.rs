@@ -1,0 +1,360 @@
+//! Floor 4: when to fetch, who fetches, who waits. Knows no HTTP, no URL and
+//! no JSON; generic over what is fetched and over who runs the work.
+
+pub(crate) mod cell;
+pub(crate) mod flight;
+pub(crate) mod freshness;
+pub(crate) mod keeper;
+pub(crate) mod local;
+pub(crate) mod registry;
+mod sync;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    engine::{
+        flight::Flight,
+        freshness::Freshness,
+        keeper::{FlightId, GRACE, Keeper, Plan, Value, Why},
+        local::PerThread,
+    },
+    io::{
+        clock::Clock,
+        random,
+        threads::{Executor, Work, WorkKind},
+    },
+    values::{error::Error, token::Now},
+};
+
+/// Where a value comes from.
+pub(crate) trait Source: Send + Sync + 'static {
+    type Value: Value;
+
+    /// Fetches a value; blocks. `started` is when the budget began to run.
+    /// `forced` is whether somebody asked for everything to be asked anew.
+    fn fetch(&self, started: Now, forced: bool) -> Result<Self::Value, Error>;
+
+    /// The whole time that a fetch may take.
+    fn budget(&self) -> Duration;
+
+    /// What kind of work a fetch is.
+    fn kind(&self) -> WorkKind;
+}
+
+/// What a stale value means to whoever asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefreshMode {
+    /// A stale token is handed out at once, and one refresh runs in the
+    /// background. Nobody waits while a token is valid.
+    #[default]
+    Background,
+    /// Whoever finds the token stale waits for the refresh, and gets the old
+    /// token where it fails. What google-auth does by default.
+    Blocking,
+}
+
+/// A kept value together with one way to get it, and one way to show it: `T`
+/// is what callers are handed.
+pub(crate) struct Engine<S: Source> {
+    keeper: Arc<Keeper<S::Value>>,
+    source: Arc<S>,
+    clock: Arc<dyn Clock>,
+    executor: Arc<dyn Executor>,
+    view: u64,
+}
+
+/// What was found without waiting.
+enum Found<T> {
+    /// To be handed out; a renewal may be due.
+    Good(T, Freshness),
+    /// There is nothing to hand out.
+    Nothing,
+}
+
+/// What a caller goes on with.
+enum Next<V> {
+    /// Wait for this flight, and run it if it is yours.
+    Wait { flight: Arc<Flight<V>>, lead: bool },
+    /// This is the outcome.
+    Done(Result<V, Error>),
+}
+
+impl<S: Source> Engine<S> {
+    pub(crate) fn new(
+        keeper: Arc<Keeper<S::Value>>,
+        source: Arc<S>,
+        clock: Arc<dyn Clock>,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        Self {
+            keeper,
+            source,
+            clock,
+            executor,
+            view: next_view(),
+        }
+    }
+
+    pub(crate) fn keeper(&self) -> &Arc<Keeper<S::Value>> {
+        &self.keeper
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// What is held and good in `mode`, as `show` shows it, lent to `lend`; the
+    /// hot path. Never waits; starts a renewal in the background when one is
+    /// due.
+    pub(crate) fn cached<T: PerThread, R>(
+        &self,
+        mode: RefreshMode,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        match self.find(mode, show, lend) {
+            Found::Good(lent, Freshness::Stale) => {
+                self.renew();
+                Some(lent)
+            }
+            Found::Good(lent, _) => Some(lent),
+            Found::Nothing => None,
+        }
+    }
+
+    /// Starts a flight, unless one is under way or has just failed, and leaves
+    /// it to itself.
+    pub(crate) fn start(&self) {
+        if let Plan::Lead(flight) = self.plan(Why::Need, self.clock.now()) {
+            self.depart(&flight);
+        }
+    }
+
+    fn find<T: PerThread, R>(
+        &self,
+        mode: RefreshMode,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: impl FnOnce(&T) -> R,
+    ) -> Found<R> {
+        let now = self.clock.now();
+        let least = match mode {
+            RefreshMode::Background => Freshness::Stale,
+            RefreshMode::Blocking => Freshness::Fresh,
+        };
+        let generation = self.keeper.cell.generation();
+        let mut lend = Some(lend);
+        let local = T::with_slots(|slots| {
+            let slots = slots.try_borrow().ok()?;
+            let copy = slots.find(self.view, generation)?;
+            let freshness = copy.deadlines.judge(now);
+            if freshness < least {
+                return Some(Found::Nothing);
+            }
+            let lend = lend.take()?;
+            Some(Found::Good(lend(&copy.value), freshness))
+        });
+        if let Some(Some(found)) = local {
+            return found;
+        }
+        self.find_shared(now, least, show, lend)
+    }
+
+    #[cold]
+    fn find_shared<T: PerThread, R>(
+        &self,
+        now: Now,
+        least: Freshness,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: Option<impl FnOnce(&T) -> R>,
+    ) -> Found<R> {
+        let (Some((entry, freshness)), Some(lend)) = (self.keeper.read(now), lend) else {
+            return Found::Nothing;
+        };
+        if freshness < least {
+            return Found::Nothing;
+        }
+        let shown = show(&entry.value);
+        T::with_slots(|slots| {
+            // Lent out further up this thread's stack: leave it as it is.
+            if let Ok(mut slots) = slots.try_borrow_mut() {
+                slots.missed(self.view, entry.generation, entry.deadlines, &shown);
+            }
+        });
+        Found::Good(lend(&shown), freshness)
+    }
+
+    /// The value, fetched if need be; waits in `mode`'s way.
+    pub(crate) async fn get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        let held = self.keeper.read(now);
+        match held {
+            Some((entry, Freshness::Fresh)) => Ok(entry.value),
+            Some((entry, _)) if mode == RefreshMode::Background => {
+                self.renew();
+                Ok(entry.value)
+            }
+            Some((entry, _)) => {
+                let outcome = self.outcome(self.next(Why::Need, now)).await;
+                // A valid token is never given up.
+                outcome.or(Ok(entry.value))
+            }
+            None => self.outcome(self.next(Why::Need, now)).await,
+        }
+    }
+
+    /// [`get`](Self::get), waiting on this thread.
+    pub(crate) fn blocking_get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        match self.keeper.read(now) {
+            Some((entry, Freshness::Fresh)) => Ok(entry.value),
+            Some((entry, _)) if mode == RefreshMode::Background => {
+                self.renew();
+                Ok(entry.value)
+            }
+            Some((entry, _)) => {
+                let outcome = self.blocking_outcome(self.next(Why::Need, now));
+                outcome.or(Ok(entry.value))
+            }
+            None => self.blocking_outcome(self.next(Why::Need, now)),
+        }
+    }
+
+    /// A value that was fetched after this call.
+    pub(crate) async fn refresh(&self) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        self.outcome(self.next(Why::Force, now)).await
+    }
+
+    /// [`refresh`](Self::refresh), waiting on this thread.
+    pub(crate) fn blocking_refresh(&self) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        self.blocking_outcome(self.next(Why::Force, now))
+    }
+
+    /// Starts a flight in the background, if one is due and none is under way.
+    pub(crate) fn renew(&self) {
+        let now = self.clock.now();
+        if !self.keeper.renewal_may_be_due(now) {
+            return;
+        }
+        if let Plan::Lead(flight) = self.plan(Why::Renew, now) {
+            // Where no thread is to be had the caller's does it, as for any
+            // other work: a token that nobody renews would be worse.
+            self.depart(&flight);
+        }
+    }
+
+    fn plan(&self, why: Why, now: Now) -> Plan<S::Value> {
+        let budget = self.source.budget();
+        let process = std::process::id();
+        self.keeper.plan(why, now, process, budget, |id| {
+            let (keeper, source) = (Arc::clone(&self.keeper), Arc::clone(&self.source));
+            let clock = Arc::clone(&self.clock);
+            let forced = why == Why::Force;
+            Flight::new(now, process, move || {
+                let mut unsettled = Unsettled::new(&keeper, id, &*clock);
+                let outcome = source.fetch(now, forced);
+                unsettled.settle(&outcome);
+                outcome
+            })
+        })
+    }
+
+    fn next(&self, why: Why, now: Now) -> Next<S::Value> {
+        match self.plan(why, now) {
+            Plan::Join(flight) => Next::Wait {
+                flight,
+                lead: false,
+            },
+            Plan::Lead(flight) => Next::Wait { flight, lead: true },
+            Plan::Failed(error) => Next::Done(Err(error)),
+            // Only renewals have nothing to do.
+            Plan::Nothing => Next::Done(Err(flight::late())),
+        }
+    }
+
+    async fn outcome(&self, next: Next<S::Value>) -> Result<S::Value, Error> {
+        match next {
+            Next::Done(outcome) => outcome,
+            Next::Wait { flight, lead } => {
+                let landed = flight.outcome();
+                if lead {
+                    self.depart(&flight);
+                }
+                landed.await
+            }
+        }
+    }
+
+    fn blocking_outcome(&self, next: Next<S::Value>) -> Result<S::Value, Error> {
+        match next {
+            Next::Done(outcome) => outcome,
+            Next::Wait { flight, .. } => {
+                flight.blocking_outcome(self.source.budget().saturating_add(GRACE))
+            }
+        }
+    }
+
+    /// Hands a flight to the executor, or flies it here.
+    fn depart(&self, flight: &Arc<Flight<S::Value>>) {
+        let work = {
+            let awaited = flight.awaited.clone();
+            let flight = Arc::clone(flight);
+            Work::new(self.source.kind(), awaited, move || flight.run())
+        };
+        if let Err(work) = self.executor.execute(work) {
+            work.run();
+        }
+    }
+}
+
+/// Sees to it that a keeper hears of its flight even if the source panics.
+struct Unsettled<'a, V: Value> {
+    keeper: &'a Keeper<V>,
+    id: Option<FlightId>,
+    clock: &'a dyn Clock,
+}
+
+impl<'a, V: Value> Unsettled<'a, V> {
+    fn new(keeper: &'a Keeper<V>, id: FlightId, clock: &'a dyn Clock) -> Self {
+        Self {
+            keeper,
+            id: Some(id),
+            clock,
+        }
+    }
+
+    fn settle(&mut self, outcome: &Result<V, Error>) {
+        if let Some(id) = self.id.take() {
+            self.keeper
+                .settle(id, self.clock.now(), outcome, random::sample());
+        }
+    }
+}
+
+impl<V: Value> Drop for Unsettled<'_, V> {
+    fn drop(&mut self) {
+        self.settle(&Err(flight::panicked()));
+    }
+}
+
+impl<S: Source> std::fmt::Debug for Engine<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number that no other engine of this process has; 0 is nobody's.
+fn next_view() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
