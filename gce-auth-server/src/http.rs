@@ -1,7 +1,8 @@
 //! Sockets and HTTP. With `spelling` the only file that knows the HTTP library.
 
-use std::net::TcpListener as StdListener;
+use std::io;
 use std::pin::Pin;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,10 +14,14 @@ use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::backend::{Backend, Disturbance};
+use crate::doors::Doors;
 use crate::spelling;
 use crate::surface::route::route;
 use crate::surface::{Dialect, Method, Reply, Request, pages};
@@ -30,28 +35,70 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
 pub(crate) fn serve<B: Backend>(
     runtime: tokio::runtime::Runtime,
-    listener: StdListener,
+    doors: Doors,
     backend: Arc<B>,
     stop: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async move {
-        let Ok(listener) = TcpListener::from_std(listener) else {
-            return;
-        };
         let spelling = spelling::learn().await;
-        tokio::select! {
-            () = accept(&listener, &backend, &spelling) => {}
-            _ = stop => {}
+        if open(doors, &backend, &spelling).is_ok() {
+            let _ = stop.await;
         }
     });
     runtime.shutdown_background();
 }
 
-async fn accept<B: Backend>(listener: &TcpListener, backend: &Arc<B>, spelling: &Extensions) {
+/// Begins to accept at every door.
+fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io::Result<()> {
+    let room = |secure| Room {
+        backend: Arc::clone(backend),
+        spelling: spelling.clone(),
+        secure,
+    };
+    let (plain, tcp) = (room(false), TcpListener::from_std(doors.tcp)?);
+    tokio::spawn(accept(
+        async move || tcp.accept().await,
+        move |(stream, _)| {
+            let _ = stream.set_nodelay(true);
+            connection(stream, plain.clone())
+        },
+    ));
+    if let Some((tcp, config)) = doors.tls {
+        let (secure, tcp) = (room(true), TcpListener::from_std(tcp)?);
+        let tls = TlsAcceptor::from(config);
+        tokio::spawn(accept(
+            async move || tcp.accept().await,
+            move |(stream, _)| {
+                let _ = stream.set_nodelay(true);
+                let (tls, room) = (tls.clone(), secure.clone());
+                async move {
+                    if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
+                        connection(stream, room).await;
+                    }
+                }
+            },
+        ));
+    }
+    #[cfg(unix)]
+    if let Some(unix) = doors.unix {
+        let (plain, unix) = (room(false), tokio::net::UnixListener::from_std(unix)?);
+        tokio::spawn(accept(
+            async move || unix.accept().await,
+            move |(stream, _)| connection(stream, plain.clone()),
+        ));
+    }
+    Ok(())
+}
+
+/// Accepts as long as the runtime lives.
+async fn accept<S, F: Future<Output = ()> + Send + 'static>(
+    next: impl AsyncFn() -> io::Result<S>,
+    serve: impl Fn(S) -> F,
+) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, Arc::clone(backend), spelling.clone()));
+        match next().await {
+            Ok(stream) => {
+                tokio::spawn(serve(stream));
             }
             // Out of descriptors, most likely: others have to leave first.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -59,9 +106,25 @@ async fn accept<B: Backend>(listener: &TcpListener, backend: &Arc<B>, spelling: 
     }
 }
 
-async fn connection<B: Backend>(stream: TcpStream, backend: Arc<B>, spelling: Extensions) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| exchange(request, &*backend, &spelling));
+/// What the connections of one door share.
+struct Room<B> {
+    backend: Arc<B>,
+    spelling: Extensions,
+    secure: bool,
+}
+
+impl<B> Clone for Room<B> {
+    fn clone(&self) -> Self {
+        Self {
+            backend: Arc::clone(&self.backend),
+            spelling: self.spelling.clone(),
+            secure: self.secure,
+        }
+    }
+}
+
+async fn connection<B: Backend>(stream: impl AsyncRead + AsyncWrite + Unpin, room: Room<B>) {
+    let service = service_fn(|request| exchange(request, &room));
     let _ = http1::Builder::new()
         .preserve_header_case(true)
         .auto_date_header(false)
@@ -75,11 +138,12 @@ async fn connection<B: Backend>(stream: TcpStream, backend: Arc<B>, spelling: Ex
 
 async fn exchange<B: Backend>(
     request: hyper::Request<Incoming>,
-    backend: &B,
-    spelling: &Extensions,
+    room: &Room<B>,
 ) -> Result<hyper::Response<Content>, Closed> {
+    let (backend, spelling) = (&*room.backend, &room.spelling);
     let (parts, body) = request.into_parts();
     let mut request = Request {
+        secure: room.secure,
         method: Method::parse(parts.method.as_str()),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),
@@ -138,7 +202,7 @@ async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
         return Ok(None);
     }
     let whole = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(READ_TIMEOUT, whole).await {
+    match timeout(READ_TIMEOUT, whole).await {
         Ok(Ok(body)) => Ok(Some(body.to_bytes().into())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
         Ok(Err(_)) | Err(_) => Err(Closed),

@@ -43,8 +43,12 @@
 //!
 //! - `emulator` (default): everything above.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "emulator")]
 mod backend;
+#[cfg(feature = "emulator")]
+mod doors;
 #[cfg(feature = "emulator")]
 mod emulator;
 #[cfg(feature = "emulator")]
@@ -53,6 +57,9 @@ mod http;
 mod spelling;
 #[cfg(feature = "emulator")]
 mod surface;
+
+#[cfg(feature = "emulator")]
+mod tls;
 
 #[cfg(feature = "emulator")]
 pub use emulator::{

@@ -1,20 +1,27 @@
 //! What an emulator is made from.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::Emulator;
 use super::accounts::Account;
 use super::error::StartError;
 use super::mint::Mint;
 use super::profiles::{self, Facts, Profile};
 use super::state::State;
+use super::{Emulator, Https};
+#[cfg(unix)]
+use crate::doors::SocketFile;
+use crate::doors::{self, Doors};
 use crate::http;
+use crate::tls::Mtls;
 
 /// Settings of an [`Emulator`], made by [`Emulator::builder`].
 #[derive(Clone, Debug)]
@@ -29,6 +36,9 @@ pub struct EmulatorBuilder {
     overlay: Vec<(String, String)>,
     token_lifetime: Duration,
     token_renewal: Option<Duration>,
+    https: Option<SocketAddr>,
+    #[cfg(unix)]
+    unix_socket: Option<PathBuf>,
 }
 
 impl Default for EmulatorBuilder {
@@ -43,6 +53,9 @@ impl Default for EmulatorBuilder {
             overlay: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
+            https: None,
+            #[cfg(unix)]
+            unix_socket: None,
         }
     }
 }
@@ -111,6 +124,20 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
+    /// [`Emulator::client_certificate`] gives, made at the start.
+    pub fn https(mut self, address: SocketAddr) -> Self {
+        self.https = Some(address);
+        self
+    }
+
+    /// Listens on a Unix socket too. The file must not exist; it is removed when the emulator is dropped.
+    #[cfg(unix)]
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix_socket = Some(path.into());
+        self
+    }
+
     /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect.
     ///
     /// # Errors
@@ -125,22 +152,46 @@ impl EmulatorBuilder {
         }
 
         let listen = |error| StartError::listen(self.address, error);
-        let listener = TcpListener::bind(self.address).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (tcp, address) = doors::port(self.address).map_err(listen)?;
+        let https = self.https.map(|at| https(at, &state)).transpose()?;
+        #[cfg(unix)]
+        let (socket, unix) = match self.unix_socket {
+            Some(path) => {
+                let shown = path.display().to_string();
+                let (file, listener) =
+                    SocketFile::bind(path).map_err(|error| StartError::listen(shown, error))?;
+                (Some(file), Some(listener))
+            }
+            None => (None, None),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .max_blocking_threads(2)
             .build()
             .map_err(StartError::thread)?;
+        let (https, tls) = https.unzip();
+        let doors = Doors {
+            tcp,
+            tls,
+            #[cfg(unix)]
+            unix,
+        };
         let (stop, stopped) = oneshot::channel();
         let backend = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("metadata-emulator".into())
-            .spawn(move || http::serve(runtime, listener, backend, stopped))
+            .spawn(move || http::serve(runtime, doors, backend, stopped))
             .map_err(StartError::thread)?;
-        Ok(Emulator::new(address, state, stop, thread))
+        Ok(Emulator {
+            address,
+            state,
+            https,
+            stop: Some(stop),
+            thread: Some(thread),
+            #[cfg(unix)]
+            socket,
+        })
     }
 
     fn full_document(&self) -> Result<Value, StartError> {
@@ -173,4 +224,32 @@ impl EmulatorBuilder {
         }
         Ok(document)
     }
+}
+
+/// The port with TLS, and the certificates for it.
+fn https(
+    address: SocketAddr,
+    state: &State,
+) -> Result<(Https, (TcpListener, Arc<ServerConfig>)), StartError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let (listener, bound) =
+        doors::port(address).map_err(|error| StartError::listen(address, error))?;
+    let (name, hostname) = state.world.read(|document| {
+        let text = |key: &str| {
+            document["instance"][key]
+                .as_str()
+                .unwrap_or("localhost")
+                .to_owned()
+        };
+        (text("name"), text("hostname"))
+    });
+    let now = state.clock.now();
+    let days = (now.minus(DAY).day(), now.plus(7 * DAY).day());
+    let made = Mtls::make(&name, &hostname, days).map_err(StartError::certificates)?;
+    let https = Https {
+        address: bound,
+        root: made.root,
+        client: made.client,
+    };
+    Ok((https, (listener, made.server)))
 }

@@ -55,6 +55,13 @@ impl Instant {
         )
     }
 
+    pub(crate) fn minus(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// How long from now until then; zero when it is past.
     pub(crate) fn until(self, then: Self) -> Duration {
         Duration::from_millis(u64::try_from(then.0.saturating_sub(self.0)).unwrap_or(0))
@@ -77,6 +84,16 @@ impl Instant {
             civil.hour,
             civil.minute,
             civil.second
+        )
+    }
+
+    /// Year, month and day.
+    pub(crate) fn day(self) -> (i32, u8, u8) {
+        let civil = Civil::from_seconds(self.seconds());
+        (
+            i32::try_from(civil.year).unwrap_or(9999),
+            u8::try_from(civil.month).unwrap_or(1),
+            u8::try_from(civil.day).unwrap_or(1),
         )
     }
 

@@ -110,6 +110,7 @@ mod tests {
 
     fn status(faults: &mut Faults, path: &str) -> Option<u16> {
         let request = Request {
+            secure: false,
             method: Method::Get,
             path: path.into(),
             query: String::new(),

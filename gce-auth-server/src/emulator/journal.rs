@@ -113,6 +113,7 @@ mod tests {
 
     fn request(path: &str, query: &str) -> Request {
         Request {
+            secure: false,
             method: Method::Get,
             path: path.into(),
             query: query.into(),

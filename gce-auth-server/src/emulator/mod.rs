@@ -16,11 +16,13 @@ mod profiles;
 mod state;
 mod world;
 
-use std::fmt;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use std::{fmt, fs, io};
 
 use tokio::sync::oneshot;
 
@@ -32,6 +34,9 @@ pub use journal::RecordedRequest;
 pub use profiles::Profile;
 
 use state::State;
+
+#[cfg(unix)]
+use crate::doors::SocketFile;
 
 /// A metadata server on a port of this machine, with the Google APIs that belong to it on the same port.
 ///
@@ -49,28 +54,25 @@ use state::State;
 pub struct Emulator {
     address: SocketAddr,
     state: Arc<State>,
+    https: Option<Https>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    #[cfg(unix)]
+    #[expect(dead_code, reason = "its end removes the file")]
+    socket: Option<SocketFile>,
+}
+
+/// The HTTPS endpoint and what a client needs for it.
+struct Https {
+    address: SocketAddr,
+    root: String,
+    client: String,
 }
 
 impl Emulator {
     /// Settings to start from: a Compute Engine VM with one service account, on a free port of `127.0.0.1`.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
-    }
-
-    fn new(
-        address: SocketAddr,
-        state: Arc<State>,
-        stop: oneshot::Sender<()>,
-        thread: JoinHandle<()>,
-    ) -> Self {
-        Self {
-            address,
-            state,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
     }
 
     /// The address it listens on, with the real port.
@@ -104,6 +106,46 @@ impl Emulator {
             ("GCE_METADATA_IP".into(), host),
             ("METADATA_SERVER_DETECTION".into(), "assume-present".into()),
         ]
+    }
+
+    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`].
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(|https| https.address)
+    }
+
+    /// The certificate in PEM that signed those of the HTTPS endpoint and of its client: `root.crt` of the guest agent.
+    #[must_use]
+    pub fn root_certificate(&self) -> Option<&str> {
+        self.https.as_ref().map(|https| https.root.as_str())
+    }
+
+    /// The client's certificate and private key in PEM, in this order: `client.key` of the guest agent. The certificate is good
+    /// for a week.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&str> {
+        self.https.as_ref().map(|https| https.client.as_str())
+    }
+
+    /// Writes `root.crt` and `client.key` into a directory, as the guest agent writes them into `/run/google-mds-mtls`. The key is
+    /// readable by its owner alone. Without an HTTPS endpoint nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// When the directory does not exist or cannot be written.
+    pub fn write_certificates(&self, directory: impl AsRef<Path>) -> io::Result<()> {
+        let Some(https) = &self.https else {
+            return Ok(());
+        };
+        let directory = directory.as_ref();
+        fs::write(directory.join("root.crt"), &https.root)?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(directory.join("client.key"))?
+            .write_all(https.client.as_bytes())
     }
 
     /// Changes a value, and wakes whoever waits for it.

@@ -32,7 +32,7 @@ pub(crate) fn answer(state: &State, key: Option<&SigningKey>, call: &CloudCall) 
         }
         Endpoint::Jwks if reading => cacheable(&key.jwks()),
         Endpoint::Certificates if reading => cacheable(&key.certificates()),
-        Endpoint::Discovery if reading => cacheable(&discovery(call.host.as_deref())),
+        Endpoint::Discovery if reading => cacheable(&discovery(&call.origin)),
         Endpoint::Iam { .. } => pages::not_found(&call.path),
         Endpoint::Token => pages::method_not_allowed(call.method.as_str(), &call.path, "POST"),
         _ => pages::method_not_allowed(call.method.as_str(), &call.path, "GET, HEAD"),
@@ -239,8 +239,7 @@ fn id_token_info(key: &SigningKey, token: &str, now: Instant) -> Reply {
 }
 
 /// The OpenID configuration, with the addresses of this origin.
-fn discovery(host: Option<&str>) -> Value {
-    let origin = format!("http://{}", host.unwrap_or("localhost"));
+fn discovery(origin: &str) -> Value {
     json!({
         "issuer": "https://accounts.google.com",
         "token_endpoint": format!("{origin}/token"),

@@ -72,9 +72,10 @@ impl State {
         }
         let changed = async {
             while changes.changed().await.is_ok() {
-                match self.look(target, reading) {
-                    Ok((_, new)) if new == etag => {}
-                    Ok((reply, _)) | Err(reply) => return reply,
+                if self.world.etag(&target.segments).as_ref() != Some(&etag) {
+                    return match self.look(target, reading) {
+                        Ok((reply, _)) | Err(reply) => reply,
+                    };
                 }
             }
             std::future::pending().await

@@ -73,6 +73,11 @@ impl World {
         Some(visit(&node, etag))
     }
 
+    /// The ETag of a place; `None` if there is no such place.
+    pub(crate) fn etag(&self, segments: &[String]) -> Option<String> {
+        self.visit(segments, |_, etag| etag)
+    }
+
     /// Sets a leaf from text, in the type that the place has already, or as a string where nothing was.
     pub(crate) fn set(&self, path: &str, text: &str) -> Result<(), SetError> {
         self.change(path, |old| match old {

@@ -28,6 +28,7 @@ mod tests {
 
     fn request(path: &str, headers: &[(&str, &str)]) -> Request {
         Request {
+            secure: false,
             method: Method::Get,
             path: path.into(),
             query: String::new(),

@@ -10,6 +10,8 @@ pub(crate) mod tree;
 /// A request as it came in, its body included.
 #[derive(Clone)]
 pub(crate) struct Request {
+    /// Whether it came over TLS.
+    pub(crate) secure: bool,
     pub(crate) method: Method,
     /// The path as sent: the metadata server decodes nothing in it.
     pub(crate) path: String,
@@ -21,6 +23,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The scheme and host that the client believes it speaks to.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        let host = self.header("host").unwrap_or("metadata.google.internal");
+        format!("{scheme}://{host}")
+    }
+
     /// The first header of this (lower-case) name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers

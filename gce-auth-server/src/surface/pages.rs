@@ -112,11 +112,10 @@ pub(crate) fn status(code: u16) -> Reply {
 }
 
 /// 301 from a directory to the same directory with its slash; the query is kept behind it.
-pub(crate) fn add_slash(host: Option<&str>, path: &str, query: &str) -> Reply {
-    let host = host.unwrap_or("metadata.google.internal");
+pub(crate) fn add_slash(origin: &str, path: &str, query: &str) -> Reply {
     let mark = if query.is_empty() { "" } else { "?" };
     Reply::new(301, "text/html", format!("{path}/\n"))
-        .with("Location", format!("http://{host}{path}/{mark}{query}"))
+        .with("Location", format!("{origin}{path}/{mark}{query}"))
 }
 
 fn page(code: u16, reason: &str, text: &str) -> Reply {
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn a_redirect_keeps_the_query_behind_the_slash() {
         let reply = add_slash(
-            Some("localhost:80"),
+            "http://localhost:80",
             "/computeMetadata/v1/instance",
             "recursive=true",
         );

@@ -199,7 +199,7 @@ mod tests {
         let target = Target {
             path: format!("/computeMetadata/v1/{path}"),
             query: String::new(),
-            host: None,
+            origin: String::new(),
             segments,
             slash,
         };

@@ -52,7 +52,7 @@ pub(crate) struct Target {
     /// The path as sent.
     pub(crate) path: String,
     pub(crate) query: String,
-    pub(crate) host: Option<String>,
+    pub(crate) origin: String,
     /// Below `/computeMetadata/v1/`.
     pub(crate) segments: Vec<String>,
     /// Whether the path ends with a slash.
@@ -65,7 +65,7 @@ impl Target {
         Self {
             path: request.path.clone(),
             query: request.query.clone(),
-            host: request.header("host").map(Into::into),
+            origin: request.origin(),
             segments: if rest.is_empty() {
                 Vec::new()
             } else {
@@ -80,7 +80,7 @@ impl Target {
     }
 
     pub(crate) fn add_slash(&self) -> Reply {
-        pages::add_slash(self.host.as_deref(), &self.path, &self.query)
+        pages::add_slash(&self.origin, &self.path, &self.query)
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct CloudCall {
     pub(crate) endpoint: Endpoint,
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) host: Option<String>,
+    pub(crate) origin: String,
     pub(crate) authorization: Option<String>,
     /// The query's parameters; of a form, the body's.
     pub(crate) parameters: Query,
@@ -214,12 +214,11 @@ pub(crate) fn route(request: Request) -> Result<Op, Reply> {
 /// The few paths outside version 1.
 fn elsewhere(request: &Request) -> Result<Op, Reply> {
     let path = request.path.as_str();
-    let host = request.header("host");
     match path {
         "/" => Ok(Op::Home),
         "/computeMetadata/" => Ok(Op::Versions),
         "/computeMetadata" | "/computeMetadata/v1" => {
-            Err(pages::add_slash(host, path, &request.query))
+            Err(pages::add_slash(&request.origin(), path, &request.query))
         }
         _ if path.starts_with("/computeMetadata/v1beta1") || path.starts_with("/0.1/") => {
             Err(pages::legacy(path))
@@ -257,7 +256,7 @@ fn cloud_call(endpoint: Endpoint, request: Request) -> CloudCall {
     };
     CloudCall {
         endpoint,
-        host: request.header("host").map(Into::into),
+        origin: request.origin(),
         authorization: request.header("authorization").map(Into::into),
         method: request.method,
         path: request.path,
