@@ -509,6 +509,18 @@ fn keys_are_served_in_every_form_and_shared() {
     let certificates = at(&one, "/oauth2/v1/certs");
     let pem = certificates[kid.as_str().unwrap()].as_str().unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
+    for path in [
+        "service_accounts/v1/metadata/x509",
+        "robot/v1/metadata/x509",
+    ] {
+        assert_eq!(at(&one, &format!("/{path}/{EMAIL}")), certificates);
+    }
+    let jwks = at(&one, &format!("/service_accounts/v1/jwk/{EMAIL}"));
+    assert_eq!(jwks["keys"][0]["kid"], kid);
+    assert_eq!(
+        at(&one, "/service_accounts/v1/jwk/x@y")["error"]["code"],
+        404
+    );
     let discovery = at(&one, "/.well-known/openid-configuration");
     assert_eq!(discovery["issuer"], "https://accounts.google.com");
     assert_eq!(discovery["jwks_uri"], "http://h:1/oauth2/v3/certs");

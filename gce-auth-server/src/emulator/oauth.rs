@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::accounts::Identity;
 use super::clock::Instant;
-use super::jwt;
 use super::keys::SigningKey;
 use super::state::State;
+use super::{iam, jwt};
 use crate::surface::route::{CloudCall, Endpoint};
 use crate::surface::{Dialect, Method, Reply, pages};
 
@@ -32,6 +32,16 @@ pub(crate) fn answer(state: &State, key: Option<&SigningKey>, call: &CloudCall) 
         }
         Endpoint::Jwks if reading => cacheable(&key.jwks()),
         Endpoint::Certificates if reading => cacheable(&key.certificates()),
+        Endpoint::AccountKeys { account, jwk } if reading => {
+            let known = state
+                .world
+                .read(|document| Identity::find_by_email(document, account).is_some());
+            match (known, jwk) {
+                (false, _) => iam::error(404, "NOT_FOUND", "Requested entity was not found."),
+                (true, true) => cacheable(&key.jwks()),
+                (true, false) => cacheable(&key.certificates()),
+            }
+        }
         Endpoint::Discovery if reading => cacheable(&discovery(&call.origin)),
         Endpoint::Iam { .. } => pages::not_found(&call.path),
         Endpoint::Token => pages::method_not_allowed(call.method.as_str(), &call.path, "POST"),

@@ -20,12 +20,14 @@ pub enum Profile {
     Gke,
     /// A Cloud Run service: few keys, an instance id in hex, a region, `scopes=` is honoured, no `google` claim in identity tokens.
     CloudRun,
+    /// An App Engine service in the standard environment of the second generation: as on Cloud Run.
+    AppEngine,
 }
 
 impl Profile {
     /// Whether `scopes=` alone changes what a token may do. Compute Engine ignores it.
     pub(crate) fn honours_scopes(self) -> bool {
-        matches!(self, Self::Gke | Self::CloudRun)
+        matches!(self, Self::Gke | Self::CloudRun | Self::AppEngine)
     }
 
     /// Whether `format=full` adds the facts of the machine to identity tokens.
@@ -66,7 +68,9 @@ impl Facts {
 pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
     let accounts = match profile {
         Profile::GceWithoutAccount => json!({}),
-        Profile::Gce | Profile::Gke | Profile::CloudRun => Account::document(&facts.accounts),
+        Profile::Gce | Profile::Gke | Profile::CloudRun | Profile::AppEngine => {
+            Account::document(&facts.accounts)
+        }
     };
     let universe = json!({"universeDomain": "googleapis.com"});
     let Facts {
@@ -104,7 +108,7 @@ pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
             },
             "universe": universe,
         }),
-        Profile::CloudRun => json!({
+        Profile::CloudRun | Profile::AppEngine => json!({
             "instance": {
                 "id": "00c61b117c3f41a0d2e9bd1c1b6d3f3a6a2f0d9b8a7c6e5f4d3c2b1a09876543",
                 "region": format!("projects/{number}/regions/europe-west1"),

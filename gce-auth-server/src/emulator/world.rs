@@ -174,6 +174,7 @@ impl World {
         }
         if *place != value {
             *place = value;
+            copy_account(&mut state.document, &keys);
             self.changed(state);
         }
         Ok(())
@@ -187,6 +188,27 @@ impl World {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An account stands in the document under its email and under its aliases: a change of one is a change of all.
+fn copy_account(document: &mut Value, keys: &[String]) {
+    let [instance, accounts, account, leaf, ..] = keys else {
+        return;
+    };
+    if instance != "instance" || accounts != "serviceAccounts" || leaf == "email" {
+        return;
+    }
+    let Some(accounts) = document[instance.as_str()][accounts.as_str()].as_object_mut() else {
+        return;
+    };
+    let Some(changed) = accounts.get(account).cloned() else {
+        return;
+    };
+    for other in accounts.values_mut() {
+        if other["email"] == changed["email"] {
+            other.clone_from(&changed);
+        }
     }
 }
 
@@ -287,7 +309,11 @@ mod tests {
     fn world() -> World {
         World::new(json!({"instance": {
             "attributes": {}, "id": 1, "tags": ["a"], "machineType": "e2", "disks": [{"index": 0}],
-            "serviceAccounts": {"default": {"email": "e", "scopes": []}},
+            "serviceAccounts": {
+                "default": {"email": "e", "scopes": []},
+                "e": {"email": "e", "scopes": []},
+                "f": {"email": "f", "scopes": []},
+            },
         }}))
     }
 
@@ -310,9 +336,11 @@ mod tests {
         assert_eq!(document["instance"]["tags"], json!(["x", "y"]));
         assert_eq!(document["instance"]["machineType"], "n2");
         assert_eq!(document["instance"]["attributes"]["Some-Key"], "1");
+        let scopes =
+            |account: &str| document["instance"]["serviceAccounts"][account]["scopes"].clone();
         assert_eq!(
-            document["instance"]["serviceAccounts"]["default"]["scopes"],
-            json!(["s"])
+            (scopes("default"), scopes("e"), scopes("f")),
+            (json!(["s"]), json!(["s"]), json!([]))
         );
         assert!(world.set("instance/id", "many").is_err());
         assert!(world.set("instance/disks/0/index/x", "1").is_err());

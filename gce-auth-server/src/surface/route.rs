@@ -102,6 +102,11 @@ pub(crate) enum Endpoint {
     Jwks,
     /// The keys as X.509 certificates in PEM.
     Certificates,
+    /// The keys of one account, as JWK set or as certificates.
+    AccountKeys {
+        account: String,
+        jwk: bool,
+    },
     Discovery,
     Token,
     TokenInfo,
@@ -121,6 +126,12 @@ impl Endpoint {
             "/token" | "/oauth2/v4/token" => Self::Token,
             "/tokeninfo" | "/oauth2/v1/tokeninfo" | "/oauth2/v3/tokeninfo" => Self::TokenInfo,
             other => {
+                if let Some((jwk, account)) = account_keys(other) {
+                    return Some(Self::AccountKeys {
+                        account: account.replace("%40", "@"),
+                        jwk,
+                    });
+                }
                 let (_, rest) = other
                     .strip_prefix("/v1/projects/")?
                     .split_once("/serviceAccounts/")?;
@@ -134,6 +145,20 @@ impl Endpoint {
                 }
             }
         })
+    }
+}
+
+/// Whether the keys of an account are wanted as JWK set, and which account's.
+fn account_keys(path: &str) -> Option<(bool, &str)> {
+    let rest = path
+        .strip_prefix("/service_accounts/v1/")
+        .or_else(|| path.strip_prefix("/robot/v1/"))?;
+    let rest = rest.strip_prefix("metadata/").unwrap_or(rest);
+    let (kind, account) = rest.split_once('/')?;
+    match kind {
+        "jwk" => Some((true, account)),
+        "x509" => Some((false, account)),
+        _ => None,
     }
 }
 
