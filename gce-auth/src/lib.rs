@@ -42,3 +42,12 @@ pub mod time {
 pub mod executor {
     pub use crate::io::threads::{Executor, Work, WorkKind};
 }
+
+/// For tests of programs that use this crate: a world turned by hand.
+///
+/// Here are the parts that are not methods; see also
+/// [`Credentials::fixed`] and [`Credentials::anonymous`].
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing {
+    pub use crate::io::fake::{HandClock, HandQueue, Reply, ScriptedTransport};
+}

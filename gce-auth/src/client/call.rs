@@ -278,3 +278,6 @@ fn broken(error: TransportError, settings: &Settings) -> Ended {
         Ended::Final(failed)
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

@@ -319,3 +319,6 @@ impl MetadataClient {
         call::call(&self.0, &mut budget, request, read)
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

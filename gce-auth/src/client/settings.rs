@@ -232,6 +232,12 @@ impl MetadataClientBuilder {
         Ok(MetadataClient(Arc::new(settings)))
     }
 
+    /// A client that no variable has a say in.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn build_without_environment(self) -> MetadataClient {
+        MetadataClient(Arc::new(self.settle(&Environment::default())))
+    }
+
     fn settle(self, environment: &Environment) -> Settings {
         let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
         let (limits, endpoint) = match (self.limits, timeout(environment)) {
@@ -304,7 +310,7 @@ pub(crate) fn positive(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|number| *number > 0)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
 

@@ -1,6 +1,8 @@
 //! Floor 5: access tokens, and the headers made of them.
 
 mod builder;
+#[cfg(any(test, feature = "test-util"))]
+mod fixed;
 pub(crate) mod source;
 mod status;
 mod wait;
@@ -23,7 +25,9 @@ pub use crate::credentials::{
 };
 use crate::{
     client::settings::MetadataClient,
-    credentials::source::{FAMILY_BOUND, TokenFamily, TokenSource, Universe, Wish},
+    credentials::source::{
+        FAMILY_BOUND, Origin, TokenFamily, TokenKeeper, TokenSource, Universe, Wish,
+    },
     engine::{Engine, RefreshMode, registry::Family},
     values::{
         error::Error,
@@ -84,7 +88,7 @@ pub(crate) struct Settled {
     pub(crate) shared: bool,
 }
 
-impl Default for Family<source::TokenKeeper> {
+impl Default for Family<TokenKeeper> {
     fn default() -> Self {
         Self::new(FAMILY_BOUND)
     }
@@ -124,8 +128,18 @@ impl Credentials {
     ) -> Self {
         let keeper = source::keeper(&client, &settled.wish, settled.shared);
         family.keep(&keeper);
-        let (clock, executor) = (Arc::clone(&client.0.clock), Arc::clone(&client.0.executor));
         let source = Arc::new(TokenSource::new(client, settled.wish.clone()));
+        Self::with_source(source, keeper, settled, family)
+    }
+
+    fn with_source(
+        source: Arc<TokenSource>,
+        keeper: Arc<TokenKeeper>,
+        settled: Settled,
+        family: &Arc<TokenFamily>,
+    ) -> Self {
+        let settings = &source.client.0;
+        let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
         Self(Arc::new(Inner {
             engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
             source,
@@ -199,8 +213,7 @@ impl Credentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub async fn authorization(&self) -> Result<HeaderValue, Error> {
-        let headers = self.headers().await?;
-        Ok(headers.authorization().clone())
+        self.token().await.map(|token| token.authorization())
     }
 
     /// [`authorization`](Self::authorization), waiting on this thread.
@@ -208,8 +221,7 @@ impl Credentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub fn blocking_authorization(&self) -> Result<HeaderValue, Error> {
-        let headers = self.blocking_headers()?;
-        Ok(headers.authorization().clone())
+        self.blocking_token().map(|token| token.authorization())
     }
 
     /// The access token, and when it expires.
@@ -217,6 +229,7 @@ impl Credentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub async fn token(&self) -> Result<AccessToken, Error> {
+        self.0.source.holds_tokens()?;
         self.0.engine.get(self.mode()).await.map(AccessToken)
     }
 
@@ -225,12 +238,14 @@ impl Credentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub fn blocking_token(&self) -> Result<AccessToken, Error> {
+        self.0.source.holds_tokens()?;
         self.0.engine.blocking_get(self.mode()).map(AccessToken)
     }
 
     /// The token that is held, if it is valid. No I/O, and none is started.
     #[must_use]
     pub fn cached_token(&self) -> Option<AccessToken> {
+        self.0.source.holds_tokens().ok()?;
         let (entry, _) = self.0.engine.keeper().read(self.0.engine.now())?;
         Some(AccessToken(entry.value))
     }
@@ -270,7 +285,7 @@ impl Credentials {
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| held.value == headers.bearer)
+        keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))
     }
 
     /// What is known without asking anybody: no I/O, no wait.
@@ -403,6 +418,14 @@ impl Credentials {
     fn with(&self, change: impl FnOnce(&mut Settled)) -> Self {
         let mut settled = self.0.settled.clone();
         change(&mut settled);
+        if self.0.source.origin != Origin::Server {
+            // Whatever is asked for, there is one token and no other.
+            let (source, keeper) = (
+                Arc::clone(&self.0.source),
+                Arc::clone(self.0.engine.keeper()),
+            );
+            return Self::with_source(source, keeper, settled, &self.0.family);
+        }
         Self::assemble(self.0.source.client.clone(), settled, &self.0.family)
     }
 
@@ -428,7 +451,8 @@ impl Credentials {
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
-        Headers::new(bearer.value.clone(), self.0.settled.user_project.clone())
+        let bearer = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
+        Headers::new(bearer, self.0.settled.user_project.clone())
     }
 }
 

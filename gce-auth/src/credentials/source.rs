@@ -73,7 +73,21 @@ pub(crate) fn keeper(client: &MetadataClient, wish: &Wish, shared: bool) -> Arc<
 pub(crate) struct TokenSource {
     pub(crate) client: MetadataClient,
     pub(crate) wish: Wish,
+    pub(crate) origin: Origin,
     account: RwLock<Option<AccountInfo>>,
+}
+
+/// Who makes the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The metadata server.
+    Server,
+    /// Nobody: there is one, and no other will come.
+    #[cfg(any(test, feature = "test-util"))]
+    Fixed,
+    /// Nobody: there is none.
+    #[cfg(any(test, feature = "test-util"))]
+    Anonymous,
 }
 
 impl TokenSource {
@@ -81,7 +95,24 @@ impl TokenSource {
         Self {
             client,
             wish,
+            origin: Origin::Server,
             account: RwLock::new(None),
+        }
+    }
+
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.holds_tokens().is_err()
+    }
+
+    /// An error where there is no token and never will be one.
+    pub(crate) fn holds_tokens(&self) -> Result<(), Error> {
+        match self.origin {
+            #[cfg(any(test, feature = "test-util"))]
+            Origin::Anonymous => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "anonymous credentials have no token",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -131,6 +162,12 @@ impl Source for TokenSource {
     type Value = Bearer;
 
     fn fetch(&self, started: Now, forced: bool) -> Result<Bearer, Error> {
+        if self.origin != Origin::Server {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "the token of these credentials is fixed, and has expired or was dropped",
+            ));
+        }
         let settings = &*self.client.0;
         let mut budget = Budget::since(settings, started);
         if forced {

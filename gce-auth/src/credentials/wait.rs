@@ -41,12 +41,12 @@ impl Credentials {
     pub fn blocking_wait_ready(&self, deadline: Duration) -> Result<(), Error> {
         let clock = &*self.client().0.clock;
         let end = clock.now().boot.saturating_add(deadline);
+        let mut left = deadline;
         loop {
-            let error = match self.blocking_token() {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let Err(error) = self.0.engine.blocking_get_within(left) else {
+                return Ok(());
             };
-            let left = end.saturating_sub(clock.now().boot);
+            left = end.saturating_sub(clock.now().boot);
             if error.kind() == ErrorKind::Config || left.is_zero() {
                 return Err(error);
             }

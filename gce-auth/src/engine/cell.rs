@@ -68,7 +68,7 @@ impl<V: Clone> Cell<V> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use std::time::Duration;
 

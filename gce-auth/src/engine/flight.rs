@@ -89,11 +89,8 @@ impl<T: Clone + Send + 'static> Flight<T> {
     /// Does the work here if nobody began, else waits for whoever did: at most
     /// for `limit`.
     pub(crate) fn blocking_outcome(&self, limit: Duration) -> Outcome<T> {
-        self.awaited.set();
         self.run();
-        let state = lock(&self.state);
-        let state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
-        state.outcome.clone().unwrap_or_else(|| Err(late()))
+        self.wait(limit)
     }
 
     /// The outcome, as a future that belongs to no runtime.
@@ -105,8 +102,12 @@ impl<T: Clone + Send + 'static> Flight<T> {
         }
     }
 
-    pub(crate) fn has_landed(&self) -> bool {
-        lock(&self.state).outcome.is_some()
+    /// The outcome, from whoever does the work: at most for `limit`.
+    pub(crate) fn wait(&self, limit: Duration) -> Outcome<T> {
+        self.awaited.set();
+        let state = lock(&self.state);
+        let state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
+        state.outcome.clone().unwrap_or_else(|| Err(late()))
     }
 }
 
@@ -207,3 +208,8 @@ impl<T> fmt::Debug for Landed<T> {
         f.write_str("Landed")
     }
 }
+
+#[cfg(all(test, gce_auth_loom))]
+mod model;
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

@@ -218,7 +218,7 @@ mod tests {
         #[test]
         fn jitter_stays_inside_its_range(lifetime in 300u64..100_000, sample in 0.0f64..1.0) {
             let validity = Validity::lasting(at(0, 0), Duration::from_secs(lifetime));
-            let stale = Policy::new().deadlines(&validity, sample).stale_at().boot.as_secs_f64();
+            let stale = Policy::new().deadlines(&validity, sample).stale.boot.as_secs_f64();
             prop_assert!(stale >= (lifetime - 225) as f64 - 1e-3);
             prop_assert!(stale <= (lifetime - 195) as f64 + 1e-3);
         }

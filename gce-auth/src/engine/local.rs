@@ -79,7 +79,7 @@ fn place(view: u64) -> usize {
     (view % SLOTS as u64) as usize
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use std::time::Duration;
 

@@ -238,6 +238,24 @@ impl<S: Source> Engine<S> {
         self.blocking_outcome(self.next(Why::Force, now))
     }
 
+    /// A value, fetched by the executor if need be, waited for at most for
+    /// `limit` whatever the budget is.
+    pub(crate) fn blocking_get_within(&self, limit: Duration) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        if let Some((entry, _)) = self.keeper.read(now) {
+            return Ok(entry.value);
+        }
+        match self.next(Why::Need, now) {
+            Next::Done(outcome) => outcome,
+            Next::Wait { flight, lead } => {
+                if lead {
+                    self.depart(&flight);
+                }
+                flight.wait(limit)
+            }
+        }
+    }
+
     /// Starts a flight in the background, if one is due and none is under way.
     pub(crate) fn renew(&self) {
         let now = self.clock.now();
@@ -358,3 +376,6 @@ fn next_view() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

@@ -105,7 +105,7 @@ impl<T: ?Sized> std::fmt::Debug for ByAddress<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
 

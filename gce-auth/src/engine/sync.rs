@@ -1,8 +1,8 @@
 //! Locks and atomics, from the standard library or from the model checker.
 
-#[cfg(loom)]
+#[cfg(gce_auth_loom)]
 pub(super) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
-#[cfg(not(loom))]
+#[cfg(not(gce_auth_loom))]
 pub(super) use std::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
 
 use std::{sync::PoisonError, time::Duration};
@@ -20,14 +20,14 @@ pub(super) fn wait_until<'a, T>(
     limit: Duration,
     done: impl Fn(&T) -> bool,
 ) -> MutexGuard<'a, T> {
-    #[cfg(not(loom))]
+    #[cfg(not(gce_auth_loom))]
     {
         guard = condition
             .wait_timeout_while(guard, limit, |state| !done(state))
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
-    #[cfg(loom)]
+    #[cfg(gce_auth_loom)]
     {
         let _ = limit;
         while !done(&guard) {

@@ -234,7 +234,7 @@ impl IdTokenCredentials {
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
-        Headers::new(bearer.value.clone(), self.0.user_project.clone())
+        Headers::new(Some(bearer.value.clone()), self.0.user_project.clone())
     }
 }
 

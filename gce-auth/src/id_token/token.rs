@@ -173,7 +173,7 @@ impl<'a> ComputeEngineClaims<'a> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
 

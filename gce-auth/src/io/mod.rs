@@ -2,6 +2,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod env;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fake;
 
 pub(crate) mod http;
 pub(crate) mod lookup;

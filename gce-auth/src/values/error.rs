@@ -206,10 +206,6 @@ impl Error {
         self.edit(|inner| inner.retryable = Some(retryable))
     }
 
-    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
-        self.edit(|inner| inner.kind = kind)
-    }
-
     pub(crate) fn with_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
         self.edit(|inner| inner.source = Some(source))
     }

@@ -11,8 +11,8 @@ pub(crate) const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-go
 
 /// The headers to put on a request, ready made.
 ///
-/// Always `authorization`, and `x-goog-user-project` where a quota project is
-/// set. Cloning and applying share the bytes; nothing is allocated where the
+/// `authorization` (but for anonymous credentials), and `x-goog-user-project`
+/// where a quota project is set. Cloning and applying share the bytes; nothing is allocated where the
 /// map has room. `Debug` shows names only.
 ///
 /// # Examples
@@ -26,31 +26,32 @@ pub(crate) const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-go
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Headers {
-    pub(crate) bearer: BearerValue,
+    pub(crate) bearer: Option<BearerValue>,
     pub(crate) user_project: Option<HeaderValue>,
 }
 
 impl Headers {
-    pub(crate) fn new(bearer: BearerValue, user_project: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(bearer: Option<BearerValue>, user_project: Option<HeaderValue>) -> Self {
         Self {
             bearer,
             user_project,
         }
     }
 
-    /// The `authorization` value, marked as sensitive.
+    /// The `authorization` value, marked as sensitive; `None` only for
+    /// anonymous credentials.
     #[must_use]
-    pub fn authorization(&self) -> &HeaderValue {
-        self.bearer.header()
+    pub fn authorization(&self) -> Option<&HeaderValue> {
+        self.bearer.as_ref().map(BearerValue::header)
     }
 
     /// Name and value of each header, `authorization` first.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
-        std::iter::once((AUTHORIZATION, self.bearer.header())).chain(
-            self.user_project
-                .iter()
-                .map(|value| (X_GOOG_USER_PROJECT, value)),
-        )
+        let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
+        let user_project = self.user_project.as_ref();
+        authorization
+            .into_iter()
+            .chain(user_project.map(|value| (X_GOOG_USER_PROJECT, value)))
     }
 
     /// Inserts every header into `map`, in place of what had the same name.
@@ -63,7 +64,7 @@ impl Headers {
     /// A copy that shares no buffer and no reference count with this one.
     pub(crate) fn detached(&self) -> Self {
         Self {
-            bearer: self.bearer.detached(),
+            bearer: self.bearer.as_ref().map(BearerValue::detached),
             user_project: self.user_project.as_ref().map(detached),
         }
     }
@@ -91,7 +92,7 @@ mod tests {
 
     fn headers() -> Headers {
         Headers::new(
-            BearerValue::new("ya29.secret").unwrap(),
+            BearerValue::new("ya29.secret"),
             Some(HeaderValue::from_static("billing")),
         )
     }
@@ -120,6 +121,6 @@ mod tests {
     #[test]
     fn a_detached_copy_is_equal() {
         assert_eq!(headers().detached(), headers());
-        assert!(headers().detached().authorization().is_sensitive());
+        assert!(headers().detached().authorization().unwrap().is_sensitive());
     }
 }

@@ -50,6 +50,13 @@ pub(crate) struct Validity {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Validity {
+    /// Holds for ever.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) const ENDLESS: Self = Self {
+        ends: None,
+        lifetime: Duration::MAX,
+    };
+
     /// Holds for `lifetime` from `start`.
     pub(crate) fn lasting(start: Now, lifetime: Duration) -> Self {
         let lifetime = lifetime.min(LONGEST);
@@ -73,15 +80,6 @@ impl Validity {
 
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
-    }
-
-    /// What remains, by the clock that has less left; `None` is for ever.
-    pub(crate) fn remaining(&self, now: Now) -> Option<Duration> {
-        self.ends.map(|ends| {
-            let wall = ends.wall.saturating_sub(now.wall);
-            let boot = ends.boot.saturating_sub(now.boot);
-            wall.min(boot)
-        })
     }
 }
 
@@ -157,27 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_with_less_left_decides() {
+    fn a_lifetime_ends_on_both_clocks() {
         let validity = Validity::lasting(at(1000, 10), Duration::from_secs(100));
+        assert_eq!(validity.ends(), Some(at(1100, 110)));
         assert_eq!(
-            validity.remaining(at(1000, 10)),
-            Some(Duration::from_secs(100))
+            Validity::until(at(1000, 10), Duration::from_secs(1100)),
+            validity
         );
-        assert_eq!(
-            validity.remaining(at(1090, 10)),
-            Some(Duration::from_secs(10))
-        );
-        assert_eq!(
-            validity.remaining(at(900, 105)),
-            Some(Duration::from_secs(5))
-        );
-        assert_eq!(validity.remaining(at(2000, 10)), Some(Duration::ZERO));
     }
 
     #[test]
     fn absurd_lifetimes_are_clamped_not_eternal() {
         let validity = Validity::lasting(at(1000, 10), Duration::MAX);
-        assert!(validity.ends().is_some());
-        assert!(validity.remaining(at(1000, 10)).unwrap() <= LONGEST);
+        let ends = validity.ends().expect("an end");
+        assert_eq!(ends.wall, Duration::from_secs(1000) + LONGEST);
     }
 }

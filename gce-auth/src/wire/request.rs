@@ -114,10 +114,6 @@ impl MetadataPath {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-
-    pub(crate) fn with_slash(&self) -> Self {
-        Self(format!("{}/", self.0.trim_end_matches("/")))
-    }
 }
 
 /// Which form of ID token the metadata server makes.
@@ -301,7 +297,6 @@ mod tests {
                 .as_str(),
             "instance/"
         );
-        assert_eq!(MetadataPath::new("").unwrap().with_slash().as_str(), "/");
         for bad in [
             "http://elsewhere/x",
             "a/../b",

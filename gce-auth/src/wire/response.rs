@@ -104,11 +104,6 @@ impl Answer {
         std::str::from_utf8(self.0.body()).map_err(|_| unusable("the answer is not UTF-8 text"))
     }
 
-    /// The entity tag, as the server wrote it.
-    pub(crate) fn etag(&self) -> Option<&str> {
-        self.0.headers().get(header::ETAG)?.to_str().ok()
-    }
-
     pub(crate) fn json(&self) -> Result<Value, Error> {
         serde_json::from_slice(self.0.body()).map_err(|_| {
             if self.0.body().is_empty() {
@@ -156,15 +151,21 @@ fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
         Some(Value::String(text)) => text.trim().parse().ok(),
         Some(_) => None,
     };
-    match number {
+    let lifetime = match number {
+        // Nothing rounds to "for ever" but what is too large to be a time.
         Some(number) if number > 0.0 => {
-            Ok(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
+            Some(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
         }
-        Some(number) if number <= 0.0 => Err(Error::new(
+        Some(number) if number <= 0.0 => Some(Duration::ZERO),
+        _ => None,
+    };
+    match lifetime {
+        Some(Duration::ZERO) => Err(Error::new(
             ErrorKind::Expired,
             "the access token had expired before it was handed out",
         )),
-        _ => Err(unusable("the answer holds no expires_in that is a number")),
+        Some(lifetime) => Ok(lifetime),
+        None => Err(unusable("the answer holds no expires_in that is a number")),
     }
 }
 

@@ -106,10 +106,6 @@ impl RetryPolicy {
         self.budget
     }
 
-    pub(crate) fn max_attempts(&self) -> u32 {
-        self.attempts
-    }
-
     /// The wait before the next attempt, or `None` to give up.
     ///
     /// `failed` attempts were made and `remaining` is left of the budget.

@@ -112,6 +112,7 @@ fn lifetimes_in_every_form() {
     for (expires_in, kind) in [
         ("0", ErrorKind::Expired),
         ("-10", ErrorKind::Expired),
+        ("1e-64", ErrorKind::Expired),
         ("\"-1\"", ErrorKind::Expired),
         ("null", ErrorKind::InvalidResponse),
         ("true", ErrorKind::InvalidResponse),

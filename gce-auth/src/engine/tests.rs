@@ -1,0 +1,473 @@
+//! The engine by hand: a scripted source, a clock that stands still, a queue.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use super::*;
+use crate::{
+    engine::{freshness::Policy, local::Slots},
+    io::fake::{HandClock, HandQueue},
+    values::{error::ErrorKind, token::Validity},
+};
+
+#[derive(Clone, Debug, PartialEq)]
+struct Token {
+    name: String,
+    validity: Validity,
+}
+
+impl Value for Token {
+    fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Shown(String);
+
+impl PerThread for Shown {
+    fn detached(&self) -> Self {
+        self.clone()
+    }
+
+    fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
+        thread_local! {
+            static SLOTS: std::cell::RefCell<Slots<Shown>> =
+                const { std::cell::RefCell::new(Slots::new()) };
+        }
+        SLOTS.try_with(f).ok()
+    }
+}
+
+/// Answers from a script: a name and a lifetime in seconds, or a failure.
+#[derive(Default)]
+struct Scripted {
+    answers: Mutex<VecDeque<Result<(&'static str, u64), ErrorKind>>>,
+    fetches: AtomicU64,
+}
+
+impl Source for Scripted {
+    type Value = Token;
+
+    fn fetch(&self, started: Now, _forced: bool) -> Result<Token, Error> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer.unwrap_or(Err(ErrorKind::Unavailable)) {
+            Ok((name, seconds)) => Ok(Token {
+                name: name.to_owned(),
+                validity: Validity::lasting(started, Duration::from_secs(seconds)),
+            }),
+            Err(kind) => Err(Error::new(kind, "scripted")),
+        }
+    }
+
+    fn budget(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn kind(&self) -> WorkKind {
+        WorkKind::AccessToken
+    }
+}
+
+struct World {
+    engine: Engine<Scripted>,
+    source: Arc<Scripted>,
+    clock: Arc<HandClock>,
+    queue: Arc<HandQueue>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(HandClock::at(1_700_000_000));
+        let queue = Arc::new(HandQueue::new());
+        let source = Arc::new(Scripted::default());
+        // Jitter would only blur the moments that these tests are about.
+        let policy = Policy {
+            jitter: Duration::ZERO,
+            ..Policy::new()
+        };
+        let engine = Engine::new(
+            Arc::new(Keeper::new(policy)),
+            Arc::clone(&source),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&queue) as Arc<dyn Executor>,
+        );
+        Self {
+            engine,
+            source,
+            clock,
+            queue,
+        }
+    }
+
+    fn script(&self, answers: impl IntoIterator<Item = Result<(&'static str, u64), ErrorKind>>) {
+        self.source.answers.lock().unwrap().extend(answers);
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn fetches(&self) -> u64 {
+        self.source.fetches.load(Ordering::SeqCst)
+    }
+
+    /// What a caller that can wait is handed, in the background mode.
+    fn get(&self) -> Result<String, ErrorKind> {
+        self.engine
+            .blocking_get(RefreshMode::Background)
+            .map(|token| token.name)
+            .map_err(|error| error.kind())
+    }
+
+    /// What the hot path has.
+    fn cached(&self) -> Option<String> {
+        self.engine.cached(
+            RefreshMode::Background,
+            |token| Shown(token.name.clone()),
+            |shown| shown.0.clone(),
+        )
+    }
+}
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_token_is_fetched_once_and_kept() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    assert_eq!(world.cached(), None);
+    for _ in 0..10 {
+        assert_eq!(world.get().as_deref(), Ok("a"));
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert_eq!(world.fetches(), 1);
+    assert!(world.queue.is_empty());
+}
+
+#[test]
+fn a_stale_token_is_handed_out_while_one_flight_fetches_the_next() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.advance(3600 - 225);
+    for _ in 0..100 {
+        assert_eq!(world.get().as_deref(), Ok("a"));
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+    assert_eq!(world.cached().as_deref(), Some("b"));
+    assert_eq!(world.fetches(), 2);
+}
+
+#[test]
+fn the_same_token_again_is_asked_for_gently() {
+    let world = World::new();
+    world.script([
+        Ok(("a", 200)),
+        Ok(("a", 199)),
+        Ok(("a", 190)),
+        Ok(("b", 3600)),
+    ]);
+    world.get().unwrap();
+    // Born stale: the next attempt waits its ten seconds, then the next.
+    for (second, fetches) in [(1, 1), (8, 1), (1, 2), (9, 2), (1, 3), (9, 3), (1, 4)] {
+        world.advance(second);
+        assert_eq!(world.get().is_ok(), true);
+        world.queue.run_all();
+        assert_eq!(world.fetches(), fetches);
+    }
+    assert_eq!(world.get().as_deref(), Ok("b"));
+    world.advance(60);
+    world.get().unwrap();
+    assert!(world.queue.is_empty());
+}
+
+#[test]
+fn failures_back_off_and_never_take_a_valid_token_away() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    world.get().unwrap();
+    world.advance(3400);
+    let mut attempts = Vec::new();
+    for second in 0..190u64 {
+        assert_eq!(world.get().as_deref(), Ok("a"));
+        if world.queue.run_all() > 0 {
+            attempts.push(second);
+        }
+        world.advance(1);
+    }
+    assert_eq!(attempts, [0, 5, 15, 35, 75, 135]);
+    // Expired in the middle of the outage: an error, until the server is back.
+    world.advance(10);
+    assert_eq!(world.get(), Err(ErrorKind::Unavailable));
+    world.script([Ok(("b", 3600))]);
+    world.advance(1);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn an_error_is_shared_for_a_second_and_is_never_a_state() {
+    let world = World::new();
+    world.script([Err(ErrorKind::NotFound), Ok(("a", 3600))]);
+    for _ in 0..1000 {
+        assert_eq!(world.get(), Err(ErrorKind::NotFound));
+    }
+    assert_eq!(world.fetches(), 1);
+    world.advance(1);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+}
+
+#[test]
+fn in_blocking_mode_a_stale_token_is_renewed_first_and_kept_on_failure() {
+    let world = World::new();
+    world.script([
+        Ok(("a", 3600)),
+        Err(ErrorKind::Unavailable),
+        Ok(("b", 3600)),
+    ]);
+    world.get().unwrap();
+    world.advance(3500);
+    let blocking = || {
+        world
+            .engine
+            .blocking_get(RefreshMode::Blocking)
+            .unwrap()
+            .name
+    };
+    assert_eq!(blocking(), "a");
+    assert_eq!(world.fetches(), 2);
+    world.advance(2);
+    assert_eq!(blocking(), "b");
+    assert!(world.queue.is_empty());
+}
+
+#[test]
+fn a_future_needs_no_runtime_and_a_dropped_one_loses_nothing() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    {
+        let mut future = pin!(world.engine.get(RefreshMode::Background));
+        assert!(poll(future.as_mut()).is_pending());
+    }
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(world.cached().as_deref(), Some("a"));
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(future.as_mut()).is_ready());
+}
+
+#[test]
+fn many_futures_wait_for_one_flight() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let mut futures: Vec<_> = (0..1000)
+        .map(|_| Box::pin(world.engine.get(RefreshMode::Background)))
+        .collect();
+    assert!(
+        futures
+            .iter_mut()
+            .all(|future| poll(future.as_mut()).is_pending())
+    );
+    assert_eq!(world.queue.run_all(), 1);
+    for future in &mut futures {
+        assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+    }
+    assert_eq!(world.fetches(), 1);
+}
+
+#[test]
+fn a_blocking_caller_flies_what_still_waits_in_the_queue() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(future.as_mut()).is_pending());
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
+    assert_eq!(
+        world.queue.run_all(),
+        1,
+        "the work is still there, and does nothing"
+    );
+    assert_eq!(world.fetches(), 1);
+}
+
+#[test]
+fn where_no_thread_starts_the_caller_does_the_work() {
+    let mut world = World::new();
+    world.engine.executor = Arc::new(HandQueue::refusing());
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
+    world.advance(3500);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn refresh_never_answers_with_what_was_fetched_before() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600)), Ok(("old", 3600))]);
+    world.get().unwrap();
+    assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
+    // A flight that began before does not count, and does not win.
+    world.engine.keeper.invalidate(|_| true);
+    let mut before = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(before.as_mut()).is_pending());
+    let mut first = pin!(world.engine.refresh());
+    let mut second = pin!(world.engine.refresh());
+    assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+    assert_eq!(
+        world.queue.len(),
+        2,
+        "overlapping refreshes share one flight"
+    );
+    world.queue.run_next();
+    assert!(
+        poll(first.as_mut()).is_pending(),
+        "the older flight answered a refresh"
+    );
+    assert!(matches!(poll(before.as_mut()), Poll::Ready(Ok(token)) if token.name == "old"));
+    world.script([Ok(("new", 3600))]);
+    world.queue.run_next();
+    for future in [first.as_mut(), second.as_mut()] {
+        assert!(matches!(poll(future), Poll::Ready(Ok(token)) if token.name == "new"));
+    }
+    assert_eq!(world.cached().as_deref(), Some("new"));
+}
+
+#[test]
+fn a_failed_refresh_keeps_the_token() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Err(ErrorKind::Forbidden)]);
+    world.get().unwrap();
+    let error = world.engine.blocking_refresh().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+}
+
+#[test]
+fn what_was_rejected_is_dropped_for_every_thread() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert!(world.engine.keeper.invalidate(|token| token.name == "a"));
+    assert!(!world.engine.keeper.invalidate(|token| token.name == "a"));
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn suspended_time_counts_and_a_clock_set_back_does_not() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.clock.set_wall(1_600_000_000);
+    assert_eq!(world.cached().as_deref(), Some("a"));
+    world.clock.advance_boot(Duration::from_secs(3600));
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn a_flight_older_than_its_budget_is_replaced_and_its_waiters_hear_of_it() {
+    let world = World::new();
+    world.script([Ok(("b", 3600)), Ok(("late", 3600))]);
+    let mut stuck = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(stuck.as_mut()).is_pending());
+    world.advance(16);
+    let mut next = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(next.as_mut()).is_pending());
+    assert!(
+        matches!(poll(stuck.as_mut()), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Timeout)
+    );
+    assert_eq!(world.queue.run_all(), 2);
+    assert!(matches!(poll(next.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
+    assert_eq!(world.fetches(), 1, "what was replaced is not flown");
+}
+
+#[test]
+fn a_flight_of_another_process_is_replaced() {
+    let world = World::new();
+    world.script([Ok(("child", 3600))]);
+    let now = world.clock.now();
+    let budget = Duration::from_secs(10);
+    let parent = world.engine.keeper.plan(Why::Need, now, 0, budget, |_| {
+        Flight::new(now, 0, || panic!("the parent's"))
+    });
+    assert!(matches!(parent, Plan::Lead(_)));
+    assert_eq!(world.get().as_deref(), Ok("child"));
+}
+
+#[test]
+fn short_lived_tokens_cause_no_storm() {
+    let world = World::new();
+    world.script((0..100).map(|_| Ok(("t", 30))));
+    // 20 calls a second for a minute.
+    for _ in 0..1200 {
+        assert!(world.get().is_ok());
+        world.queue.run_all();
+        world.clock.advance(Duration::from_millis(50));
+    }
+    assert!((5..=7).contains(&world.fetches()), "{}", world.fetches());
+}
+
+#[test]
+fn a_source_that_panics_leaves_an_engine_that_works() {
+    struct Panics;
+    impl Source for Panics {
+        type Value = Token;
+        fn fetch(&self, _: Now, _: bool) -> Result<Token, Error> {
+            panic!("on purpose")
+        }
+        fn budget(&self) -> Duration {
+            Duration::from_secs(1)
+        }
+        fn kind(&self) -> WorkKind {
+            WorkKind::Other
+        }
+    }
+    let clock = Arc::new(HandClock::at(1));
+    let engine = Engine::new(
+        Arc::new(Keeper::<Token>::new(Policy::new())),
+        Arc::new(Panics),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::new(HandQueue::new()),
+    );
+    let call = || engine.blocking_get(RefreshMode::Background).map(drop);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+    assert!(caught.is_err());
+    let shared = call().unwrap_err();
+    assert!(shared.to_string().contains("panicked"), "{shared}");
+    assert!(!engine.keeper.known().in_flight);
+}
+
+#[test]
+fn nested_use_inside_a_lend_is_harmless() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    world.get().unwrap();
+    for _ in 0..4 {
+        let inner = world.engine.cached(
+            RefreshMode::Background,
+            |token| Shown(token.name.clone()),
+            |_| world.cached(),
+        );
+        assert_eq!(inner.flatten().as_deref(), Some("a"));
+    }
+}
