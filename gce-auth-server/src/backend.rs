@@ -25,12 +25,16 @@ pub(crate) enum Disturbance {
     Instead(Reply),
     /// The answer comes later.
     Late(Duration),
-    /// The answer comes without `Metadata-Flavor`.
-    Unflavored,
+    /// The answer comes with this in place of `Google` for its flavor, or without a flavor.
+    Flavor(Option<String>),
     /// The answer never comes.
     Never,
     /// The connection ends without an answer.
     Close,
+    /// The connection is reset without an answer.
+    Reset,
+    /// The answer's body comes in pieces of so many bytes, with a pause before each.
+    Slow(usize, Duration),
     /// The answer ends after this many bytes of its body.
     CutAfter(usize),
 }

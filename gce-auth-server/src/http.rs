@@ -1,9 +1,11 @@
 //! Sockets and HTTP. With `spelling` the only file that knows the HTTP library.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,17 +16,17 @@ use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::backend::{Backend, Disturbance};
 use crate::doors::Doors;
 use crate::spelling;
 use crate::surface::route::route;
-use crate::surface::{Dialect, Method, Reply, Request, pages};
+use crate::surface::{Method, Reply, Request, pages};
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
@@ -60,7 +62,12 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         async move || tcp.accept().await,
         move |(stream, _)| {
             let _ = stream.set_nodelay(true);
-            connection(stream, plain.clone())
+            let room = plain.clone();
+            async move {
+                if let Some(stream) = connection(stream, room).await {
+                    let _ = stream.set_zero_linger();
+                }
+            }
         },
     ));
     if let Some((tcp, config)) = doors.tls {
@@ -84,7 +91,12 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         let (plain, unix) = (room(false), tokio::net::UnixListener::from_std(unix)?);
         tokio::spawn(accept(
             async move || unix.accept().await,
-            move |(stream, _)| connection(stream, plain.clone()),
+            move |(stream, _)| {
+                let room = plain.clone();
+                async move {
+                    connection(stream, room).await;
+                }
+            },
         ));
     }
     Ok(())
@@ -123,22 +135,34 @@ impl<B> Clone for Room<B> {
     }
 }
 
-async fn connection<B: Backend>(stream: impl AsyncRead + AsyncWrite + Unpin, room: Room<B>) {
-    let service = service_fn(|request| exchange(request, &room));
-    let _ = http1::Builder::new()
+/// Serves one connection. Gives its stream back if the connection is to be reset.
+async fn connection<B: Backend, S>(stream: S, room: Room<B>) -> Option<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let reset = AtomicBool::new(false);
+    let service = service_fn(|request| Box::pin(exchange(request, &room, &reset)));
+    let mut connection = http1::Builder::new()
         .preserve_header_case(true)
         .auto_date_header(false)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
         .timer(TokioTimer::new())
         .header_read_timeout(READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    if reset.load(Ordering::Relaxed) {
+        return Some(connection.into_parts().io.into_inner());
+    }
+    let mut stream = connection.into_parts().io.into_inner();
+    let _ = timeout(READ_TIMEOUT, stream.shutdown()).await;
+    None
 }
 
 async fn exchange<B: Backend>(
     request: hyper::Request<Incoming>,
     room: &Room<B>,
+    reset: &AtomicBool,
 ) -> Result<hyper::Response<Content>, Closed> {
     let (backend, spelling) = (&*room.backend, &room.spelling);
     let (parts, body) = request.into_parts();
@@ -167,19 +191,23 @@ async fn exchange<B: Backend>(
         None => true,
     };
 
-    let disturbance = backend.arrived(&request);
-    let mut cut_after = None;
-    let mut unflavored = false;
-    match disturbance {
+    let mut pace = Pace::Whole;
+    let mut flavor = None;
+    match backend.arrived(&request) {
         None => {}
         Some(Disturbance::Instead(reply)) => {
-            return Ok(response(reply, backend, spelling, None));
+            return Ok(response(reply, backend, spelling, pace));
         }
         Some(Disturbance::Late(delay)) => tokio::time::sleep(delay).await,
-        Some(Disturbance::Unflavored) => unflavored = true,
+        Some(Disturbance::Flavor(other)) => flavor = Some(other),
         Some(Disturbance::Never) => std::future::pending().await,
         Some(Disturbance::Close) => return Err(Closed),
-        Some(Disturbance::CutAfter(bytes)) => cut_after = Some(bytes),
+        Some(Disturbance::Reset) => {
+            reset.store(true, Ordering::Relaxed);
+            return Err(Closed);
+        }
+        Some(Disturbance::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
+        Some(Disturbance::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
     }
 
     let mut reply = if too_large {
@@ -190,10 +218,10 @@ async fn exchange<B: Backend>(
             Err(reply) => reply,
         }
     };
-    if unflavored && reply.dialect == Dialect::Metadata {
-        reply.dialect = Dialect::Unflavored;
+    if let Some(other) = flavor {
+        reply = reply.flavored(other);
     }
-    Ok(response(reply, backend, spelling, cut_after))
+    Ok(response(reply, backend, spelling, pace))
 }
 
 /// The whole body, or `None` if it is too large.
@@ -213,10 +241,10 @@ fn response<B: Backend>(
     reply: Reply,
     backend: &B,
     spelling: &Extensions,
-    cut_after: Option<usize>,
+    pace: Pace,
 ) -> hyper::Response<Content> {
     let lines = reply.header_lines(&backend.date());
-    let mut response = hyper::Response::new(Content::new(reply.body, cut_after));
+    let mut response = hyper::Response::new(Content::new(reply.body, pace));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     response.extensions_mut().clone_from(spelling);
@@ -232,24 +260,35 @@ fn response<B: Backend>(
     response
 }
 
+/// How a body leaves.
+#[derive(Clone, Copy)]
+enum Pace {
+    Whole,
+    /// In pieces of this length, with a pause before each.
+    Pieces(usize, Duration),
+    /// Only so many bytes; then the connection ends.
+    CutAfter(usize),
+}
+
 /// A body that knows its length, unless it is to break off.
 struct Content {
-    rest: Option<Bytes>,
-    cut: bool,
+    rest: Bytes,
+    pace: Pace,
+    pause: Option<Pin<Box<Sleep>>>,
     /// Whether what comes before the break was given the time to leave.
     flushed: bool,
 }
 
 impl Content {
-    fn new(body: Vec<u8>, cut_after: Option<usize>) -> Self {
-        let body = Bytes::from(body);
-        let rest = match cut_after {
-            Some(length) => body.slice(..length.min(body.len())),
-            None => body,
-        };
+    fn new(body: Vec<u8>, pace: Pace) -> Self {
+        let mut rest = Bytes::from(body);
+        if let Pace::CutAfter(length) = pace {
+            rest.truncate(length);
+        }
         Self {
-            rest: (!rest.is_empty()).then_some(rest),
-            cut: cut_after.is_some(),
+            rest,
+            pace,
+            pause: None,
             flushed: false,
         }
     }
@@ -263,27 +302,42 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        match self.rest.take() {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None if self.cut && self.flushed => Poll::Ready(Some(Err(Closed))),
-            None if self.cut => {
+        match self.pace {
+            Pace::CutAfter(_) if self.rest.is_empty() && self.flushed => {
+                return Poll::Ready(Some(Err(Closed)));
+            }
+            Pace::CutAfter(_) if self.rest.is_empty() => {
                 self.flushed = true;
                 context.waker().wake_by_ref();
-                Poll::Pending
+                return Poll::Pending;
             }
-            None => Poll::Ready(None),
+            _ if self.rest.is_empty() => return Poll::Ready(None),
+            Pace::Pieces(bytes, pause) => {
+                let sleep = self
+                    .pause
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                if sleep.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.pause = None;
+                let length = bytes.min(self.rest.len());
+                return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))));
+            }
+            Pace::Whole | Pace::CutAfter(_) => {}
         }
+        let all = std::mem::take(&mut self.rest);
+        Poll::Ready(Some(Ok(Frame::data(all))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_none() && !self.cut
+        self.rest.is_empty() && !matches!(self.pace, Pace::CutAfter(_))
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.cut {
-            return SizeHint::default();
+        match self.pace {
+            Pace::CutAfter(_) => SizeHint::default(),
+            _ => SizeHint::with_exact(self.rest.len() as u64),
         }
-        SizeHint::with_exact(self.rest.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod client;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
@@ -233,6 +233,50 @@ fn connections_break_hang_and_heal() {
     let mut rest = Vec::new();
     assert!(matches!(hanging.read_to_end(&mut rest), Ok(0) | Err(_)));
     assert!(rest.is_empty());
+}
+
+#[test]
+fn bodies_can_be_slow_and_connections_reset() {
+    let emulator = emulator();
+    let path = "instance/id";
+    let slow = Fault::Slow {
+        bytes: 7,
+        pause: Duration::from_millis(1),
+    };
+    emulator.fail_next(path, 1, slow);
+    let answer = get(emulator.addr(), path);
+    assert_eq!(answer.text(), "5737554347302044216");
+    assert_eq!(answer.header("Content-Length"), Some("19"));
+
+    emulator.fail_next(path, 1, Fault::WrongFlavor("google".into()));
+    let answer = get(emulator.addr(), path);
+    assert_eq!(answer.header("Metadata-Flavor"), Some("google"));
+
+    emulator.fail_next(path, 1, Fault::Reset);
+    let mut stream = ask(&emulator, path);
+    let error = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn faults_can_last_for_a_time_and_limit_a_rate() {
+    let emulator = emulator();
+    let busy = |code| Fault::Status {
+        code,
+        retry_after: None,
+    };
+    let status = |path: &str| get(emulator.addr(), path).status;
+    emulator.fail_for("instance/", Duration::from_secs(600), busy(503));
+    assert_eq!((status("instance/id"), status("instance/name")), (503, 503));
+    assert_eq!(status("project/project-id"), 200);
+    emulator.advance(Duration::from_secs(601));
+    assert_eq!(status("instance/id"), 200);
+
+    emulator.limit_rate("instance/", 2, Duration::from_secs(600), busy(429));
+    let statuses = [(); 4].map(|()| status("instance/id"));
+    assert_eq!(statuses, [200, 200, 429, 429]);
+    emulator.advance(Duration::from_secs(601));
+    assert_eq!(status("instance/id"), 200);
 }
 
 #[test]

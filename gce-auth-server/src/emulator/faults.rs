@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clock::Instant;
 use super::journal::full_path;
 use crate::backend::Disturbance;
 use crate::surface::{Reply, Request, pages};
@@ -25,6 +26,17 @@ pub enum Fault {
     Delay(Duration),
     /// The answer is right, but has no `Metadata-Flavor` header, as from an impostor.
     MissingFlavor,
+    /// The answer is right, but has this in its `Metadata-Flavor` header.
+    WrongFlavor(String),
+    /// The connection is reset without an answer (over TCP; elsewhere it is closed).
+    Reset,
+    /// The body comes slowly: in pieces of at most so many bytes, with a pause before each.
+    Slow {
+        /// The length of a piece, at least 1.
+        bytes: usize,
+        /// The pause before each piece.
+        pause: Duration,
+    },
     /// The answer is 200 with this body, `Metadata-Flavor` included: broken JSON, a captive portal, a token with odd bytes.
     Body {
         /// The `Content-Type` header.
@@ -49,7 +61,10 @@ impl Fault {
             Self::Close => Disturbance::Close,
             Self::Hang => Disturbance::Never,
             Self::Delay(delay) => Disturbance::Late(*delay),
-            Self::MissingFlavor => Disturbance::Unflavored,
+            Self::MissingFlavor => Disturbance::Flavor(None),
+            Self::WrongFlavor(flavor) => Disturbance::Flavor(Some(flavor.clone())),
+            Self::Reset => Disturbance::Reset,
+            Self::Slow { bytes, pause } => Disturbance::Slow((*bytes).max(1), *pause),
             Self::Body {
                 content_type,
                 bytes,
@@ -66,40 +81,75 @@ pub(crate) struct Faults {
 
 struct Rule {
     prefix: String,
-    remaining: usize,
+    limit: Limit,
     fault: Fault,
 }
 
-impl Faults {
-    pub(crate) fn add(&mut self, prefix: &str, times: usize, fault: Fault) {
-        if times > 0 {
-            self.rules.push(Rule {
-                prefix: full_path(prefix),
-                remaining: times,
-                fault,
-            });
+/// For how long a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// For so many requests; `usize::MAX` means all.
+    Times(usize),
+    /// For all requests before this time.
+    Until(Instant),
+    /// For the requests beyond so many in each span of time that begins with the first of them.
+    Beyond {
+        allowed: usize,
+        per: Duration,
+        span: Option<(Instant, usize)>,
+    },
+}
+
+impl Limit {
+    /// Whether this request is one of those.
+    fn hits(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Times(usize::MAX) => true,
+            Self::Times(0) => false,
+            Self::Times(times) => {
+                *times -= 1;
+                true
+            }
+            Self::Until(end) => now < *end,
+            Self::Beyond { allowed, per, span } => {
+                let (begin, count) = span
+                    .filter(|(begin, _)| now < begin.plus(*per))
+                    .unwrap_or((now, 0));
+                *span = Some((begin, count.saturating_add(1)));
+                count >= *allowed
+            }
         }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        match self {
+            Self::Times(times) => *times == 0,
+            Self::Until(end) => now >= *end,
+            Self::Beyond { .. } => false,
+        }
+    }
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, prefix: &str, limit: Limit, fault: Fault) {
+        self.rules.push(Rule {
+            prefix: full_path(prefix),
+            limit,
+            fault,
+        });
     }
 
     pub(crate) fn clear(&mut self) {
         self.rules.clear();
     }
 
-    /// The fault for this request: the oldest that fits it and is not used up.
-    pub(crate) fn next(&mut self, request: &Request) -> Option<Disturbance> {
-        let index = self
-            .rules
-            .iter()
-            .position(|rule| request.path.starts_with(&rule.prefix))?;
-        let rule = &mut self.rules[index];
-        let disturbance = rule.fault.disturbance();
-        if rule.remaining != usize::MAX {
-            rule.remaining -= 1;
-            if rule.remaining == 0 {
-                self.rules.remove(index);
-            }
-        }
-        Some(disturbance)
+    /// The fault for this request: the oldest that fits it and is not over.
+    pub(crate) fn next(&mut self, request: &Request, now: Instant) -> Option<Disturbance> {
+        self.rules.retain(|rule| !rule.limit.is_over(now));
+        self.rules
+            .iter_mut()
+            .filter(|rule| request.path.starts_with(&rule.prefix))
+            .find_map(|rule| rule.limit.hits(now).then(|| rule.fault.disturbance()))
     }
 }
 
@@ -117,7 +167,7 @@ mod tests {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        match faults.next(&request)? {
+        match faults.next(&request, Instant::from_seconds(0))? {
             Disturbance::Instead(reply) => Some(reply.status),
             _ => Some(0),
         }
@@ -130,9 +180,9 @@ mod tests {
             retry_after: None,
         };
         let mut faults = Faults::default();
-        faults.add("instance/", 2, fault(503));
-        faults.add("/", usize::MAX, fault(500));
-        faults.add("/", 0, fault(404));
+        faults.add("instance/", Limit::Times(2), fault(503));
+        faults.add("/", Limit::Times(usize::MAX), fault(500));
+        faults.add("/", Limit::Times(0), fault(404));
         let path = "/computeMetadata/v1/instance/id";
         assert_eq!(status(&mut faults, path), Some(503));
         assert_eq!(status(&mut faults, "/"), Some(500));
@@ -140,5 +190,21 @@ mod tests {
         assert_eq!(status(&mut faults, path), Some(500));
         faults.clear();
         assert_eq!(status(&mut faults, path), None);
+    }
+    #[test]
+    fn limits_know_the_time() {
+        let at = Instant::from_seconds;
+        let mut cold = Limit::Until(at(5));
+        assert!(cold.hits(at(4)) && !cold.hits(at(5)) && cold.is_over(at(5)));
+
+        let mut rate = Limit::Beyond {
+            allowed: 2,
+            per: Duration::from_secs(60),
+            span: None,
+        };
+        let hits: Vec<bool> = [0, 1, 2, 59, 60, 61, 62, 500]
+            .map(|second| rate.hits(at(second)))
+            .into();
+        assert_eq!(hits, [false, false, true, true, false, false, true, false]);
     }
 }

@@ -33,6 +33,7 @@ pub use faults::Fault;
 pub use journal::RecordedRequest;
 pub use profiles::Profile;
 
+use faults::Limit;
 use state::State;
 
 #[cfg(unix)]
@@ -217,7 +218,29 @@ impl Emulator {
     /// # Ok::<(), gce_auth_server::StartError>(())
     /// ```
     pub fn fail_next(&self, path_prefix: &str, times: usize, fault: Fault) {
-        self.state.faults().add(path_prefix, times, fault);
+        self.state
+            .faults()
+            .add(path_prefix, Limit::Times(times), fault);
+    }
+
+    /// Makes all requests fail whose path begins so, until this much time has passed on the emulator's clock: a cold start, as in
+    /// the first seconds of a pod, or a host event.
+    pub fn fail_for(&self, path_prefix: &str, time: Duration, fault: Fault) {
+        let end = self.state.clock.now().plus(time);
+        self.state
+            .faults()
+            .add(path_prefix, Limit::Until(end), fault);
+    }
+
+    /// Makes requests fail whose path begins so beyond `allowed` in each span of time: a rate limit. Guest attributes, for example,
+    /// allow 10 in a minute.
+    pub fn limit_rate(&self, path_prefix: &str, allowed: usize, per: Duration, fault: Fault) {
+        let limit = Limit::Beyond {
+            allowed,
+            per,
+            span: None,
+        };
+        self.state.faults().add(path_prefix, limit, fault);
     }
 
     /// Takes all faults away. Requests that hang already stay so.

@@ -244,7 +244,7 @@ impl Backend for State {
 
     fn arrived(&self, request: &Request) -> Option<Disturbance> {
         self.journal().record(request);
-        self.faults().next(request)
+        self.faults().next(request, self.clock.now())
     }
 
     async fn answer(&self, op: Op) -> Reply {

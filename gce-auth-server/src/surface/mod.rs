@@ -90,7 +90,7 @@ pub(crate) enum Dialect {
     /// The metadata server.
     Metadata,
     /// The metadata server without the header that identifies it, as an impostor or a broken proxy would answer.
-    Unflavored,
+    Impostor,
     /// A Google API on the public internet. `max_age` is for how long the answer may be cached, in seconds.
     Cloud { max_age: Option<u32> },
 }
@@ -120,6 +120,17 @@ impl Reply {
         }
     }
 
+    /// The same answer, with another flavor or none.
+    pub(crate) fn flavored(mut self, flavor: Option<String>) -> Self {
+        if self.dialect == Dialect::Metadata {
+            self.dialect = Dialect::Impostor;
+            if let Some(flavor) = flavor {
+                self.more.insert(0, ("Metadata-Flavor", flavor));
+            }
+        }
+        self
+    }
+
     /// The header lines in the server's own order. A redirect carries no date, as seen on real machines.
     pub(crate) fn header_lines(&self, date: &str) -> Vec<(&'static str, String)> {
         let length = self.body.len().to_string();
@@ -137,7 +148,7 @@ impl Reply {
             lines.push(("Date", date.into()));
         }
         match self.dialect {
-            Dialect::Metadata | Dialect::Unflavored => {
+            Dialect::Metadata | Dialect::Impostor => {
                 lines.push(("Server", "Metadata Server for VM".into()));
                 lines.push(("Content-Length", length));
             }
