@@ -1,34 +1,34 @@
-"""Prints the features of the library, separated by commas, that compile no C."""
+"""usage: features_without_c.py TARGET
+
+Prints the features of the library, separated by commas, that compile no C for TARGET: those whose
+dependencies have no use for the crate `cc`.
+"""
 
 import json
 import subprocess
+import sys
 
-NEEDS_C = "aws-lc"
+
+def cargo(*arguments):
+    return subprocess.check_output(["cargo", *arguments], text=True)
+
+
+def compiles_c(feature, target):
+    tree = cargo(
+        *("tree", "--locked", "-p", "gce-auth", "-e", "normal,build", "--prefix", "none"),
+        *("--no-default-features", "--features", feature, "--target", target),
+    )
+    return any(line.startswith("cc v") for line in tree.splitlines())
+
 
 metadata = json.loads(
-    subprocess.check_output(
-        ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
-    )
+    cargo("metadata", "--locked", "--no-deps", "--format-version", "1")
 )
 [library] = [package for package in metadata["packages"] if package["name"] == "gce-auth"]
-features = library["features"]
-
-
-def enables(feature, seen):
-    """Everything that a feature turns on, itself included, as far as this manifest tells."""
-    if feature not in seen:
-        seen.add(feature)
-        for part in features.get(feature, []):
-            enables(part, seen)
-    return seen
-
-
 print(
     ",".join(
-        sorted(
-            feature
-            for feature in features
-            if not any(NEEDS_C in part or "aws_lc" in part for part in enables(feature, set()))
-        )
+        feature
+        for feature in sorted(library["features"])
+        if not compiles_c(feature, sys.argv[1])
     )
 )
