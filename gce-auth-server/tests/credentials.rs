@@ -4,6 +4,7 @@
 
 mod client;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -556,4 +557,32 @@ fn token_info_knows_id_tokens_and_nothing_foreign() {
     }
     let journal = format!("{:?} {emulator:?}", emulator.requests());
     assert!(!journal.contains(id.text()));
+}
+
+#[test]
+fn a_kept_key_outlives_the_emulator() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("keys");
+    let _ = std::fs::remove_dir_all(&directory);
+    let start = || Emulator::builder().keys_directory(&directory).start();
+    assert!(start().is_err());
+    std::fs::create_dir_all(&directory).unwrap();
+    let first = start().unwrap();
+    let identity = get(
+        first.addr(),
+        "instance/service-accounts/default/identity?audience=a",
+    );
+    drop(first);
+    assert_eq!(claims(&start().unwrap(), identity.text())["aud"], "a");
+
+    let file = directory.join("signing-key.pem");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    std::fs::write(&file, "nonsense").unwrap();
+    let error = start().unwrap_err();
+    assert!(error.to_string().contains("signing-key.pem"));
+    std::fs::remove_dir_all(&directory).unwrap();
 }

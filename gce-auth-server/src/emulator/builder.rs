@@ -1,7 +1,6 @@
 //! What an emulator is made from.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -13,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::accounts::Account;
 use super::error::StartError;
+use super::keys::SigningKey;
 use super::mint::Mint;
 use super::profiles::{self, Facts, Profile};
 use super::state::State;
@@ -36,6 +36,7 @@ pub struct EmulatorBuilder {
     overlay: Vec<(String, String)>,
     token_lifetime: Duration,
     token_renewal: Option<Duration>,
+    keys_directory: Option<PathBuf>,
     https: Option<SocketAddr>,
     #[cfg(unix)]
     unix_socket: Option<PathBuf>,
@@ -53,6 +54,7 @@ impl Default for EmulatorBuilder {
             overlay: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
+            keys_directory: None,
             https: None,
             #[cfg(unix)]
             unix_socket: None,
@@ -124,6 +126,15 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is started again. The file
+    /// `signing-key.pem` is made if there is none, readable by its owner alone; the directory has to exist.
+    ///
+    /// Without it, all emulators of a process share one key that is gone when the process ends.
+    pub fn keys_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.keys_directory = Some(directory.into());
+        self
+    }
+
     /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
     /// [`Emulator::client_certificate`] gives, made at the start.
     pub fn https(mut self, address: SocketAddr) -> Self {
@@ -146,7 +157,11 @@ impl EmulatorBuilder {
     pub fn start(self) -> Result<Emulator, StartError> {
         let document = self.full_document()?;
         let mint = Mint::new(self.token_lifetime, self.token_renewal);
-        let state = Arc::new(State::new(document, self.profile, mint));
+        let key = match &self.keys_directory {
+            Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
+            None => None,
+        };
+        let state = Arc::new(State::new(document, self.profile, mint, key));
         for (path, value) in &self.overlay {
             state.world.set(path, value)?;
         }

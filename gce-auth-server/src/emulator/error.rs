@@ -11,6 +11,7 @@ pub struct StartError(Reason);
 enum Reason {
     Listen(String, io::Error),
     Thread(io::Error),
+    Key(io::Error),
     Certificates(Box<dyn Error + Send + Sync>),
     Document(String),
     Set(SetError),
@@ -23,6 +24,10 @@ impl StartError {
 
     pub(crate) fn thread(error: io::Error) -> Self {
         Self(Reason::Thread(error))
+    }
+
+    pub(crate) fn key(error: io::Error) -> Self {
+        Self(Reason::Key(error))
     }
 
     pub(crate) fn certificates(error: Box<dyn Error + Send + Sync>) -> Self {
@@ -51,6 +56,7 @@ impl fmt::Display for StartError {
         match &self.0 {
             Reason::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Reason::Thread(error) => write!(f, "cannot start the emulator's thread: {error}"),
+            Reason::Key(error) => write!(f, "cannot keep the signing key: {error}"),
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
             Reason::Document(why) => write!(f, "not a metadata document: {why}"),
             Reason::Set(error) => error.fmt(f),
@@ -61,7 +67,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Reason::Listen(_, error) | Reason::Thread(error) => Some(error),
+            Reason::Listen(_, error) | Reason::Thread(error) | Reason::Key(error) => Some(error),
             Reason::Certificates(error) => Some(&**error),
             Reason::Document(_) | Reason::Set(_) => None,
         }

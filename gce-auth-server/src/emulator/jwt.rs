@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_was_signed_is_read_back_and_nothing_else() {
-        let key = SigningKey::shared().unwrap();
+        let key = &*SigningKey::shared().unwrap();
         let token = sign(key, &json!({"aud": "a"})).unwrap();
         let (header, claims) = verify(key, &token).unwrap();
         assert_eq!(header["kid"], key.id());

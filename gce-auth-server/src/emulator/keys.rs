@@ -1,6 +1,9 @@
 //! The key that signs everything the emulator signs: made when it is first needed, one for all emulators of a process.
 
-use std::sync::OnceLock;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::{fs, io};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
@@ -12,7 +15,12 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_RSA_SHA256, SerialNumber};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+
+/// Where a kept key lies in its directory.
+const FILE: &str = "signing-key.pem";
 
 /// An RSA key with its public half in every form in which verifiers want it.
 pub(crate) struct SigningKey {
@@ -23,13 +31,42 @@ pub(crate) struct SigningKey {
 
 impl SigningKey {
     /// The key of this process. The first call takes as long as it takes to find two primes; `None` if that fails.
-    pub(crate) fn shared() -> Option<&'static Self> {
-        static KEY: OnceLock<Option<SigningKey>> = OnceLock::new();
-        KEY.get_or_init(Self::generate).as_ref()
+    pub(crate) fn shared() -> Option<Arc<Self>> {
+        static KEY: OnceLock<Option<Arc<SigningKey>>> = OnceLock::new();
+        KEY.get_or_init(|| {
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
+            Self::new(pair).map(Arc::new)
+        })
+        .clone()
     }
 
-    fn generate() -> Option<Self> {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
+    /// The key that lies in a directory; if there is none, a new one is put there, readable by its owner alone.
+    pub(crate) fn kept_in(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let pem = match fs::read(&path) {
+            Ok(pem) => pem,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048)
+                    .map_err(|_| io::Error::other("no key could be made"))?;
+                let pem = certifier(&pair)
+                    .ok_or_else(|| io::Error::other("no key could be made"))?
+                    .serialize_pem();
+                private_file(&path)?.write_all(pem.as_bytes())?;
+                pem.into_bytes()
+            }
+            Err(error) => return Err(error),
+        };
+        PrivatePkcs8KeyDer::from_pem_slice(&pem)
+            .ok()
+            .and_then(|der| RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok())
+            .and_then(Self::new)
+            .ok_or_else(|| {
+                let why = format!("{} is no RSA key in PKCS #8 and PEM", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, why)
+            })
+    }
+
+    fn new(pair: RsaKeyPair) -> Option<Self> {
         let id: String = digest::digest(&digest::SHA256, pair.public_key().as_ref())
             .as_ref()
             .iter()
@@ -92,12 +129,24 @@ impl SigningKey {
     }
 }
 
+/// A new file that nobody else can read.
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The key as the certificates' library takes it.
+fn certifier(pair: &RsaKeyPair) -> Option<rcgen::KeyPair> {
+    let der = pair.as_der().ok()?;
+    rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_ref().into(), &PKCS_RSA_SHA256).ok()
+}
+
 /// A certificate that the key issues to itself, in PEM.
 fn certificate(pair: &RsaKeyPair, id: &str) -> Option<String> {
-    let der = pair.as_der().ok()?;
-    let signer =
-        rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_ref().into(), &PKCS_RSA_SHA256)
-            .ok()?;
+    let signer = certifier(pair)?;
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
     name.push(
@@ -118,7 +167,7 @@ mod tests {
     #[test]
     fn there_is_one_key_and_it_verifies_what_it_signed() {
         let key = SigningKey::shared().unwrap();
-        assert!(std::ptr::eq(key, SigningKey::shared().unwrap()));
+        assert!(Arc::ptr_eq(&key, &SigningKey::shared().unwrap()));
         let signature = key.sign(b"message").unwrap();
         assert!(key.verify(b"message", &signature));
         assert!(!key.verify(b"massage", &signature));

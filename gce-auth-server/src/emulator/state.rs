@@ -1,6 +1,6 @@
 //! The emulator behind the protocol: it answers what the surface understood.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -24,17 +24,25 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) clock: Clock,
     profile: Profile,
+    /// If it isn't the one that all share.
+    key: Option<Arc<SigningKey>>,
     mint: Mutex<Mint>,
     journal: Mutex<Journal>,
     faults: Mutex<Faults>,
 }
 
 impl State {
-    pub(crate) fn new(document: Value, profile: Profile, mint: Mint) -> Self {
+    pub(crate) fn new(
+        document: Value,
+        profile: Profile,
+        mint: Mint,
+        key: Option<SigningKey>,
+    ) -> Self {
         Self {
             world: World::new(document),
             clock: Clock::default(),
             profile,
+            key: key.map(Arc::new),
             mint: Mutex::new(mint),
             journal: Mutex::default(),
             faults: Mutex::default(),
@@ -53,13 +61,24 @@ impl State {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
+    async fn key(&self) -> Option<Arc<SigningKey>> {
+        if self.key.is_some() {
+            return self.key.clone();
+        }
+        tokio::task::spawn_blocking(SigningKey::shared)
+            .await
+            .ok()
+            .flatten()
+    }
+
     async fn read(&self, target: &Target, reading: &Reading) -> Reply {
         if let Some(reply) = self.guest_attributes_refusal(target) {
             return reply;
         }
         // Before the first look, so that no change falls between the two.
         let changes = reading.wait.as_ref().map(|_| self.world.subscribe());
-        let (mut reply, etag) = match self.look(target, reading) {
+        let (reply, etag) = match self.look(target, reading) {
             Ok(seen) => seen,
             Err(reply) => return reply,
         };
@@ -70,24 +89,23 @@ impl State {
         if last_etag.as_ref().is_some_and(|last| !same(last, &etag)) {
             return reply;
         }
+        // Thousands may wait here, so what was rendered is not kept.
+        drop(reply);
         let changed = async {
             while changes.changed().await.is_ok() {
                 if self.world.etag(&target.segments).as_ref() != Some(&etag) {
-                    return match self.look(target, reading) {
-                        Ok((reply, _)) | Err(reply) => reply,
-                    };
+                    break;
                 }
             }
-            std::future::pending().await
         };
         match timeout {
             None => changed.await,
             Some(timeout) => {
-                if let Ok(new) = tokio::time::timeout(*timeout, changed).await {
-                    reply = new;
-                }
-                reply
+                let _ = tokio::time::timeout(*timeout, changed).await;
             }
+        }
+        match self.look(target, reading) {
+            Ok((reply, _)) | Err(reply) => reply,
         }
     }
 
@@ -230,7 +248,7 @@ impl State {
         let claims = self
             .world
             .read(|document| identity::claims(document, &account, audience, detail, now));
-        match key().await.and_then(|key| jwt::sign(key, &claims)) {
+        match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
             Some(token) => render::credential("text/html", token),
             None => pages::internal(),
         }
@@ -279,20 +297,12 @@ impl Backend for State {
             } => self.delete_guest_attribute(&target, &namespace, key.as_deref()),
             Op::Cloud(call) => match &call.endpoint {
                 Endpoint::Iam { account, method } => {
-                    iam::answer(self, key().await, account, method, &call)
+                    iam::answer(self, self.key().await.as_deref(), account, method, &call)
                 }
-                _ => oauth::answer(self, key().await, &call),
+                _ => oauth::answer(self, self.key().await.as_deref(), &call),
             },
         }
     }
-}
-
-/// The signing key. Making it takes a while, so it is not made on the thread that serves everybody.
-async fn key() -> Option<&'static SigningKey> {
-    tokio::task::spawn_blocking(SigningKey::shared)
-        .await
-        .ok()
-        .flatten()
 }
 
 /// Whether a switch in the custom metadata is on; the instance's word counts before the project's.
