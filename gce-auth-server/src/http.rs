@@ -56,13 +56,15 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         backend: Arc::clone(backend),
         spelling: spelling.clone(),
         secure,
+        local: true,
     };
     let (plain, tcp) = (room(false), TcpListener::from_std(doors.tcp)?);
     tokio::spawn(accept(
         async move || tcp.accept().await,
-        move |(stream, _)| {
+        move |(stream, peer)| {
             let _ = stream.set_nodelay(true);
-            let room = plain.clone();
+            let mut room = plain.clone();
+            room.local = peer.ip().is_loopback();
             async move {
                 if let Some(stream) = connection(stream, room).await {
                     let _ = stream.set_zero_linger();
@@ -75,9 +77,10 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         let tls = TlsAcceptor::from(config);
         tokio::spawn(accept(
             async move || tcp.accept().await,
-            move |(stream, _)| {
+            move |(stream, peer)| {
                 let _ = stream.set_nodelay(true);
-                let (tls, room) = (tls.clone(), secure.clone());
+                let (tls, mut room) = (tls.clone(), secure.clone());
+                room.local = peer.ip().is_loopback();
                 async move {
                     if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
                         connection(stream, room).await;
@@ -123,6 +126,7 @@ struct Room<B> {
     backend: Arc<B>,
     spelling: Extensions,
     secure: bool,
+    local: bool,
 }
 
 impl<B> Clone for Room<B> {
@@ -131,6 +135,7 @@ impl<B> Clone for Room<B> {
             backend: Arc::clone(&self.backend),
             spelling: self.spelling.clone(),
             secure: self.secure,
+            local: self.local,
         }
     }
 }
@@ -168,6 +173,7 @@ async fn exchange<B: Backend>(
     let (parts, body) = request.into_parts();
     let mut request = Request {
         secure: room.secure,
+        local: room.local,
         method: Method::parse(parts.method.as_str()),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),

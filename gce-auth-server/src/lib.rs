@@ -10,6 +10,8 @@
 //!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
 //!   keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509 certificates, `/.well-known/openid-configuration`).
 //!
+//! Programs in other languages drive it by [requests of its own](#control-requests).
+//!
 //! The behaviour follows Google's "View and query VM metadata" and what was seen on real machines.
 //!
 //! # Example
@@ -38,6 +40,28 @@
 //! assert_eq!(emulator.request_count("instance/attributes/greeting"), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Control requests
+//!
+//! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the `Origin` of another page is refused.
+//! Bodies are JSON objects. They are not recorded, and faults do not touch them.
+//!
+//! | request | what it does |
+//! | --- | --- |
+//! | `GET document/PATH` | shows a part of the document as it is kept, nothing hidden |
+//! | `PUT document/PATH`, `DELETE document/PATH` | puts any JSON there; takes it away |
+//! | `GET requests?path=..`, `DELETE requests` | who asked what; forgets it |
+//! | `POST assertions` `{"path", "times", "parameters"}` | 200 if the path was asked so often with these parameters, else 409 |
+//! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below |
+//! | `DELETE faults` | takes all faults away |
+//! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
+//! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
+//! | `POST reset` | everything as at the start |
+//!
+//! A fault hits all requests whose path begins with `path`; with `times` so many, with `forSeconds` those in this time, with
+//! `allowed` and `perSeconds` those beyond a rate. Its kinds: `status` (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay`
+//! (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`), `truncate` (`bytes`), `body`
+//! (`contentType`, `text`); see [`Fault`].
 //!
 //! # Features
 //!

@@ -16,6 +16,7 @@ use super::keys::SigningKey;
 use super::mint::Mint;
 use super::profiles::{self, Facts, Profile};
 use super::state::State;
+use super::world::World;
 use super::{Emulator, Https};
 #[cfg(unix)]
 use crate::doors::SocketFile;
@@ -161,10 +162,11 @@ impl EmulatorBuilder {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,
         };
-        let state = Arc::new(State::new(document, self.profile, mint, key));
+        let world = World::new(document);
         for (path, value) in &self.overlay {
-            state.world.set(path, value)?;
+            world.set(path, value)?;
         }
+        let state = Arc::new(State::new(world, self.profile, mint, key));
 
         let listen = |error| StartError::listen(self.address, error);
         let (tcp, address) = doors::port(self.address).map_err(listen)?;

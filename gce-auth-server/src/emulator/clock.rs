@@ -23,6 +23,10 @@ impl Clock {
         Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
     }
 
+    pub(crate) fn reset(&self) {
+        self.moved.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let _ = self

@@ -161,6 +161,7 @@ mod tests {
     fn status(faults: &mut Faults, path: &str) -> Option<u16> {
         let request = Request {
             secure: false,
+            local: true,
             method: Method::Get,
             path: path.into(),
             query: String::new(),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::surface::Request;
+use crate::surface::query::Query;
 use crate::surface::route::PREFIX;
 
 const KEPT: usize = 10_000;
@@ -73,6 +74,21 @@ impl Journal {
         self.requests.iter().cloned().collect()
     }
 
+    /// The requests for this path that had each of these parameters.
+    pub(crate) fn matching(&self, path: &str, parameters: &[(String, String)]) -> usize {
+        let path = full_path(path);
+        self.requests
+            .iter()
+            .filter(|request| request.path == path)
+            .filter(|request| {
+                let query = Query::parse(&request.query);
+                parameters
+                    .iter()
+                    .all(|(name, value)| query.get(name) == Some(value))
+            })
+            .count()
+    }
+
     pub(crate) fn count(&self, path: &str) -> usize {
         let path = full_path(path);
         self.requests
@@ -114,6 +130,7 @@ mod tests {
     fn request(path: &str, query: &str) -> Request {
         Request {
             secure: false,
+            local: true,
             method: Method::Get,
             path: path.into(),
             query: query.into(),

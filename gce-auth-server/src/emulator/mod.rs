@@ -3,6 +3,7 @@
 mod accounts;
 mod builder;
 mod clock;
+mod control;
 mod error;
 mod faults;
 mod iam;
@@ -261,6 +262,11 @@ impl Emulator {
     /// How long access tokens are good for that are made from now on.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.state.mint().set_lifetime(lifetime);
+    }
+
+    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and the journal.
+    pub fn reset(&self) {
+        self.state.reset();
     }
 
     /// Moves the emulator's clock ahead: tokens age, the `Date` header and the times in ID tokens follow.

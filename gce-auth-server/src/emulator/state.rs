@@ -13,16 +13,18 @@ use super::keys::SigningKey;
 use super::mint::Mint;
 use super::profiles::Profile;
 use super::world::World;
-use super::{iam, jwt, oauth};
+use super::{control, iam, jwt, oauth};
 use crate::backend::{Backend, Disturbance};
 use crate::surface::query::{Query, Reading, Wait, is_true};
 use crate::surface::render::{self, Form};
-use crate::surface::route::{Credential, Endpoint, Op, Target};
+use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
 use crate::surface::{Reply, Request, pages};
 
 pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) clock: Clock,
+    /// The document at the start.
+    initial: Value,
     profile: Profile,
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
@@ -32,14 +34,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(
-        document: Value,
-        profile: Profile,
-        mint: Mint,
-        key: Option<SigningKey>,
-    ) -> Self {
+    pub(crate) fn new(world: World, profile: Profile, mint: Mint, key: Option<SigningKey>) -> Self {
         Self {
-            world: World::new(document),
+            initial: world.read(Clone::clone),
+            world,
             clock: Clock::default(),
             profile,
             key: key.map(Arc::new),
@@ -59,6 +57,15 @@ impl State {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything as it was at the start, the signing key excepted.
+    pub(crate) fn reset(&self) {
+        self.faults().clear();
+        self.mint().revoke();
+        self.journal().clear();
+        self.clock.reset();
+        self.world.replace(self.initial.clone());
     }
 
     /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
@@ -261,6 +268,9 @@ impl Backend for State {
     }
 
     fn arrived(&self, request: &Request) -> Option<Disturbance> {
+        if request.path.starts_with(CONTROL) {
+            return None;
+        }
         self.journal().record(request);
         self.faults().next(request, self.clock.now())
     }
@@ -295,6 +305,7 @@ impl Backend for State {
                 namespace,
                 key,
             } => self.delete_guest_attribute(&target, &namespace, key.as_deref()),
+            Op::Control(call) => control::answer(self, &call),
             Op::Cloud(call) => match &call.endpoint {
                 Endpoint::Iam { account, method } => {
                     iam::answer(self, self.key().await.as_deref(), account, method, &call)

@@ -111,6 +111,15 @@ impl World {
         self.change(path, |_| Ok(value))
     }
 
+    /// Puts another document in the place of this one.
+    pub(crate) fn replace(&self, document: Value) {
+        let mut state = self.lock();
+        if state.document != document {
+            state.document = document;
+            self.changed(state);
+        }
+    }
+
     /// Takes a place away.
     pub(crate) fn remove(&self, path: &str) -> Result<(), SetError> {
         let segments = segments(path)?;

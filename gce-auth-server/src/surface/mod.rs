@@ -12,6 +12,8 @@ pub(crate) mod tree;
 pub(crate) struct Request {
     /// Whether it came over TLS.
     pub(crate) secure: bool,
+    /// Whether it came from this machine.
+    pub(crate) local: bool,
     pub(crate) method: Method,
     /// The path as sent: the metadata server decodes nothing in it.
     pub(crate) path: String,
@@ -90,7 +92,7 @@ pub(crate) enum Dialect {
     /// The metadata server.
     Metadata,
     /// The metadata server without the header that identifies it, as an impostor or a broken proxy would answer.
-    Impostor,
+    NoFlavor,
     /// A Google API on the public internet. `max_age` is for how long the answer may be cached, in seconds.
     Cloud { max_age: Option<u32> },
 }
@@ -120,10 +122,18 @@ impl Reply {
         }
     }
 
+    /// An answer about the emulator itself.
+    pub(crate) fn control(status: u16, body: &serde_json::Value) -> Self {
+        Self {
+            dialect: Dialect::NoFlavor,
+            ..Self::new(status, "application/json", body.to_string())
+        }
+    }
+
     /// The same answer, with another flavor or none.
     pub(crate) fn flavored(mut self, flavor: Option<String>) -> Self {
         if self.dialect == Dialect::Metadata {
-            self.dialect = Dialect::Impostor;
+            self.dialect = Dialect::NoFlavor;
             if let Some(flavor) = flavor {
                 self.more.insert(0, ("Metadata-Flavor", flavor));
             }
@@ -148,7 +158,7 @@ impl Reply {
             lines.push(("Date", date.into()));
         }
         match self.dialect {
-            Dialect::Metadata | Dialect::Impostor => {
+            Dialect::Metadata | Dialect::NoFlavor => {
                 lines.push(("Server", "Metadata Server for VM".into()));
                 lines.push(("Content-Length", length));
             }

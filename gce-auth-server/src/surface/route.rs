@@ -6,6 +6,9 @@ use super::{Method, Reply, Request, guard, pages};
 /// Where version 1 of the tree begins.
 pub(crate) const PREFIX: &str = "/computeMetadata/v1/";
 
+/// Where the requests lie that drive the emulator.
+pub(crate) const CONTROL: &str = "/emulator/v1/";
+
 /// A request that was let in and understood.
 pub(crate) enum Op {
     /// `/`, which detection asks.
@@ -38,6 +41,17 @@ pub(crate) enum Op {
     },
     /// A call to one of the Google APIs that stand beside the metadata server.
     Cloud(CloudCall),
+    /// A request about the emulator itself.
+    Control(ControlCall),
+}
+
+/// A request about the emulator itself.
+pub(crate) struct ControlCall {
+    pub(crate) method: Method,
+    /// Below `/emulator/v1/`.
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +180,15 @@ fn account_keys(path: &str) -> Option<(bool, &str)> {
 pub(crate) fn route(request: Request) -> Result<Op, Reply> {
     if let Some(endpoint) = Endpoint::parse(&request.path) {
         return Ok(Op::Cloud(cloud_call(endpoint, request)));
+    }
+    if let Some(path) = request.path.strip_prefix(CONTROL) {
+        guard::check_control(&request)?;
+        return Ok(Op::Control(ControlCall {
+            path: path.into(),
+            query: Query::parse(&request.query),
+            method: request.method,
+            body: request.body,
+        }));
     }
     guard::check(&request)?;
 

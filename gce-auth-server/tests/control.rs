@@ -1,0 +1,195 @@
+//! Driving the emulator from another program.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod client;
+
+use client::{Answer, get, request, token};
+use gce_auth_server::Emulator;
+use serde_json::{Value, json};
+
+fn control(emulator: &Emulator, method: &str, path: &str, body: &Value) -> Answer {
+    let host = emulator.addr().to_string();
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    request(
+        emulator.addr(),
+        method,
+        &format!("/emulator/v1/{path}"),
+        &[("Host", &host)],
+        body.as_bytes(),
+    )
+}
+
+fn emulator() -> Emulator {
+    Emulator::builder()
+        .set("instance/attributes/a", "1")
+        .start()
+        .unwrap()
+}
+
+#[test]
+fn the_document_is_read_and_changed() {
+    let emulator = emulator();
+    let ask = |method: &str, path: &str, body: &Value| control(&emulator, method, path, body);
+    assert_eq!(
+        ask("GET", "document/instance/id", &Value::Null).text(),
+        "5737554347302044216"
+    );
+    assert_eq!(
+        ask("GET", "document/", &Value::Null).json()["instance"]["attributes"],
+        json!({"a": "1"})
+    );
+    assert_eq!(
+        ask("PUT", "document/instance/attributes", &json!({"b": "2"})).status,
+        200
+    );
+    assert_eq!(get(emulator.addr(), "instance/attributes/").text(), "b\n");
+    assert_eq!(
+        ask("DELETE", "document/instance/attributes/b", &Value::Null).status,
+        200
+    );
+    assert_eq!(
+        ask("DELETE", "document/instance/attributes/b", &Value::Null).status,
+        400
+    );
+    assert_eq!(ask("GET", "document/nothing", &Value::Null).status, 404);
+    assert_eq!(ask("PUT", "document/", &json!(1)).status, 400);
+    assert_eq!(ask("PUT", "document/instance/id/x", &json!(1)).status, 400);
+}
+
+#[test]
+fn requests_are_shown_and_counted_and_those_of_control_are_not() {
+    let emulator = emulator();
+    let path = "instance/service-accounts/default/token";
+    get(emulator.addr(), &format!("{path}?scopes=a%2Cb"));
+    get(emulator.addr(), path);
+    let shown = control(&emulator, "GET", "requests", &Value::Null).json();
+    assert_eq!(shown["requests"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["requests"][0]["query"], "scopes=a%2Cb");
+    assert_eq!(shown["requests"][0]["headers"]["metadata-flavor"], "Google");
+    let expect = |times: u64, parameters: &Value| {
+        let body = json!({"path": path, "times": times, "parameters": parameters});
+        control(&emulator, "POST", "assertions", &body)
+    };
+    assert_eq!(expect(2, &Value::Null).status, 200);
+    assert_eq!(expect(1, &json!({"scopes": "a,b"})).status, 200);
+    let wrong = expect(2, &json!({"scopes": "a,b"}));
+    assert_eq!((wrong.status, &wrong.json()["count"]), (409, &json!(1)));
+    control(&emulator, "DELETE", "requests", &Value::Null);
+    assert_eq!(emulator.requests(), []);
+}
+
+#[test]
+fn faults_clock_and_tokens_are_driven_and_reset() {
+    let emulator = emulator();
+    let post = |path: &str, body: &Value| control(&emulator, "POST", path, body).status;
+    let status = || get(emulator.addr(), "instance/id").status;
+
+    let busy = json!({"kind": "status", "code": 503, "retryAfter": 1});
+    assert_eq!(
+        post("faults", &json!({"path": "/", "times": 1, "fault": busy})),
+        200
+    );
+    assert_eq!((status(), status()), (503, 200));
+    assert_eq!(
+        post(
+            "faults",
+            &json!({"path": "/", "forSeconds": 60, "fault": busy})
+        ),
+        200
+    );
+    assert_eq!(status(), 503);
+    assert_eq!(post("clock", &json!({"advanceSeconds": 61})), 200);
+    assert_eq!(status(), 200);
+    assert_eq!(
+        post(
+            "faults",
+            &json!({"path": "/", "allowed": 1, "perSeconds": 60, "fault": busy})
+        ),
+        200
+    );
+    assert_eq!((status(), status()), (200, 503));
+    assert_eq!(
+        control(&emulator, "DELETE", "faults", &Value::Null).status,
+        200
+    );
+    assert_eq!(status(), 200);
+
+    let first = token(emulator.addr(), "default");
+    assert_eq!(post("tokens/rotate", &Value::Null), 200);
+    assert_ne!(token(emulator.addr(), "default"), first);
+    assert_eq!(post("tokens/revoke", &Value::Null), 200);
+
+    for kind in [
+        json!({"kind": "close"}),
+        json!({"kind": "reset"}),
+        json!({"kind": "hang"}),
+        json!({"kind": "delay", "milliseconds": 1}),
+        json!({"kind": "missing-flavor"}),
+        json!({"kind": "wrong-flavor", "flavor": "x"}),
+        json!({"kind": "slow", "bytes": 1, "milliseconds": 1}),
+        json!({"kind": "truncate", "bytes": 1}),
+        json!({"kind": "body", "contentType": "a/b", "text": "{"}),
+    ] {
+        assert_eq!(
+            post("faults", &json!({"path": "/", "fault": kind})),
+            200,
+            "{kind}"
+        );
+    }
+    for bad in [
+        json!({}),
+        json!([]),
+        json!({"path": "/"}),
+        json!({"path": "/", "fault": {"kind": "status", "code": 7}}),
+        json!({"path": "/", "fault": {"kind": "dance"}}),
+        json!({"path": "/", "times": -1, "fault": {"kind": "close"}}),
+        json!({"path": "/", "times": 1, "forSeconds": 1, "fault": {"kind": "close"}}),
+    ] {
+        assert_eq!(post("faults", &bad), 400, "{bad}");
+    }
+    assert_eq!(post("clock", &json!({"advanceSeconds": "x"})), 400);
+    assert_eq!(post("dance", &Value::Null), 404);
+
+    emulator.set("instance/attributes/a", "2").unwrap();
+    assert_eq!(post("reset", &Value::Null), 200);
+    assert_eq!(get(emulator.addr(), "instance/attributes/a").text(), "1");
+    assert_eq!(emulator.requests().len(), 1);
+}
+
+#[test]
+fn no_web_page_and_no_other_name_gets_in() {
+    let emulator = emulator();
+    let host = emulator.addr().to_string();
+    let ask = |headers: &[(&str, &str)]| {
+        request(
+            emulator.addr(),
+            "GET",
+            "/emulator/v1/requests",
+            headers,
+            b"",
+        )
+        .status
+    };
+    assert_eq!(ask(&[("Host", &host)]), 200);
+    assert_eq!(ask(&[("Host", &host), ("Origin", &emulator.url())]), 200);
+    assert_eq!(ask(&[("Host", "rebound.example")]), 403);
+    assert_eq!(
+        ask(&[("Host", &host), ("Origin", "https://evil.example")]),
+        403
+    );
+    assert_eq!(ask(&[("Host", &host), ("Origin", "null")]), 403);
+    assert_eq!(ask(&[("Host", &host), ("X-Forwarded-For", "1.2.3.4")]), 403);
+    let answer = request(
+        emulator.addr(),
+        "GET",
+        "/emulator/v1/requests",
+        &[("Host", &host)],
+        b"",
+    );
+    assert_eq!(answer.header("Metadata-Flavor"), None);
+}
