@@ -1,3 +1,26 @@
-//! The command `gce-auth`.
+//! The command `gce-auth`: tokens, ID tokens and metadata for scripts, and an
+//! emulator of the metadata server.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod cmd;
+mod config;
+mod env;
+mod exit;
+mod out;
+mod text;
+mod timer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{config::Args, out::Out};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let out = Out::new(args.manner);
+    match args.command.run(&out) {
+        Ok(code) => code,
+        Err(failure) => out.fail(&failure),
+    }
+}

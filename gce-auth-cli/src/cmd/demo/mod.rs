@@ -1,0 +1,101 @@
+//! `gce-auth demo`: everything a program gets from a metadata server, once.
+
+mod page;
+mod steps;
+
+use gce_auth::{Detection, MetadataClient};
+use gce_auth_server::Emulator;
+
+use crate::{
+    cmd::{demo::page::Page, emulate},
+    config::Reach,
+    exit::{Exit, Failure},
+    out::Out,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gce-auth demo
+  gce-auth demo --real                         with this machine's own metadata server
+  gce-auth demo --real --endpoint 127.0.0.1:8080";
+
+/// Shows, over real sockets, all that a program gets from a metadata server.
+///
+/// An emulator in the same process answers, unless --real says otherwise. Tokens are shown only by
+/// their beginning.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Ask this machine's metadata server, and where there is none say what is missing
+    #[arg(long)]
+    real: bool,
+    /// The metadata server to ask, with --real
+    #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
+    endpoint: Option<String>,
+    /// Give up a step after this many seconds, instead of about 10
+    #[arg(long, value_name = "SECONDS", value_parser = crate::config::seconds)]
+    timeout: Option<std::time::Duration>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        if self.real {
+            self.on_the_real_server(out)
+        } else {
+            self.on_an_emulator(out)
+        }
+    }
+
+    fn on_an_emulator(&self, out: &Out) -> Result<(), Failure> {
+        let emulator = Emulator::builder()
+            .start()
+            .map_err(|error| emulate::start_failure(&error))?;
+        let client = self.client(Some(emulator.addr().to_string()))?;
+        let mut page = Page::new(out);
+        page.title(&[
+            &format!(
+                "An emulator answers: a metadata server at {}, started in this process.",
+                emulator.url()
+            ),
+            "Its project, account and keys are made up; sockets, requests and signatures are real.",
+        ])?;
+        steps::run(&mut page, &client, "it answers", Some(&emulator.url()))?;
+        page.end(&[
+            (
+                "gce-auth demo --real",
+                "the same with this machine's own server",
+            ),
+            ("gce-auth emulate", "such a server for your tests"),
+            ("gce-auth token", "an access token, for scripts"),
+        ])
+    }
+
+    fn on_the_real_server(&self, out: &Out) -> Result<(), Failure> {
+        let client = self.client(self.endpoint.clone())?;
+        let found = client.blocking_on_gce(Detection::Fast)?;
+        if !found.is_on_gce() {
+            return Err(Failure::new(
+                Exit::NoServer,
+                format!(
+                    "{found}; run this on Google Cloud, or name a metadata server with --endpoint \
+                     or GCE_METADATA_HOST, or leave out --real to see an emulator"
+                ),
+            ));
+        }
+        let mut page = Page::new(out);
+        page.title(&[&format!(
+            "The metadata server of this machine answers, at {}.",
+            client.endpoint()?
+        )])?;
+        steps::run(&mut page, &client, found.reason(), None)?;
+        page.end(&[])
+    }
+
+    fn client(&self, endpoint: Option<String>) -> Result<MetadataClient, Failure> {
+        Reach {
+            endpoint,
+            timeout: self.timeout,
+        }
+        .client()
+    }
+}

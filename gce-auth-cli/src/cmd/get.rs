@@ -1,0 +1,45 @@
+//! `gce-auth get`.
+
+use crate::{config::Reach, exit::Failure, out::Out};
+
+const EXAMPLES: &str = "\
+Examples:
+  gce-auth get instance/zone
+  gce-auth get project/attributes/                   the keys, one per line
+  gce-auth get instance/attributes/startup-script --exact > script.sh
+  gce-auth get --recursive instance/ | jq .tags";
+
+/// Prints a metadata value, or lists a directory.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The path below computeMetadata/v1/, like instance/zone; escapes like %2F stay as they are
+    path: String,
+    /// The directory and all below it, as JSON
+    #[arg(short, long)]
+    recursive: bool,
+    /// Add no newline to a value that ends without one
+    #[arg(short = 'n', long)]
+    exact: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let client = self.reach.client()?;
+        let path = self.path.trim_start_matches('/');
+        let path = path.strip_prefix("computeMetadata/v1/").unwrap_or(path);
+        out.detail(format_args!("asking {} for {path}", client.endpoint()?));
+        let text = if self.recursive {
+            client.blocking_get_recursive(path)?
+        } else {
+            client.blocking_get(path)?
+        };
+        if self.exact {
+            out.exact(&text)
+        } else {
+            out.value(&text)
+        }
+    }
+}
