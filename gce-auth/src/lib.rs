@@ -7,6 +7,8 @@ mod engine;
 mod id_token;
 mod io;
 mod metadata;
+#[cfg(feature = "iam")]
+mod signer;
 mod values;
 mod wire;
 
@@ -27,6 +29,8 @@ pub use crate::{
     },
     wire::{request::IdTokenFormat, response::AccountInfo, retry::RetryPolicy},
 };
+#[cfg(feature = "iam")]
+pub use crate::signer::{Signature, SignedJwt, Signer, SignerBuilder};
 
 /// Carrying requests: bring your own HTTP stack, or bound the one that is here.
 pub mod transport {

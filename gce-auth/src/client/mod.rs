@@ -1,6 +1,8 @@
 //! Floor 4: reaching the metadata server. Settings, one call with its
 //! attempts, and whether this is Google Cloud at all.
 
+#[cfg(any(feature = "iam", feature = "verify"))]
+pub(crate) mod api;
 pub(crate) mod call;
 pub(crate) mod residency;
 pub(crate) mod settings;

@@ -9,13 +9,16 @@ use std::{
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use ureq::{
     Agent,
-    config::{AutoHeaderValue, Config},
+    config::{AutoHeaderValue, Config, ConfigBuilder},
+    typestate::{AgentScope, HttpCrateScope},
     unversioned::{
         resolver::{ResolvedSocketAddrs, Resolver},
         transport::{DefaultConnector, NextTimeout},
     },
 };
 
+#[cfg(feature = "tls")]
+use crate::io::tls;
 use crate::io::{
     lookup,
     transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
@@ -31,6 +34,9 @@ pub(crate) struct HttpTransport {
     /// The agent, and the process that may use its connections: after a fork
     /// they belong to the parent.
     agent: Mutex<Option<(u32, Agent)>>,
+    /// The same for HTTPS, made when it is first needed.
+    #[cfg(feature = "tls")]
+    secure: Mutex<Option<(u32, Agent)>>,
 }
 
 /// The transport that every client of this process shares by default, so that
@@ -41,22 +47,58 @@ pub(crate) fn shared() -> Arc<dyn Transport> {
 }
 
 impl HttpTransport {
-    fn agent(&self) -> Agent {
-        let process = std::process::id();
-        let mut held = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*held {
-            Some((owner, agent)) if *owner == process => agent.clone(),
-            _ => {
-                let agent = new_agent();
-                *held = Some((process, agent.clone()));
-                agent
-            }
+    fn agent(&self, uri: &Uri) -> Result<Agent, TransportError> {
+        #[cfg(feature = "tls")]
+        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) {
+            return of_this_process(&self.secure, || {
+                let config = config().tls_config(tls_config()?).build();
+                Ok(new_agent(config))
+            });
+        }
+        #[cfg(not(feature = "tls"))]
+        let _ = uri;
+        of_this_process(&self.agent, || Ok(new_agent(config().build())))
+    }
+}
+
+/// What `held` holds for this process, else what `make` makes.
+fn of_this_process(
+    held: &Mutex<Option<(u32, Agent)>>,
+    make: impl FnOnce() -> Result<Agent, TransportError>,
+) -> Result<Agent, TransportError> {
+    let process = std::process::id();
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*held {
+        Some((owner, agent)) if *owner == process => Ok(agent.clone()),
+        _ => {
+            let agent = make()?;
+            *held = Some((process, agent.clone()));
+            Ok(agent)
         }
     }
 }
 
-fn new_agent() -> Agent {
-    let config = Config::builder()
+fn new_agent(config: Config) -> Agent {
+    Agent::with_parts(config, DefaultConnector::default(), Lookup)
+}
+
+/// Trusts what the system trusts; reads its certificates.
+#[cfg(feature = "tls")]
+fn tls_config() -> Result<ureq::tls::TlsConfig, TransportError> {
+    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+    let roots: Vec<Certificate<'static>> = tls::roots()?
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
+    Ok(TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(tls::provider())
+        .build())
+}
+
+fn config() -> ConfigBuilder<AgentScope> {
+    Config::builder()
         .proxy(None)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -67,8 +109,6 @@ fn new_agent() -> Agent {
         .max_idle_connections(8)
         .max_idle_connections_per_host(4)
         .max_idle_age(Duration::from_secs(60))
-        .build();
-    Agent::with_parts(config, DefaultConnector::default(), Lookup)
 }
 
 impl Transport for HttpTransport {
@@ -77,7 +117,7 @@ impl Transport for HttpTransport {
         mut request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> Result<Response<Vec<u8>>, TransportError> {
-        let agent = self.agent();
+        let agent = self.agent(request.uri())?;
         request
             .headers_mut()
             .entry(header::USER_AGENT)
@@ -109,7 +149,7 @@ impl Transport for HttpTransport {
 }
 
 fn limited<S: ureq::AsSendBody>(
-    request: ureq::config::ConfigBuilder<ureq::typestate::HttpCrateScope<S>>,
+    request: ConfigBuilder<HttpCrateScope<S>>,
     limits: &Limits,
 ) -> Request<S> {
     request
@@ -123,6 +163,14 @@ fn limited<S: ureq::AsSendBody>(
 
 fn classify(error: ureq::Error, limits: &Limits) -> TransportError {
     use ureq::{Error as E, Timeout};
+    #[cfg(feature = "tls")]
+    if let Some(refusal) = match &error {
+        E::Io(error) => tls::refusal(error),
+        E::Rustls(error) => Some(tls::describe(error)),
+        _ => None,
+    } {
+        return TransportError::new(Kind::Tls, refusal).with_source(error);
+    }
     let (kind, message) = match &error {
         E::Timeout(phase) => {
             let (what, limit) = match phase {

@@ -9,4 +9,6 @@ pub(crate) mod http;
 pub(crate) mod lookup;
 pub(crate) mod random;
 pub(crate) mod threads;
+#[cfg(feature = "tls")]
+mod tls;
 pub(crate) mod transport;

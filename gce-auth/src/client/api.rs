@@ -1,0 +1,105 @@
+//! One call to an API that stands beside the metadata server: requests made
+//! anew for each attempt, retried within one budget.
+
+use http::{Request, Response};
+
+use crate::{
+    client::settings::Settings,
+    io::{
+        random,
+        transport::{Limits, TransportError, TransportErrorKind},
+    },
+    values::{
+        error::{Error, ErrorKind},
+        token::Now,
+    },
+    wire::{request, response::Failure, retry::RetryPolicy},
+};
+
+/// How an API is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    pub(crate) limits: Limits,
+    pub(crate) retry: RetryPolicy,
+}
+
+/// Calls until there is an answer that `read` takes, a final refusal, or no
+/// attempt and no time left.
+///
+/// `make` is asked for the request before each attempt, so that each carries
+/// the headers of its moment. `read` is given the moment of sending, from
+/// which lifetimes count.
+pub(crate) fn call<T>(
+    settings: &Settings,
+    patience: &Patience,
+    mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
+    read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Failure>,
+) -> Result<T, Error> {
+    let started = settings.clock.now();
+    let total = patience.retry.total();
+    let elapsed = || settings.clock.now().boot.saturating_sub(started.boot);
+    let mut made = 0;
+    loop {
+        // What making the request fails with has a place of its own.
+        let request = make()?;
+        let place = request::place(&request);
+        let left = total.saturating_sub(elapsed());
+        if left.is_zero() {
+            let late = Error::new(ErrorKind::Timeout, "there was no time left to ask");
+            return Err(late.at(place).after(made, elapsed()));
+        }
+        let sent = settings.clock.now();
+        let response = settings
+            .transport
+            .send(request, &patience.limits.within(left));
+        made += 1;
+        let failure = match response.map_err(broken).and_then(|it| read(it, sent)) {
+            Ok(value) => return Ok(value),
+            Err(failure) => failure,
+        };
+        let left = total.saturating_sub(elapsed());
+        let again = is_transient(&failure.error)
+            .then(|| {
+                let sample = random::sample();
+                let asked = failure.retry_after;
+                patience.retry.next_wait(made, asked, left, sample)
+            })
+            .flatten();
+        match again {
+            Some(wait) => settings.clock.sleep(wait),
+            None => return Err(failure.error.at(place).after(made, elapsed())),
+        }
+    }
+}
+
+/// No answer in a way that may pass, or one of the statuses that google-auth
+/// repeats (`google.auth.iam.IAM_RETRY_CODES`).
+fn is_transient(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+        && matches!(error.status(), None | Some(500 | 502 | 503 | 504))
+}
+
+fn broken(error: TransportError) -> Failure {
+    let kind = match error.kind() {
+        TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
+            ErrorKind::Unavailable
+        }
+        TransportErrorKind::Timeout => ErrorKind::Timeout,
+        TransportErrorKind::Protocol | TransportErrorKind::TooLarge => ErrorKind::InvalidResponse,
+        TransportErrorKind::Tls => ErrorKind::Tls,
+    };
+    let mut failed = Error::new(kind, error.message());
+    if matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout) {
+        failed = failed.with_hint(
+            "can this host be reached from here? Without an external address, a machine needs \
+             Private Google Access or Cloud NAT",
+        );
+    }
+    if let Some(source) = error.into_source() {
+        failed = failed.with_source(source);
+    }
+    Failure {
+        error: failed,
+        retry_after: None,
+    }
+}

@@ -1,0 +1,133 @@
+//! Configures a signer; does nothing else.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use crate::{
+    client::api::Patience,
+    credentials::Credentials,
+    io::transport::Limits,
+    signer::{Inner, Signer},
+    values::error::Error,
+    wire::{
+        iam::{self, IamEndpoint},
+        retry::RetryPolicy,
+    },
+};
+
+/// Configures a [`Signer`].
+///
+/// # Examples
+/// ```
+/// use gce_auth::{Credentials, Signer};
+///
+/// # fn main() -> Result<(), gce_auth::Error> {
+/// let signer = Signer::builder()
+///     .credentials(Credentials::new())
+///     .service_account("signer@project.iam.gserviceaccount.com")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct SignerBuilder {
+    credentials: Option<Credentials>,
+    account: Option<String>,
+    endpoint: Option<String>,
+    limits: Option<Limits>,
+    retry: Option<RetryPolicy>,
+}
+
+impl SignerBuilder {
+    /// Whose access token the requests carry, and whose client sends them; the
+    /// default service account's unless said otherwise.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// The account to sign as, by its email address; that of the credentials
+    /// unless said otherwise.
+    pub fn service_account(mut self, email: impl Into<String>) -> Self {
+        self.account = Some(email.into());
+        self
+    }
+
+    /// Where the API is, for emulators and for private endpoints:
+    /// `https://host`, or `http://host:port`. Unless said otherwise,
+    /// `https://iamcredentials.` and the universe domain of the credentials.
+    ///
+    /// The access token is sent there. Over plain HTTP whoever is on the way
+    /// reads it.
+    pub fn iam_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// How long one attempt may take, and how much it may bring: 5 s to
+    /// connect and 15 s for the answer unless said otherwise.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// How often and how long a signature is tried: google-auth's 3 attempts,
+    /// 1 s and 2 s between them, and 60 s for all unless said otherwise.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Builds the signer; without credentials, reads the environment, and does
+    /// nothing else.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) where a setting, or a variable of
+    /// the environment, makes no sense.
+    pub fn build(mut self) -> Result<Signer, Error> {
+        let credentials = match self.credentials.take() {
+            Some(credentials) => credentials,
+            None => Credentials::builder().build()?,
+        };
+        let account = self.account.take();
+        if let Some(email) = &account {
+            iam::check_account(email)?;
+        }
+        let endpoint = self
+            .endpoint
+            .take()
+            .map(|url| IamEndpoint::parse(&url))
+            .transpose()?;
+        Ok(self.assemble(credentials, account, endpoint))
+    }
+
+    pub(super) fn assemble(
+        self,
+        credentials: Credentials,
+        account: Option<String>,
+        endpoint: Option<IamEndpoint>,
+    ) -> Signer {
+        let caps = &credentials.client().0.limits;
+        let limits = self.limits.unwrap_or_else(|| Limits {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(15),
+            attempt: Duration::from_secs(15),
+            ..caps.clone()
+        });
+        let retry = self.retry.unwrap_or_else(|| {
+            RetryPolicy::google_auth()
+                .attempts(3)
+                .budget(Duration::from_secs(60))
+        });
+        Signer(Arc::new(Inner {
+            credentials,
+            account,
+            endpoint,
+            patience: Patience { limits, retry },
+            resolved: OnceLock::new(),
+        }))
+    }
+}

@@ -1,0 +1,257 @@
+//! Floor 5: signatures without a key file, made by IAM.
+
+mod builder;
+mod signature;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use http::{Request, Response};
+
+pub use crate::signer::{
+    builder::SignerBuilder,
+    signature::{Signature, SignedJwt},
+};
+use crate::{
+    client::api::{self, Patience},
+    credentials::Credentials,
+    io::threads::WorkKind,
+    values::error::{Error, ErrorKind},
+    wire::{
+        iam::{self, IamEndpoint},
+        response::Failure,
+    },
+};
+
+/// Signs in the name of a service account, with the private key that Google
+/// keeps: `signBlob` and `signJwt` of the IAM Service Account Credentials API.
+///
+/// Cheap to clone. Making one does no I/O. The caller, whose access token the
+/// requests carry, needs `roles/iam.serviceAccountTokenCreator` on the account
+/// that signs, also where that is its own, and the scope `cloud-platform` or
+/// `iam`; the API `iamcredentials.googleapis.com` must be enabled.
+///
+/// A request that fails with status 500, 502, 503 or 504, or gets no answer,
+/// is repeated twice, after 1 s and 2 s, as google-auth does.
+///
+/// # Examples
+/// ```no_run
+/// # async fn call() -> Result<(), gce_auth::Error> {
+/// use gce_auth::{Credentials, Signer};
+///
+/// let signer = Signer::new(Credentials::new());
+/// let signature = signer.sign(b"bytes of any kind").await?;
+/// println!("{} bytes by key {}", signature.bytes().len(), signature.key_id());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Signer(Arc<Inner>);
+
+struct Inner {
+    credentials: Credentials,
+    /// The account that signs, where it was named.
+    account: Option<String>,
+    /// Where the API is, where somebody said so.
+    endpoint: Option<IamEndpoint>,
+    patience: Patience,
+    /// The email behind the account of the credentials, asked for once.
+    resolved: OnceLock<String>,
+}
+
+impl Signer {
+    /// Signs as the account of `credentials`.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self::builder().assemble(credentials, None, None)
+    }
+
+    /// A signer to be configured.
+    pub fn builder() -> SignerBuilder {
+        SignerBuilder::default()
+    }
+
+    /// A signature over `bytes`: RSASSA-PKCS1-v1_5 with SHA-256, as IAM makes
+    /// it.
+    ///
+    /// # Errors
+    /// [`Refused`](ErrorKind::Refused) where IAM says no; the hint names the
+    /// role, the API or the scope that is missing. Else what keeps the
+    /// metadata server from giving a token, or IAM from answering.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes nothing from anybody; the request, if it was
+    /// sent, ends by itself.
+    pub async fn sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
+        let (signer, bytes) = (self.clone(), bytes.to_vec());
+        self.background(move || signer.blocking_sign(&bytes)).await
+    }
+
+    /// [`sign`](Self::sign), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`sign`](Self::sign).
+    pub fn blocking_sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
+        let (key_id, bytes) = self.call(
+            |endpoint, email| iam::sign_blob(endpoint, email, bytes),
+            iam::signed_blob,
+        )?;
+        Ok(Signature { key_id, bytes })
+    }
+
+    /// A JWT with these claims, a JSON object, whose header IAM writes with
+    /// the id of the key.
+    ///
+    /// An `exp` among the claims must be a whole number, in the future and at
+    /// most 12 hours away (Google, "projects.serviceAccounts.signJwt").
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) where `claims` is not a JSON object; else
+    /// as for [`sign`](Self::sign).
+    ///
+    /// # Cancel safety
+    /// As for [`sign`](Self::sign).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn call(signer: gce_auth::Signer, now: u64) -> Result<(), gce_auth::Error> {
+    /// let claims = format!(r#"{{"aud":"https://service.example","exp":{}}}"#, now + 600);
+    /// let jwt = signer.sign_jwt(&claims).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn sign_jwt(&self, claims: &str) -> Result<SignedJwt, Error> {
+        let (signer, claims) = (self.clone(), claims.to_owned());
+        self.background(move || signer.blocking_sign_jwt(&claims))
+            .await
+    }
+
+    /// [`sign_jwt`](Self::sign_jwt), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`sign_jwt`](Self::sign_jwt).
+    pub fn blocking_sign_jwt(&self, claims: &str) -> Result<SignedJwt, Error> {
+        iam::check_claims(claims)?;
+        let (key_id, jwt) = self.call(
+            |endpoint, email| iam::sign_jwt(endpoint, email, claims),
+            iam::signed_jwt,
+        )?;
+        Ok(SignedJwt { key_id, jwt })
+    }
+
+    /// The email address of the account that signs: the one that was named,
+    /// else that of the credentials, which the metadata server is asked for
+    /// once.
+    ///
+    /// # Errors
+    /// Whatever keeps the metadata server from answering;
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) where the workload
+    /// has no service account with an email address.
+    pub async fn service_account_email(&self) -> Result<String, Error> {
+        if let Some(known) = self.known_email() {
+            return Ok(known.to_owned());
+        }
+        let signer = self.clone();
+        self.background(move || signer.blocking_service_account_email())
+            .await
+    }
+
+    /// [`service_account_email`](Self::service_account_email), waiting on this
+    /// thread.
+    ///
+    /// # Errors
+    /// As for [`service_account_email`](Self::service_account_email).
+    pub fn blocking_service_account_email(&self) -> Result<String, Error> {
+        if let Some(known) = self.known_email() {
+            return Ok(known.to_owned());
+        }
+        let named = self.0.credentials.service_account_email();
+        let email = if named.contains('@') {
+            named
+        } else {
+            self.0.credentials.client().blocking_email(&named)?
+        };
+        iam::check_account(&email).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!("the account of this workload, {email:?}, cannot sign"),
+            )
+            .with_hint(
+                "link a Google service account to the workload, or name the one that signs \
+                 with service_account",
+            )
+        })?;
+        Ok(self.0.resolved.get_or_init(|| email).clone())
+    }
+
+    /// The credentials whose token the requests carry.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    fn known_email(&self) -> Option<&str> {
+        let account = self.0.account.as_deref();
+        account.or_else(|| self.0.resolved.get().map(String::as_str))
+    }
+
+    fn endpoint(&self) -> Result<IamEndpoint, Error> {
+        match &self.0.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => IamEndpoint::of_universe(&self.0.credentials.blocking_universe_domain()?),
+        }
+    }
+
+    /// One call of the API, with the headers of the moment at each attempt.
+    fn call<T>(
+        &self,
+        make: impl Fn(&IamEndpoint, &str) -> Result<Request<Vec<u8>>, Error>,
+        read: impl Fn(Response<Vec<u8>>) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        let credentials = &self.0.credentials;
+        let email = self.blocking_service_account_email()?;
+        let request = make(&self.endpoint()?, &email)?;
+        let mut sent = None;
+        let answer = api::call(
+            &credentials.client().0,
+            &self.0.patience,
+            || {
+                let headers = credentials.blocking_headers()?;
+                let mut request = request.clone();
+                headers.apply_to(request.headers_mut());
+                sent = Some(headers);
+                Ok(request)
+            },
+            |response, _| read(response),
+        );
+        if let (Err(error), Some(headers)) = (&answer, &sent) {
+            if error.status() == Some(401) {
+                credentials.invalidate_headers(headers);
+            }
+        }
+        answer
+    }
+
+    async fn background<T: Clone + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let client = self.0.credentials.client();
+        client.background(WorkKind::Other, move |_| work()).await
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("service_account", &self.known_email())
+            .field("iam_endpoint", &self.0.endpoint)
+            .field("credentials", &self.0.credentials)
+            .finish()
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

@@ -1,0 +1,185 @@
+use std::{sync::Arc, time::Duration};
+
+use super::*;
+use crate::{
+    client::settings::MetadataClient,
+    io::{
+        fake::{HandClock, Reply, ScriptedTransport},
+        transport::TransportErrorKind,
+    },
+};
+
+const EMAIL: &str = "signer@project.iam.gserviceaccount.com";
+const SIGNED: &str = r#"{"keyId":"key-1","signedBlob":"AQID"}"#;
+
+struct World {
+    transport: Arc<ScriptedTransport>,
+    clock: Arc<HandClock>,
+    credentials: Credentials,
+}
+
+fn world(replies: impl IntoIterator<Item = Reply>) -> World {
+    let transport = Arc::new(ScriptedTransport::new(replies));
+    let clock = Arc::new(HandClock::at(1_700_000_000));
+    let client = MetadataClient::builder()
+        .transport(transport.clone())
+        .clock(clock.clone())
+        .build_without_environment();
+    let credentials = Credentials::builder()
+        .client(client)
+        .quota_project_id("billed")
+        .build()
+        .unwrap();
+    World {
+        transport,
+        clock,
+        credentials,
+    }
+}
+
+impl World {
+    fn signer(&self) -> Signer {
+        Signer::builder()
+            .credentials(self.credentials.clone())
+            .service_account(EMAIL)
+            .iam_endpoint("http://127.0.0.1:1")
+            .build()
+            .unwrap()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        let requests = self.transport.requests();
+        let paths = requests.iter().map(|request| request.uri().to_string());
+        paths
+            .map(|uri| uri.rsplit(['/', ':']).next().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
+
+fn api(status: u16, body: &str) -> Reply {
+    Reply::Raw(status, Vec::new(), body.to_owned())
+}
+
+#[test]
+fn a_signature_carries_the_headers_of_the_credentials() {
+    let world = world([Reply::token("ya29.one", 3600), api(200, SIGNED)]);
+    let signature = world.signer().blocking_sign(b"bytes").unwrap();
+    assert_eq!(signature.key_id(), "key-1");
+    assert_eq!(signature.bytes(), [1, 2, 3]);
+    let requests = world.transport.requests();
+    let headers = requests[1].headers();
+    assert_eq!(headers["authorization"], "Bearer ya29.one");
+    assert_eq!(headers["x-goog-user-project"], "billed");
+    assert!(!headers.contains_key("metadata-flavor"));
+    let limits = &world.transport.limits()[1];
+    assert_eq!(limits.attempt, Duration::from_secs(15));
+}
+
+#[test]
+fn email_and_universe_are_asked_for_once() {
+    let world = world([
+        Reply::text(EMAIL),
+        Reply::text("universe.example"),
+        Reply::token("ya29.one", 3600),
+        api(200, SIGNED),
+        api(200, SIGNED),
+    ]);
+    let signer = Signer::new(world.credentials.clone());
+    signer.blocking_sign(b"a").unwrap();
+    signer.blocking_sign(b"b").unwrap();
+    assert_eq!(signer.blocking_service_account_email().unwrap(), EMAIL);
+    let requests = world.transport.requests();
+    assert_eq!(requests.len(), 5);
+    assert_eq!(
+        requests[4].uri().host(),
+        Some("iamcredentials.universe.example")
+    );
+    assert!(requests[0].uri().path().ends_with("/default/email"));
+}
+
+#[test]
+fn an_account_without_an_email_cannot_sign() {
+    let world = world([Reply::text("project.svc.id.goog")]);
+    let error = Signer::new(world.credentials.clone())
+        .blocking_sign(b"")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+    assert!(error.hint().unwrap().contains("service_account"), "{error}");
+}
+
+#[test]
+fn failures_are_tried_three_times_as_google_auth_does() {
+    for status in [500, 502, 503, 504] {
+        let world = world([Reply::token("t", 3600), api(status, "")]);
+        let error = world.signer().blocking_sign(b"x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!((error.attempts(), error.status()), (3, Some(status)));
+        let sleeps = world.clock.take_sleeps();
+        assert_eq!(sleeps.len(), 2);
+        for (sleep, nominal) in sleeps.iter().zip([1.0, 2.0]) {
+            assert!((0.9 * nominal..=1.1 * nominal).contains(&sleep.as_secs_f64()));
+        }
+    }
+}
+
+#[test]
+fn a_failure_in_between_is_bridged_with_the_headers_of_the_moment() {
+    let world = world([
+        Reply::token("ya29.one", 3600),
+        Reply::Broken(TransportErrorKind::Closed),
+        api(200, SIGNED),
+    ]);
+    world.signer().blocking_sign(b"x").unwrap();
+    assert_eq!(world.paths(), ["token", "signBlob", "signBlob"]);
+}
+
+#[test]
+fn a_refusal_is_final_and_names_request_and_role() {
+    for (status, attempts) in [(400, 1), (403, 1), (404, 1), (429, 1), (408, 1)] {
+        let world = world([Reply::token("t", 3600), api(status, "")]);
+        let error = world.signer().blocking_sign(b"x").unwrap_err();
+        assert_eq!(error.attempts(), attempts, "{status}");
+        assert!(error.request().unwrap().ends_with(":signBlob"));
+        assert!(world.clock.take_sleeps().is_empty());
+    }
+}
+
+#[test]
+fn a_rejected_token_is_dropped() {
+    let world = world([Reply::token("old", 3600), api(401, "")]);
+    let signer = world.signer();
+    assert_eq!(signer.blocking_sign(b"x").unwrap_err().status(), Some(401));
+    assert!(world.credentials.cached_token().is_none());
+}
+
+#[test]
+fn a_broken_tls_connection_is_not_retried() {
+    let broken = Reply::Broken(TransportErrorKind::Tls);
+    let world = world([Reply::token("t", 3600), broken]);
+    let error = world.signer().blocking_sign(b"x").unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1));
+}
+
+#[test]
+fn a_signed_jwt_is_a_secret() {
+    let jwt = r#"{"keyId":"key-1","signedJwt":"aaaa.bbbb.cccc"}"#;
+    let world = world([Reply::token("t", 3600), api(200, jwt)]);
+    let signer = world.signer();
+    let jwt = signer.blocking_sign_jwt(r#"{"exp":1}"#).unwrap();
+    assert_eq!((jwt.key_id(), jwt.secret()), ("key-1", "aaaa.bbbb.cccc"));
+    assert!(!format!("{jwt:?} {signer:?}").contains("bbbb"));
+    let error = signer.blocking_sign_jwt("[]").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[test]
+fn senseless_settings_are_refused_early() {
+    for builder in [
+        Signer::builder().service_account("default"),
+        Signer::builder().iam_endpoint("iam"),
+    ] {
+        let credentials = world([]).credentials;
+        let error = builder.credentials(credentials).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}

@@ -1,0 +1,280 @@
+//! The IAM Service Account Credentials API: requests, answers, refusals.
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::Scheme};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    values::error::{Error, ErrorKind},
+    wire::{
+        response::{Failure, unusable},
+        retry,
+    },
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Where the API is: scheme and authority.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct IamEndpoint(Uri);
+
+impl IamEndpoint {
+    /// Google's, in a universe.
+    pub(crate) fn of_universe(domain: &str) -> Result<Self, Error> {
+        Self::parse(&format!("https://iamcredentials.{domain}"))
+    }
+
+    /// Reads `https://host` or, for emulators, `http://host:port`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| {
+            Error::new(
+                ErrorKind::Config,
+                format!("{text:?} is not the URL of an API: {why}"),
+            )
+            .with_hint("write https://host, or http://host:port for an emulator")
+        };
+        let uri: Uri = text.trim().parse().map_err(|_| refuse("it is not a URL"))?;
+        if !matches!(uri.scheme_str(), Some("https" | "http")) {
+            return Err(refuse("it begins with neither https:// nor http://"));
+        }
+        let authority = uri.authority().ok_or_else(|| refuse("it has no host"))?;
+        if authority.host().is_empty() || authority.as_str().contains('@') {
+            return Err(refuse("it has no host, or a user name"));
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(refuse("it has a path"));
+        }
+        Ok(Self(uri))
+    }
+
+    fn method(&self, email: &str, method: &str) -> Result<Uri, Error> {
+        let refuse = |_| not_an_account(email);
+        let authority = self.0.authority().cloned();
+        Uri::builder()
+            .scheme(self.0.scheme().cloned().unwrap_or(Scheme::HTTPS))
+            .authority(authority.ok_or_else(|| not_an_account(email))?)
+            .path_and_query(format!("/v1/projects/-/serviceAccounts/{email}:{method}"))
+            .build()
+            .map_err(refuse)
+    }
+}
+
+impl fmt::Debug for IamEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Checks that `email` names a service account in a path of this API: an email
+/// address, or a unique id.
+pub(crate) fn check_account(email: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_+:".contains(&byte);
+    let is_id = !email.is_empty() && email.bytes().all(|byte| byte.is_ascii_digit());
+    if email.bytes().all(plain) && (is_id || email.contains('@')) {
+        Ok(())
+    } else {
+        Err(not_an_account(email))
+    }
+}
+
+fn not_an_account(email: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("{email:?} does not name a service account that can sign"),
+    )
+    .with_hint("name the service account by its email address")
+}
+
+/// `signBlob`: a signature over any bytes.
+pub(crate) fn sign_blob(
+    endpoint: &IamEndpoint,
+    email: &str,
+    bytes: &[u8],
+) -> Result<Request<Vec<u8>>, Error> {
+    let body = json!({ "payload": BASE64_STANDARD.encode(bytes) });
+    post(endpoint.method(email, "signBlob")?, &body)
+}
+
+/// `signJwt`: a whole JWT with these claims.
+pub(crate) fn sign_jwt(
+    endpoint: &IamEndpoint,
+    email: &str,
+    claims: &str,
+) -> Result<Request<Vec<u8>>, Error> {
+    let body = json!({ "payload": claims });
+    post(endpoint.method(email, "signJwt")?, &body)
+}
+
+/// Checks that `claims` are what `signJwt` takes.
+pub(crate) fn check_claims(claims: &str) -> Result<(), Error> {
+    match serde_json::from_str(claims) {
+        Ok(Value::Object(_)) => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::Config,
+            "the claims of a JWT are a JSON object",
+        )),
+    }
+}
+
+fn post(uri: Uri, body: &Value) -> Result<Request<Vec<u8>>, Error> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .header(header::CONTENT_TYPE, JSON)
+        .body(body.to_string().into_bytes())
+        .map_err(|_| Error::new(ErrorKind::Config, "the request makes no sense"))
+}
+
+/// What `signBlob` answers: the key's id, and the signature.
+pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8>), Failure> {
+    let fields = accept(response)?;
+    let key_id = text(&fields, "keyId")?;
+    let signature = BASE64_STANDARD
+        .decode(text(&fields, "signedBlob")?)
+        .map_err(|_| final_failure(unusable("the signedBlob is not base64")))?;
+    if signature.is_empty() {
+        return Err(final_failure(unusable("the signedBlob is empty")));
+    }
+    Ok((key_id.to_owned(), signature))
+}
+
+/// What `signJwt` answers: the key's id, and the JWT.
+pub(crate) fn signed_jwt(
+    response: Response<Vec<u8>>,
+) -> Result<(String, Zeroizing<String>), Failure> {
+    let fields = accept(response)?;
+    let key_id = text(&fields, "keyId")?;
+    let jwt = text(&fields, "signedJwt")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if jwt.split('.').count() != 3 || !jwt.bytes().all(plain) {
+        return Err(final_failure(unusable("the signedJwt is not a JWT")));
+    }
+    Ok((key_id.to_owned(), Zeroizing::new(jwt.to_owned())))
+}
+
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Failure> {
+    match fields.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        _ => Err(final_failure(unusable(format!(
+            "the answer holds no {name}"
+        )))),
+    }
+}
+
+/// The JSON object of an answer that is a success, or what was wrong. Google's
+/// APIs send no `Metadata-Flavor`; that they are who they are, TLS says.
+fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, Failure> {
+    let response = response.map(Zeroizing::new);
+    if response.status() != StatusCode::OK {
+        return Err(refusal(&response));
+    }
+    match serde_json::from_slice(response.body()) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        _ => Err(final_failure(unusable("the answer is not a JSON object"))),
+    }
+}
+
+fn final_failure(error: Error) -> Failure {
+    Failure {
+        error,
+        retry_after: None,
+    }
+}
+
+/// What a failed answer means, from its status and Google's error envelope
+/// (`google.rpc.Status` as JSON).
+fn refusal(response: &Response<Zeroizing<Vec<u8>>>) -> Failure {
+    let status = response.status();
+    let code = status.as_u16();
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(retry::retry_after);
+    let envelope: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let envelope = &envelope["error"];
+    let (kind, what) = match status {
+        StatusCode::TOO_MANY_REQUESTS => (ErrorKind::RateLimited, "the IAM API asks to slow down"),
+        StatusCode::REQUEST_TIMEOUT => (ErrorKind::Unavailable, "the IAM API gave up"),
+        status if status.is_server_error() => (ErrorKind::Unavailable, "the IAM API failed"),
+        status if status.is_client_error() => {
+            (ErrorKind::Refused, "the IAM API refused the request")
+        }
+        _ => (
+            ErrorKind::InvalidResponse,
+            "what answered is not the IAM API",
+        ),
+    };
+    let name = said(&envelope["status"]);
+    let message = said(&envelope["message"]);
+    let what = match (name, message) {
+        (Some(name), Some(message)) => format!("{what}: {name}: {message}"),
+        (Some(one), None) | (None, Some(one)) => format!("{what}: {one}"),
+        (None, None) => what.to_owned(),
+    };
+    let mut error = Error::new(kind, what).with_status(code);
+    if kind == ErrorKind::Refused {
+        if let Some(hint) = hint(code, envelope) {
+            error = error.with_hint(hint);
+        }
+    }
+    Failure { error, retry_after }
+}
+
+/// What to do about a refusal.
+fn hint(code: u16, envelope: &Value) -> Option<&'static str> {
+    let mut reasons = envelope["details"].as_array().into_iter().flatten();
+    let reason = reasons.find_map(|detail| detail["reason"].as_str());
+    let message = envelope["message"].as_str().unwrap_or_default();
+    let says = |part: &str| message.contains(part);
+    match (code, reason) {
+        (_, Some("SERVICE_DISABLED")) => Some(ENABLE),
+        (403, _) if says("has not been used in project") || says("it is disabled") => Some(ENABLE),
+        (_, Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT")) => Some(SCOPE),
+        (403, _) if says("insufficient authentication scopes") => Some(SCOPE),
+        (403, _) => Some(ROLE),
+        (401, _) => Some(
+            "the access token was not accepted, and is dropped; is it of the universe and the \
+             environment of this API?",
+        ),
+        (404, _) => Some("does this service account exist, under exactly this name?"),
+        _ => None,
+    }
+}
+
+const ENABLE: &str = "enable the API in the project of the caller: \
+     gcloud services enable iamcredentials.googleapis.com";
+const SCOPE: &str = "the access token needs the scope \
+     https://www.googleapis.com/auth/cloud-platform (or .../auth/iam); on Compute Engine the \
+     scopes are set on the instance while it is stopped";
+const ROLE: &str = "grant the caller roles/iam.serviceAccountTokenCreator on the service account \
+     that signs; an account needs it on itself, too";
+
+/// A text of the envelope, for people: on one line, shortened, and with no
+/// word in it that could be a secret.
+fn said(value: &Value) -> Option<String> {
+    const LONGEST: usize = 400;
+    let text = value.as_str()?;
+    let mut said = String::new();
+    for word in text.split_whitespace() {
+        if said.len() + word.len() > LONGEST {
+            said.push_str(" …");
+            break;
+        }
+        if !said.is_empty() {
+            said.push(' ');
+        }
+        if word.len() > 80 && !word.starts_with("https://") {
+            said.push('…');
+        } else {
+            said.extend(word.chars().filter(|c| !c.is_control()));
+        }
+    }
+    (!said.is_empty()).then_some(said)
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;
