@@ -10,7 +10,7 @@ use crate::{
         settings::Settings,
     },
     io::{
-        random,
+        events, random,
         transport::{Limits, TransportError, TransportErrorKind},
     },
     values::{
@@ -101,7 +101,7 @@ enum Ended {
     /// In a way that may pass.
     Transient(Failure),
     /// Ask this instead.
-    Elsewhere(Request<Vec<u8>>),
+    Instead(Box<Request<Vec<u8>>>),
 }
 
 impl Attempts<'_> {
@@ -116,8 +116,11 @@ impl Attempts<'_> {
             }
             match self.attempt(&request, &limits, &read) {
                 Ok(value) => return Ok(value),
-                Err(Ended::Final(error)) => return Err(self.finish(error)),
-                Err(Ended::Elsewhere(next)) => request = next,
+                Err(Ended::Final(error)) => {
+                    events::attempt_failed(&self.place, self.made, &error);
+                    return Err(self.finish(error));
+                }
+                Err(Ended::Instead(next)) => request = *next,
                 Err(Ended::Transient(failure)) => self.wait(failure)?,
             }
         }
@@ -138,13 +141,13 @@ impl Attempts<'_> {
         let over = took.saturating_sub(limits.attempt);
         if response.is_err() && over > FROZEN && self.frozen < MOST_FROZEN {
             self.frozen += 1;
-            return Err(Ended::Elsewhere(request.clone()));
+            return Err(Ended::Instead(Box::new(request.clone())));
         }
         self.made += 1;
         self.budget.spend(took.min(limits.attempt + FROZEN));
         let response = response.map_err(|error| broken(error, settings))?;
         if let Some(next) = self.directory(request, &response) {
-            return Err(Ended::Elsewhere(next));
+            return Err(Ended::Instead(Box::new(next)));
         }
         let answer = response::accept(response).map_err(|failure| {
             if is_transient(failure.error.kind()) {
@@ -179,6 +182,7 @@ impl Attempts<'_> {
     /// Waits before the next attempt, or gives up.
     fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         let settings = self.settings;
+        events::attempt_failed(&self.place, self.made, &failure.error);
         if let Some(error) = self.elsewhere(&failure.error) {
             return Err(self.finish(error));
         }

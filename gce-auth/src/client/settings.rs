@@ -102,7 +102,6 @@ impl MetadataClient {
     }
 
     /// A client to be configured.
-    #[must_use]
     pub fn builder() -> MetadataClientBuilder {
         MetadataClientBuilder::default()
     }

@@ -119,11 +119,6 @@ impl Deadlines {
             Freshness::Invalid
         }
     }
-
-    /// When the value becomes stale, by the boot clock.
-    pub(crate) fn stale_at(&self) -> Now {
-        self.stale
-    }
 }
 
 /// Before on both clocks: whichever is worse decides.

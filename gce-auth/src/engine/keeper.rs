@@ -36,8 +36,8 @@ pub(crate) struct FlightId(u64);
 /// Why somebody wants a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// There is no value to go on with.
-    Need,
+    /// There was no value that is at least this good to go on with.
+    Need(Freshness),
     /// The value is stale: fetch the next one if nobody does.
     Renew,
     /// Somebody asked for a value that is newer than this moment.
@@ -53,6 +53,8 @@ pub(crate) enum Plan<V> {
     Lead(Arc<Flight<V>>),
     /// It has just failed: this is how.
     Failed(Error),
+    /// Here is what you need: it came while you were about to ask.
+    Have(V),
     /// Nothing is due.
     Nothing,
 }
@@ -151,18 +153,33 @@ impl<V: Value> Keeper<V> {
                 replaced = control.flight.take().map(|current| current.flight);
             } else if why == Why::Renew {
                 return Plan::Nothing;
-            } else if why == Why::Need || current.forced {
+            } else if why != Why::Force || current.forced {
                 return Plan::Join(Arc::clone(&current.flight));
             }
         }
+        // Whoever looked before a flight settled and asks after it would fly
+        // again: look once more, where no flight can settle in between.
         match why {
-            Why::Need if now.boot < control.quiet_until => {
-                if let Some((_, error)) = &control.last_failure {
-                    return Plan::Failed(error.clone());
+            Why::Need(least) => {
+                if let Some((entry, freshness)) = self.read(now) {
+                    if freshness >= least {
+                        return Plan::Have(entry.value);
+                    }
+                }
+                if now.boot < control.quiet_until {
+                    if let Some((_, error)) = &control.last_failure {
+                        return Plan::Failed(error.clone());
+                    }
                 }
             }
-            Why::Renew if now.boot < control.next_renewal => return Plan::Nothing,
-            _ => {}
+            Why::Renew => {
+                let held = self.read(now);
+                let fresh = held.is_some_and(|(_, freshness)| freshness == Freshness::Fresh);
+                if fresh || now.boot < control.next_renewal {
+                    return Plan::Nothing;
+                }
+            }
+            Why::Force => {}
         }
         control.flights += 1;
         let id = FlightId(control.flights);
@@ -253,3 +270,6 @@ impl<V: Value> Keeper<V> {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(all(test, gce_auth_loom))]
+mod model;

@@ -26,7 +26,7 @@ use crate::{
     },
     io::{
         clock::Clock,
-        random,
+        events, random,
         threads::{Executor, Work, WorkKind},
     },
     values::{error::Error, token::Now},
@@ -132,7 +132,8 @@ impl<S: Source> Engine<S> {
     /// Starts a flight, unless one is under way or has just failed, and leaves
     /// it to itself.
     pub(crate) fn start(&self) {
-        if let Plan::Lead(flight) = self.plan(Why::Need, self.clock.now()) {
+        let why = Why::Need(Freshness::Stale);
+        if let Plan::Lead(flight) = self.plan(why, self.clock.now()) {
             self.depart(&flight);
         }
     }
@@ -201,11 +202,16 @@ impl<S: Source> Engine<S> {
                 Ok(entry.value)
             }
             Some((entry, _)) => {
-                let outcome = self.outcome(self.next(Why::Need, now)).await;
+                let outcome = self
+                    .outcome(self.next(Why::Need(Freshness::Fresh), now))
+                    .await;
                 // A valid token is never given up.
                 outcome.or(Ok(entry.value))
             }
-            None => self.outcome(self.next(Why::Need, now)).await,
+            None => {
+                self.outcome(self.next(Why::Need(Freshness::Stale), now))
+                    .await
+            }
         }
     }
 
@@ -219,10 +225,10 @@ impl<S: Source> Engine<S> {
                 Ok(entry.value)
             }
             Some((entry, _)) => {
-                let outcome = self.blocking_outcome(self.next(Why::Need, now));
+                let outcome = self.blocking_outcome(self.next(Why::Need(Freshness::Fresh), now));
                 outcome.or(Ok(entry.value))
             }
-            None => self.blocking_outcome(self.next(Why::Need, now)),
+            None => self.blocking_outcome(self.next(Why::Need(Freshness::Stale), now)),
         }
     }
 
@@ -245,7 +251,7 @@ impl<S: Source> Engine<S> {
         if let Some((entry, _)) = self.keeper.read(now) {
             return Ok(entry.value);
         }
-        match self.next(Why::Need, now) {
+        match self.next(Why::Need(Freshness::Stale), now) {
             Next::Done(outcome) => outcome,
             Next::Wait { flight, lead } => {
                 if lead {
@@ -278,7 +284,9 @@ impl<S: Source> Engine<S> {
             let forced = why == Why::Force;
             Flight::new(now, process, move || {
                 let mut unsettled = Unsettled::new(&keeper, id, &*clock);
+                let span = events::refresh(forced);
                 let outcome = source.fetch(now, forced);
+                events::refreshed(span, outcome.as_ref().err());
                 unsettled.settle(&outcome);
                 outcome
             })
@@ -293,6 +301,7 @@ impl<S: Source> Engine<S> {
             },
             Plan::Lead(flight) => Next::Wait { flight, lead: true },
             Plan::Failed(error) => Next::Done(Err(error)),
+            Plan::Have(value) => Next::Done(Ok(value)),
             // Only renewals have nothing to do.
             Plan::Nothing => Next::Done(Err(flight::late())),
         }

@@ -24,7 +24,10 @@ struct Lookup {
 
 /// Look-ups in progress. The process id keeps a forked child from waiting for
 /// a thread that only its parent has.
-static PENDING: Mutex<Option<HashMap<(u32, String, u16), Arc<Lookup>>>> = Mutex::new(None);
+static PENDING: Mutex<Option<HashMap<Key, Arc<Lookup>>>> = Mutex::new(None);
+
+/// Process, host, port.
+type Key = (u32, String, u16);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +77,7 @@ pub(crate) fn lookup(host: &str, port: u16, limit: Option<Duration>) -> Option<F
     found.clone()
 }
 
-fn finish(lookup: &Lookup, key: &(u32, String, u16)) {
+fn finish(lookup: &Lookup, key: &Key) {
     let found = ask_system(&key.1, key.2);
     if let Some(pending) = lock(&PENDING).as_mut() {
         pending.remove(key);

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod env;
+pub(crate) mod events;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fake;
 

@@ -118,7 +118,7 @@ macro_rules! getter {
         ///
         /// # Errors
         /// As for [`get`](crate::MetadataClient::get).
-        pub async fn $name(&self, $($arg: &str),*) -> Result<$value, $crate::Error> {
+        pub async fn $name(&self, $($arg: &str),*) -> Result<$value, $crate::values::error::Error> {
             $(let $arg = $arg.to_owned();)*
             self.background($crate::io::threads::WorkKind::Other, move |client| {
                 client.$blocking($(&$arg),*)
@@ -130,8 +130,8 @@ macro_rules! getter {
         ///
         /// # Errors
         /// As for [`get`](crate::MetadataClient::get).
-        pub fn $blocking(&self, $($arg: &str),*) -> Result<$value, $crate::Error> {
-            let work: fn(&Self, $(getter!(@str $arg)),*) -> Result<$value, $crate::Error> = $work;
+        pub fn $blocking(&self, $($arg: &str),*) -> Result<$value, $crate::values::error::Error> {
+            let work: fn(&Self, $(getter!(@str $arg)),*) -> Result<$value, $crate::values::error::Error> = $work;
             work(self, $($arg),*)
         }
     };

@@ -66,7 +66,7 @@ impl Endpoint {
             }
         }
         let after_host = &authority.as_str()[host.len()..];
-        if !after_host.is_empty() && !authority.port_u16().is_some_and(|port| port != 0) {
+        if !after_host.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
             return Err(refuse("its port is not a number from 1 to 65535"));
         }
         Ok(Self { authority })

@@ -146,10 +146,9 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
 /// A lifetime in seconds: an integer, a float, or either of them as text.
 fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
     let number = match value {
-        None | Some(Value::Null) => None,
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse().ok(),
-        Some(_) => None,
+        _ => None,
     };
     let lifetime = match number {
         // Nothing rounds to "for ever" but what is too large to be a time.

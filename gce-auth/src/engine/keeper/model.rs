@@ -1,0 +1,76 @@
+//! Who flies and who waits, in every interleaving of two callers.
+
+use loom::thread;
+
+use super::*;
+
+const NOW: Now = Now::new(Duration::from_secs(1000), Duration::from_secs(1000));
+const BUDGET: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Token(u32);
+
+impl Value for Token {
+    fn validity(&self) -> Validity {
+        Validity::lasting(NOW, Duration::from_secs(3600))
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+/// One caller, as the engine is one: reads, else plans, flies and waits.
+/// Counts its fetches.
+fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsize>) -> u32 {
+    if let Some((entry, _)) = keeper.read(NOW) {
+        return entry.value.0;
+    }
+    let plan = keeper.plan(Why::Need(Freshness::Stale), NOW, 1, BUDGET, |id| {
+        let (keeper, fetches) = (Arc::clone(keeper), Arc::clone(fetches));
+        Flight::new(NOW, 1, move || {
+            fetches.fetch_add(1, Ordering::SeqCst);
+            let outcome = Ok(Token(7));
+            keeper.settle(id, NOW, &outcome, 0.0);
+            outcome
+        })
+    });
+    match plan {
+        Plan::Join(flight) | Plan::Lead(flight) => flight.blocking_outcome(BUDGET).unwrap().0,
+        Plan::Have(token) => token.0,
+        Plan::Failed(error) => panic!("{error}"),
+        Plan::Nothing => panic!("nothing to do, and nothing in hand"),
+    }
+}
+
+#[test]
+fn two_cold_callers_never_fetch_at_the_same_time_and_both_are_served() {
+    loom::model(|| {
+        let keeper = Arc::new(Keeper::new(Policy::new()));
+        let fetches = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+        let thread = {
+            let (keeper, fetches) = (Arc::clone(&keeper), Arc::clone(&fetches));
+            thread::spawn(move || call(&keeper, &fetches))
+        };
+        assert_eq!(call(&keeper, &fetches), 7);
+        assert_eq!(thread.join().unwrap(), 7);
+        // Whoever looked before the first landed may plan after it.
+        assert_eq!(fetches.load(Ordering::SeqCst), 1);
+        assert!(!keeper.known().in_flight);
+    });
+}
+
+#[test]
+fn a_rejection_in_between_leaves_nothing_rejected_behind() {
+    loom::model(|| {
+        let keeper = Arc::new(Keeper::new(Policy::new()));
+        let fetches = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+        assert_eq!(call(&keeper, &fetches), 7);
+        let rejecting = Arc::clone(&keeper);
+        let thread = thread::spawn(move || rejecting.invalidate(|token| token.0 == 7));
+        let again = call(&keeper, &fetches);
+        assert!(thread.join().unwrap());
+        assert_eq!(again, 7);
+        assert!(fetches.load(Ordering::SeqCst) <= 2);
+    });
+}

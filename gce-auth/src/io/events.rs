@@ -1,0 +1,52 @@
+//! What an operator may want to hear of; nothing without the feature
+//! `tracing`. The only file that names it.
+//!
+//! | target | level | what |
+//! | --- | --- | --- |
+//! | `gce_auth::refresh` | span, `DEBUG` | one fetch of a token, with all its attempts |
+//! | `gce_auth::refresh` | `DEBUG` | a token was fetched |
+//! | `gce_auth::refresh` | `WARN` | a fetch failed; what is held stays |
+//! | `gce_auth::call` | `WARN` | one attempt failed |
+//!
+//! Requests appear as method and URL without query; a token never does.
+
+use crate::values::error::Error;
+
+/// The span of one fetch; ends when dropped.
+#[must_use]
+pub(crate) struct Refresh {
+    #[cfg(feature = "tracing")]
+    _span: tracing::span::EnteredSpan,
+}
+
+/// One fetch of a token begins on this thread.
+pub(crate) fn refresh(forced: bool) -> Refresh {
+    #[cfg(not(feature = "tracing"))]
+    let _ = forced;
+    Refresh {
+        #[cfg(feature = "tracing")]
+        _span: tracing::debug_span!(target: "gce_auth::refresh", "refresh", forced).entered(),
+    }
+}
+
+/// How a fetch ended; ends its span.
+pub(crate) fn refreshed(span: Refresh, error: Option<&Error>) {
+    #[cfg(feature = "tracing")]
+    match error {
+        None => tracing::debug!(target: "gce_auth::refresh", "a token was fetched"),
+        Some(error) => {
+            tracing::warn!(target: "gce_auth::refresh", %error, "no token was fetched");
+        }
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
+    drop(span);
+}
+
+/// One attempt of a call failed.
+pub(crate) fn attempt_failed(request: &str, attempt: u32, error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "gce_auth::call", request, attempt, %error, "an attempt failed");
+    #[cfg(not(feature = "tracing"))]
+    let _ = (request, attempt, error);
+}
