@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod faults;
+
 use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,21 +11,33 @@ use std::process::ExitCode;
 /// What a judge sees when it asks for a driver that is not there.
 const USAGE: &str = "usage: conformance-driver SUBCOMMAND
 
-No subcommand exists yet.
+  faults OPERATION    a library under a metadata server that misbehaves; OPERATION is one of
+                      access_token, id_token AUDIENCE, info, universe_domain, session
 ";
 
 /// The exit code of a command line that makes no sense.
 const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("faults") => match faults::run(&args[1..]) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => bad_usage(),
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "conformance-driver faults: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Some("help" | "--help" | "-h") => {
             let _ = io::stdout().write_all(USAGE.as_bytes());
             ExitCode::SUCCESS
         }
-        _ => {
-            let _ = io::stderr().write_all(USAGE.as_bytes());
-            ExitCode::from(BAD_USAGE)
-        }
+        _ => bad_usage(),
     }
+}
+
+fn bad_usage() -> ExitCode {
+    let _ = io::stderr().write_all(USAGE.as_bytes());
+    ExitCode::from(BAD_USAGE)
 }
