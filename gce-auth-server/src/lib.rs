@@ -59,7 +59,7 @@
 //! | `POST reset` | everything as at the start |
 //!
 //! A fault hits all requests whose path begins with `path`; with `times` so many, with `forSeconds` those in this time, with
-//! `allowed` and `perSeconds` those beyond a rate. Its kinds: `status` (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay`
+//! `allowed` and `perSeconds` those beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay`
 //! (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`), `truncate` (`bytes`), `body`
 //! (`contentType`, `text`); see [`Fault`].
 //!

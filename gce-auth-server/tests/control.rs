@@ -113,6 +113,9 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
         200
     );
     assert_eq!((status(), status()), (200, 503));
+    control(&emulator, "DELETE", "faults", &Value::Null);
+    let chance = json!({"path": "/", "probability": 1, "seed": 7, "fault": busy});
+    assert_eq!((post("faults", &chance), status()), (200, 503));
     assert_eq!(
         control(&emulator, "DELETE", "faults", &Value::Null).status,
         200
@@ -147,6 +150,8 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
         json!({"path": "/"}),
         json!({"path": "/", "fault": {"kind": "status", "code": 7}}),
         json!({"path": "/", "fault": {"kind": "dance"}}),
+        json!({"path": "/", "probability": 2, "fault": {"kind": "close"}}),
+        json!({"path": "/", "probability": 1, "times": 1, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": -1, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": 1, "forSeconds": 1, "fault": {"kind": "close"}}),
     ] {

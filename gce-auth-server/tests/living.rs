@@ -272,6 +272,15 @@ fn faults_can_last_for_a_time_and_limit_a_rate() {
     emulator.advance(Duration::from_secs(601));
     assert_eq!(status("instance/id"), 200);
 
+    emulator.fail_sometimes("instance/", 0.5, 42, busy(500));
+    let draw = || [(); 20].map(|()| status("instance/id"));
+    let first = draw();
+    assert!(first.contains(&200) && first.contains(&500));
+    emulator.heal();
+    emulator.fail_sometimes("instance/", 0.5, 42, busy(500));
+    assert_eq!(draw(), first);
+    emulator.heal();
+
     emulator.limit_rate("instance/", 2, Duration::from_secs(600), busy(429));
     let statuses = [(); 4].map(|()| status("instance/id"));
     assert_eq!(statuses, [200, 200, 429, 429]);
@@ -322,6 +331,24 @@ fn many_at_once_share_nothing_but_the_key() {
         token(emulators[0].addr(), "default"),
         token(emulators[1].addr(), "default")
     );
+}
+
+#[test]
+fn an_emulator_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    let emulator = emulator();
+    shared(&emulator);
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let emulator = &emulator;
+            scope.spawn(move || {
+                let path = format!("instance/attributes/key-{number}");
+                emulator.set(&path, "v").unwrap();
+                assert_eq!(get(emulator.addr(), &path).text(), "v");
+            });
+        }
+    });
+    assert_eq!(emulator.requests().len(), 4);
 }
 
 #[test]

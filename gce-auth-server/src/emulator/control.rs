@@ -140,7 +140,8 @@ fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
     Ok(json!({"now": state.clock.now().rfc3339()}))
 }
 
-/// `{"path": .., "fault": {"kind": ..}}` with `times`, or `forSeconds`, or `allowed` and `perSeconds`; without any, for good.
+/// `{"path": .., "fault": {"kind": ..}}` with `times`, or `forSeconds`, or `allowed` and `perSeconds`, or `probability` and `seed`;
+/// without any, for good.
 fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
     let body = object(body)?;
     let path = body["path"]
@@ -153,13 +154,29 @@ fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
             .map(Some)
             .ok_or_else(|| refused(400, &format!("{name} must be a whole number"))),
     };
+    let chance = match &body["probability"] {
+        Value::Null => None,
+        value => {
+            let probability = value
+                .as_f64()
+                .filter(|probability| (0.0..=1.0).contains(probability))
+                .ok_or_else(|| refused(400, "probability must be between 0 and 1"))?;
+            Some(Limit::Chance {
+                probability,
+                seed: number("seed")?.unwrap_or(0),
+            })
+        }
+    };
     let limit = match (
         number("times")?,
         number("forSeconds")?,
         number("allowed")?,
         number("perSeconds")?,
     ) {
-        (None, None, None, None) => Limit::Times(usize::MAX),
+        (None, None, None, None) => chance.unwrap_or(Limit::Times(usize::MAX)),
+        _ if chance.is_some() => {
+            return Err(refused(400, "probability does not go with other limits"));
+        }
         (Some(times), None, None, None) => Limit::Times(saturated(times)),
         (None, Some(seconds), None, None) => {
             Limit::Until(state.clock.now().plus(Duration::from_secs(seconds)))
@@ -172,7 +189,7 @@ fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
         _ => {
             return Err(refused(
                 400,
-                "give times, or forSeconds, or allowed with perSeconds",
+                "give times, or forSeconds, or allowed with perSeconds, or probability",
             ));
         }
     };

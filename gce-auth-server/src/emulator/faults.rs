@@ -86,7 +86,7 @@ struct Rule {
 }
 
 /// For how long a fault happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Limit {
     /// For so many requests; `usize::MAX` means all.
     Times(usize),
@@ -98,6 +98,8 @@ pub(crate) enum Limit {
         per: Duration,
         span: Option<(Instant, usize)>,
     },
+    /// For a request with this probability, drawn from a sequence that depends on nothing but its seed.
+    Chance { probability: f64, seed: u64 },
 }
 
 impl Limit {
@@ -118,6 +120,7 @@ impl Limit {
                 *span = Some((begin, count.saturating_add(1)));
                 count >= *allowed
             }
+            Self::Chance { probability, seed } => draw(seed) < *probability,
         }
     }
 
@@ -125,9 +128,19 @@ impl Limit {
         match self {
             Self::Times(times) => *times == 0,
             Self::Until(end) => now >= *end,
-            Self::Beyond { .. } => false,
+            Self::Beyond { .. } | Self::Chance { .. } => false,
         }
     }
+}
+
+/// The next number of a sequence, evenly from 0 to 1 (SplitMix64).
+fn draw(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *state;
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 impl Faults {
@@ -207,5 +220,25 @@ mod tests {
             .map(|second| rate.hits(at(second)))
             .into();
         assert_eq!(hits, [false, false, true, true, false, false, true, false]);
+    }
+
+    #[test]
+    fn chance_is_fair_and_repeats_with_its_seed() {
+        let run = |seed| {
+            let mut limit = Limit::Chance {
+                probability: 0.25,
+                seed,
+            };
+            [(); 4000].map(|()| limit.hits(Instant::from_seconds(0)))
+        };
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        let hits = run(7).iter().filter(|hit| **hit).count();
+        assert!((900..1100).contains(&hits), "{hits}");
+        let mut never = Limit::Chance {
+            probability: 0.0,
+            seed: 1,
+        };
+        assert!(!never.hits(Instant::from_seconds(0)));
     }
 }

@@ -244,6 +244,13 @@ impl Emulator {
         self.state.faults().add(path_prefix, limit, fault);
     }
 
+    /// Makes requests fail with a probability from 0 to 1 whose path begins so. The same seed makes the same requests of a sequence
+    /// fail.
+    pub fn fail_sometimes(&self, path_prefix: &str, probability: f64, seed: u64, fault: Fault) {
+        let limit = Limit::Chance { probability, seed };
+        self.state.faults().add(path_prefix, limit, fault);
+    }
+
     /// Takes all faults away. Requests that hang already stay so.
     pub fn heal(&self) {
         self.state.faults().clear();
