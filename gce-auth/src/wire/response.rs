@@ -36,14 +36,20 @@ pub(crate) struct Failure {
 pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
     let response = response.map(Zeroizing::new);
     let status = response.status();
+    if status.is_success() && !has_flavor(&response) {
+        return Err(final_failure(not_a_metadata_server(
+            "what answered is not a metadata server: no Metadata-Flavor: Google in the answer",
+        )));
+    }
+    if status == StatusCode::OK {
+        return Ok(Answer(response));
+    }
     if status.is_success() {
-        return if has_flavor(&response) {
-            Ok(Answer(response))
-        } else {
-            Err(final_failure(not_a_metadata_server(
-                "what answered is not a metadata server: no Metadata-Flavor: Google in the answer",
-            )))
-        };
+        // No content, a part of it, or somebody else's version of it.
+        return Err(final_failure(
+            unusable("the metadata server answered with a success that is not 200")
+                .with_status(status.as_u16()),
+        ));
     }
     if status.is_redirection() {
         return Err(final_failure(
@@ -147,7 +153,7 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
 fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
     let number = match value {
         Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(Value::String(text)) => number_in(text.trim()),
         _ => None,
     };
     let lifetime = match number {
@@ -166,6 +172,12 @@ fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
         Some(lifetime) => Ok(lifetime),
         None => Err(unusable("the answer holds no expires_in that is a number")),
     }
+}
+
+/// A number in digits; not `inf` and other words that Rust takes for one.
+fn number_in(text: &str) -> Option<f64> {
+    let digits = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    text.parse().ok().filter(|_| text.bytes().all(digits))
 }
 
 /// An ID token for `audience`, seen at `now`.
@@ -216,7 +228,12 @@ pub struct AccountInfo {
 pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
     let fields = answer.object()?;
     let email = match fields.get("email") {
-        Some(Value::String(email)) if !email.is_empty() => email.clone(),
+        // It becomes a part of paths.
+        Some(Value::String(email))
+            if !email.is_empty() && email.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            email.clone()
+        }
         _ => return Err(unusable("the account information holds no email")),
     };
     Ok(AccountInfo {
@@ -254,8 +271,14 @@ pub(crate) fn universe_domain(text: &str) -> Result<String, Error> {
     if domain.is_empty() {
         return Ok(DEFAULT_UNIVERSE.to_owned());
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-    if domain.bytes().all(plain) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if domain.len() <= 253 && domain.split('.').all(label) {
         Ok(domain.to_owned())
     } else {
         Err(unusable("the universe domain is not a domain name"))
@@ -275,10 +298,8 @@ pub(crate) fn region_of(zone: &str) -> Option<&str> {
 
 /// Whether an answer says that it comes from a metadata server.
 pub(crate) fn has_flavor<B>(response: &Response<B>) -> bool {
-    response
-        .headers()
-        .get(METADATA_FLAVOR)
-        .is_some_and(|value| value == "Google")
+    let mut flavors = response.headers().get_all(METADATA_FLAVOR).iter();
+    flavors.next().is_some_and(|value| value == "Google") && flavors.all(|value| value == "Google")
 }
 
 pub(crate) fn unusable(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {

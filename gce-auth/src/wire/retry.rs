@@ -144,11 +144,12 @@ impl Default for RetryPolicy {
 /// Reads `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not used by
 /// the metadata server and are ignored.
 pub(crate) fn retry_after(value: &str) -> Option<Duration> {
-    value
-        .trim()
-        .parse::<u32>()
-        .ok()
-        .map(|seconds| Duration::from_secs(seconds.into()))
+    let value = value.trim();
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Digits that are too many are a time that is too long, not no time.
+    Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -194,6 +195,11 @@ mod tests {
         assert_eq!(retry_after(" 3 "), Some(Duration::from_secs(3)));
         assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
         assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after("+1"), None);
+        assert_eq!(retry_after(""), None);
+        let ages = retry_after("99999999999999999999");
+        assert!(ages > Some(Duration::from_secs(1_000_000)));
+        assert_eq!(policy.next_wait(1, ages, PLENTY, 0.5), None);
     }
 
     proptest! {
