@@ -1,21 +1,20 @@
 //! The house has floors, and no file imports from one above its own.
 //!
 //! On the fifth floor a room may also use the rooms listed below it. The two
-//! rooms of the fourth do not know each other, but for the few modules that
-//! are named here.
+//! rooms of the fourth do not know each other.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Rooms from the ground up; later ones stand higher.
+/// Rooms from the ground up; the two of the fourth floor are numbered alike.
 const ROOMS: [(&str, u8); 13] = [
     ("values", 1),
     ("wire", 2),
     ("io", 3),
     ("engine", 4),
-    ("client", 5),
+    ("client", 4),
     ("metadata", 6),
     ("credentials", 7),
     ("signer", 8),
@@ -142,7 +141,7 @@ fn complaints(file: &str, text: &str) -> Vec<String> {
             Some(own) => {
                 for other in reaches(text) {
                     match floor(&other) {
-                        Some(its) if its > own => {
+                        Some(its) if its > own || (its == own && other != room) => {
                             found.push(format!("{file} reaches up into {other}"));
                         }
                         // A name of the crate's root is one of the top floor's.
@@ -209,6 +208,7 @@ fn the_judge_sees_what_it_is_for() {
         ("wire/x.rs", "use crate::Error;", "from the root"),
         ("attic/x.rs", "", "on no floor"),
         ("wire/x.rs", "use std::net::TcpStream;", "names std::net"),
+        ("client/x.rs", "use crate::engine::flight;", "into engine"),
         ("client/x.rs", "use ureq::Agent;", "names ureq"),
     ] {
         let found = complaints(file, text);

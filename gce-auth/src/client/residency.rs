@@ -3,15 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    client::{
-        call::{self, Budget},
-        settings::{MetadataClient, Settings, positive},
-    },
-    engine::flight::Flight,
-    io::{
-        env::{self, Environment},
-        threads::{Work, WorkKind},
-    },
+    client::settings::{MetadataClient, Settings, positive},
+    io::env::{self, Environment},
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
@@ -126,22 +119,6 @@ pub enum Detection {
 }
 
 impl MetadataClient {
-    /// Whether this program runs on Google Cloud, and why that is known.
-    ///
-    /// A negative answer is never remembered. Reads `NO_GCE_CHECK`,
-    /// `METADATA_SERVER_DETECTION`, `GCE_METADATA_IP`,
-    /// `GCE_METADATA_DETECT_RETRIES` and the variables of serverless platforms
-    /// at the call.
-    ///
-    /// # Errors
-    /// [`Config`](ErrorKind::Config) where one of these makes no sense.
-    pub async fn on_gce(&self, detection: Detection) -> Result<Residency, Error> {
-        self.background(WorkKind::Other, move |client| {
-            client.blocking_on_gce(detection)
-        })
-        .await
-    }
-
     /// [`on_gce`](Self::on_gce), waiting on this thread.
     ///
     /// # Errors
@@ -288,35 +265,6 @@ impl MetadataClient {
         response::accept(answer)
             .map(drop)
             .map_err(|failure| failure.error.at(request::place(&request)))
-    }
-
-    /// Does blocking work off the caller's thread, and waits for it as a future
-    /// that belongs to no runtime.
-    pub(crate) async fn background<T: Clone + Send + 'static>(
-        &self,
-        kind: WorkKind,
-        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let client = self.clone();
-        let now = self.0.clock.now();
-        let flight =
-            std::sync::Arc::new(Flight::new(now, std::process::id(), move || work(&client)));
-        let landed = flight.outcome();
-        let job = Work::new(kind, flight.awaited.clone(), move || flight.run());
-        if let Err(job) = self.0.executor.execute(job) {
-            job.run();
-        }
-        landed.await
-    }
-
-    /// One call within a budget of its own.
-    pub(crate) fn ask<T>(
-        &self,
-        request: &http::Request<Vec<u8>>,
-        read: impl call::Read<T>,
-    ) -> Result<T, Error> {
-        let mut budget = Budget::of(self.0.retry.total());
-        call::call(&self.0, &mut budget, request, read)
     }
 }
 

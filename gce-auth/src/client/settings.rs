@@ -9,7 +9,6 @@ use std::{
 };
 
 use crate::{
-    engine::{freshness::Policy, registry::ByAddress},
     io::{
         clock::{self, Clock},
         env::{self, Environment},
@@ -18,6 +17,7 @@ use crate::{
         transport::{Limits, Transport},
     },
     values::{
+        address::ByAddress,
         endpoint::Endpoint,
         error::{Error, ErrorKind},
     },
@@ -52,7 +52,8 @@ pub(crate) struct Settings {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) retry: RetryPolicy,
     pub(crate) limits: Limits,
-    pub(crate) policy: Policy,
+    /// Whether freshness is google-auth's, to the second.
+    pub(crate) exact: bool,
     pub(crate) dmi_file: PathBuf,
 }
 
@@ -68,7 +69,7 @@ impl Settings {
             endpoint: self.endpoint.as_ref().ok()?.clone(),
             transport: ByAddress::of(&self.transport),
             clock: ByAddress::of(&self.clock),
-            policy: self.policy,
+            exact: self.exact,
         })
     }
 }
@@ -79,7 +80,7 @@ pub(crate) struct Reach {
     endpoint: Endpoint,
     transport: ByAddress<dyn Transport>,
     clock: ByAddress<dyn Clock>,
-    policy: Policy,
+    exact: bool,
 }
 
 impl Hash for Reach {
@@ -163,7 +164,6 @@ pub struct MetadataClientBuilder {
     retry: Option<RetryPolicy>,
     limits: Option<Limits>,
     dmi_file: Option<PathBuf>,
-    #[cfg(any(test, feature = "test-util"))]
     exact: bool,
 }
 
@@ -243,14 +243,6 @@ impl MetadataClientBuilder {
             (Some(limits), _) | (None, Ok(limits)) => (limits, endpoint),
             (None, Err(error)) => (Limits::new(), Err(error)),
         };
-        #[cfg(any(test, feature = "test-util"))]
-        let policy = if self.exact {
-            Policy::exact()
-        } else {
-            Policy::new()
-        };
-        #[cfg(not(any(test, feature = "test-util")))]
-        let policy = Policy::new();
         Settings {
             endpoint,
             configured,
@@ -259,7 +251,7 @@ impl MetadataClientBuilder {
             executor: self.executor.unwrap_or_else(threads::shared),
             retry: self.retry.unwrap_or_default(),
             limits,
-            policy,
+            exact: self.exact,
             dmi_file: self.dmi_file.unwrap_or_else(env::dmi_product_name_file),
         }
     }

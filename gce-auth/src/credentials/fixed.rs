@@ -11,7 +11,7 @@ use crate::{
         Credentials, Settled,
         source::{Origin, TokenSource, Wish},
     },
-    engine::{RefreshMode, keeper::Keeper},
+    engine::{RefreshMode, freshness::Policy, keeper::Keeper},
     io::transport::{Limits, Transport, TransportError, TransportErrorKind},
     values::{
         error::{Error, ErrorKind},
@@ -97,13 +97,13 @@ impl Credentials {
             mode: RefreshMode::default(),
             shared: false,
         };
-        let keeper = Arc::new(Keeper::new(client.0.policy));
+        let keeper = Arc::new(Keeper::new(Policy::new()));
         let now = client.0.clock.now();
         let validity = match lifetime(now.system_time()) {
             Some(lifetime) => Validity::lasting(now, lifetime),
             None => Validity::ENDLESS,
         };
-        let deadlines = client.0.policy.deadlines(&validity, 0.0);
+        let deadlines = Policy::new().deadlines(&validity, 0.0);
         keeper.cell.store(Bearer { value, validity }, deadlines);
         let mut source = TokenSource::new(client, wish);
         source.origin = origin;

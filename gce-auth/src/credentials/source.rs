@@ -9,6 +9,7 @@ use crate::{
     },
     engine::{
         Source,
+        freshness::Policy,
         keeper::{Keeper, Value},
         local::{PerThread, Slots},
         registry::{Family, Registry},
@@ -55,7 +56,7 @@ static SHARED: Registry<Key, TokenKeeper> = Registry::new();
 /// The keeper of what `wish` asks for: the process's, or one of its own.
 pub(crate) fn keeper(client: &MetadataClient, wish: &Wish, shared: bool) -> Arc<TokenKeeper> {
     let settings = &client.0;
-    let make = || Keeper::new(settings.policy);
+    let make = || Keeper::new(Policy::chosen(settings.exact));
     match settings.reach().filter(|_| shared) {
         Some(reach) => SHARED.get_or_insert(
             Key {

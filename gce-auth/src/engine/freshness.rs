@@ -49,9 +49,13 @@ impl Policy {
         }
     }
 
+    /// The policy of this library, or the exact one.
+    pub(crate) const fn chosen(exact: bool) -> Self {
+        if exact { Self::exact() } else { Self::new() }
+    }
+
     /// google-auth's: no jitter, no skew, nothing gentle, nothing shared.
-    #[cfg(any(test, feature = "test-util"))]
-    pub(crate) const fn exact() -> Self {
+    const fn exact() -> Self {
         Self {
             jitter: Duration::ZERO,
             skew: Duration::ZERO,

@@ -71,40 +71,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An `Arc`, equal to itself alone. Holds it weakly, so that its address is
-/// nobody else's as long as the key exists.
-pub(crate) struct ByAddress<T: ?Sized>(Weak<T>);
-
-impl<T: ?Sized> ByAddress<T> {
-    pub(crate) fn of(shared: &Arc<T>) -> Self {
-        Self(Arc::downgrade(shared))
-    }
-
-    fn address(&self) -> *const () {
-        self.0.as_ptr().cast()
-    }
-}
-
-impl<T: ?Sized> PartialEq for ByAddress<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.address() == other.address()
-    }
-}
-
-impl<T: ?Sized> Eq for ByAddress<T> {}
-
-impl<T: ?Sized> Hash for ByAddress<T> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
-    }
-}
-
-impl<T: ?Sized> std::fmt::Debug for ByAddress<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ByAddress").field(&self.address()).finish()
-    }
-}
-
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
@@ -140,12 +106,5 @@ mod tests {
         family.keep(&c);
         let kept: Vec<&str> = lock(&family.kept).iter().map(|kept| **kept).collect();
         assert_eq!(kept, ["a", "c"]);
-    }
-
-    #[test]
-    fn an_arc_is_equal_to_itself_alone() {
-        let (a, b) = (Arc::new(1), Arc::new(1));
-        assert_eq!(ByAddress::of(&a), ByAddress::of(&Arc::clone(&a)));
-        assert_ne!(ByAddress::of(&a), ByAddress::of(&b));
     }
 }

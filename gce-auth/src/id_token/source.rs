@@ -10,6 +10,7 @@ use crate::{
     credentials::source::explain,
     engine::{
         Source,
+        freshness::Policy,
         keeper::Keeper,
         registry::{Family, Registry},
     },
@@ -56,7 +57,7 @@ static SHARED: Registry<Key, Keeper<Bearer>> = Registry::new();
 
 pub(crate) fn keeper(client: &MetadataClient, wish: &IdWish) -> Arc<Keeper<Bearer>> {
     let settings = &client.0;
-    let make = || Keeper::new(settings.policy);
+    let make = || Keeper::new(Policy::chosen(settings.exact));
     match settings.reach() {
         Some(reach) => SHARED.get_or_insert(
             Key {

@@ -3,3 +3,4 @@
 mod account;
 mod get;
 mod place;
+mod task;

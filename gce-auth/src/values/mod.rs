@@ -1,5 +1,6 @@
 //! Floor 1: what everything else is said in. No I/O, no protocol.
 
+pub(crate) mod address;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod headers;

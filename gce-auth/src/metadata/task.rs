@@ -1,0 +1,62 @@
+//! Blocking work for callers that wait for a future, and one call on its own.
+
+use std::sync::Arc;
+
+use http::Request;
+
+use crate::{
+    client::{
+        call::{self, Budget},
+        residency::{Detection, Residency},
+        settings::MetadataClient,
+    },
+    engine::flight::Flight,
+    io::threads::{Work, WorkKind},
+    values::error::Error,
+};
+
+impl MetadataClient {
+    /// Whether this program runs on Google Cloud, and why that is known.
+    ///
+    /// A negative answer is never remembered. Reads `NO_GCE_CHECK`,
+    /// `METADATA_SERVER_DETECTION`, `GCE_METADATA_IP`,
+    /// `GCE_METADATA_DETECT_RETRIES` and the variables of serverless platforms
+    /// at the call.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) where one of these makes no sense.
+    pub async fn on_gce(&self, detection: Detection) -> Result<Residency, Error> {
+        self.background(WorkKind::Other, move |client| {
+            client.blocking_on_gce(detection)
+        })
+        .await
+    }
+
+    /// Does blocking work off the caller's thread, and waits for it as a future
+    /// that belongs to no runtime.
+    pub(crate) async fn background<T: Clone + Send + 'static>(
+        &self,
+        kind: WorkKind,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let client = self.clone();
+        let now = self.0.clock.now();
+        let flight = Arc::new(Flight::new(now, std::process::id(), move || work(&client)));
+        let landed = flight.outcome();
+        let job = Work::new(kind, flight.awaited.clone(), move || flight.run());
+        if let Err(job) = self.0.executor.execute(job) {
+            job.run();
+        }
+        landed.await
+    }
+
+    /// One call within a budget of its own.
+    pub(crate) fn ask<T>(
+        &self,
+        request: &Request<Vec<u8>>,
+        read: impl call::Read<T>,
+    ) -> Result<T, Error> {
+        let mut budget = Budget::of(self.0.retry.total());
+        call::call(&self.0, &mut budget, request, read)
+    }
+}
