@@ -5,6 +5,8 @@
 mod client;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -585,4 +587,39 @@ fn a_kept_key_outlives_the_emulator() {
     let error = start().unwrap_err();
     assert!(error.to_string().contains("signing-key.pem"));
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn tokens_can_come_from_elsewhere() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let emulator = Emulator::builder()
+        .account(Account::new(EMAIL).scopes([STORAGE]))
+        .account(Account::new("broken@p.iam.gserviceaccount.com"))
+        .token_source(move |email, scopes| {
+            if email != EMAIL {
+                return Err(format!("no <token> for {email}"));
+            }
+            assert_eq!(scopes, [STORAGE]);
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            Ok((format!("foreign-{call}"), Duration::from_secs(1000)))
+        })
+        .start()
+        .unwrap();
+    assert_eq!(token(emulator.addr(), "default"), "foreign-0");
+    assert_eq!(token(emulator.addr(), "default"), "foreign-0");
+    emulator.advance(Duration::from_secs(701));
+    assert_eq!(token(emulator.addr(), "default"), "foreign-1");
+    emulator.rotate_token();
+    assert_eq!(token(emulator.addr(), EMAIL), "foreign-2");
+    let failed = get(
+        emulator.addr(),
+        "instance/service-accounts/broken@p.iam.gserviceaccount.com/token",
+    );
+    assert_eq!(failed.status, 500);
+    assert_eq!(
+        failed.text(),
+        "no &lt;token&gt; for broken@p.iam.gserviceaccount.com\n"
+    );
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
 }

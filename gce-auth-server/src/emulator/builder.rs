@@ -15,6 +15,7 @@ use super::error::StartError;
 use super::keys::SigningKey;
 use super::mint::Mint;
 use super::profiles::{self, Facts, Profile};
+use super::source::TokenSource;
 use super::state::State;
 use super::world::World;
 use super::{Emulator, Https};
@@ -37,6 +38,7 @@ pub struct EmulatorBuilder {
     overlay: Vec<(String, String)>,
     token_lifetime: Duration,
     token_renewal: Option<Duration>,
+    token_source: Option<TokenSource>,
     keys_directory: Option<PathBuf>,
     https: Option<SocketAddr>,
     #[cfg(unix)]
@@ -55,6 +57,7 @@ impl Default for EmulatorBuilder {
             overlay: Vec::new(),
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
+            token_source: None,
             keys_directory: None,
             https: None,
             #[cfg(unix)]
@@ -127,6 +130,31 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Takes the access tokens of the metadata server from a function instead of making them, for programs that need real ones: from
+    /// a command, a key file, or another metadata server.
+    ///
+    /// It gets an account's email and the scopes, and gives the token and how long it is good for, or the reason why there is none,
+    /// which becomes the text of a 500. It may block, and is called by one request at a time. Its tokens are cached as the
+    /// emulator's own are: see [`token_renewal`](Self::token_renewal).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gce_auth_server::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .token_source(|_email, _scopes| Ok(("ya29.real".to_owned(), Duration::from_secs(3600))))
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    pub fn token_source(
+        mut self,
+        fetch: impl Fn(&str, &[String]) -> Result<(String, Duration), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.token_source = Some(TokenSource::new(fetch));
+        self
+    }
+
     /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is started again. The file
     /// `signing-key.pem` is made if there is none, readable by its owner alone; the directory has to exist.
     ///
@@ -166,7 +194,13 @@ impl EmulatorBuilder {
         for (path, value) in &self.overlay {
             world.set(path, value)?;
         }
-        let state = Arc::new(State::new(world, self.profile, mint, key));
+        let state = Arc::new(State::new(
+            world,
+            self.profile,
+            mint,
+            self.token_source,
+            key,
+        ));
 
         let listen = |error| StartError::listen(self.address, error);
         let (tcp, address) = doors::port(self.address).map_err(listen)?;

@@ -33,7 +33,15 @@ impl fmt::Debug for Issued {
 
 /// Whom a cached token belongs to: account, scopes, and the certificates it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Holder(String, Vec<String>, Option<String>);
+pub(crate) struct Holder(String, Vec<String>, Option<String>);
+
+impl Holder {
+    pub(crate) fn new(account: &Identity, certificates: Option<String>) -> Self {
+        let mut scopes = account.scopes.clone();
+        scopes.sort();
+        Self(account.email.clone(), scopes, certificates)
+    }
+}
 
 /// The access tokens of one emulator.
 pub(crate) struct Mint {
@@ -62,24 +70,32 @@ impl Mint {
         certificates: Option<String>,
         now: Instant,
     ) -> Option<Issued> {
-        let mut scopes = account.scopes.clone();
-        scopes.sort();
-        let holder = Holder(account.email.clone(), scopes, certificates);
-        let margin = self.margin.unwrap_or(self.lifetime / 12);
-        if let Some(issued) = self
-            .current
-            .get(&holder)
-            .and_then(|token| self.issued.get(token))
-            && now.until(issued.expires) > margin
-        {
-            return Some(issued.clone());
+        let holder = Holder::new(account, certificates);
+        if let Some(issued) = self.current(&holder, now) {
+            return Some(issued);
         }
         let issued = self.issue(account, self.lifetime, now)?;
+        self.keep(holder, &issued, now);
+        Some(issued)
+    }
+
+    /// The cached token, unless it is nearly old.
+    pub(crate) fn current(&self, holder: &Holder, now: Instant) -> Option<Issued> {
+        let margin = self.margin.unwrap_or(self.lifetime / 12);
+        self.current
+            .get(holder)
+            .and_then(|token| self.issued.get(token))
+            .filter(|issued| now.until(issued.expires) > margin)
+            .cloned()
+    }
+
+    /// Puts a token into the cache.
+    pub(crate) fn keep(&mut self, holder: Holder, issued: &Issued, now: Instant) {
         if self.current.len() >= REMEMBERED {
             self.current.clear();
         }
         self.current.insert(holder, issued.token.clone());
-        Some(issued)
+        self.remember(issued.clone(), now);
     }
 
     /// A new token. `None` if there is no randomness.
@@ -96,11 +112,15 @@ impl Mint {
             account: account.clone(),
             expires: now.plus(lifetime),
         };
+        self.remember(issued.clone(), now);
+        Some(issued)
+    }
+
+    fn remember(&mut self, issued: Issued, now: Instant) {
         if self.issued.len() >= REMEMBERED {
             self.forget_old(now);
         }
-        self.issued.insert(issued.token.clone(), issued.clone());
-        Some(issued)
+        self.issued.insert(issued.token.clone(), issued);
     }
 
     /// What a token stands for, if it was issued here and has not expired.

@@ -14,6 +14,7 @@ mod keys;
 mod mint;
 mod oauth;
 mod profiles;
+mod source;
 mod state;
 mod world;
 

@@ -10,8 +10,9 @@ use super::faults::Faults;
 use super::identity::{self, Detail};
 use super::journal::Journal;
 use super::keys::SigningKey;
-use super::mint::Mint;
+use super::mint::{Holder, Issued, Mint};
 use super::profiles::Profile;
+use super::source::TokenSource;
 use super::world::World;
 use super::{control, iam, jwt, oauth};
 use crate::backend::{Backend, Disturbance};
@@ -29,12 +30,20 @@ pub(crate) struct State {
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
     mint: Mutex<Mint>,
+    source: Option<TokenSource>,
+    turn: tokio::sync::Mutex<()>,
     journal: Mutex<Journal>,
     faults: Mutex<Faults>,
 }
 
 impl State {
-    pub(crate) fn new(world: World, profile: Profile, mint: Mint, key: Option<SigningKey>) -> Self {
+    pub(crate) fn new(
+        world: World,
+        profile: Profile,
+        mint: Mint,
+        source: Option<TokenSource>,
+        key: Option<SigningKey>,
+    ) -> Self {
         Self {
             initial: world.read(Clone::clone),
             world,
@@ -42,6 +51,8 @@ impl State {
             profile,
             key: key.map(Arc::new),
             mint: Mutex::new(mint),
+            source,
+            turn: tokio::sync::Mutex::default(),
             journal: Mutex::default(),
             faults: Mutex::default(),
         }
@@ -171,7 +182,13 @@ impl State {
         }
     }
 
-    fn token(&self, target: &Target, account: &str, query: &Query, bound: Option<String>) -> Reply {
+    async fn token(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        bound: Option<String>,
+    ) -> Reply {
         let found = self.world.read(|document| {
             Identity::find(document, account).map(|account| {
                 (
@@ -214,18 +231,56 @@ impl State {
         } else if self.profile.honours_scopes() && !asked.is_empty() {
             account.scopes = asked;
         }
-        let now = self.clock.now();
-        match self.mint().cached(&account, bound, now) {
-            Some(issued) => render::credential(
+        match self.cached_token(account, bound).await {
+            Ok(issued) => render::credential(
                 "application/json",
                 json!({
                     "access_token": issued.token,
-                    "expires_in": now.until(issued.expires).as_secs(),
+                    "expires_in": self.clock.now().until(issued.expires).as_secs(),
                     "token_type": "Bearer",
                 })
                 .to_string(),
             ),
-            None => pages::internal(),
+            Err(reply) => reply,
+        }
+    }
+
+    /// A token from the server's cache, from the mint, or from the program's own source.
+    async fn cached_token(
+        &self,
+        account: Identity,
+        bound: Option<String>,
+    ) -> Result<Issued, Reply> {
+        let Some(source) = self.source.clone() else {
+            let now = self.clock.now();
+            return self
+                .mint()
+                .cached(&account, bound, now)
+                .ok_or_else(pages::internal);
+        };
+        let holder = Holder::new(&account, bound);
+        // One asks, the others find its answer in the cache.
+        let _turn = self.turn.lock().await;
+        let now = self.clock.now();
+        if let Some(issued) = self.mint().current(&holder, now) {
+            return Ok(issued);
+        }
+        let fetched = tokio::task::spawn_blocking(move || {
+            let token = source.fetch(&account.email, &account.scopes);
+            (account, token)
+        });
+        match fetched.await {
+            Ok((account, Ok((token, lifetime)))) => {
+                let issued = Issued {
+                    token,
+                    account,
+                    expires: now.plus(lifetime),
+                };
+                self.mint().keep(holder, &issued, now);
+                Ok(issued)
+            }
+            Ok((_, Err(why))) => Err(pages::backend_failed(&why)),
+            Err(_) => Err(pages::internal()),
         }
     }
 
@@ -286,7 +341,7 @@ impl Backend for State {
                 kind: Credential::Token,
                 query,
                 certificates,
-            } => self.token(&target, &account, &query, certificates),
+            } => self.token(&target, &account, &query, certificates).await,
             Op::Credential {
                 target,
                 account,

@@ -84,6 +84,11 @@ pub(crate) fn too_large() -> Reply {
     )
 }
 
+/// 500 when a token could not be had, with the reason as text.
+pub(crate) fn backend_failed(why: &str) -> Reply {
+    Reply::new(500, HTML, format!("{}\n", escape(why)))
+}
+
 /// 500 when something inside failed.
 pub(crate) fn internal() -> Reply {
     page(
