@@ -1,4 +1,4 @@
-//! Identity for programs on Google Cloud, from the metadata server.
+#![doc = include_str!("lib.md")]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -12,6 +12,8 @@ mod signer;
 mod values;
 mod wire;
 
+#[cfg(feature = "iam")]
+pub use crate::signer::{Signature, SignedJwt, Signer, SignerBuilder};
 pub use crate::{
     client::{
         residency::{Detection, Residency},
@@ -29,8 +31,6 @@ pub use crate::{
     },
     wire::{request::IdTokenFormat, response::AccountInfo, retry::RetryPolicy},
 };
-#[cfg(feature = "iam")]
-pub use crate::signer::{Signature, SignedJwt, Signer, SignerBuilder};
 
 /// Carrying requests: bring your own HTTP stack, or bound the one that is here.
 pub mod transport {
