@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::accounts::Account;
+use crate::surface::query::is_true;
 
 /// Which kind of machine the emulator poses as.
 ///
@@ -34,6 +35,14 @@ impl Profile {
     pub(crate) fn has_full_identity(self) -> bool {
         matches!(self, Self::Gce | Self::GceWithoutAccount)
     }
+}
+
+/// Whether a switch in the custom metadata is on; the instance's word counts before the project's.
+pub(crate) fn attribute(document: &Value, name: &str) -> bool {
+    let at = |place: &str| document[place]["attributes"][name].as_str();
+    at("instance")
+        .or_else(|| at("project"))
+        .is_some_and(is_true)
 }
 
 /// What the documents are filled with.

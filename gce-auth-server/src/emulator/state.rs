@@ -2,21 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::accounts::{CLOUD_PLATFORM, Identity};
 use super::clock::Clock;
 use super::faults::Faults;
-use super::identity::{self, Detail};
 use super::journal::Journal;
 use super::keys::SigningKey;
-use super::mint::{Holder, Issued, Mint};
-use super::profiles::Profile;
+use super::mint::Mint;
+use super::profiles::{Profile, attribute};
 use super::source::TokenSource;
 use super::world::World;
-use super::{control, iam, jwt, oauth};
+use super::{control, iam, oauth};
 use crate::backend::{Backend, Disturbance};
-use crate::surface::query::{Query, Reading, Wait, is_true};
+use crate::surface::query::{Reading, Wait};
 use crate::surface::render::{self, Form};
 use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
 use crate::surface::{Reply, Request, pages};
@@ -26,12 +24,13 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     /// The document at the start.
     initial: Value,
-    profile: Profile,
+    pub(crate) profile: Profile,
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
     mint: Mutex<Mint>,
-    source: Option<TokenSource>,
-    turn: tokio::sync::Mutex<()>,
+    pub(crate) source: Option<TokenSource>,
+    /// Held by the request that asks the source.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     journal: Mutex<Journal>,
     faults: Mutex<Faults>,
 }
@@ -80,7 +79,7 @@ impl State {
     }
 
     /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
-    async fn key(&self) -> Option<Arc<SigningKey>> {
+    pub(crate) async fn key(&self) -> Option<Arc<SigningKey>> {
         if self.key.is_some() {
             return self.key.clone();
         }
@@ -181,140 +180,6 @@ impl State {
             Err(_) => target.not_found(),
         }
     }
-
-    async fn token(
-        &self,
-        target: &Target,
-        account: &str,
-        query: &Query,
-        bound: Option<String>,
-    ) -> Reply {
-        let found = self.world.read(|document| {
-            Identity::find(document, account).map(|account| {
-                (
-                    account,
-                    attribute(document, "enable-access-token-enforce-scopes"),
-                )
-            })
-        });
-        let Some((mut account, enforced)) = found else {
-            return target.not_found();
-        };
-        if account.scopes.is_empty() {
-            return target.not_found();
-        }
-        let asked: Vec<String> = query
-            .get("scopes")
-            .unwrap_or_default()
-            .split([',', ' '])
-            .filter(|scope| !scope.is_empty())
-            .map(Into::into)
-            .collect();
-        let enforce = match query.get("enforce_scopes") {
-            None => enforced && !asked.is_empty(),
-            Some(value) if is_true(value) => true,
-            Some(_) => {
-                return pages::bad_request("enforce_scopes must be true when it is given");
-            }
-        };
-        if enforce {
-            if asked.is_empty() {
-                return pages::bad_request("enforce_scopes requires non-empty scopes");
-            }
-            let all = account.scopes.iter().any(|scope| scope == CLOUD_PLATFORM);
-            if !all && !asked.iter().all(|scope| account.scopes.contains(scope)) {
-                return pages::bad_request(
-                    "the requested scopes are not a subset of the scopes of the instance",
-                );
-            }
-            account.scopes = asked;
-        } else if self.profile.honours_scopes() && !asked.is_empty() {
-            account.scopes = asked;
-        }
-        match self.cached_token(account, bound).await {
-            Ok(issued) => render::credential(
-                "application/json",
-                json!({
-                    "access_token": issued.token,
-                    "expires_in": self.clock.now().until(issued.expires).as_secs(),
-                    "token_type": "Bearer",
-                })
-                .to_string(),
-            ),
-            Err(reply) => reply,
-        }
-    }
-
-    /// A token from the server's cache, from the mint, or from the program's own source.
-    async fn cached_token(
-        &self,
-        account: Identity,
-        bound: Option<String>,
-    ) -> Result<Issued, Reply> {
-        let Some(source) = self.source.clone() else {
-            let now = self.clock.now();
-            return self
-                .mint()
-                .cached(&account, bound, now)
-                .ok_or_else(pages::internal);
-        };
-        let holder = Holder::new(&account, bound);
-        // One asks, the others find its answer in the cache.
-        let _turn = self.turn.lock().await;
-        let now = self.clock.now();
-        if let Some(issued) = self.mint().current(&holder, now) {
-            return Ok(issued);
-        }
-        let fetched = tokio::task::spawn_blocking(move || {
-            let token = source.fetch(&account.email, &account.scopes);
-            (account, token)
-        });
-        match fetched.await {
-            Ok((account, Ok((token, lifetime)))) => {
-                let issued = Issued {
-                    token,
-                    account,
-                    expires: now.plus(lifetime),
-                };
-                self.mint().keep(holder, &issued, now);
-                Ok(issued)
-            }
-            Ok((_, Err(why))) => Err(pages::backend_failed(&why)),
-            Err(_) => Err(pages::internal()),
-        }
-    }
-
-    async fn identity(&self, target: &Target, account: &str, query: &Query) -> Reply {
-        let account = self
-            .world
-            .read(|document| Identity::find(document, account));
-        let Some(account) = account else {
-            return target.not_found();
-        };
-        let Some(audience) = query.non_empty("audience") else {
-            return pages::bad_request("non-empty audience parameter required");
-        };
-        let full = match query.non_empty("format") {
-            None => false,
-            Some(format) if format.eq_ignore_ascii_case("standard") => false,
-            Some(format) if format.eq_ignore_ascii_case("full") => true,
-            Some(_) => return pages::bad_request("format must be standard or full"),
-        };
-        let machine = full && self.profile.has_full_identity();
-        let detail = Detail {
-            email: full || !self.profile.has_full_identity(),
-            machine,
-            licenses: machine && query.flag("licenses"),
-        };
-        let now = self.clock.now();
-        let claims = self
-            .world
-            .read(|document| identity::claims(document, &account, audience, detail, now));
-        match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
-            Some(token) => render::credential("text/html", token),
-            None => pages::internal(),
-        }
-    }
 }
 
 impl Backend for State {
@@ -369,14 +234,6 @@ impl Backend for State {
             },
         }
     }
-}
-
-/// Whether a switch in the custom metadata is on; the instance's word counts before the project's.
-fn attribute(document: &Value, name: &str) -> bool {
-    let at = |place: &str| document[place]["attributes"][name].as_str();
-    at("instance")
-        .or_else(|| at("project"))
-        .is_some_and(is_true)
 }
 
 /// Whether two ETags are the same; some clients fill theirs up to 16 digits.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::error::SetError;
+use super::places::{copy_account, empty, keys, list, look, segments, step};
 use crate::surface::render;
-use crate::surface::tree::{Node, camel, is_verbatim};
+use crate::surface::tree::Node;
 
 /// How many ETags are remembered between two changes.
 const REMEMBERED_ETAGS: usize = 1024;
@@ -198,105 +199,6 @@ impl World {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An account stands in the document under its email and under its aliases: a change of one is a change of all.
-fn copy_account(document: &mut Value, keys: &[String]) {
-    let [instance, accounts, account, leaf, ..] = keys else {
-        return;
-    };
-    if instance != "instance" || accounts != "serviceAccounts" || leaf == "email" {
-        return;
-    }
-    let Some(accounts) = document[instance.as_str()][accounts.as_str()].as_object_mut() else {
-        return;
-    };
-    let Some(changed) = accounts.get(account).cloned() else {
-        return;
-    };
-    for other in accounts.values_mut() {
-        if other["email"] == changed["email"] {
-            other.clone_from(&changed);
-        }
-    }
-}
-
-fn empty() -> Value {
-    Value::Object(Map::new())
-}
-
-/// The document's keys for a path of which the end, or all, may not exist yet. `None` if it can't.
-fn keys(document: &Value, segments: &[String]) -> Option<Vec<String>> {
-    for known in (0..=segments.len()).rev() {
-        let Some(node) = Node::find(document, &segments[..known]) else {
-            continue;
-        };
-        let mut keys = node.keys();
-        let mut fits = known == segments.len() || node.value.is_object();
-        if let (Value::Array(items), Some(next)) = (node.value, segments.get(known)) {
-            fits = node.is_directory() && *next == items.len().to_string();
-        }
-        for segment in &segments[known..] {
-            let key = if is_verbatim(&keys) {
-                segment.clone()
-            } else {
-                camel(segment)
-            };
-            keys.push(key);
-        }
-        return fits.then_some(keys);
-    }
-    None
-}
-
-fn look<'a>(value: &'a Value, key: &String) -> Option<&'a Value> {
-    match value {
-        Value::Object(map) => map.get(key),
-        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-        _ => None,
-    }
-}
-
-fn step<'a>(value: &'a mut Value, key: &String) -> Option<&'a mut Value> {
-    match value {
-        Value::Object(map) => map.get_mut(key),
-        Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
-        _ => None,
-    }
-}
-
-/// The segments of a path, which may begin at the root of the server or of the tree.
-pub(crate) fn segments(path: &str) -> Result<Vec<String>, SetError> {
-    let rest = path
-        .strip_prefix("/computeMetadata/v1")
-        .or_else(|| path.strip_prefix("computeMetadata/v1"))
-        .unwrap_or(path)
-        .trim_matches('/');
-    if rest.is_empty() {
-        return Ok(Vec::new());
-    }
-    let segments: Vec<String> = rest.split('/').map(Into::into).collect();
-    if segments.iter().any(String::is_empty) {
-        return Err(SetError::new(path, "a segment of the path is empty"));
-    }
-    Ok(segments)
-}
-
-/// A list as JSON, or its items on lines or between commas.
-fn list(text: &str) -> Option<Value> {
-    if text.trim_start().starts_with('[') {
-        return serde_json::from_str::<Value>(text)
-            .ok()
-            .filter(Value::is_array);
-    }
-    Some(
-        text.split(['\n', ','])
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(Value::from)
-            .collect::<Vec<_>>()
-            .into(),
-    )
 }
 
 /// 16 hex digits that change exactly when the place does, whatever form it is asked for in.

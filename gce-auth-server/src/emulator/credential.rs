@@ -1,0 +1,151 @@
+//! The live leaves of a service account: its access token and its identity token.
+
+use serde_json::json;
+
+use super::accounts::{CLOUD_PLATFORM, Identity};
+use super::identity::{self, Detail};
+use super::jwt;
+use super::mint::{Holder, Issued};
+use super::profiles::attribute;
+use super::state::State;
+use crate::surface::query::{Query, is_true};
+use crate::surface::route::Target;
+use crate::surface::{Reply, pages, render};
+
+impl State {
+    /// Answers `token`.
+    pub(crate) async fn token(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        bound: Option<String>,
+    ) -> Reply {
+        let found = self.world.read(|document| {
+            Identity::find(document, account).map(|account| {
+                (
+                    account,
+                    attribute(document, "enable-access-token-enforce-scopes"),
+                )
+            })
+        });
+        let Some((mut account, enforced)) = found else {
+            return target.not_found();
+        };
+        if account.scopes.is_empty() {
+            return target.not_found();
+        }
+        let asked: Vec<String> = query
+            .get("scopes")
+            .unwrap_or_default()
+            .split([',', ' '])
+            .filter(|scope| !scope.is_empty())
+            .map(Into::into)
+            .collect();
+        let enforce = match query.get("enforce_scopes") {
+            None => enforced && !asked.is_empty(),
+            Some(value) if is_true(value) => true,
+            Some(_) => {
+                return pages::bad_request("enforce_scopes must be true when it is given");
+            }
+        };
+        if enforce {
+            if asked.is_empty() {
+                return pages::bad_request("enforce_scopes requires non-empty scopes");
+            }
+            let all = account.scopes.iter().any(|scope| scope == CLOUD_PLATFORM);
+            if !all && !asked.iter().all(|scope| account.scopes.contains(scope)) {
+                return pages::bad_request(
+                    "the requested scopes are not a subset of the scopes of the instance",
+                );
+            }
+            account.scopes = asked;
+        } else if self.profile.honours_scopes() && !asked.is_empty() {
+            account.scopes = asked;
+        }
+        match self.cached_token(account, bound).await {
+            Ok(issued) => render::credential(
+                "application/json",
+                json!({
+                    "access_token": issued.token,
+                    "expires_in": self.clock.now().until(issued.expires).as_secs(),
+                    "token_type": "Bearer",
+                })
+                .to_string(),
+            ),
+            Err(reply) => reply,
+        }
+    }
+
+    /// A token from the server's cache, from the mint, or from the program's own source.
+    async fn cached_token(
+        &self,
+        account: Identity,
+        bound: Option<String>,
+    ) -> Result<Issued, Reply> {
+        let Some(source) = self.source.clone() else {
+            let now = self.clock.now();
+            return self
+                .mint()
+                .cached(&account, bound, now)
+                .ok_or_else(pages::internal);
+        };
+        let holder = Holder::new(&account, bound);
+        // One asks, the others find its answer in the cache.
+        let _turn = self.turn.lock().await;
+        let now = self.clock.now();
+        if let Some(issued) = self.mint().current(&holder, now) {
+            return Ok(issued);
+        }
+        let fetched = tokio::task::spawn_blocking(move || {
+            let token = source.fetch(&account.email, &account.scopes);
+            (account, token)
+        });
+        match fetched.await {
+            Ok((account, Ok((token, lifetime)))) => {
+                let issued = Issued {
+                    token,
+                    account,
+                    expires: now.plus(lifetime),
+                };
+                self.mint().keep(holder, &issued, now);
+                Ok(issued)
+            }
+            Ok((_, Err(why))) => Err(pages::backend_failed(&why)),
+            Err(_) => Err(pages::internal()),
+        }
+    }
+
+    /// Answers `identity`.
+    pub(crate) async fn identity(&self, target: &Target, account: &str, query: &Query) -> Reply {
+        let account = self
+            .world
+            .read(|document| Identity::find(document, account));
+        let Some(account) = account else {
+            return target.not_found();
+        };
+        let Some(audience) = query.non_empty("audience") else {
+            return pages::bad_request("non-empty audience parameter required");
+        };
+        let full = match query.non_empty("format") {
+            None => false,
+            Some(format) if format.eq_ignore_ascii_case("standard") => false,
+            Some(format) if format.eq_ignore_ascii_case("full") => true,
+            Some(_) => return pages::bad_request("format must be standard or full"),
+        };
+        let machine = full && self.profile.has_full_identity();
+        let detail = Detail {
+            email: full || !self.profile.has_full_identity(),
+            machine,
+            licenses: machine && query.flag("licenses"),
+        };
+        let now = self.clock.now();
+        let claims = self
+            .world
+            .read(|document| identity::claims(document, &account, audience, detail, now));
+        match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
+            Some(token) => render::credential("text/html", token),
+            None => pages::internal(),
+        }
+    }
+}
