@@ -368,8 +368,17 @@ fn a_document_of_a_real_machine() {
         "X"
     );
     assert_eq!(get(emulator.addr(), "project/project-id").text(), "q");
-    for bad in ["", "{", "[]", "3", "{\"a\":1}"] {
-        assert!(Emulator::builder().document(bad).start().is_err(), "{bad}");
+    for bad in [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{\"a\":1}",
+        "{\"instance\":{},\"project\":5}",
+        "{\"computeMetadata\":{\"v1\":null}}",
+    ] {
+        let builder = Emulator::builder().document(bad).project_id("p");
+        assert!(builder.start().is_err(), "{bad}");
     }
 }
 

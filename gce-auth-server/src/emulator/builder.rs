@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::accounts::Account;
@@ -259,10 +259,18 @@ impl EmulatorBuilder {
         if let Some(inner) = document.pointer_mut("/computeMetadata/v1") {
             document = inner.take();
         }
-        if !document["instance"].is_object() && !document["project"].is_object() {
+        let Value::Object(top) = &mut document else {
+            return Err(StartError::document("it is no object"));
+        };
+        if !top.contains_key("instance") && !top.contains_key("project") {
             return Err(StartError::document(
                 "neither `instance` nor `project` is in it",
             ));
+        }
+        for place in ["instance", "project"] {
+            if !top.entry(place).or_insert_with(|| json!({})).is_object() {
+                return Err(StartError::document(format!("`{place}` is no object")));
+            }
         }
         if let Some(id) = &self.project_id {
             document["project"]["projectId"] = id.as_str().into();

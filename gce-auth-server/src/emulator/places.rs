@@ -20,7 +20,7 @@ pub(crate) fn copy_account(document: &mut Value, keys: &[String]) {
         return;
     };
     for other in accounts.values_mut() {
-        if other["email"] == changed["email"] {
+        if other["email"].is_string() && other["email"] == changed["email"] {
             other.clone_from(&changed);
         }
     }
