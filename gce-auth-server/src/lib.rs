@@ -57,6 +57,7 @@
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
 //! | `POST reset` | everything as at the start |
+//! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
 //! A fault hits all requests whose path begins with `path`; with `times` so many, with `forSeconds` those in this time, with
 //! `allowed` and `perSeconds` those beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay`

@@ -198,3 +198,25 @@ fn no_web_page_and_no_other_name_gets_in() {
     );
     assert_eq!(answer.header("Metadata-Flavor"), None);
 }
+
+#[test]
+fn the_description_names_what_there_is() {
+    let emulator = emulator();
+    let description = control(&emulator, "GET", "openapi.json", &Value::Null).json();
+    let paths = description["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        let path = path.trim_start_matches('/').replace("{path}", "instance");
+        for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
+            let known = operations.get(method.to_lowercase()).is_some();
+            let answer = control(&emulator, method, &path, &Value::Null);
+            assert_eq!(answer.status != 405, known, "{method} {path}");
+            if !known {
+                let allow = answer.header("Allow").unwrap();
+                assert_eq!(
+                    allow.split(", ").count(),
+                    operations.as_object().unwrap().len()
+                );
+            }
+        }
+    }
+}

@@ -43,6 +43,9 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             state.faults().clear();
             done()
         }
+        (Method::Get, "openapi.json", "") => {
+            return Reply::describe(include_str!("openapi.json"));
+        }
         (Method::Get, "clock", "") => Ok(json!({"now": state.clock.now().rfc3339()})),
         (Method::Post, "clock", "") => clock(state, &call.body),
         (Method::Post, "tokens", "rotate") => {
@@ -57,13 +60,27 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             state.reset();
             done()
         }
-        _ => Err(refused(404, "there is no such control request")),
+        (_, room, rest) => Err(no_such(room, rest)),
     };
     answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
 }
 
 fn refused(status: u16, why: &str) -> Reply {
     Reply::control(status, &json!({ "error": why }))
+}
+
+/// 405 for a known place with another method, else 404.
+fn no_such(room: &str, rest: &str) -> Reply {
+    let allow = match (room, rest) {
+        ("document", _) => "GET, PUT, DELETE",
+        ("requests", "") => "GET, DELETE",
+        ("faults", "") => "POST, DELETE",
+        ("clock", "") => "GET, POST",
+        ("openapi.json", "") => "GET",
+        ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
+        _ => return refused(404, "there is no such control request"),
+    };
+    refused(405, "this is asked with another method").with("Allow", allow)
 }
 
 fn unset(error: &SetError) -> Reply {

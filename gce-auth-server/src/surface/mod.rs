@@ -130,6 +130,14 @@ impl Reply {
         }
     }
 
+    /// The description of what can be asked about the emulator, in JSON.
+    pub(crate) fn describe(openapi: &str) -> Self {
+        Self {
+            dialect: Dialect::NoFlavor,
+            ..Self::new(200, "application/json", openapi)
+        }
+    }
+
     /// The same answer, with another flavor or none.
     pub(crate) fn flavored(mut self, flavor: Option<String>) -> Self {
         if self.dialect == Dialect::Metadata {
