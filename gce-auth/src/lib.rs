@@ -3,6 +3,7 @@
 
 mod client;
 mod credentials;
+pub mod docs;
 mod engine;
 mod id_token;
 mod io;

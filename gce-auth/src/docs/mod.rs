@@ -1,0 +1,8 @@
+//! What does not fit beside one item: how to use the crate well, and where it
+//! is weak. Nothing here is code.
+
+#[doc = include_str!("limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("patterns.md")]
+pub mod patterns {}
