@@ -26,7 +26,7 @@ const ROOMS: [(&str, u8); 13] = [
 ];
 
 /// What must not be named where: the whole crate but the listed files.
-const NAMED_ONLY_IN: [(&str, &[&str]); 9] = [
+const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
     ("ureq", &["io/http.rs"]),
     ("rustls", &["io/tls.rs", "io/crypto.rs", "io/http.rs"]),
     ("aws_lc_rs", &["io/tls.rs", "io/crypto.rs"]),
@@ -38,6 +38,7 @@ const NAMED_ONLY_IN: [(&str, &[&str]); 9] = [
         &["io/threads.rs", "io/lookup.rs", "io/clock.rs"],
     ),
     ("rustix", &["io/clock.rs"]),
+    ("windows_registry", &["io/firmware.rs"]),
     (
         "loom",
         &[

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     client::settings::{MetadataClient, Settings, positive},
-    io::env::{self, Environment},
+    io::{env::Environment, firmware},
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
@@ -59,15 +59,15 @@ fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
         }
         _ => {}
     }
-    firmware(settings)
+    machine(settings)
 }
 
 /// What the firmware says the machine is.
-fn firmware(settings: &Settings) -> Evidence {
-    if cfg!(not(any(target_os = "linux", target_os = "windows"))) {
+fn machine(settings: &Settings) -> Evidence {
+    if cfg!(not(any(target_os = "linux", windows))) {
         return Evidence::new(Verdict::No, "Google Cloud runs no machine of this system");
     }
-    match env::dmi_product_name(&settings.dmi_file) {
+    match firmware::product_name(&settings.dmi_file) {
         Some(name) if name.starts_with("Google") => {
             Evidence::new(Verdict::Yes, format!("the firmware calls it {name:?}"))
         }
@@ -135,7 +135,7 @@ impl MetadataClient {
     /// `Google`, `None` where it says nothing. No network.
     #[must_use]
     pub fn detect_dmi(&self) -> Option<bool> {
-        match firmware(&self.0).verdict {
+        match machine(&self.0).verdict {
             Verdict::Yes => Some(true),
             Verdict::No => Some(false),
             Verdict::Unknown => None,
@@ -233,7 +233,7 @@ impl MetadataClient {
                 Err(_) => {}
             }
         }
-        let firmware = firmware(settings);
+        let firmware = machine(settings);
         Ok(Residency {
             on_gce: firmware.verdict == Verdict::Yes,
             why: firmware.why,

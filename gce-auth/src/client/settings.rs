@@ -11,8 +11,8 @@ use std::{
 use crate::{
     io::{
         clock::{self, Clock},
-        env::{self, Environment},
-        http,
+        env::Environment,
+        firmware, http,
         threads::{self, Executor},
         transport::{Limits, Transport},
     },
@@ -252,7 +252,9 @@ impl MetadataClientBuilder {
             retry: self.retry.unwrap_or_default(),
             limits,
             exact: self.exact,
-            dmi_file: self.dmi_file.unwrap_or_else(env::dmi_product_name_file),
+            dmi_file: self
+                .dmi_file
+                .unwrap_or_else(firmware::dmi_product_name_file),
         }
     }
 }

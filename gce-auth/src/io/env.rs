@@ -1,6 +1,4 @@
-//! The only file that reads environment variables and well-known files.
-
-use std::path::PathBuf;
+//! The only file that reads environment variables.
 
 /// What the environment says about the metadata server, read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,15 +56,4 @@ impl Environment {
 )]
 fn var(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// Where Linux tells which product the machine is.
-pub(crate) fn dmi_product_name_file() -> PathBuf {
-    PathBuf::from("/sys/class/dmi/id/product_name")
-}
-
-/// The product name in `file`, trimmed; `None` where it cannot be read.
-pub(crate) fn dmi_product_name(file: &std::path::Path) -> Option<String> {
-    let bytes = std::fs::read(file).ok()?;
-    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

@@ -1,14 +1,7 @@
 //! What an operator may want to hear of; nothing without the feature
 //! `tracing`. The only file that names it.
 //!
-//! | target | level | what |
-//! | --- | --- | --- |
-//! | `gce_auth::refresh` | span, `DEBUG` | one fetch of a token, with all its attempts |
-//! | `gce_auth::refresh` | `DEBUG` | a token was fetched |
-//! | `gce_auth::refresh` | `WARN` | a fetch failed; what is held stays |
-//! | `gce_auth::call` | `WARN` | one attempt failed |
-//!
-//! Requests appear as method and URL without query; a token never does.
+//! Targets and levels are promised in the documentation of the crate.
 
 use crate::values::error::Error;
 

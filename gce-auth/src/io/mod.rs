@@ -1,11 +1,14 @@
 //! Floor 3: the edges of the world. Sockets, clocks, threads, environment.
 
 pub(crate) mod clock;
+#[cfg(feature = "verify")]
+pub(crate) mod crypto;
 pub(crate) mod env;
 pub(crate) mod events;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fake;
 
+pub(crate) mod firmware;
 pub(crate) mod http;
 pub(crate) mod lookup;
 pub(crate) mod random;

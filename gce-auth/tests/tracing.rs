@@ -1,0 +1,120 @@
+//! A failure in the background is never silent, and nothing secret is said.
+#![cfg(feature = "tracing")]
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use gce_auth::{Credentials, MetadataClient, RetryPolicy};
+use gce_auth_server::{Emulator, Fault};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+/// Writes down every span and event: target, level, and all fields.
+#[derive(Clone, Default)]
+struct Notes {
+    lines: Arc<Mutex<Vec<String>>>,
+    spans: Arc<AtomicU64>,
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Notes {
+    fn note(&self, kind: &str, metadata: &Metadata<'_>, record: impl FnOnce(&mut Line)) {
+        let mut line = Line(format!("{kind} {} {}", metadata.target(), metadata.level()));
+        record(&mut line);
+        self.lines.lock().unwrap().push(line.0);
+    }
+
+    fn matching(&self, start: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines
+            .iter()
+            .filter(|line| line.starts_with(start))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Subscriber for Notes {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("gce_auth")
+    }
+
+    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+        self.note("span", attributes.metadata(), |line| {
+            attributes.record(line)
+        });
+        span::Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.note("event", event.metadata(), |line| event.record(line));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn refreshes_and_failures_are_told_without_secrets() {
+    let notes = Notes::default();
+    tracing::subscriber::set_global_default(notes.clone()).unwrap();
+    let emulator = Emulator::builder().start().unwrap();
+    let client = MetadataClient::builder()
+        .endpoint(emulator.addr().to_string())
+        .retry(
+            RetryPolicy::new()
+                .attempts(3)
+                .first_wait(std::time::Duration::ZERO),
+        )
+        .build()
+        .unwrap();
+    let credentials = Credentials::builder().client(client).build().unwrap();
+    let status = Fault::Status {
+        code: 503,
+        retry_after: None,
+    };
+    emulator.fail_next(
+        "/computeMetadata/v1/instance/service-accounts",
+        1,
+        status.clone(),
+    );
+    let token = credentials.blocking_token().unwrap();
+    emulator.fail_next(
+        "/computeMetadata/v1/instance/service-accounts",
+        usize::MAX,
+        status,
+    );
+    credentials.blocking_refresh().unwrap_err();
+
+    assert_eq!(notes.matching("span gce_auth::refresh DEBUG").len(), 2);
+    assert_eq!(notes.matching("event gce_auth::refresh DEBUG").len(), 1);
+    let failed = notes.matching("event gce_auth::refresh WARN");
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].contains("status 503"), "{failed:?}");
+    let attempts = notes.matching("event gce_auth::call WARN");
+    assert_eq!(attempts.len(), 4, "{attempts:?}");
+    assert!(
+        attempts[0].contains("attempt=1") && attempts[0].contains("/token"),
+        "{attempts:?}"
+    );
+    let everything = notes.lines.lock().unwrap().join("\n");
+    assert!(!everything.contains(token.secret()));
+}
