@@ -11,10 +11,14 @@ mod metadata;
 #[cfg(feature = "iam")]
 mod signer;
 mod values;
+#[cfg(feature = "verify")]
+mod verifier;
 mod wire;
 
 #[cfg(feature = "iam")]
 pub use crate::signer::{Signature, SignedJwt, Signer, SignerBuilder};
+#[cfg(feature = "verify")]
+pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{
     client::{
         residency::{Detection, Residency},

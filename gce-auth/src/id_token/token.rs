@@ -60,7 +60,7 @@ impl fmt::Debug for IdToken {
 /// The claims of an ID token that nobody has verified
 /// (OpenID Connect Core 1.0, section 2; Google, "Verify VM identity").
 #[derive(Clone, Debug, PartialEq)]
-pub struct IdTokenClaims(Map<String, Value>);
+pub struct IdTokenClaims(pub(crate) Map<String, Value>);
 
 impl IdTokenClaims {
     /// `iss`: who made the token.

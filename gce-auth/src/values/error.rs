@@ -42,6 +42,8 @@ pub enum ErrorKind {
     /// An endpoint beside the metadata server (IAM Credentials, the OAuth 2.0
     /// token endpoint) refused the request and said why. Not retryable.
     Refused,
+    /// An ID token that somebody sent is not to be trusted. Not retryable.
+    Rejected,
 }
 
 impl ErrorKind {
@@ -72,6 +74,7 @@ impl ErrorKind {
             Self::Signing => "Signing",
             Self::InvalidOperation => "InvalidOperation",
             Self::Refused => "Refused",
+            Self::Rejected => "Rejected",
         }
     }
 }

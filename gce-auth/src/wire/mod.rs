@@ -2,6 +2,8 @@
 
 #[cfg(feature = "iam")]
 pub(crate) mod iam;
+#[cfg(feature = "verify")]
+pub(crate) mod jwks;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod retry;

@@ -1,0 +1,241 @@
+//! Configures a verifier; does nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    client::settings::MetadataClient,
+    values::error::{Error, ErrorKind},
+    verifier::{
+        IdTokenVerifier, Inner,
+        claims::Expected,
+        keys::{Keys, Origin},
+    },
+    wire::jwks::{self, Form, KeySet},
+};
+
+/// Both forms in which Google names itself (OpenID Connect at Google).
+const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
+const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
+/// Google, "Get the user's identity with IAP".
+const IAP_ISSUER: &str = "https://cloud.google.com/iap";
+const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
+/// Firebase, "Verify ID tokens".
+const FIREBASE_ISSUER: &str = "https://securetoken.google.com/";
+const FIREBASE_KEYS: &str =
+    "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
+
+/// Configures an [`IdTokenVerifier`].
+///
+/// # Examples
+/// Tokens of one caller for this service:
+/// ```
+/// use gce_auth::IdTokenVerifier;
+///
+/// # fn main() -> Result<(), gce_auth::Error> {
+/// let verifier = IdTokenVerifier::builder()
+///     .audience("https://service.example")
+///     .email("caller@project.iam.gserviceaccount.com")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+/// Requests that came through Identity-Aware Proxy
+/// (`x-goog-iap-jwt-assertion`):
+/// ```
+/// # use gce_auth::IdTokenVerifier;
+/// # fn main() -> Result<(), gce_auth::Error> {
+/// let verifier = IdTokenVerifier::builder()
+///     .iap()
+///     .audience("/projects/123456789/global/backendServices/987654321")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct IdTokenVerifierBuilder {
+    audiences: Vec<String>,
+    preset_issuers: Vec<String>,
+    issuers: Vec<String>,
+    email: Option<String>,
+    email_vouched: bool,
+    leeway: Duration,
+    keys: Wanted,
+    client: Option<MetadataClient>,
+}
+
+/// Where keys are to come from.
+#[derive(Clone, Debug)]
+enum Wanted {
+    At(String, Form),
+    Given(String),
+}
+
+impl Default for IdTokenVerifierBuilder {
+    fn default() -> Self {
+        Self {
+            audiences: Vec::new(),
+            preset_issuers: GOOGLE_ISSUERS.map(str::to_owned).to_vec(),
+            issuers: Vec::new(),
+            email: None,
+            email_vouched: true,
+            leeway: Duration::ZERO,
+            keys: Wanted::At(GOOGLE_KEYS.to_owned(), Form::Jwks),
+            client: None,
+        }
+    }
+}
+
+impl IdTokenVerifierBuilder {
+    /// Whom tokens must be for; called again, another one that they may be for.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Several audiences, any of which a token may be for.
+    pub fn audiences<I>(mut self, audiences: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.audiences.extend(audiences.into_iter().map(Into::into));
+        self
+    }
+
+    /// Tokens of Google accounts, service accounts and metadata servers, which
+    /// is the default.
+    pub fn google(self) -> Self {
+        self.preset(
+            GOOGLE_ISSUERS.map(str::to_owned).to_vec(),
+            GOOGLE_KEYS,
+            true,
+        )
+    }
+
+    /// Tokens of Identity-Aware Proxy, signed with ES256. The audience is the
+    /// path of the backend service or of the application.
+    pub fn iap(self) -> Self {
+        // IAP speaks of addresses that it has verified, and does not say so.
+        self.preset(vec![IAP_ISSUER.to_owned()], IAP_KEYS, false)
+    }
+
+    /// Tokens of Firebase Authentication in `project`, which becomes the
+    /// audience.
+    pub fn firebase(self, project: &str) -> Self {
+        let issuer = format!("{FIREBASE_ISSUER}{project}");
+        self.preset(vec![issuer], FIREBASE_KEYS, true)
+            .audience(project)
+    }
+
+    /// Who must have made tokens, instead of whom the preset names; called
+    /// again, another one who may have.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// Where the keys are published as a JWK set. Of this,
+    /// [`certs_url`](Self::certs_url), [`keys`](Self::keys) and the presets,
+    /// the last one counts.
+    ///
+    /// Over plain HTTP, which is for emulators, whoever is on the way chooses
+    /// whom to trust.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.keys = Wanted::At(url.into(), Form::Jwks);
+        self
+    }
+
+    /// Where the keys are published as X.509 certificates: a JSON object of
+    /// PEM by key id, as at `https://www.googleapis.com/oauth2/v1/certs`. Of a
+    /// certificate nothing but its key is looked at.
+    pub fn certs_url(mut self, url: impl Into<String>) -> Self {
+        self.keys = Wanted::At(url.into(), Form::Certificates);
+        self
+    }
+
+    /// The keys themselves, a JWK set or an object of certificates as JSON:
+    /// then none are fetched, ever.
+    pub fn keys(mut self, json: impl Into<String>) -> Self {
+        self.keys = Wanted::Given(json.into());
+        self
+    }
+
+    /// How far clocks may be apart; not at all unless said otherwise.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// The account that tokens must be of, by an email address that the issuer
+    /// has verified.
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+
+    /// Fetches keys with the transport, the clock, the executor and the limits
+    /// of this client. The metadata server is asked nothing.
+    pub fn client(mut self, client: MetadataClient) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Builds the verifier; does no I/O.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) where a setting makes no sense, or there
+    /// is no audience.
+    pub fn build(self) -> Result<IdTokenVerifier, Error> {
+        let issuers = if self.issuers.is_empty() {
+            self.preset_issuers
+        } else {
+            self.issuers
+        };
+        let needed = |what: &str| {
+            Error::new(ErrorKind::Config, format!("a verifier needs {what}")).with_hint(
+                "a token that is for somebody else, or from somebody else, must not be accepted",
+            )
+        };
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            return Err(needed("an audience that is not empty"));
+        }
+        if issuers.iter().any(String::is_empty) {
+            return Err(needed("an issuer that is not empty"));
+        }
+        if self.email.as_deref() == Some("") {
+            return Err(needed("an email address that is not empty"));
+        }
+        let origin = match self.keys {
+            Wanted::At(url, form) => Origin::Published(jwks::url(&url)?, form),
+            Wanted::Given(json) => Origin::Given(Arc::new(given(&json)?)),
+        };
+        let client = self.client.unwrap_or_default();
+        Ok(IdTokenVerifier(Arc::new(Inner {
+            expected: Expected {
+                audiences: self.audiences,
+                issuers,
+                email: self.email,
+                email_vouched: self.email_vouched,
+                leeway: self.leeway,
+            },
+            clock: Arc::clone(&client.0.clock),
+            keys: Arc::new(Keys::new(origin, client)),
+        })))
+    }
+
+    fn preset(mut self, issuers: Vec<String>, keys: &str, email_vouched: bool) -> Self {
+        self.preset_issuers = issuers;
+        self.keys = Wanted::At(keys.to_owned(), Form::Jwks);
+        self.email_vouched = email_vouched;
+        self
+    }
+}
+
+/// Keys in either form.
+fn given(json: &str) -> Result<KeySet, Error> {
+    let jwks = KeySet::read(Form::Jwks, json.as_bytes());
+    let read =
+        jwks.or_else(|error| KeySet::read(Form::Certificates, json.as_bytes()).map_err(|_| error));
+    read.map_err(|error| Error::new(ErrorKind::Config, format!("the given keys: {error}")))
+}

@@ -1,0 +1,299 @@
+//! The keys that tokens are verified with: fetched when they are needed, kept
+//! as long as their server says.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::Uri;
+
+use crate::{
+    client::{
+        api::{self, Patience},
+        settings::MetadataClient,
+    },
+    engine::flight::{self, Flight},
+    io::threads::{Work, WorkKind},
+    values::error::{Error, ErrorKind},
+    verifier::shown,
+    wire::{
+        jwks::{self, Form, Key, KeySet},
+        retry::RetryPolicy,
+    },
+};
+
+/// How long keys are fresh where their server does not say.
+const LIFETIME: Duration = Duration::from_secs(3600);
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How long keys that could not be renewed are still used.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+/// Keys are not fetched again before this has passed, whatever tokens come.
+const PAUSE: Duration = Duration::from_secs(30);
+/// With no keys at all, a failure is shared for this long.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Where keys come from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    Given(Arc<KeySet>),
+    Published(Uri, Form),
+}
+
+/// The keys of one verifier.
+#[derive(Debug)]
+pub(super) struct Keys {
+    origin: Origin,
+    client: MetadataClient,
+    patience: Patience,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    /// When they were last asked for, by the boot clock.
+    asked: Option<Duration>,
+    failed: Option<Error>,
+    flight: Option<Arc<Flight<Arc<KeySet>>>>,
+}
+
+/// Keys that were fetched; times by the boot clock.
+#[derive(Clone, Debug)]
+struct Held {
+    keys: Arc<KeySet>,
+    renew_at: Duration,
+    fresh_until: Duration,
+}
+
+/// What to do about a key id.
+enum Look {
+    /// These keys know it.
+    Known(Arc<KeySet>),
+    /// Keys must be fetched first; to be begun where the second is true.
+    Fetch(Arc<Flight<Arc<KeySet>>>, bool),
+    /// There is no such key.
+    Unknown,
+    Failed(Error),
+}
+
+impl Keys {
+    pub(super) fn new(origin: Origin, client: MetadataClient) -> Self {
+        let patience = Patience {
+            limits: client.0.limits.clone(),
+            retry: RetryPolicy::new().attempts(3),
+        };
+        Self {
+            origin,
+            client,
+            patience,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The keys with this id.
+    pub(super) async fn find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
+        let fetched = match self.look(id) {
+            Look::Fetch(flight, begin) => {
+                let landed = flight.outcome();
+                if begin {
+                    self.begin(flight);
+                }
+                landed.await
+            }
+            look => return self.settled(look, id),
+        };
+        self.after(fetched, id)
+    }
+
+    /// [`find`](Self::find), waiting on this thread.
+    pub(super) fn blocking_find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
+        match self.look(id) {
+            Look::Fetch(flight, _) => {
+                let fetched = flight.blocking_outcome(self.patience.retry.total());
+                self.after(fetched, id)
+            }
+            look => self.settled(look, id),
+        }
+    }
+
+    fn settled(&self, look: Look, id: &str) -> Result<Vec<Key>, Error> {
+        match look {
+            Look::Known(keys) => self.named(&keys, id),
+            Look::Failed(error) => Err(error),
+            Look::Unknown | Look::Fetch(..) => Err(self.unknown(id)),
+        }
+    }
+
+    /// After a fetch: what it brought, else what is still held.
+    fn after(&self, fetched: Result<Arc<KeySet>, Error>, id: &str) -> Result<Vec<Key>, Error> {
+        match fetched {
+            Ok(keys) => self.named(&keys, id),
+            Err(error) => {
+                let held = self.lock().usable(self.now());
+                let named = held.and_then(|keys| self.named(&keys, id).ok());
+                named.ok_or_else(|| without_keys(error))
+            }
+        }
+    }
+
+    fn named(&self, keys: &KeySet, id: &str) -> Result<Vec<Key>, Error> {
+        let named: Vec<Key> = keys.named(id).cloned().collect();
+        if named.is_empty() {
+            return Err(self.unknown(id));
+        }
+        Ok(named)
+    }
+
+    fn unknown(&self, id: &str) -> Error {
+        let place = match &self.origin {
+            Origin::Given(_) => "the given keys".to_owned(),
+            Origin::Published(url, _) => format!("the keys at {url}"),
+        };
+        let error = Error::new(
+            ErrorKind::Rejected,
+            format!(
+                "the token is signed by key {}, which is not among {place}",
+                shown(id)
+            ),
+        );
+        error.with_hint("is the token from another issuer, or older than the keys?")
+    }
+
+    /// Decides, without I/O; starts a renewal in the background when one is due.
+    fn look(self: &Arc<Self>, id: &str) -> Look {
+        if let Origin::Given(keys) = &self.origin {
+            return Look::Known(Arc::clone(keys));
+        }
+        let now = self.now();
+        let mut state = self.lock();
+        let knows = |keys: &KeySet| keys.named(id).next().is_some();
+        let known = state.usable(now).filter(|keys| knows(keys));
+        let fresh = state.held.as_ref().filter(|held| now < held.fresh_until);
+        if let (Some(keys), Some(held)) = (&known, fresh) {
+            if now < held.renew_at || !state.may_ask(now) {
+                return Look::Known(Arc::clone(keys));
+            }
+            let (flight, begin) = self.join(&mut state);
+            drop(state);
+            if begin {
+                self.begin(flight);
+            }
+            return Look::Known(Arc::clone(keys));
+        }
+        let in_flight = state.flight.is_some();
+        let usable = state.usable(now).is_some();
+        if let Some(error) = state.failed.as_ref().filter(|_| !usable && !in_flight) {
+            if state.asked.is_some_and(|asked| now < asked + QUIET) {
+                return Look::Failed(without_keys(error.clone()));
+            }
+        }
+        let may_ask = in_flight || !usable || state.may_ask(now);
+        if may_ask {
+            let (flight, begin) = self.join(&mut state);
+            return Look::Fetch(flight, begin);
+        }
+        known.map_or(Look::Unknown, Look::Known)
+    }
+
+    /// The fetch that is in progress, or a new one, which must be begun.
+    fn join(self: &Arc<Self>, state: &mut State) -> (Arc<Flight<Arc<KeySet>>>, bool) {
+        let now = self.client.0.clock.now();
+        let process = std::process::id();
+        let longest = self.patience.retry.total();
+        if let Some(flight) = &state.flight {
+            let age = now.boot.saturating_sub(flight.started.boot);
+            if flight.process == process && age <= longest {
+                return (Arc::clone(flight), false);
+            }
+        }
+        let keys = Arc::downgrade(self);
+        let flight = Arc::new(Flight::new(now, process, move || {
+            keys.upgrade()
+                .map_or_else(|| Err(flight::late()), |keys| keys.fetch())
+        }));
+        state.flight = Some(Arc::clone(&flight));
+        state.asked = Some(now.boot);
+        (flight, true)
+    }
+
+    /// Has a flight done by the executor, else here.
+    fn begin(&self, flight: Arc<Flight<Arc<KeySet>>>) {
+        let awaited = flight.awaited.clone();
+        let work = Work::new(WorkKind::Other, awaited, move || flight.run());
+        if let Err(work) = self.client.0.executor.execute(work) {
+            work.run();
+        }
+    }
+
+    fn fetch(&self) -> Result<Arc<KeySet>, Error> {
+        let ended = Ended(self);
+        let Origin::Published(url, form) = &self.origin else {
+            return Err(flight::late());
+        };
+        let fetched = api::call(
+            &self.client.0,
+            &self.patience,
+            || Ok(jwks::request(url)),
+            |response, sent| jwks::keys(*form, &response).map(|(keys, age)| (keys, age, sent)),
+        );
+        let mut state = self.lock();
+        let outcome = match fetched {
+            Ok((keys, age, sent)) => {
+                let lifetime = age.unwrap_or(LIFETIME).clamp(SHORTEST, LONGEST);
+                let keys = Arc::new(keys);
+                state.failed = None;
+                state.held = Some(Held {
+                    keys: Arc::clone(&keys),
+                    renew_at: sent.boot + lifetime * 9 / 10,
+                    fresh_until: sent.boot + lifetime,
+                });
+                Ok(keys)
+            }
+            Err(error) => {
+                state.failed = Some(error.clone());
+                Err(error)
+            }
+        };
+        drop(state);
+        drop(ended);
+        outcome
+    }
+
+    fn now(&self) -> Duration {
+        self.client.0.clock.now().boot
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The keys that are held, unless they are too old to be used at all.
+    fn usable(&self, now: Duration) -> Option<Arc<KeySet>> {
+        let held = self.held.as_ref()?;
+        (now < held.fresh_until + GRACE).then(|| Arc::clone(&held.keys))
+    }
+
+    fn may_ask(&self, now: Duration) -> bool {
+        self.asked.is_none_or(|asked| now >= asked + PAUSE)
+    }
+}
+
+fn without_keys(error: Error) -> Error {
+    error.context("the keys to verify with could not be fetched")
+}
+
+/// The end of a fetch, also of one whose transport panicked.
+struct Ended<'a>(&'a Keys);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let now = self.0.now();
+        let mut state = self.0.lock();
+        state.flight = None;
+        state.asked = Some(now);
+    }
+}
