@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::SetError;
 use super::faults::{Fault, Limit};
@@ -27,11 +27,9 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
                     .map_err(|error| unset(&error))
             })
             .map(|()| json!({})),
-        (Method::Delete, "document", path) => state
-            .world
-            .remove(path)
-            .map(|()| json!({}))
-            .map_err(|error| unset(&error)),
+        (Method::Delete, "document", path) => read(state, path)
+            .and_then(|_| state.world.remove(path).map_err(|error| unset(&error)))
+            .map(|()| json!({})),
         (Method::Get, "requests", "") => Ok(requests(state, call.query.get("path"))),
         (Method::Delete, "requests", "") => {
             state.journal().clear();
@@ -84,23 +82,31 @@ fn no_such(room: &str, rest: &str) -> Reply {
 }
 
 fn unset(error: &SetError) -> Reply {
-    refused(400, &error.to_string())
+    refused(409, &error.to_string())
 }
 
 fn text(body: &[u8]) -> Result<&str, Reply> {
     std::str::from_utf8(body).map_err(|_| refused(400, "the body must be UTF-8"))
 }
 
-fn object(body: &[u8]) -> Result<Value, Reply> {
+/// A JSON object with no other keys than these: a misspelt one shall not be overlooked.
+fn object(body: &[u8], keys: &[&str]) -> Result<Value, Reply> {
     match serde_json::from_slice(body) {
-        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(Value::Object(map)) => match unknown(&map, keys) {
+            None => Ok(Value::Object(map)),
+            Some(key) => Err(refused(400, &format!("`{key}` is not known here"))),
+        },
         _ => Err(refused(400, "the body must be a JSON object")),
     }
 }
 
+fn unknown<'a>(map: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a String> {
+    map.keys().find(|key| !keys.contains(&key.as_str()))
+}
+
 /// A part of the document as it is kept, with what the metadata server would hide.
 fn read(state: &State, path: &str) -> Result<Value, Reply> {
-    let segments = segments(path).map_err(|error| unset(&error))?;
+    let segments = segments(path).map_err(|error| refused(404, &error.to_string()))?;
     state
         .world
         .read(|document| Node::find(document, &segments).map(|node| node.value.clone()))
@@ -128,18 +134,22 @@ fn requests(state: &State, path: Option<&str>) -> Value {
 
 /// Whether a path was asked as often as a test expects, with the parameters it expects.
 fn assertion(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    let body = object(body)?;
+    let body = object(body, &["path", "times", "parameters"])?;
     let (Some(path), Some(times)) = (body["path"].as_str(), body["times"].as_u64()) else {
         return Err(refused(400, "path and times are needed"));
     };
     let mut parameters = Vec::new();
-    if let Some(map) = body["parameters"].as_object() {
-        for (name, value) in map {
-            let value = value
-                .as_str()
-                .ok_or_else(|| refused(400, "parameters must be strings"))?;
-            parameters.push((name.clone(), value.to_owned()));
+    match body.get("parameters") {
+        None => {}
+        Some(Value::Object(map)) => {
+            for (name, value) in map {
+                let value = value
+                    .as_str()
+                    .ok_or_else(|| refused(400, "parameters must be strings"))?;
+                parameters.push((name.clone(), value.to_owned()));
+            }
         }
+        Some(_) => return Err(refused(400, "parameters must be an object")),
     }
     let count = state.journal().matching(path, &parameters);
     if u64::try_from(count) == Ok(times) {
@@ -150,7 +160,7 @@ fn assertion(state: &State, body: &[u8]) -> Result<Value, Reply> {
 }
 
 fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    let by = object(body)?["advanceSeconds"]
+    let by = object(body, &["advanceSeconds"])?["advanceSeconds"]
         .as_u64()
         .ok_or_else(|| refused(400, "advanceSeconds must be a whole number"))?;
     state.clock.advance(Duration::from_secs(by));
@@ -160,20 +170,30 @@ fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
 /// `{"path": .., "fault": {"kind": ..}}` with `times`, or `forSeconds`, or `allowed` and `perSeconds`, or `probability` and `seed`;
 /// without any, for good.
 fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    let body = object(body)?;
+    let keys = [
+        "path",
+        "fault",
+        "times",
+        "forSeconds",
+        "allowed",
+        "perSeconds",
+        "probability",
+        "seed",
+    ];
+    let body = object(body, &keys)?;
     let path = body["path"]
         .as_str()
         .ok_or_else(|| refused(400, "path is needed"))?;
-    let number = |name: &str| match &body[name] {
-        Value::Null => Ok(None),
-        value => value
+    let number = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(value) => value
             .as_u64()
             .map(Some)
             .ok_or_else(|| refused(400, &format!("{name} must be a whole number"))),
     };
-    let chance = match &body["probability"] {
-        Value::Null => None,
-        value => {
+    let chance = match body.get("probability") {
+        None => None,
+        Some(value) => {
             let probability = value
                 .as_f64()
                 .filter(|probability| (0.0..=1.0).contains(probability))
@@ -184,6 +204,9 @@ fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
             })
         }
     };
+    if chance.is_none() && body.get("seed").is_some() {
+        return Err(refused(400, "seed goes with probability"));
+    }
     let limit = match (
         number("times")?,
         number("forSeconds")?,
@@ -220,13 +243,29 @@ fn parse_fault(fault: &Value) -> Option<Fault> {
     let text = |name: &str| fault[name].as_str().map(ToOwned::to_owned);
     let bytes = || fault["bytes"].as_u64().map(saturated);
     let pause = || fault["milliseconds"].as_u64().map(Duration::from_millis);
-    Some(match fault["kind"].as_str()? {
+    let kind = fault["kind"].as_str()?;
+    let keys: &[&str] = match kind {
+        "status" => &["kind", "code", "retryAfter"],
+        "delay" => &["kind", "milliseconds"],
+        "wrong-flavor" => &["kind", "flavor"],
+        "slow" => &["kind", "bytes", "milliseconds"],
+        "truncate" => &["kind", "bytes"],
+        "body" => &["kind", "contentType", "text"],
+        _ => &["kind"],
+    };
+    if unknown(fault.as_object()?, keys).is_some() {
+        return None;
+    }
+    Some(match kind {
         "status" => Fault::Status {
             code: fault["code"]
                 .as_u64()
                 .and_then(|code| u16::try_from(code).ok())
                 .filter(|code| (200..1000).contains(code))?,
-            retry_after: fault["retryAfter"].as_u64(),
+            retry_after: match fault.get("retryAfter") {
+                None => None,
+                Some(seconds) => Some(seconds.as_u64()?),
+            },
         },
         "close" => Fault::Close,
         "reset" => Fault::Reset,
