@@ -7,6 +7,7 @@ mod config;
 mod env;
 mod exit;
 mod out;
+mod signals;
 mod text;
 mod timer;
 

@@ -77,10 +77,13 @@ impl Out {
         if failure.is_broken_pipe() {
             return ExitCode::SUCCESS;
         }
-        if !self.manner.quiet {
-            self.say(one_line(&failure.to_string()));
-        }
-        failure.exit().into()
+        self.fail_as(failure.exit() as u8, &failure.to_string())
+    }
+
+    /// Says what went wrong, in one line, and gives this exit code.
+    pub(crate) fn fail_as(&self, code: u8, why: &str) -> ExitCode {
+        self.note(one_line(why));
+        code.into()
     }
 
     /// Marks up text for standard output.
@@ -89,7 +92,8 @@ impl Out {
         Painted { style, text }
     }
 
-    fn say(&self, text: impl Display) {
+    /// Says it, however little was to be said.
+    pub(crate) fn say(&self, text: impl Display) {
         let name = Painted {
             style: self.error_colour.then_some(Style::Strong),
             text: "gce-auth:",

@@ -30,6 +30,22 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + carry, month, day - first + 1)
 }
 
+/// Reads the time of an HTTP header: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110).
+pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut words = text.split_once(", ")?.1.split([' ', ':']);
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let day = number()?;
+    let month = MONTHS.find(words.next()?)? as u64 / 3 + 1;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (year, hour, minute, second) = (number()?, number()?, number()?, number()?);
+    let days = (0..)
+        .take(200 * 366)
+        .find(|days| civil(*days) == (year, month, day))?;
+    let since = days * 86_400 + hour * 3600 + minute * 60 + second;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
+}
+
 /// A duration in its two largest units: `59 min 58 s`, `1.5 ms`.
 pub(crate) fn lasting(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -80,6 +96,23 @@ mod tests {
         assert_eq!(at(1_234_567_890), "2009-02-13T23:31:30Z");
         assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn dates_of_headers_are_read() {
+        let read = |text| http_date(text).map(rfc3339);
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(),
+            Some("1994-11-06T08:49:37Z")
+        );
+        for text in [
+            "",
+            "Sun, 06 Nov 1994",
+            "Sun, 31 Feb 2000 00:00:00 GMT",
+            "now",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

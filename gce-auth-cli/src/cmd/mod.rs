@@ -1,11 +1,20 @@
 //! A file for each command: its arguments, one call, its output.
 
+mod completions;
 mod demo;
+mod detect;
+mod doctor;
 mod emulate;
+mod exec;
 mod format;
 mod get;
+mod headers;
 mod id_token;
+mod info;
+mod man;
 mod token;
+mod wait;
+mod world;
 
 use std::process::ExitCode;
 
@@ -18,21 +27,37 @@ use crate::{exit::Failure, out::Out};
 pub(crate) enum Command {
     Token(token::Args),
     IdToken(id_token::Args),
+    Headers(headers::Args),
     Get(get::Args),
+    Info(info::Args),
+    Detect(detect::Args),
+    Wait(wait::Args),
+    Doctor(doctor::Args),
     Emulate(emulate::Args),
+    Exec(exec::Args),
     Demo(demo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
-    /// Does it. The exit code is another than 0 where a program that was run
-    /// chose it.
+    /// Does it. The exit code says more than done and failed where there is
+    /// more to say: what a program ended with, or an answer of no.
     pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
         match self {
+            Self::Detect(args) => return args.run(out),
+            Self::Doctor(args) => return args.run(out),
+            Self::Exec(args) => return args.run(out),
             Self::Token(args) => args.run(out),
             Self::IdToken(args) => args.run(out),
+            Self::Headers(args) => args.run(out),
             Self::Get(args) => args.run(out),
+            Self::Info(args) => args.run(out),
+            Self::Wait(args) => args.run(out),
             Self::Emulate(args) => args.run(out),
             Self::Demo(args) => args.run(out),
+            Self::Completions(args) => args.run(out),
+            Self::Man(args) => args.run(out),
         }
         .map(|()| ExitCode::SUCCESS)
     }

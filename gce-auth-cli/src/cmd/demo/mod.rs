@@ -7,7 +7,7 @@ use gce_auth::{Detection, MetadataClient};
 use gce_auth_server::Emulator;
 
 use crate::{
-    cmd::{demo::page::Page, emulate},
+    cmd::{demo::page::Page, world},
     config::Reach,
     exit::{Exit, Failure},
     out::Out,
@@ -49,7 +49,7 @@ impl Args {
     fn on_an_emulator(&self, out: &Out) -> Result<(), Failure> {
         let emulator = Emulator::builder()
             .start()
-            .map_err(|error| emulate::start_failure(&error))?;
+            .map_err(|error| world::start_failure(&error))?;
         let client = self.client(Some(emulator.addr().to_string()))?;
         let mut page = Page::new(out);
         page.title(&[

@@ -1,0 +1,195 @@
+//! What was found, as it is found.
+
+use std::{process::ExitCode, time::Duration};
+
+use gce_auth::Error;
+use serde_json::{Value, json};
+
+use crate::{
+    exit::{Exit, Failure},
+    out::{Out, Style},
+    text,
+    timer::Timer,
+};
+
+/// How good what was found is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grade {
+    Good,
+    Warning,
+    Failed(Exit),
+}
+
+impl Grade {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Good => Style::Good,
+            Self::Warning => Style::Strong,
+            Self::Failed(_) => Style::Bad,
+        }
+    }
+}
+
+/// What one step found, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    grade: Grade,
+    found: String,
+    advice: Option<String>,
+}
+
+impl Finding {
+    pub(crate) fn good(found: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Good,
+            found: found.into(),
+            advice: None,
+        }
+    }
+
+    pub(crate) fn warning(found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Warning,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
+    }
+
+    pub(crate) fn failed(exit: Exit, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Failed(exit),
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
+    }
+
+    /// An error, its advice apart from it.
+    pub(crate) fn of(error: &Error) -> Self {
+        let whole = error.to_string();
+        let advice = error.hint().map(str::to_owned);
+        let end = advice.as_ref().map(|hint| format!("; {hint}"));
+        let found = end
+            .and_then(|end| whole.strip_suffix(end.as_str()))
+            .unwrap_or(&whole)
+            .to_owned();
+        Self {
+            grade: Grade::Failed(Exit::of(error)),
+            found,
+            advice,
+        }
+    }
+
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::Library(error) => Self::of(error),
+            other => Self {
+                grade: Grade::Failed(other.exit()),
+                found: other.to_string(),
+                advice: None,
+            },
+        }
+    }
+
+    /// The same, but the way goes on without it.
+    pub(crate) fn into_warning(mut self) -> Self {
+        self.grade = Grade::Warning;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_good(&self) -> bool {
+        self.grade == Grade::Good
+    }
+
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.found
+    }
+}
+
+/// The findings, in their order.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    out: &'a Out,
+    json: bool,
+    took: Option<Duration>,
+    steps: Vec<Value>,
+    failed: Option<Exit>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(out: &'a Out, json: bool) -> Self {
+        Self {
+            out,
+            json,
+            took: None,
+            steps: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// Measures what the next finding is the result of.
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let timer = Timer::start();
+        let result = work();
+        self.took = Some(timer.elapsed());
+        result
+    }
+
+    pub(crate) fn add(&mut self, step: &str, finding: Finding) -> Result<(), Failure> {
+        let took = self.took.take();
+        if let Grade::Failed(exit) = finding.grade {
+            self.failed.get_or_insert(exit);
+        }
+        if !self.json {
+            self.print(step, &finding, took)?;
+        }
+        let Finding {
+            grade,
+            found,
+            advice,
+        } = finding;
+        self.steps.push(json!({
+            "step": step,
+            "result": grade.name(),
+            "found": found,
+            "advice": advice,
+            "milliseconds": took.map(|took| (took.as_secs_f64() * 1e5).round() / 1e2),
+        }));
+        Ok(())
+    }
+
+    fn print(&self, step: &str, finding: &Finding, took: Option<Duration>) -> Result<(), Failure> {
+        let out = self.out;
+        let grade = out.paint(finding.grade.style(), format!("{:9}", finding.grade.name()));
+        let step = out.paint(Style::Strong, format!("{step:14}"));
+        let took = took.map_or_else(String::new, |took| {
+            let took = format!("  ({})", text::lasting(took));
+            out.paint(Style::Faint, took).to_string()
+        });
+        out.value(&format!("{grade}{step}{}{took}", finding.found))?;
+        if let Some(advice) = &finding.advice {
+            out.value(&format!("{:23}-> {advice}", ""))?;
+        }
+        Ok(())
+    }
+
+    /// The end of the report, and the code of the first step that failed.
+    pub(crate) fn end(self) -> Result<ExitCode, Failure> {
+        if self.json {
+            self.out.json(&json!({
+                "ok": self.failed.is_none(),
+                "steps": self.steps,
+            }))?;
+        }
+        Ok(self.failed.map_or(ExitCode::SUCCESS, ExitCode::from))
+    }
+}

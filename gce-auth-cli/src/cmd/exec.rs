@@ -1,0 +1,164 @@
+//! `gce-auth exec`.
+
+use std::{
+    ffi::OsString,
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use gce_auth::Detection;
+use gce_auth_server::RecordedRequest;
+
+use crate::{
+    cmd::{doctor::default_credentials, world::World},
+    config::Reach,
+    env,
+    exit::{Exit, Failure},
+    out::Out,
+    signals,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gce-auth exec -- python3 my_program.py
+  gce-auth exec --journal -- go test ./...
+  gce-auth exec --profile cloud-run --set instance/region=projects/1/regions/europe-west1 -- ./server
+  gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
+
+The exit code is the program's: 128 and the signal's number where a signal ended it, 127 where there is
+no such program, 126 where it cannot be run.";
+
+/// Runs a program with a metadata server of its own.
+///
+/// Every Google SDK in it is led to that server: GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP
+/// and METADATA_SERVER_DETECTION are set, proxies are told to let it be, and what would come first is
+/// taken away: GOOGLE_APPLICATION_CREDENTIALS and NO_GCE_CHECK. Signals are passed on. The server ends
+/// with the program.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// With this machine's own metadata server instead of an emulator
+    #[arg(long, conflicts_with_all = ["World", "journal"])]
+    real: bool,
+    /// The metadata server, with --real
+    #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
+    endpoint: Option<String>,
+    /// Afterwards, print on standard error what the program asked the server
+    #[arg(long)]
+    journal: bool,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    world: World,
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
+        warn_of_other_credentials(out);
+        if self.real {
+            return self.run_with(&self.real_server()?, out);
+        }
+        let emulator = self
+            .world
+            .start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        out.detail(format_args!("an emulator listens on {}", emulator.url()));
+        let code = self.run_with(&emulator.env(), out)?;
+        if self.journal {
+            let requests = emulator.requests();
+            out.say(format_args!(
+                "the program made {} requests:",
+                requests.len()
+            ));
+            requests.iter().for_each(|request| out.say(line(request)));
+        }
+        Ok(code)
+    }
+
+    /// The variables that lead to this machine's own server, which is there.
+    fn real_server(&self) -> Result<Vec<(String, String)>, Failure> {
+        let reach = Reach {
+            endpoint: self.endpoint.clone(),
+            timeout: None,
+        };
+        let client = reach.client()?;
+        let found = client.blocking_on_gce(Detection::Fast)?;
+        if !found.is_on_gce() {
+            let why = format!("{found}; leave out --real to run it with an emulator");
+            return Err(Failure::new(Exit::NoServer, why));
+        }
+        let host = client.endpoint()?;
+        let names = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"];
+        let mut variables = names.map(|name| (name.to_owned(), host.clone())).to_vec();
+        variables.push((
+            "METADATA_SERVER_DETECTION".to_owned(),
+            "assume-present".to_owned(),
+        ));
+        Ok(variables)
+    }
+
+    fn run_with(&self, variables: &[(String, String)], out: &Out) -> Result<ExitCode, Failure> {
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(Failure::new(Exit::Usage, "no program was named"));
+        };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+            .env_remove("NO_GCE_CHECK")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(without_proxy(variables));
+        match signals::run(&mut command) {
+            Ok(status) => Ok(signals::code(status).into()),
+            Err(error) => {
+                let program = program.to_string_lossy();
+                let found = error.kind() != ErrorKind::NotFound;
+                Ok(out.fail_as(
+                    if found { 126 } else { 127 },
+                    &format!("cannot run {program}: {error}"),
+                ))
+            }
+        }
+    }
+}
+
+/// What keeps proxies out of the way, where there are any.
+fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> {
+    let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    if proxies.iter().all(|name| env::var(name).is_none()) {
+        return Vec::new();
+    }
+    let host = variables.first().map_or("", |(_, value)| value.as_str());
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    ["NO_PROXY", "no_proxy"]
+        .map(|name| {
+            let before = env::var(name).filter(|value| !value.is_empty());
+            let all = before.map_or_else(|| host.to_owned(), |list| format!("{list},{host}"));
+            (name, all)
+        })
+        .to_vec()
+}
+
+/// Clients look for a key file before they ask a metadata server.
+fn warn_of_other_credentials(out: &Out) {
+    let Some(file) = default_credentials(env::var) else {
+        return;
+    };
+    if Path::new(&file).exists() {
+        out.note(format_args!(
+            "Google's SDKs use the credentials in {file} before they ask a metadata server"
+        ));
+    }
+}
+
+/// A request, as the journal shows it.
+fn line(request: &RecordedRequest) -> String {
+    let query = if request.query.is_empty() { "" } else { "?" };
+    let agent = request.header("user-agent").unwrap_or("no user agent");
+    format!(
+        "{} {}{query}{} ({agent})",
+        request.method, request.path, request.query
+    )
+}

@@ -1,0 +1,99 @@
+//! `gce-auth headers`.
+
+use clap::ValueEnum;
+use gce_auth::{Credentials, Headers, IdTokenCredentials, MetadataClient};
+use serde_json::{Map, Value};
+
+use crate::{
+    cmd::token::full_scope,
+    config::{Reach, WhichAccount},
+    exit::Failure,
+    out::Out,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  gce-auth headers | curl -H @- https://storage.googleapis.com/storage/v1/b/BUCKET
+  gce-auth headers --quota-project my-project --format json
+  gce-auth headers --audience https://service-abc.a.run.app";
+
+/// Prints the headers that a request to a Google API carries.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// With an ID token for this service instead of an access token
+    #[arg(long, value_name = "URL", conflicts_with = "scopes")]
+    audience: Option<String>,
+    /// Scopes to ask for, separated by commas
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// The project that is billed (x-goog-user-project)
+    #[arg(long, value_name = "PROJECT")]
+    quota_project: Option<String>,
+    /// How the headers are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    #[command(flatten)]
+    account: WhichAccount,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// The form of headers on standard output.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Form {
+    /// A line each, for `curl -H @-`
+    #[default]
+    Text,
+    /// A JSON object
+    Json,
+    /// A configuration, for `curl -K -`
+    Curl,
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let client = self.reach.client()?;
+        out.detail(format_args!("asking {}", client.endpoint()?));
+        let headers = match &self.audience {
+            Some(audience) => self.with_id_token(client, audience),
+            None => self.with_access_token(client),
+        }?;
+        let mut pairs = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default()));
+        match self.format {
+            Form::Text => {
+                pairs.try_for_each(|(name, value)| out.pieces(&[&name, ": ", value, "\n"]))
+            }
+            Form::Curl => pairs.try_for_each(|(name, value)| {
+                out.pieces(&["header = \"", &name, ": ", value, "\"\n"])
+            }),
+            Form::Json => {
+                let all: Map<_, _> = pairs.map(|(name, value)| (name, value.into())).collect();
+                out.json(&Value::Object(all))
+            }
+        }
+    }
+
+    fn with_access_token(&self, client: MetadataClient) -> Result<Headers, Failure> {
+        let mut builder = Credentials::builder()
+            .client(client)
+            .service_account(&self.account.account)
+            .scopes(self.scopes.iter().map(|scope| full_scope(scope)));
+        if let Some(project) = &self.quota_project {
+            builder = builder.quota_project_id(project);
+        }
+        Ok(builder.build()?.blocking_headers()?)
+    }
+
+    fn with_id_token(&self, client: MetadataClient, audience: &str) -> Result<Headers, Failure> {
+        let mut builder = IdTokenCredentials::builder(audience)
+            .client(client)
+            .service_account(&self.account.account);
+        if let Some(project) = &self.quota_project {
+            builder = builder.quota_project_id(project);
+        }
+        Ok(builder.build()?.blocking_headers()?)
+    }
+}

@@ -1,0 +1,128 @@
+//! The emulator that `emulate` and `exec` start, by its arguments.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::ValueEnum;
+use gce_auth_server::{Account, Emulator, EmulatorBuilder, Profile, StartError};
+
+use crate::{
+    cmd::token::full_scope,
+    config,
+    exit::{Exit, Failure},
+};
+
+/// What the emulated machine is like.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "The emulated machine")]
+pub(crate) struct World {
+    /// The kind of machine
+    #[arg(long, value_enum, default_value_t)]
+    profile: Kind,
+    /// The project's id
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// A service account, by its email address; the first is the default one. May be repeated
+    #[arg(long, value_name = "EMAIL")]
+    account: Vec<String>,
+    /// The scopes of the service accounts, separated by commas, instead of cloud-platform
+    #[arg(
+        long,
+        value_name = "SCOPES",
+        value_delimiter = ',',
+        requires = "account"
+    )]
+    scopes: Option<Vec<String>>,
+    /// How long access tokens hold, instead of an hour
+    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    token_lifetime: Option<Duration>,
+    /// A metadata value, like instance/attributes/env=dev. May be repeated
+    #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
+}
+
+/// The kinds of machine that the emulator can pose as.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Kind {
+    /// A Compute Engine VM with a service account
+    #[default]
+    Gce,
+    /// A Compute Engine VM without one
+    GceWithoutAccount,
+    /// A pod on GKE with Workload Identity
+    Gke,
+    /// A Cloud Run service
+    CloudRun,
+    /// An App Engine service, standard environment
+    AppEngine,
+}
+
+impl From<Kind> for Profile {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Gce => Self::Gce,
+            Kind::GceWithoutAccount => Self::GceWithoutAccount,
+            Kind::Gke => Self::Gke,
+            Kind::CloudRun => Self::CloudRun,
+            Kind::AppEngine => Self::AppEngine,
+        }
+    }
+}
+
+impl World {
+    /// Starts it at `address`.
+    pub(crate) fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
+        self.builder()?
+            .address(address)
+            .start()
+            .map_err(|error| start_failure(&error))
+    }
+
+    fn builder(&self) -> Result<EmulatorBuilder, Failure> {
+        let mut builder = Emulator::builder().profile(self.profile.into());
+        if let Some(project) = &self.project {
+            builder = builder.project_id(project);
+        }
+        for email in &self.account {
+            let mut account = Account::new(email);
+            if let Some(scopes) = &self.scopes {
+                account = account.scopes(scopes.iter().map(|scope| full_scope(scope)));
+            }
+            builder = builder.account(account);
+        }
+        if let Some(lifetime) = self.token_lifetime {
+            builder = builder.token_lifetime(lifetime);
+        }
+        if let Some(file) = &self.document {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let what = format!("cannot read {}: {error}", file.display());
+                Failure::new(Exit::Usage, what)
+            })?;
+            builder = builder.document(text);
+        }
+        for (path, value) in &self.set {
+            builder = builder.set(path, value);
+        }
+        Ok(builder)
+    }
+}
+
+/// Why the emulator did not start, and what to do.
+pub(crate) fn start_failure(error: &StartError) -> Failure {
+    if error.is_address() {
+        return Failure::new(
+            Exit::Failed,
+            format!("{error}; choose another with --port, or any free one with --port 0"),
+        );
+    }
+    Failure::new(Exit::Usage, error.to_string())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(path, _)| !path.is_empty())
+        .map(|(path, value)| (path.to_owned(), value.to_owned()))
+        .ok_or_else(|| "give a path and a value, like instance/attributes/env=dev".to_owned())
+}
