@@ -4,6 +4,8 @@
 //! Time is a number here. A program asks once a second for a minute; whatever
 //! was left to the background is done before it asks again.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     sync::{
         Arc, Mutex,
