@@ -79,6 +79,8 @@ pub(crate) fn call<T>(
         made: 0,
         frozen: 0,
         slashed: false,
+        cut_short: false,
+        told: None,
         took: Duration::ZERO,
     }
     .run(request.clone(), read)
@@ -91,6 +93,10 @@ struct Attempts<'a> {
     made: u32,
     frozen: u32,
     slashed: bool,
+    /// Whether the last attempt had less time than an attempt is worth.
+    cut_short: bool,
+    /// How the attempt before it failed.
+    told: Option<Error>,
     took: Duration,
 }
 
@@ -109,10 +115,14 @@ impl Attempts<'_> {
         let limits = self.limits();
         loop {
             if self.budget.left.is_zero() {
-                return Err(self.finish(Error::new(
-                    ErrorKind::Timeout,
-                    "there was no time left to ask the metadata server",
-                )));
+                let late = || {
+                    Error::new(
+                        ErrorKind::Timeout,
+                        "there was no time left to ask the metadata server",
+                    )
+                };
+                let error = self.told.take().unwrap_or_else(late);
+                return Err(self.finish(error));
             }
             match self.attempt(&request, &limits, &read) {
                 Ok(value) => return Ok(value),
@@ -133,6 +143,7 @@ impl Attempts<'_> {
         read: &impl Read<T>,
     ) -> Result<T, Ended> {
         let settings = self.settings;
+        self.cut_short = self.budget.left < limits.attempt;
         let limits = limits.within(self.budget.left);
         let sent = settings.clock.now();
         let response = settings.transport.send(request.clone(), &limits);
@@ -153,7 +164,7 @@ impl Attempts<'_> {
             if is_transient(failure.error.kind()) {
                 Ended::Transient(failure)
             } else {
-                Ended::Final(failure.error)
+                Ended::Final(self.elsewhere(&failure).unwrap_or(failure.error))
             }
         })?;
         read(&answer, sent).map_err(Ended::Final)
@@ -183,7 +194,7 @@ impl Attempts<'_> {
     fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         let settings = self.settings;
         events::attempt_failed(&self.place, self.made, &failure.error);
-        if let Some(error) = self.elsewhere(&failure.error) {
+        if let Some(error) = self.elsewhere(&failure) {
             return Err(self.finish(error));
         }
         let wait = settings.retry.next_wait(
@@ -192,9 +203,16 @@ impl Attempts<'_> {
             self.budget.left,
             random::sample(),
         );
-        let Some(wait) = wait else {
-            return Err(self.finish(failure.error));
+        // That nothing came in the last blink of the budget says less than
+        // what went wrong before it.
+        let told = match self.told.take() {
+            Some(told) if self.cut_short && failure.error.kind() == ErrorKind::Timeout => told,
+            _ => failure.error,
         };
+        let Some(wait) = wait else {
+            return Err(self.finish(told));
+        };
+        self.told = Some(told);
         settings.clock.sleep(wait);
         self.budget.spend(wait);
         self.took += wait;
@@ -203,11 +221,12 @@ impl Attempts<'_> {
 
     /// `NotOnGce`, where nobody said where the server is and this machine says
     /// plainly that it is not Google's.
-    fn elsewhere(&self, error: &Error) -> Option<Error> {
+    fn elsewhere(&self, failure: &Failure) -> Option<Error> {
         let settings = self.settings;
-        if settings.configured || error.status().is_some() {
+        if settings.configured || failure.genuine {
             return None;
         }
+        let error = &failure.error;
         let evidence = residency::evidence(settings);
         (evidence.verdict == Verdict::No).then(|| {
             Error::new(
@@ -276,6 +295,7 @@ fn broken(error: TransportError, settings: &Settings) -> Ended {
     if is_transient(kind) {
         Ended::Transient(Failure {
             error: failed,
+            genuine: false,
             retry_after: None,
         })
     } else {

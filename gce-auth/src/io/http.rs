@@ -221,6 +221,10 @@ fn io_kind(error: &io::Error) -> (Kind, &'static str) {
             "the connection was closed before a whole answer",
         ),
         K::TimedOut | K::WouldBlock => (Kind::Timeout, "no answer in time"),
+        // The system's, for an address that needs a zone; nothing was sent.
+        K::InvalidInput if error.raw_os_error().is_some() => {
+            (Kind::Connect, "the address cannot be reached")
+        }
         K::InvalidData | K::InvalidInput => {
             (Kind::Protocol, "the answer is not HTTP that makes sense")
         }
@@ -324,6 +328,16 @@ mod tests {
         }
         let whole = ask("HTTP/1.1 404 X\r\nContent-Length: 2\r\n\r\nno", true).unwrap();
         assert_eq!(whole.body(), b"no");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_the_system_calls_invalid_is_not_an_answer() {
+        // EINVAL: connecting to a link-local address without its zone.
+        let (kind, _) = io_kind(&io::Error::from_raw_os_error(22));
+        assert_eq!(kind, Kind::Connect);
+        let (kind, _) = io_kind(&io::Error::from(io::ErrorKind::InvalidInput));
+        assert_eq!(kind, Kind::Protocol);
     }
 
     #[test]

@@ -123,6 +123,27 @@ fn the_budget_ends_it_and_the_last_failure_is_told() {
 }
 
 #[test]
+fn silence_in_the_last_blink_does_not_hide_what_went_wrong() {
+    let mut replies = vec![Reply::status(503); 7];
+    replies.push(Reply::Broken(TransportErrorKind::Timeout));
+    let cut_short = world(replies);
+    let error = cut_short.ask("instance/name").unwrap_err();
+    assert_eq!(error.attempts(), 8, "{error}");
+    assert!(cut_short.transport.limits()[7].attempt < Duration::from_secs(1));
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Unavailable, Some(503))
+    );
+
+    let silent = world([
+        Reply::status(503),
+        Reply::Broken(TransportErrorKind::Timeout),
+    ]);
+    let error = silent.ask("instance/name").unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Timeout, None));
+}
+
+#[test]
 fn attempts_get_what_is_left_of_the_budget() {
     let world = world([Reply::status(503)]);
     let _ = world.ask("instance/name");
@@ -267,4 +288,13 @@ fn where_this_is_plainly_elsewhere_one_quick_attempt_tells() {
     assert!(error.hint().unwrap().contains("GCE_METADATA_HOST"));
     assert_eq!(world.asked(), 1);
     assert!(world.transport.limits()[0].attempt < Duration::from_secs(1));
+
+    // Another cloud's server at the same address is no evidence to the contrary.
+    std::fs::write(&file, "HVM domU\n").unwrap();
+    world
+        .transport
+        .script([Reply::Raw(401, vec![], "Unauthorized".into())]);
+    let asked = world.ask("instance/name");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::NotOnGce);
 }
