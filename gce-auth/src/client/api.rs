@@ -13,7 +13,7 @@ use crate::{
         error::{Error, ErrorKind},
         token::Now,
     },
-    wire::{request, response::Failure, retry::RetryPolicy},
+    wire::{api::Refusal, request, retry::RetryPolicy},
 };
 
 /// How an API is called.
@@ -33,7 +33,7 @@ pub(crate) fn call<T>(
     settings: &Settings,
     patience: &Patience,
     mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-    read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Failure>,
+    read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Refusal>,
 ) -> Result<T, Error> {
     let started = settings.clock.now();
     let total = patience.retry.total();
@@ -53,21 +53,21 @@ pub(crate) fn call<T>(
             .transport
             .send(request, &patience.limits.within(left));
         made += 1;
-        let failure = match response.map_err(broken).and_then(|it| read(it, sent)) {
+        let refusal = match response.map_err(broken).and_then(|it| read(it, sent)) {
             Ok(value) => return Ok(value),
-            Err(failure) => failure,
+            Err(refusal) => refusal,
         };
         let left = total.saturating_sub(elapsed());
-        let again = is_transient(&failure.error)
+        let again = is_transient(&refusal.error)
             .then(|| {
                 let sample = random::sample();
-                let asked = failure.retry_after;
+                let asked = refusal.retry_after;
                 patience.retry.next_wait(made, asked, left, sample)
             })
             .flatten();
         match again {
             Some(wait) => settings.clock.sleep(wait),
-            None => return Err(failure.error.at(place).after(made, elapsed())),
+            None => return Err(refusal.error.at(place).after(made, elapsed())),
         }
     }
 }
@@ -79,7 +79,7 @@ fn is_transient(error: &Error) -> bool {
         && matches!(error.status(), None | Some(500 | 502 | 503 | 504))
 }
 
-fn broken(error: TransportError) -> Failure {
+fn broken(error: TransportError) -> Refusal {
     let kind = match error.kind() {
         TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
             ErrorKind::Unavailable
@@ -98,8 +98,5 @@ fn broken(error: TransportError) -> Failure {
     if let Some(source) = error.into_source() {
         failed = failed.with_source(source);
     }
-    Failure {
-        error: failed,
-        retry_after: None,
-    }
+    failed.into()
 }

@@ -293,11 +293,7 @@ fn broken(error: TransportError, settings: &Settings) -> Ended {
         failed = failed.with_source(source);
     }
     if is_transient(kind) {
-        Ended::Transient(Failure {
-            error: failed,
-            genuine: false,
-            retry_after: None,
-        })
+        Ended::Transient(Failure::new(failed, None))
     } else {
         Ended::Final(failed)
     }

@@ -35,10 +35,35 @@ pub(crate) const FAMILY_BOUND: usize = 64;
 pub(crate) struct Wish {
     /// `default`, an alias or an email address.
     pub(crate) account: String,
-    pub(crate) scopes: Scopes,
+    /// What the program asks for; `None` for whatever the account has.
+    pub(crate) scopes: Option<Scopes>,
+    /// What a library asks for where the program asks for nothing.
+    pub(crate) default_scopes: Option<Scopes>,
     pub(crate) enforce_scopes: bool,
     /// The identity that the token must be of.
     pub(crate) expected: Option<String>,
+}
+
+impl Wish {
+    /// What nobody configured: the default account, with what it has.
+    pub(crate) fn new() -> Self {
+        Self {
+            account: "default".to_owned(),
+            scopes: None,
+            default_scopes: None,
+            enforce_scopes: false,
+            expected: None,
+        }
+    }
+}
+
+/// What the server said of the account, kept for as long as the credential.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) account: Option<AccountInfo>,
+    /// The scopes of the account where the program asks for none: those that
+    /// were heard of first, as google-auth has it.
+    pub(crate) scopes: Option<Scopes>,
 }
 
 /// Who has the same key would send the same request.
@@ -75,7 +100,7 @@ pub(crate) struct TokenSource {
     pub(crate) client: MetadataClient,
     pub(crate) wish: Wish,
     pub(crate) origin: Origin,
-    account: RwLock<Option<AccountInfo>>,
+    learned: RwLock<Learned>,
 }
 
 /// Who makes the tokens.
@@ -92,12 +117,12 @@ pub(crate) enum Origin {
 }
 
 impl TokenSource {
-    pub(crate) fn new(client: MetadataClient, wish: Wish) -> Self {
+    pub(crate) fn new(client: MetadataClient, wish: Wish, learned: Learned) -> Self {
         Self {
             client,
             wish,
             origin: Origin::Server,
-            account: RwLock::new(None),
+            learned: RwLock::new(learned),
         }
     }
 
@@ -117,23 +142,45 @@ impl TokenSource {
         }
     }
 
-    /// The account, if it was asked for before.
-    pub(crate) fn known_account(&self) -> Option<AccountInfo> {
-        self.account
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn learned(&self) -> Learned {
+        let learned = self.learned.read();
+        learned.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn ask_account(&self, budget: &mut Budget) -> Result<AccountInfo, Error> {
+    /// Takes note of what the server says of the account.
+    pub(crate) fn learn(&self, info: &AccountInfo) {
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        if learned.scopes.is_none() && info.states_scopes {
+            learned.scopes = Some(Scopes::new(info.scopes.iter().cloned()));
+        }
+        learned.account = Some(info.clone());
+    }
+
+    /// The name to ask for the account by: its email address, once that is
+    /// known.
+    pub(crate) fn email(&self) -> String {
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        let known = learned.account.as_ref().map(|account| &account.email);
+        known.unwrap_or(&self.wish.account).clone()
+    }
+
+    /// The scopes that the token request names.
+    fn scopes(&self) -> Scopes {
+        let named = self.wish.scopes.clone().or_else(|| self.learned().scopes);
+        named
+            .or_else(|| self.wish.default_scopes.clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn ask_account(&self, budget: &mut Budget) -> Result<AccountInfo, Error> {
         let settings = &*self.client.0;
-        let request = request::account_info(settings.endpoint()?, &self.wish.account)?;
+        let account = self.email();
+        let request = request::account_info(settings.endpoint()?, &account)?;
         let info = call::call(settings, budget, &request, |answer, _| {
             response::account_info(answer)
         })
-        .map_err(|error| explain(error, &self.wish.account))?;
-        let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
-        *account = Some(info.clone());
+        .map_err(|error| explain(error, &account))?;
+        self.learn(&info);
         Ok(info)
     }
 
@@ -179,7 +226,7 @@ impl Source for TokenSource {
         let request = request::token(
             settings.endpoint()?,
             &wish.account,
-            &wish.scopes,
+            &self.scopes(),
             wish.enforce_scopes,
         )?;
         let bearer = call::call(settings, &mut budget, &request, response::token)
@@ -205,7 +252,7 @@ pub(crate) fn explain(error: Error, account: &str) -> Error {
     match error.kind() {
         ErrorKind::NotFound => error
             .context(&format!("no service account {account:?} is attached"))
-            .with_hint(
+            .or_hint(
                 "attach a service account to the instance or the workload, or name one that is",
             ),
         ErrorKind::Forbidden => error.context("no token was given").or_hint(

@@ -9,10 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     values::error::{Error, ErrorKind},
-    wire::{
-        response::{Failure, unusable},
-        retry,
-    },
+    wire::{api::Refusal, response::unusable},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -129,14 +126,14 @@ fn post(uri: Uri, body: &Value) -> Result<Request<Vec<u8>>, Error> {
 }
 
 /// What `signBlob` answers: the key's id, and the signature.
-pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8>), Failure> {
+pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8>), Refusal> {
     let fields = accept(response)?;
     let key_id = text(&fields, "keyId")?;
     let signature = BASE64_STANDARD
         .decode(text(&fields, "signedBlob")?)
-        .map_err(|_| final_failure(unusable("the signedBlob is not base64")))?;
+        .map_err(|_| unusable("the signedBlob is not base64"))?;
     if signature.is_empty() {
-        return Err(final_failure(unusable("the signedBlob is empty")));
+        return Err(unusable("the signedBlob is empty").into());
     }
     Ok((key_id.to_owned(), signature))
 }
@@ -144,56 +141,42 @@ pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8
 /// What `signJwt` answers: the key's id, and the JWT.
 pub(crate) fn signed_jwt(
     response: Response<Vec<u8>>,
-) -> Result<(String, Zeroizing<String>), Failure> {
+) -> Result<(String, Zeroizing<String>), Refusal> {
     let fields = accept(response)?;
     let key_id = text(&fields, "keyId")?;
     let jwt = text(&fields, "signedJwt")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if jwt.split('.').count() != 3 || !jwt.bytes().all(plain) {
-        return Err(final_failure(unusable("the signedJwt is not a JWT")));
+        return Err(unusable("the signedJwt is not a JWT").into());
     }
     Ok((key_id.to_owned(), Zeroizing::new(jwt.to_owned())))
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Failure> {
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
     match fields.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        _ => Err(final_failure(unusable(format!(
-            "the answer holds no {name}"
-        )))),
+        _ => Err(unusable(format!("the answer holds no {name}")).into()),
     }
 }
 
 /// The JSON object of an answer that is a success, or what was wrong. Google's
 /// APIs send no `Metadata-Flavor`; that they are who they are, TLS says.
-fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, Failure> {
+fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, Refusal> {
     let response = response.map(Zeroizing::new);
     if response.status() != StatusCode::OK {
         return Err(refusal(&response));
     }
     match serde_json::from_slice(response.body()) {
         Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(final_failure(unusable("the answer is not a JSON object"))),
-    }
-}
-
-fn final_failure(error: Error) -> Failure {
-    Failure {
-        error,
-        retry_after: None,
+        _ => Err(unusable("the answer is not a JSON object").into()),
     }
 }
 
 /// What a failed answer means, from its status and Google's error envelope
 /// (`google.rpc.Status` as JSON).
-fn refusal(response: &Response<Zeroizing<Vec<u8>>>) -> Failure {
+fn refusal(response: &Response<Zeroizing<Vec<u8>>>) -> Refusal {
     let status = response.status();
     let code = status.as_u16();
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(retry::retry_after);
     let envelope: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let envelope = &envelope["error"];
     let (kind, what) = match status {
@@ -215,13 +198,13 @@ fn refusal(response: &Response<Zeroizing<Vec<u8>>>) -> Failure {
         (Some(one), None) | (None, Some(one)) => format!("{what}: {one}"),
         (None, None) => what.to_owned(),
     };
-    let mut error = Error::new(kind, what).with_status(code);
+    let mut error = Error::new(kind, what);
     if kind == ErrorKind::Refused {
         if let Some(hint) = hint(code, envelope) {
             error = error.with_hint(hint);
         }
     }
-    Failure { error, retry_after }
+    Refusal::of(response, error)
 }
 
 /// What to do about a refusal.

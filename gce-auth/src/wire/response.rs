@@ -28,7 +28,20 @@ pub(crate) struct Answer(Response<Zeroizing<Vec<u8>>>);
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
+    /// Whether the answer says that it comes from a metadata server.
+    pub(crate) genuine: bool,
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure of whoever was asked.
+    pub(crate) fn new(error: Error, retry_after: Option<Duration>) -> Self {
+        Self {
+            error,
+            genuine: false,
+            retry_after,
+        }
+    }
 }
 
 /// Accepts an answer, or says why not. `Metadata-Flavor: Google` is required
@@ -85,7 +98,18 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
     if let Some(said) = said(&response) {
         error = Error::new(kind, format!("{what}: {said}")).with_status(status.as_u16());
     }
-    Err(Failure { error, retry_after })
+    let genuine = has_flavor(&response);
+    if !genuine && status.is_client_error() {
+        error = error.with_hint(
+            "the answer carries no Metadata-Flavor: is another cloud's metadata server, or a \
+             proxy, at this address?",
+        );
+    }
+    Err(Failure {
+        error,
+        genuine,
+        retry_after,
+    })
 }
 
 /// The slash that a 301 adds to the path asked for, and nothing else.
@@ -223,6 +247,8 @@ pub struct AccountInfo {
     pub aliases: Vec<String>,
     /// The OAuth 2.0 scopes granted to the instance, or to the workload.
     pub scopes: Vec<String>,
+    /// Whether the server said anything about scopes.
+    pub(crate) states_scopes: bool,
 }
 
 pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
@@ -240,9 +266,18 @@ pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
         email,
         aliases: strings(fields.get("aliases"))
             .ok_or_else(|| unusable("the aliases of the account are not a list of texts"))?,
-        scopes: strings(fields.get("scopes"))
+        scopes: scopes(fields.get("scopes"))
             .ok_or_else(|| unusable("the scopes of the account are not a list of texts"))?,
+        states_scopes: fields.get("scopes").is_some_and(|scopes| !scopes.is_null()),
     })
+}
+
+/// Scopes as a list, or as one text, which is taken as it stands.
+fn scopes(value: Option<&Value>) -> Option<Vec<String>> {
+    match value {
+        Some(Value::String(text)) => Some(vec![text.clone()]),
+        other => strings(other),
+    }
 }
 
 fn strings(value: Option<&Value>) -> Option<Vec<String>> {
@@ -312,10 +347,7 @@ fn not_a_metadata_server(what: &'static str) -> Error {
 }
 
 fn final_failure(error: Error) -> Failure {
-    Failure {
-        error,
-        retry_after: None,
-    }
+    Failure::new(error, None)
 }
 
 /// What a plain-text refusal says, for people: its first line, shortened. An
