@@ -20,8 +20,8 @@ use crate::{
     io::threads::WorkKind,
     values::error::{Error, ErrorKind},
     wire::{
+        api::Refusal,
         iam::{self, IamEndpoint},
-        response::Failure,
     },
 };
 
@@ -208,7 +208,7 @@ impl Signer {
     fn call<T>(
         &self,
         make: impl Fn(&IamEndpoint, &str) -> Result<Request<Vec<u8>>, Error>,
-        read: impl Fn(Response<Vec<u8>>) -> Result<T, Failure>,
+        read: impl Fn(Response<Vec<u8>>) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         let credentials = &self.0.credentials;
         let email = self.blocking_service_account_email()?;

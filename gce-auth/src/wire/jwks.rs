@@ -10,10 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     values::error::{Error, ErrorKind},
-    wire::{
-        response::{Failure, unusable},
-        retry,
-    },
+    wire::{api::Refusal, response::unusable},
 };
 
 /// RSA keys below this are too weak; aws-lc-rs refuses them as well.
@@ -232,7 +229,7 @@ pub(crate) fn url(text: &str) -> Result<Uri, Error> {
 pub(crate) fn keys(
     form: Form,
     response: &Response<Vec<u8>>,
-) -> Result<(KeySet, Option<Duration>), Failure> {
+) -> Result<(KeySet, Option<Duration>), Refusal> {
     let status = response.status();
     if status != StatusCode::OK {
         let (kind, what) = match status {
@@ -245,18 +242,9 @@ pub(crate) fn keys(
             }
             _ => (ErrorKind::InvalidResponse, "there are no keys"),
         };
-        let retry_after = response.headers().get(header::RETRY_AFTER);
-        return Err(Failure {
-            error: Error::new(kind, what).with_status(status.as_u16()),
-            retry_after: retry_after
-                .and_then(|value| value.to_str().ok())
-                .and_then(retry::retry_after),
-        });
+        return Err(Refusal::of(response, Error::new(kind, what)));
     }
-    let keys = KeySet::read(form, response.body()).map_err(|error| Failure {
-        error,
-        retry_after: None,
-    })?;
+    let keys = KeySet::read(form, response.body())?;
     Ok((keys, lifetime(response)))
 }
 

@@ -1,5 +1,7 @@
 //! Floor 2: the protocol, pure. Bytes in, values out; time is an argument.
 
+#[cfg(any(feature = "iam", feature = "verify"))]
+pub(crate) mod api;
 #[cfg(feature = "iam")]
 pub(crate) mod iam;
 #[cfg(feature = "verify")]
