@@ -5,6 +5,9 @@ mod client;
 mod credentials;
 pub mod docs;
 mod engine;
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id_token;
 mod io;
 mod metadata;
@@ -24,14 +27,14 @@ pub use crate::{
         residency::{Detection, Residency},
         settings::{MetadataClient, MetadataClientBuilder},
     },
-    credentials::{Credentials, CredentialsBuilder, Status, TokenState},
+    credentials::{Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState},
     engine::RefreshMode,
     id_token::{
         ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials, IdTokenCredentialsBuilder,
     },
     values::{
         error::{Error, ErrorKind},
-        headers::Headers,
+        headers::{Headers, HeadersTag},
         token::{AccessToken, Now},
     },
     wire::{request::IdTokenFormat, response::AccountInfo, retry::RetryPolicy},

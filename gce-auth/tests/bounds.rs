@@ -141,7 +141,7 @@ fn constructors_do_nothing() {
         .build()
         .unwrap();
     let another = id_tokens.with_target_audience("b").unwrap();
-    assert_eq!(others[1].scopes(), ["b"]);
+    assert_eq!(others[1].scopes().unwrap(), ["b"]);
     assert_eq!(others[2].quota_project_id(), Some("q"));
     assert_eq!(another.target_audience(), "b");
 }

@@ -169,7 +169,7 @@ fn scopes_are_a_wish_that_serverless_platforms_grant() {
         .unwrap();
     let plain = credentials(&emulator);
     let narrow = plain.with_scopes([READ_ONLY]);
-    assert_eq!(narrow.scopes(), [READ_ONLY]);
+    assert_eq!(narrow.scopes().unwrap(), [READ_ONLY]);
     let (one, two) = (
         plain.blocking_token().unwrap(),
         narrow.blocking_token().unwrap(),

@@ -58,7 +58,13 @@ impl Budget {
         Self { left }
     }
 
-    fn spend(&mut self, time: Duration) {
+    /// Whether this much is left, and more.
+    #[cfg(feature = "tls")]
+    pub(crate) fn has(&self, time: Duration) -> bool {
+        self.left > time
+    }
+
+    pub(crate) fn spend(&mut self, time: Duration) {
         self.left = self.left.saturating_sub(time);
     }
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use crate::io::workload::Workload;
 use crate::{
     io::{
         clock::{self, Clock},
@@ -55,6 +57,11 @@ pub(crate) struct Settings {
     /// Whether freshness is google-auth's, to the second.
     pub(crate) exact: bool,
     pub(crate) dmi_file: PathBuf,
+    /// What the environment said when the client was made.
+    #[cfg(feature = "tls")]
+    pub(crate) environment: Environment,
+    #[cfg(feature = "tls")]
+    pub(crate) workload: Workload,
 }
 
 impl Settings {
@@ -164,6 +171,8 @@ pub struct MetadataClientBuilder {
     retry: Option<RetryPolicy>,
     limits: Option<Limits>,
     dmi_file: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    workload_dir: Option<PathBuf>,
     exact: bool,
 }
 
@@ -212,6 +221,14 @@ impl MetadataClientBuilder {
         self
     }
 
+    /// Looks for the certificates of the workload in this directory instead of
+    /// `/var/run/secrets/workload-spiffe-credentials`.
+    #[cfg(feature = "tls")]
+    pub fn workload_credentials_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.workload_dir = Some(directory.into());
+        self
+    }
+
     /// Freshness to the second, as google-auth has it: no jitter, no skew, no
     /// gentle polling, no quiet time after a failure.
     #[cfg(any(test, feature = "test-util"))]
@@ -252,6 +269,10 @@ impl MetadataClientBuilder {
             retry: self.retry.unwrap_or_default(),
             limits,
             exact: self.exact,
+            #[cfg(feature = "tls")]
+            environment: environment.clone(),
+            #[cfg(feature = "tls")]
+            workload: self.workload_dir.map(Workload::new).unwrap_or_default(),
             dmi_file: self
                 .dmi_file
                 .unwrap_or_else(firmware::dmi_product_name_file),

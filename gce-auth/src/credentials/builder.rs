@@ -6,7 +6,10 @@ use http::HeaderValue;
 
 use crate::{
     client::settings::MetadataClient,
-    credentials::{Credentials, Settled, source::Wish},
+    credentials::{
+        Credentials, Settled,
+        source::{Learned, Wish},
+    },
     engine::RefreshMode,
     values::{
         error::{Error, ErrorKind},
@@ -35,13 +38,16 @@ pub struct CredentialsBuilder {
     client: Option<MetadataClient>,
     endpoint: Option<String>,
     account: Option<String>,
-    scopes: Scopes,
+    scopes: Option<Scopes>,
+    default_scopes: Option<Scopes>,
     enforce_scopes: bool,
     quota_project_id: Option<String>,
     universe_domain: Option<String>,
     expected: Option<String>,
     mode: RefreshMode,
     unshared: bool,
+    #[cfg(feature = "iam")]
+    boundary: bool,
 }
 
 impl CredentialsBuilder {
@@ -75,7 +81,18 @@ impl CredentialsBuilder {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.scopes = Scopes::new(scopes);
+        self.scopes = Some(Scopes::new(scopes));
+        self
+    }
+
+    /// The scopes to ask for where the program names none and the account has
+    /// none: what a library asks for on a program's behalf.
+    pub fn default_scopes<I>(mut self, scopes: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.default_scopes = Some(Scopes::new(scopes));
         self
     }
 
@@ -121,6 +138,19 @@ impl CredentialsBuilder {
         self
     }
 
+    /// Sends the regional access boundary of the account (`x-allowed-locations`)
+    /// with each request: looked up through the IAM API in the background, with
+    /// the first use and again an hour before it ends. No request waits for it,
+    /// and none fails because of it.
+    ///
+    /// Off unless asked for: it costs requests to `iamcredentials.googleapis.com`,
+    /// and one for the universe domain. google-auth does this by default.
+    #[cfg(feature = "iam")]
+    pub fn regional_access_boundary(mut self, look_up: bool) -> Self {
+        self.boundary = look_up;
+        self
+    }
+
     /// Builds the credentials; reads the environment, and does nothing else.
     ///
     /// # Errors
@@ -130,23 +160,28 @@ impl CredentialsBuilder {
         let client = MetadataClient::one_of(self.client, self.endpoint)?;
         let account = self.account.unwrap_or_else(|| "default".to_owned());
         MetadataPath::account(&account, "token")?;
+        let wish = Wish {
+            account,
+            scopes: self.scopes,
+            default_scopes: self.default_scopes,
+            enforce_scopes: self.enforce_scopes,
+            expected: self.expected,
+        };
         let settled = Settled {
-            wish: Wish {
-                account,
-                scopes: self.scopes,
-                enforce_scopes: self.enforce_scopes,
-                expected: self.expected,
-            },
             user_project: self
                 .quota_project_id
                 .as_deref()
                 .map(quota_project)
                 .transpose()?,
-            universe_domain: self.universe_domain,
+            universe_domain: self.universe_domain.filter(|domain| !domain.is_empty()),
             mode: self.mode,
             shared: !self.unshared,
+            #[cfg(feature = "iam")]
+            boundary: self.boundary,
+            ..Settled::new(wish)
         };
-        Ok(Credentials::assemble(client, settled, &Arc::default()))
+        let (learned, family) = (Learned::default(), Arc::default());
+        Ok(Credentials::assemble(client, settled, learned, &family))
     }
 }
 

@@ -9,13 +9,13 @@ use crate::{
     client::settings::MetadataClient,
     credentials::{
         Credentials, Settled,
-        source::{Origin, TokenSource, Wish},
+        source::{Learned, Origin, TokenSource, Wish},
     },
-    engine::{RefreshMode, freshness::Policy, keeper::Keeper},
+    engine::{freshness::Policy, keeper::Keeper},
     io::transport::{Limits, Transport, TransportError, TransportErrorKind},
     values::{
-        error::{Error, ErrorKind},
-        scope::Scopes,
+        error::Error,
+        headers::sendable,
         secret::BearerValue,
         token::{Bearer, Validity},
     },
@@ -55,12 +55,7 @@ impl Credentials {
     /// # }
     /// ```
     pub fn fixed(token: &str, expires_at: Option<SystemTime>) -> Result<Self, Error> {
-        let value = BearerValue::new(token).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                "a token is made of visible ASCII, without spaces",
-            )
-        })?;
+        let value = sendable(token)?;
         let lifetime =
             |now: SystemTime| expires_at.map(|at| at.duration_since(now).unwrap_or(Duration::ZERO));
         Ok(Self::of_no_server(Origin::Fixed, value, lifetime))
@@ -84,18 +79,11 @@ impl Credentials {
             .endpoint("metadata.invalid")
             .transport(Arc::new(Nowhere))
             .build_without_environment();
-        let wish = Wish {
-            account: "default".to_owned(),
-            scopes: Scopes::default(),
-            enforce_scopes: false,
-            expected: None,
-        };
+        let wish = Wish::new();
         let settled = Settled {
-            wish: wish.clone(),
-            user_project: None,
             universe_domain: Some("googleapis.com".to_owned()),
-            mode: RefreshMode::default(),
             shared: false,
+            ..Settled::new(wish.clone())
         };
         let keeper = Arc::new(Keeper::new(Policy::new()));
         let now = client.0.clock.now();
@@ -105,7 +93,7 @@ impl Credentials {
         };
         let deadlines = Policy::new().deadlines(&validity, 0.0);
         keeper.cell.store(Bearer { value, validity }, deadlines);
-        let mut source = TokenSource::new(client, wish);
+        let mut source = TokenSource::new(client, wish, Learned::default());
         source.origin = origin;
         Self::with_source(Arc::new(source), keeper, settled, &Arc::default())
     }
@@ -114,6 +102,7 @@ impl Credentials {
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
+    use crate::values::error::ErrorKind;
 
     #[test]
     fn a_fixed_token_is_never_renewed() {

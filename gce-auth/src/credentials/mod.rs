@@ -1,19 +1,26 @@
 //! Floor 5: access tokens, and the headers made of them.
 
+#[cfg(feature = "tls")]
+pub(crate) mod binding;
+#[cfg(feature = "iam")]
+mod boundary;
 mod builder;
+mod copies;
 #[cfg(any(test, feature = "test-util"))]
 mod fixed;
+mod request;
 pub(crate) mod source;
+mod state;
 mod status;
+mod universe;
 mod wait;
 
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::SystemTime,
 };
 
 use http::HeaderValue;
@@ -21,21 +28,20 @@ use http::HeaderValue;
 pub(crate) use crate::credentials::builder::quota_project;
 pub use crate::credentials::{
     builder::CredentialsBuilder,
+    state::CredentialsInfo,
     status::{Status, TokenState},
 };
 use crate::{
     client::settings::MetadataClient,
     credentials::source::{
-        FAMILY_BOUND, Origin, TokenFamily, TokenKeeper, TokenSource, Universe, Wish,
+        FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish,
     },
     engine::{Engine, RefreshMode, registry::Family},
     values::{
         error::Error,
-        headers::Headers,
-        scope::Scopes,
+        headers::{Headers, HeadersTag},
         token::{AccessToken, Bearer},
     },
-    wire::{request::MetadataPath, response::AccountInfo},
 };
 
 /// Access tokens of a service account, from the metadata server.
@@ -76,6 +82,13 @@ struct Inner {
     settled: Settled,
     blocking: AtomicBool,
     universe: Universe,
+    /// The process in which a renewal that `before_request` wanted is queued
+    /// or runs; 0 where none is.
+    renewing: AtomicU32,
+    /// Whether the last of these failed.
+    stumbled: AtomicBool,
+    #[cfg(feature = "iam")]
+    boundary: Option<Arc<boundary::Boundary>>,
 }
 
 /// The settings of one credential, checked.
@@ -86,6 +99,22 @@ pub(crate) struct Settled {
     pub(crate) universe_domain: Option<String>,
     pub(crate) mode: RefreshMode,
     pub(crate) shared: bool,
+    #[cfg(feature = "iam")]
+    pub(crate) boundary: bool,
+}
+
+impl Settled {
+    pub(crate) fn new(wish: Wish) -> Self {
+        Self {
+            wish,
+            user_project: None,
+            universe_domain: None,
+            mode: RefreshMode::default(),
+            shared: true,
+            #[cfg(feature = "iam")]
+            boundary: false,
+        }
+    }
 }
 
 impl Default for Family<TokenKeeper> {
@@ -101,19 +130,13 @@ impl Credentials {
     /// so. [`builder`](Self::builder) fails early.
     #[must_use]
     pub fn new() -> Self {
-        let settled = Settled {
-            wish: Wish {
-                account: "default".to_owned(),
-                scopes: Scopes::default(),
-                enforce_scopes: false,
-                expected: None,
-            },
-            user_project: None,
-            universe_domain: None,
-            mode: RefreshMode::default(),
-            shared: true,
-        };
-        Self::assemble(MetadataClient::new(), settled, &Arc::default())
+        let settled = Settled::new(Wish::new());
+        Self::assemble(
+            MetadataClient::new(),
+            settled,
+            Learned::default(),
+            &Arc::default(),
+        )
     }
 
     /// Credentials to be configured.
@@ -124,11 +147,12 @@ impl Credentials {
     pub(crate) fn assemble(
         client: MetadataClient,
         settled: Settled,
+        learned: Learned,
         family: &Arc<TokenFamily>,
     ) -> Self {
         let keeper = source::keeper(&client, &settled.wish, settled.shared);
         family.keep(&keeper);
-        let source = Arc::new(TokenSource::new(client, settled.wish.clone()));
+        let source = Arc::new(TokenSource::new(client, settled.wish.clone(), learned));
         Self::with_source(source, keeper, settled, family)
     }
 
@@ -145,8 +169,12 @@ impl Credentials {
             source,
             family: Arc::clone(family),
             blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
-            settled,
             universe: Universe::new(),
+            renewing: AtomicU32::new(0),
+            stumbled: AtomicBool::new(false),
+            #[cfg(feature = "iam")]
+            boundary: settled.boundary.then(Arc::default),
+            settled,
         }))
     }
 
@@ -208,6 +236,41 @@ impl Credentials {
         cached
     }
 
+    /// The headers, if they are not those that `tag` stands for: `None` says
+    /// that nothing has changed, and nothing is built to say so.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn call(credentials: gce_auth::Credentials) -> Result<(), gce_auth::Error> {
+    /// let mut headers = credentials.headers().await?;
+    /// // Before each request:
+    /// if let Some(changed) = credentials.headers_if_changed(&headers.tag()).await? {
+    ///     headers = changed;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.headers().await?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
+    /// [`headers_if_changed`](Self::headers_if_changed), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub fn blocking_headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.blocking_headers()?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
     /// The value of the `authorization` header.
     ///
     /// # Errors
@@ -242,39 +305,6 @@ impl Credentials {
         self.0.engine.blocking_get(self.mode()).map(AccessToken)
     }
 
-    /// The token that is held, if it is valid. No I/O, and none is started.
-    #[must_use]
-    pub fn cached_token(&self) -> Option<AccessToken> {
-        self.0.source.holds_tokens().ok()?;
-        let (entry, _) = self.0.engine.keeper().read(self.0.engine.now())?;
-        Some(AccessToken(entry.value))
-    }
-
-    /// When the token that is held expires. No I/O.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<SystemTime> {
-        self.cached_token()?.expires_at()
-    }
-
-    /// Asks for the account and for a token, now, and keeps both.
-    ///
-    /// The token was asked for after this was called. Calls that overlap share
-    /// one request.
-    ///
-    /// # Errors
-    /// As for [`headers`](Self::headers); the token that was held stays.
-    pub async fn refresh(&self) -> Result<(), Error> {
-        self.0.engine.refresh().await.map(drop)
-    }
-
-    /// [`refresh`](Self::refresh), waiting on this thread.
-    ///
-    /// # Errors
-    /// As for [`refresh`](Self::refresh).
-    pub fn blocking_refresh(&self) -> Result<(), Error> {
-        self.0.engine.blocking_refresh().map(drop)
-    }
-
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
     pub fn invalidate(&self, token: &AccessToken) -> bool {
@@ -292,80 +322,15 @@ impl Credentials {
     #[must_use]
     pub fn status(&self) -> Status {
         let mut status = Status::of(self.0.engine.keeper(), self.0.engine.now());
-        status.scopes_not_granted = self.0.source.known_account().map(|account| {
-            let asked = self.0.settled.wish.scopes.as_slice().iter();
+        status.scopes_not_granted = self.0.source.learned().account.map(|account| {
+            let asked = self.0.settled.wish.scopes.iter();
             asked
+                .flat_map(|scopes| scopes.as_slice())
                 .filter(|scope| !account.scopes.contains(scope))
                 .cloned()
                 .collect()
         });
         status
-    }
-
-    /// The account behind these credentials, from the metadata server.
-    ///
-    /// # Errors
-    /// As for [`MetadataClient::account_info`].
-    pub async fn account(&self) -> Result<AccountInfo, Error> {
-        let client = &self.0.source.client;
-        client.account_info(&self.0.settled.wish.account).await
-    }
-
-    /// [`account`](Self::account), waiting on this thread.
-    ///
-    /// # Errors
-    /// As for [`MetadataClient::account_info`].
-    pub fn blocking_account(&self) -> Result<AccountInfo, Error> {
-        let client = &self.0.source.client;
-        client.blocking_account_info(&self.0.settled.wish.account)
-    }
-
-    /// The email address of the account if it is known, after
-    /// [`refresh`](Self::refresh); until then the name that was asked for.
-    #[must_use]
-    pub fn service_account_email(&self) -> String {
-        self.0.source.known_account().map_or_else(
-            || self.0.settled.wish.account.clone(),
-            |account| account.email,
-        )
-    }
-
-    /// The scopes to ask for.
-    #[must_use]
-    pub fn scopes(&self) -> &[String] {
-        self.0.settled.wish.scopes.as_slice()
-    }
-
-    /// The quota project, if one is set.
-    #[must_use]
-    pub fn quota_project_id(&self) -> Option<&str> {
-        self.0.settled.user_project.as_ref()?.to_str().ok()
-    }
-
-    /// The universe domain: what was set, else what the metadata server says,
-    /// which is asked once.
-    ///
-    /// # Errors
-    /// Whatever keeps the server from answering; an error is never taken for
-    /// the default universe.
-    pub async fn universe_domain(&self) -> Result<String, Error> {
-        if let Some(known) = self.known_universe() {
-            return Ok(known);
-        }
-        let found = self.0.source.client.universe_domain().await?;
-        Ok(self.0.universe.get_or_init(|| found).clone())
-    }
-
-    /// [`universe_domain`](Self::universe_domain), waiting on this thread.
-    ///
-    /// # Errors
-    /// As for [`universe_domain`](Self::universe_domain).
-    pub fn blocking_universe_domain(&self) -> Result<String, Error> {
-        if let Some(known) = self.known_universe() {
-            return Ok(known);
-        }
-        let found = self.0.source.client.blocking_universe_domain()?;
-        Ok(self.0.universe.get_or_init(|| found).clone())
     }
 
     /// The client that these credentials ask through.
@@ -381,59 +346,6 @@ impl Credentials {
         self.0.blocking.store(blocking, Ordering::Relaxed);
     }
 
-    /// Other credentials, with these scopes.
-    #[must_use]
-    pub fn with_scopes<I>(&self, scopes: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.with(|settled| settled.wish.scopes = Scopes::new(scopes))
-    }
-
-    /// Other credentials, with this quota project.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for what cannot be a project.
-    pub fn with_quota_project(&self, project: &str) -> Result<Self, Error> {
-        let value = quota_project(project)?;
-        Ok(self.with(|settled| settled.user_project = Some(value)))
-    }
-
-    /// Other credentials, for another service account.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for what cannot be an account.
-    pub fn with_service_account(&self, account: &str) -> Result<Self, Error> {
-        MetadataPath::account(account, "token")?;
-        Ok(self.with(|settled| account.clone_into(&mut settled.wish.account)))
-    }
-
-    /// Other credentials, in this universe.
-    #[must_use]
-    pub fn with_universe_domain(&self, domain: impl Into<String>) -> Self {
-        self.with(|settled| settled.universe_domain = Some(domain.into()))
-    }
-
-    fn with(&self, change: impl FnOnce(&mut Settled)) -> Self {
-        let mut settled = self.0.settled.clone();
-        change(&mut settled);
-        if self.0.source.origin != Origin::Server {
-            // Whatever is asked for, there is one token and no other.
-            let (source, keeper) = (
-                Arc::clone(&self.0.source),
-                Arc::clone(self.0.engine.keeper()),
-            );
-            return Self::with_source(source, keeper, settled, &self.0.family);
-        }
-        Self::assemble(self.0.source.client.clone(), settled, &self.0.family)
-    }
-
-    fn known_universe(&self) -> Option<String> {
-        let set = self.0.settled.universe_domain.as_ref();
-        set.or_else(|| self.0.universe.get()).cloned()
-    }
-
     fn mode(&self) -> RefreshMode {
         if self.0.blocking.load(Ordering::Relaxed) {
             RefreshMode::Blocking
@@ -446,11 +358,46 @@ impl Credentials {
         self.cached(self.mode(), Headers::clone)
     }
 
+    /// What has changed since `tag`, if that can be told without waiting.
+    #[expect(clippy::option_option, reason = "known or not, changed or not")]
+    fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
+        self.cached(self.mode(), |headers| {
+            (*headers != tag.0).then(|| headers.clone())
+        })
+    }
+
+    #[cfg(not(feature = "iam"))]
     fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
         self.0.engine.cached(mode, |bearer| self.show(bearer), lend)
     }
 
+    #[cfg(feature = "iam")]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
+        let engine = &self.0.engine;
+        let Some(boundary) = &self.0.boundary else {
+            return engine.cached(mode, |bearer| self.show(bearer), lend);
+        };
+        self.renew_boundary();
+        // The boundary has a life of its own, and is not a part of the copy.
+        let shown = engine.cached(mode, |bearer| self.show_token(bearer), Headers::clone)?;
+        Some(lend(&Headers {
+            locations: boundary.header(engine.now()),
+            ..shown
+        }))
+    }
+
     fn show(&self, bearer: &Bearer) -> Headers {
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.0.boundary {
+            return Headers {
+                locations: boundary.header(self.0.engine.now()),
+                ..self.show_token(bearer)
+            };
+        }
+        self.show_token(bearer)
+    }
+
+    fn show_token(&self, bearer: &Bearer) -> Headers {
         let bearer = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
         Headers::new(bearer, self.0.settled.user_project.clone())
     }

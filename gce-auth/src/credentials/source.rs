@@ -126,6 +126,11 @@ impl TokenSource {
         }
     }
 
+    /// Whether there is somebody to ask for tokens.
+    pub(crate) fn asks_a_server(&self) -> bool {
+        self.origin == Origin::Server
+    }
+
     pub(crate) fn is_anonymous(&self) -> bool {
         self.holds_tokens().is_err()
     }
@@ -229,6 +234,8 @@ impl Source for TokenSource {
             &self.scopes(),
             wish.enforce_scopes,
         )?;
+        #[cfg(feature = "tls")]
+        let request = super::binding::bound(settings, &mut budget, request)?;
         let bearer = call::call(settings, &mut budget, &request, response::token)
             .map_err(|error| explain(error, &wish.account))?;
         if wish.expected.is_some() {

@@ -43,3 +43,15 @@ pub(crate) fn attempt_failed(request: &str, attempt: u32, error: &Error) {
     #[cfg(not(feature = "tracing"))]
     let _ = (request, attempt, error);
 }
+
+/// A certificate was found, and no token can be bound to it.
+#[cfg(feature = "tls")]
+pub(crate) fn not_bound(file: &std::path::Path, why: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "gce_auth::refresh",
+        file = %file.display(), why, "the token will not be bound to a certificate"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (file, why);
+}

@@ -16,3 +16,5 @@ pub(crate) mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 pub(crate) mod transport;
+#[cfg(feature = "tls")]
+pub(crate) mod workload;

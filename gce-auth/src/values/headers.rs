@@ -4,16 +4,24 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
-use crate::values::secret::{BearerValue, detached};
+use crate::values::{
+    error::{Error, ErrorKind},
+    secret::{BearerValue, detached},
+};
 
 /// `x-goog-user-project`: the project that is billed and whose quota is used.
 pub(crate) const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
+/// `x-allowed-locations`: the regional access boundary of the account.
+pub(crate) const X_ALLOWED_LOCATIONS: HeaderName = HeaderName::from_static("x-allowed-locations");
+
 /// The headers to put on a request, ready made.
 ///
-/// `authorization` (but for anonymous credentials), and `x-goog-user-project`
-/// where a quota project is set. Cloning and applying share the bytes; nothing is allocated where the
-/// map has room. `Debug` shows names only.
+/// `authorization` (but for anonymous credentials), `x-goog-user-project`
+/// where a quota project is set, and `x-allowed-locations` where a regional
+/// access boundary was asked for and is known. Cloning and applying share the
+/// bytes; nothing is allocated where the map has room. `Debug` shows names
+/// only.
 ///
 /// # Examples
 /// ```
@@ -28,6 +36,19 @@ pub(crate) const X_GOOG_USER_PROJECT: HeaderName = HeaderName::from_static("x-go
 pub struct Headers {
     pub(crate) bearer: Option<BearerValue>,
     pub(crate) user_project: Option<HeaderValue>,
+    pub(crate) locations: Option<HeaderValue>,
+}
+
+/// Which headers these were: equal tags mean equal headers.
+///
+/// It keeps the token alive that it stands for, and shows no part of it.
+#[derive(Clone, PartialEq)]
+pub struct HeadersTag(pub(crate) Headers);
+
+impl fmt::Debug for HeadersTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadersTag")
+    }
 }
 
 impl Headers {
@@ -35,7 +56,39 @@ impl Headers {
         Self {
             bearer,
             user_project,
+            locations: None,
         }
+    }
+
+    /// Headers of a program's own making: what
+    /// [`ProvideHeaders`](crate::ProvideHeaders) is implemented with.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), gce_auth::Error> {
+    /// let headers = gce_auth::Headers::bearer("ya29.mine")?;
+    /// assert_eq!(headers.authorization().unwrap(), "Bearer ya29.mine");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bearer(token: &str) -> Result<Self, Error> {
+        Ok(Self::new(Some(sendable(token)?), None))
+    }
+
+    /// The same headers, with this project billed (`x-goog-user-project`).
+    #[must_use]
+    pub fn with_user_project(mut self, project: HeaderValue) -> Self {
+        self.user_project = Some(project);
+        self
+    }
+
+    /// What stands for these headers when asking whether they have changed.
+    #[must_use]
+    pub fn tag(&self) -> HeadersTag {
+        HeadersTag(self.clone())
     }
 
     /// The `authorization` value, marked as sensitive; `None` only for
@@ -49,9 +102,11 @@ impl Headers {
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
         let user_project = self.user_project.as_ref();
+        let locations = self.locations.as_ref();
         authorization
             .into_iter()
             .chain(user_project.map(|value| (X_GOOG_USER_PROJECT, value)))
+            .chain(locations.map(|value| (X_ALLOWED_LOCATIONS, value)))
     }
 
     /// Inserts every header into `map`, in place of what had the same name.
@@ -66,13 +121,24 @@ impl Headers {
         Self {
             bearer: self.bearer.as_ref().map(BearerValue::detached),
             user_project: self.user_project.as_ref().map(detached),
+            locations: self.locations.as_ref().map(detached),
         }
     }
 }
 
+/// A token as a header value.
+pub(crate) fn sendable(token: &str) -> Result<BearerValue, Error> {
+    BearerValue::new(token).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            "a token is made of visible ASCII, without spaces",
+        )
+    })
+}
+
 impl From<Headers> for HeaderMap {
     fn from(headers: Headers) -> Self {
-        let mut map = Self::with_capacity(2);
+        let mut map = Self::with_capacity(3);
         headers.apply_to(&mut map);
         map
     }
@@ -116,6 +182,17 @@ mod tests {
             text.contains("authorization") && !text.contains("secret"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_tag_is_equal_as_long_as_the_headers_are() {
+        assert_eq!(headers().tag(), headers().detached().tag());
+        let billed = Headers::bearer("ya29.secret").unwrap();
+        assert_ne!(billed.tag(), headers().tag());
+        let same = billed.with_user_project(HeaderValue::from_static("billing"));
+        assert_eq!(same.tag(), headers().tag());
+        assert!(!format!("{:?}", headers().tag()).contains("secret"));
+        assert!(Headers::bearer("a b").is_err());
     }
 
     #[test]

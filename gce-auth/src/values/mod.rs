@@ -1,6 +1,8 @@
 //! Floor 1: what everything else is said in. No I/O, no protocol.
 
 pub(crate) mod address;
+#[cfg(feature = "tls")]
+pub(crate) mod certificate;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod headers;

@@ -24,6 +24,10 @@ impl Scopes {
         &self.0
     }
 
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        self.0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -78,6 +78,14 @@ impl Validity {
         self.ends
     }
 
+    /// Whether it ends within `margin` of `now`, or has ended: on either clock.
+    pub(crate) fn ends_within(&self, margin: Duration, now: Now) -> bool {
+        self.ends.is_some_and(|ends| {
+            now.wall.saturating_add(margin) >= ends.wall
+                || now.boot.saturating_add(margin) >= ends.boot
+        })
+    }
+
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
     }
@@ -162,6 +170,17 @@ mod tests {
             Validity::until(at(1000, 10), Duration::from_secs(1100)),
             validity
         );
+    }
+
+    #[test]
+    fn the_end_is_near_on_whichever_clock_is_worse() {
+        let validity = Validity::lasting(at(1000, 10), Duration::from_secs(100));
+        let margin = Duration::from_secs(30);
+        assert!(!validity.ends_within(margin, at(1069, 79)));
+        assert!(validity.ends_within(margin, at(1070, 10)));
+        assert!(validity.ends_within(margin, at(0, 80)));
+        assert!(validity.ends_within(Duration::ZERO, at(1100, 10)));
+        assert!(!Validity::ENDLESS.ends_within(Duration::MAX, at(1, 1)));
     }
 
     #[test]

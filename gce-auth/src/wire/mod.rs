@@ -3,6 +3,8 @@
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
 #[cfg(feature = "iam")]
+pub(crate) mod boundary;
+#[cfg(feature = "iam")]
 pub(crate) mod iam;
 #[cfg(feature = "verify")]
 pub(crate) mod jwks;

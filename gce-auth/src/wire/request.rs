@@ -203,6 +203,19 @@ pub(crate) fn identity(
     Ok(request)
 }
 
+/// The request for a token that is bound to these certificates.
+#[cfg(feature = "tls")]
+pub(crate) fn bind(mut request: Request<Vec<u8>>, pem: &str) -> Request<Vec<u8>> {
+    *request.method_mut() = Method::POST;
+    let json = HeaderValue::from_static("application/json");
+    request
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
+    let body = serde_json::json!({ "certificate_chain": pem });
+    *request.body_mut() = body.to_string().into_bytes();
+    request
+}
+
 fn get(uri: Uri) -> Request<Vec<u8>> {
     let mut request = Request::new(Vec::new());
     *request.method_mut() = Method::GET;

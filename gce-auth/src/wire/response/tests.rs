@@ -197,7 +197,8 @@ fn accounts_are_read_leniently_but_never_without_email() {
         AccountInfo {
             email: "e@x".into(),
             aliases: vec!["default".into()],
-            scopes: vec!["s".into()]
+            scopes: vec!["s".into()],
+            states_scopes: true,
         }
     );
     assert_eq!(
@@ -210,7 +211,7 @@ fn accounts_are_read_leniently_but_never_without_email() {
         r#"{"email":1}"#,
         r#"{"email":"e\r\nx"}"#,
         r#"{"email":"e x"}"#,
-        r#"{"email":"e","scopes":"s"}"#,
+        r#"{"email":"e","scopes":1}"#,
         r#"{"email":"e","scopes":[1]}"#,
         r#"{"email":"e","aliases":{}}"#,
         "[]",

@@ -1,0 +1,328 @@
+//! The regional access boundary of an account: looked up beside the requests
+//! that carry it, and never in their way.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, Uri};
+
+use crate::{
+    client::call::Budget,
+    credentials::Credentials,
+    io::{
+        threads::{Awaited, Work, WorkKind},
+        transport::Limits,
+    },
+    values::token::{Now, Validity},
+    wire::{
+        boundary::{self, Found},
+        response::DEFAULT_UNIVERSE,
+    },
+};
+
+/// How long a boundary holds.
+const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// It is looked up again this long before it ends.
+const EARLY: Duration = Duration::from_secs(3600);
+/// The pause after a failed look-up; doubles up to `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+/// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
+const ATTEMPTS: u32 = 6;
+/// Time for one attempt, in the background and while somebody waits.
+const PATIENT: Duration = Duration::from_secs(15);
+const HASTY: Duration = Duration::from_secs(3);
+
+/// What is known of the boundary of one credential.
+#[derive(Default)]
+pub(super) struct Boundary {
+    data: RwLock<Data>,
+    /// The process in which a look-up is queued or runs; 0 where none is.
+    running: AtomicU32,
+    blocking: AtomicBool,
+    /// Whether the account is of a kind that has none.
+    pointless: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Data {
+    encoded: Option<HeaderValue>,
+    validity: Option<Validity>,
+    paused_until: Option<Duration>,
+    pause: Duration,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            encoded: None,
+            validity: None,
+            paused_until: None,
+            pause: FIRST_PAUSE,
+        }
+    }
+}
+
+impl Data {
+    fn holds(&self, margin: Duration, now: Now) -> bool {
+        let encoded = self.encoded.as_ref().is_some_and(|value| !value.is_empty());
+        let validity = self.validity.as_ref();
+        encoded && validity.is_some_and(|validity| !validity.ends_within(margin, now))
+    }
+
+    /// After a look-up that found nothing.
+    fn failed(mut self, now: Now) -> Self {
+        self.paused_until = Some(now.boot.saturating_add(self.pause));
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        let over = |validity: &Validity| validity.ends_within(Duration::ZERO, now);
+        if self.validity.as_ref().is_some_and(over) {
+            self.encoded = None;
+            self.validity = None;
+        }
+        self
+    }
+}
+
+impl Boundary {
+    fn data(&self) -> Data {
+        let data = self.data.read();
+        data.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, change: impl FnOnce(Data) -> Data) {
+        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
+        *data = change(std::mem::take(&mut data));
+    }
+
+    /// The header, while the boundary holds.
+    pub(super) fn header(&self, now: Now) -> Option<HeaderValue> {
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        let holds = data.holds(Duration::ZERO, now);
+        data.encoded.clone().filter(|_| holds)
+    }
+
+    /// Takes over what is known to `other`, once.
+    pub(super) fn start_as(&self, other: &Self) {
+        self.set(|_| other.data());
+        let blocking = other.blocking.load(Ordering::Relaxed);
+        self.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    fn is_due(&self, now: Now) -> bool {
+        if self.pointless.load(Ordering::Relaxed) {
+            return false;
+        }
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        let paused = data.paused_until.is_some_and(|until| now.boot < until);
+        !paused && !data.holds(EARLY, now)
+    }
+
+    fn settle(&self, found: Option<Option<HeaderValue>>, now: Now) {
+        self.set(|data| match found {
+            Some(encoded) => Data {
+                encoded,
+                validity: Some(Validity::lasting(now, LIFETIME)),
+                ..Data::default()
+            },
+            None => data.failed(now),
+        });
+    }
+}
+
+impl fmt::Debug for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Boundary")
+            .field("encoded", &self.data().encoded)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// The regional access boundary that was looked up last, encoded; also
+    /// when it has expired. No I/O.
+    #[must_use]
+    pub fn regional_access_boundary(&self) -> Option<String> {
+        let data = self.0.boundary.as_ref()?.data();
+        Some(data.encoded?.to_str().ok()?.to_owned())
+    }
+
+    /// When the boundary that was looked up last expires, or has expired.
+    #[must_use]
+    pub fn regional_access_boundary_expires_at(&self) -> Option<SystemTime> {
+        let data = self.0.boundary.as_ref()?.data();
+        data.validity?.ends().map(Now::system_time)
+    }
+
+    /// Starts with a boundary that is known from elsewhere, such as an earlier
+    /// run of the program; without effect unless a boundary was asked for in
+    /// the builder.
+    pub fn set_regional_access_boundary(
+        &self,
+        encoded: Option<HeaderValue>,
+        expires_at: Option<SystemTime>,
+    ) {
+        let Some(boundary) = &self.0.boundary else {
+            return;
+        };
+        let now = self.0.engine.now();
+        let until = |at: SystemTime| {
+            let wall = at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            Validity::until(now, wall)
+        };
+        let known = encoded.as_ref().is_some_and(|value| !value.is_empty());
+        boundary.set(|_| Data {
+            encoded,
+            validity: expires_at.filter(|_| known).map(until),
+            ..Data::default()
+        });
+    }
+
+    /// Has [`before_request`](Self::before_request) wait for the look-up, once
+    /// and for 3 s at most, where it is due: for programs that end before a
+    /// look-up in the background does. Copies wait as well.
+    pub fn wait_for_regional_access_boundary(&self) {
+        if let Some(boundary) = &self.0.boundary {
+            boundary.blocking.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether [`look_up_boundary`](Self::look_up_boundary) would wait.
+    pub(super) fn boundary_needs_work(&self, uri: &Uri) -> bool {
+        let Some(boundary) = &self.0.boundary else {
+            return false;
+        };
+        let waits =
+            boundary.blocking.load(Ordering::Relaxed) && boundary.is_due(self.0.engine.now());
+        !boundary::is_regional(uri) && (self.known_universe().is_none() || waits)
+    }
+
+    /// Looks the boundary up if it is due and a request to `uri` may need it.
+    pub(super) fn look_up_boundary(&self, uri: &Uri) {
+        let Some(boundary) = &self.0.boundary else {
+            return;
+        };
+        if boundary::is_regional(uri) || !self.may_have_boundary() {
+            return;
+        }
+        let now = self.0.engine.now();
+        if boundary.blocking.load(Ordering::Relaxed) {
+            if boundary.is_due(now) {
+                self.refresh_boundary(boundary, 1, HASTY);
+            }
+        } else {
+            self.renew_boundary();
+        }
+    }
+
+    /// Has the executor look the boundary up, if that is due and nobody does.
+    pub(super) fn renew_boundary(&self) {
+        let Some(boundary) = &self.0.boundary else {
+            return;
+        };
+        let process = std::process::id();
+        if !boundary.is_due(self.0.engine.now())
+            || boundary.running.swap(process, Ordering::AcqRel) == process
+        {
+            return;
+        }
+        let running = Running(Arc::clone(boundary));
+        let credentials = self.clone();
+        let work = Work::new(WorkKind::Other, Awaited::default(), move || {
+            if credentials.may_have_boundary() {
+                credentials.refresh_boundary(&running.0, ATTEMPTS, PATIENT);
+            } else {
+                running.0.settle(None, credentials.0.engine.now());
+            }
+        });
+        // Nobody's request waits for a boundary: where there is no thread to
+        // be had, the next one tries again.
+        drop(self.client().0.executor.execute(work));
+    }
+
+    /// Whether the universe and the kind of the account have boundaries. A
+    /// universe that cannot be told has none, for now.
+    fn may_have_boundary(&self) -> bool {
+        let known = self.blocking_universe_domain();
+        if known.is_ok_and(|universe| universe != DEFAULT_UNIVERSE) {
+            return false;
+        }
+        let email = self.service_account_email();
+        self.known_universe().is_some()
+            && (email == "default" || boundary::is_service_account(&email))
+    }
+
+    fn refresh_boundary(&self, boundary: &Boundary, attempts: u32, patience: Duration) {
+        let found = self.ask_boundary(boundary, attempts, patience);
+        boundary.settle(found, self.0.engine.now());
+    }
+
+    /// `None` where nothing was found.
+    #[expect(
+        clippy::option_option,
+        reason = "found or not, and there is one or not"
+    )]
+    fn ask_boundary(
+        &self,
+        boundary: &Boundary,
+        attempts: u32,
+        patience: Duration,
+    ) -> Option<Option<HeaderValue>> {
+        let settings = &self.client().0;
+        if self.service_account_email() == "default" {
+            let mut budget = Budget::of(settings.retry.total());
+            self.0.source.ask_account(&mut budget).ok()?;
+        }
+        let email = self.service_account_email();
+        if !boundary::is_service_account(&email) {
+            boundary.pointless.store(true, Ordering::Relaxed);
+            return None;
+        }
+        let token = match self.held() {
+            Some(entry) => entry.value,
+            None => self.0.engine.blocking_get(self.mode()).ok()?,
+        };
+        let host = if settings
+            .workload
+            .uses_client_certificate(&settings.environment)
+        {
+            "iamcredentials.mtls.googleapis.com"
+        } else {
+            "iamcredentials.googleapis.com"
+        };
+        let request = boundary::lookup(host, &email, token.value.header().clone()).ok()?;
+        let limits = Limits {
+            connect: patience,
+            first_byte: patience,
+            attempt: patience,
+            ..settings.limits.clone()
+        };
+        let mut pause = Duration::from_secs(1);
+        for left in (0..attempts).rev() {
+            let response = settings.transport.send(request.clone(), &limits).ok()?;
+            match boundary::found(&response) {
+                Found::Boundary(encoded) => return Some(encoded),
+                Found::Transient if left > 0 => settings.clock.sleep(pause),
+                Found::Transient | Found::Nothing => return None,
+            }
+            pause = pause.saturating_mul(2);
+        }
+        None
+    }
+}
+
+/// A look-up that is queued or runs: until it is done, or dropped undone.
+struct Running(Arc<Boundary>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(0, Ordering::Release);
+    }
+}

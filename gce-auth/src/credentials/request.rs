@@ -1,0 +1,236 @@
+//! What google-auth does to a request, in its names and in its order.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use crate::{
+    credentials::{Credentials, Inner, TokenState},
+    engine::RefreshMode,
+    io::threads::{Awaited, Work, WorkKind},
+    values::{
+        error::{Error, ErrorKind},
+        headers::{Headers, sendable},
+    },
+};
+
+const X_GOOG_API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
+/// How a token was used, as Google's API clients report it.
+const METRIC: &str = "cred-type/mds";
+
+impl Credentials {
+    /// Asks for the account and for a token, now, and keeps both.
+    ///
+    /// The token was asked for after this was called. Calls that overlap share
+    /// one request.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers); the token that was held stays.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        self.0.engine.refresh().await?;
+        if self.0.source.learned().account.is_none() && self.0.source.asks_a_server() {
+            // Somebody else's credentials made the flight that this one shared.
+            self.account().await?;
+        }
+        Ok(())
+    }
+
+    /// [`refresh`](Self::refresh), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`refresh`](Self::refresh).
+    pub fn blocking_refresh(&self) -> Result<(), Error> {
+        self.0.engine.blocking_refresh()?;
+        if self.0.source.learned().account.is_none() && self.0.source.asks_a_server() {
+            self.blocking_account()?;
+        }
+        Ok(())
+    }
+
+    /// Does to the headers of a request what google-auth does before it is
+    /// sent: [`refresh`](Self::refresh) where the token is not valid, starts the
+    /// lookup of the regional access boundary where one was asked for and is
+    /// due, adds `cred-type/mds` to `x-goog-api-client`, and
+    /// [`apply`](Self::apply)s.
+    ///
+    /// For code that comes from google-auth; everything else calls
+    /// [`headers`](Self::headers), which asks for less.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers). Never while the token is good, even
+    /// if it should be renewed and cannot be.
+    ///
+    /// # Cancel safety
+    /// As for [`headers`](Self::headers); the headers are changed last.
+    pub async fn before_request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = method;
+        if self.needs_work(uri) {
+            let (credentials, uri) = (self.clone(), uri.clone());
+            let work = move |_: &_| credentials.make_ready(&uri);
+            self.client()
+                .background(WorkKind::AccessToken, work)
+                .await?;
+        } else {
+            #[cfg(feature = "iam")]
+            self.look_up_boundary(uri);
+        }
+        self.finish(headers)
+    }
+
+    /// [`before_request`](Self::before_request), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`before_request`](Self::before_request).
+    pub fn blocking_before_request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = method;
+        self.make_ready(uri)?;
+        self.finish(headers)
+    }
+
+    /// Puts the token that is held, the quota project and the boundary onto
+    /// `headers`, in place of what had the same name. No I/O; the token may
+    /// have expired.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
+    pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let bearer = match self.held() {
+            Some(entry) => Some(entry.value.value),
+            None if self.0.source.is_anonymous() => None,
+            None => {
+                return Err(
+                    Error::new(ErrorKind::InvalidOperation, "no token is held yet")
+                        .with_hint("call refresh before apply, or call headers"),
+                );
+            }
+        };
+        self.put(Headers::new(bearer, None), headers);
+        Ok(())
+    }
+
+    /// [`apply`](Self::apply), with another token.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
+    pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
+        self.put(Headers::new(Some(sendable(token)?), None), headers);
+        Ok(())
+    }
+
+    fn put(&self, mut put: Headers, headers: &mut HeaderMap) {
+        put.user_project.clone_from(&self.0.settled.user_project);
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.0.boundary {
+            put.locations = boundary.header(self.0.engine.now());
+            if put.locations.is_none() {
+                // What is not known to hold must not be claimed.
+                headers.remove(crate::values::headers::X_ALLOWED_LOCATIONS);
+            }
+        }
+        put.apply_to(headers);
+    }
+
+    fn finish(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let mut finished = headers.clone();
+        self.apply(&mut finished)?;
+        add_metric(&mut finished);
+        *headers = finished;
+        Ok(())
+    }
+
+    /// Whether [`make_ready`](Self::make_ready) has anything to do.
+    fn needs_work(&self, uri: &Uri) -> bool {
+        #[cfg(feature = "iam")]
+        if self.boundary_needs_work(uri) {
+            return true;
+        }
+        let _ = uri;
+        !self.is_valid() && !self.0.source.is_anonymous()
+    }
+
+    fn make_ready(&self, uri: &Uri) -> Result<(), Error> {
+        if !self.0.source.is_anonymous() {
+            self.make_valid()?;
+        }
+        #[cfg(feature = "iam")]
+        self.look_up_boundary(uri);
+        #[cfg(not(feature = "iam"))]
+        let _ = uri;
+        Ok(())
+    }
+
+    fn make_valid(&self) -> Result<(), Error> {
+        let state = self.token_state();
+        let keeper = self.0.engine.keeper();
+        let due = || keeper.renewal_may_be_due(self.0.engine.now());
+        match (state, self.mode()) {
+            (TokenState::Fresh, _) => Ok(()),
+            // It has just been tried, and the token is good.
+            (TokenState::Stale, _) if !due() => Ok(()),
+            (TokenState::Stale, RefreshMode::Background)
+                if !self.0.stumbled.load(Ordering::Relaxed) =>
+            {
+                self.renew_later();
+                Ok(())
+            }
+            _ => match self.blocking_refresh() {
+                Ok(()) => {
+                    self.0.stumbled.store(false, Ordering::Relaxed);
+                    Ok(())
+                }
+                // A valid token is never given up.
+                Err(_) if self.cached_token().is_some() => Ok(()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Has the executor refresh, unless it is about to.
+    fn renew_later(&self) {
+        let process = std::process::id();
+        if self.0.renewing.swap(process, Ordering::AcqRel) == process {
+            return;
+        }
+        let renewing = Renewing(Arc::clone(&self.0));
+        let work = Work::new(WorkKind::AccessToken, Awaited::default(), move || {
+            let credentials = Self(Arc::clone(&renewing.0));
+            let failed = credentials.blocking_refresh().is_err();
+            credentials.0.stumbled.store(failed, Ordering::Relaxed);
+        });
+        if let Err(work) = self.client().0.executor.execute(work) {
+            work.run();
+        }
+    }
+}
+
+/// A renewal that is queued or runs: until it is done, or dropped undone.
+struct Renewing(Arc<Inner>);
+
+impl Drop for Renewing {
+    fn drop(&mut self) {
+        self.0.renewing.store(0, Ordering::Release);
+    }
+}
+
+/// Adds the metric to what `x-goog-api-client` says, or says it alone.
+fn add_metric(headers: &mut HeaderMap) {
+    let said = headers.get(X_GOOG_API_CLIENT).map(HeaderValue::as_bytes);
+    let mut value = said.unwrap_or_default().to_vec();
+    if said.is_some() {
+        value.push(b' ');
+    }
+    value.extend_from_slice(METRIC.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&value) {
+        headers.insert(X_GOOG_API_CLIENT, value);
+    }
+}

@@ -1,0 +1,159 @@
+//! The files with which a workload shows who it is: where they are, and when
+//! they are to be used.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::io::env::Environment;
+
+/// Where Google Cloud puts the certificates of workloads.
+const WELL_KNOWN: &str = "/var/run/secrets/workload-spiffe-credentials";
+/// Certificate and key in one file, as GKE writes them.
+const BUNDLE: &str = "x509.credential-bundle.private-key.pem";
+
+/// The files of a workload.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    directory: PathBuf,
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self::new(PathBuf::from(WELL_KNOWN))
+    }
+}
+
+/// Where the certificate of an agent is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// There is none.
+    Nowhere,
+    /// It is in this file.
+    At(PathBuf),
+    /// The platform is about to write it.
+    Soon,
+}
+
+impl Workload {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Whether requests to Google's APIs are to show a client certificate, and
+    /// so go to their mTLS hosts: as the variables say, else whether one is
+    /// configured.
+    pub(crate) fn uses_client_certificate(&self, environment: &Environment) -> bool {
+        if let Some(wanted) = environment.wants_client_certificate() {
+            return wanted;
+        }
+        match configured(environment) {
+            Some(file) => read_json(&file)
+                .is_some_and(|config| config["cert_configs"].get("workload").is_some()),
+            None => self.bundle(environment).is_some(),
+        }
+    }
+
+    /// Whether the certificate may bind tokens: nobody has opted out.
+    pub(crate) fn may_bind(environment: &Environment) -> bool {
+        !environment.opted_out_of_binding() && environment.wants_client_certificate() != Some(false)
+    }
+
+    /// Where the agent's certificate is now.
+    pub(crate) fn agent_certificate(&self, environment: &Environment) -> Place {
+        let Some(config) = environment.certificate_config.as_ref() else {
+            let bundle = match configured(environment) {
+                None => self.bundle(environment),
+                Some(_) => None,
+            };
+            return bundle.map_or(Place::Nowhere, Place::At);
+        };
+        let config = Path::new(config);
+        let late = if self.holds(config) {
+            Place::Soon
+        } else {
+            Place::Nowhere
+        };
+        let Some(parsed) = read_json(config) else {
+            return if config.exists() {
+                Place::Nowhere
+            } else {
+                late
+            };
+        };
+        let Some(Value::String(file)) = parsed["cert_configs"]["workload"].get("cert_path") else {
+            return Place::Nowhere;
+        };
+        let file = PathBuf::from(file);
+        if is_ready(&file) {
+            Place::At(file)
+        } else if self.holds(&file) {
+            late
+        } else {
+            Place::Nowhere
+        }
+    }
+
+    fn bundle(&self, environment: &Environment) -> Option<PathBuf> {
+        let file = self.directory.join(BUNDLE);
+        let explicit =
+            environment.certificate_config.is_some() || environment.context_aware_config.is_some();
+        (!explicit && is_ready(&file)).then_some(file)
+    }
+
+    /// Whether `path` is inside the directory, links followed as far as they
+    /// lead.
+    fn holds(&self, path: &Path) -> bool {
+        resolved(path).starts_with(resolved(&self.directory))
+    }
+}
+
+/// The certificate configuration that is there, if any.
+fn configured(environment: &Environment) -> Option<PathBuf> {
+    let named = environment
+        .certificate_config
+        .as_ref()
+        .or(environment.context_aware_config.as_ref());
+    let file = match named {
+        Some(named) => match (named.strip_prefix("~/"), &environment.home) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => PathBuf::from(named),
+        },
+        None => environment
+            .gcloud_directory()?
+            .join("certificate_config.json"),
+    };
+    file.exists().then_some(file)
+}
+
+fn read_json(file: &Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+/// A file that has something in it.
+fn is_ready(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() > 0)
+}
+
+/// The path without links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let mut rest = PathBuf::new();
+    let mut existing = path;
+    loop {
+        if let Ok(found) = existing.canonicalize() {
+            return found.join(rest);
+        }
+        let (Some(parent), Some(name)) = (existing.parent(), existing.file_name()) else {
+            return path.to_owned();
+        };
+        rest = if rest.as_os_str().is_empty() {
+            PathBuf::from(name)
+        } else {
+            Path::new(name).join(rest)
+        };
+        existing = parent;
+    }
+}
