@@ -4,8 +4,6 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 
 /// What went wrong, in a form that a program can match on.
 ///
-/// The column *retryable* says what [`Error::is_retryable`] answers unless the
-/// error itself knows better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -108,7 +106,6 @@ struct Inner {
     attempts: u32,
     elapsed: Option<Duration>,
     hint: Option<Cow<'static, str>>,
-    retryable: Option<bool>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -124,9 +121,7 @@ impl Error {
     /// Nothing needs to be rebuilt in either case: no error ends a credential.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.0
-            .retryable
-            .unwrap_or_else(|| self.0.kind.is_retryable())
+        self.0.kind.is_retryable()
     }
 
     /// What to do next, where there is something to say.
@@ -168,7 +163,6 @@ impl Error {
             attempts: 0,
             elapsed: None,
             hint: None,
-            retryable: None,
             source: None,
         }))
     }
@@ -203,10 +197,6 @@ impl Error {
             return self;
         }
         self.with_hint(hint)
-    }
-
-    pub(crate) fn with_retryable(self, retryable: bool) -> Self {
-        self.edit(|inner| inner.retryable = Some(retryable))
     }
 
     pub(crate) fn with_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
@@ -322,8 +312,8 @@ mod tests {
     #[test]
     fn a_clone_shares_and_an_edit_does_not_reach_it() {
         let one = Error::new(ErrorKind::Timeout, "late");
-        let two = one.clone().with_retryable(false).context("token");
-        assert!(one.is_retryable() && !two.is_retryable());
+        let two = one.clone().context("token");
+        assert_eq!(one.to_string(), "late");
         assert_eq!(two.to_string(), "token: late");
     }
 }

@@ -32,14 +32,6 @@ impl UnverifiedClaims {
             .ok_or("its payload is not a JSON object in base64url")
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(Value::as_str)
-    }
-
     /// `exp`: seconds since the Unix epoch (RFC 7519, 4.1.4).
     pub(crate) fn expiry(&self) -> Option<f64> {
         self.0.get("exp")?.as_f64().filter(|exp| exp.is_finite())
@@ -86,8 +78,7 @@ mod tests {
             UnverifiedClaims::read(&token("{}", r#"{"aud":"a","exp":12,"sub":"1"}"#)).unwrap();
         assert!(claims.is_for("a") && !claims.is_for("b"));
         assert_eq!(claims.expiry(), Some(12.0));
-        assert_eq!(claims.text("sub"), Some("1"));
-        assert_eq!(claims.get("missing"), None);
+        assert_eq!(claims.clone().into_map()["sub"], "1");
         let listed = UnverifiedClaims::read(&token("{}", r#"{"aud":["x","a"]}"#)).unwrap();
         assert!(listed.is_for("a") && !listed.is_for("y"));
     }
