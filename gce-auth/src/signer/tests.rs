@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 use std::{sync::Arc, time::Duration};
 
 use super::*;
@@ -100,7 +102,7 @@ fn email_and_universe_are_asked_for_once() {
 #[test]
 fn an_account_without_an_email_cannot_sign() {
     let world = world([Reply::text("project.svc.id.goog")]);
-    let error = Signer::new(world.credentials.clone())
+    let error = Signer::new(world.credentials)
         .blocking_sign(b"")
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidOperation);

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 use std::{sync::LazyLock, task, time::Duration};
 
 use aws_lc_rs::{

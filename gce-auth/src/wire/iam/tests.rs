@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 use super::*;
 
 const EMAIL: &str = "signer@project.iam.gserviceaccount.com";

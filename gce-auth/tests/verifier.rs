@@ -1,0 +1,574 @@
+//! Verification, as a server does it: what is accepted, and what is not.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod forge;
+mod support;
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::hmac;
+use forge::{AUDIENCE, By, EMAIL, Forge, NOW, Stopped, base64, signed};
+use futures_executor::block_on;
+use gce_auth::{
+    ErrorKind, IdTokenCredentials, IdTokenVerifier, IdTokenVerifierBuilder, MetadataClient,
+};
+use serde_json::json;
+use support::{client, emulator};
+
+/// A verifier that knows the keys and stands at the moment.
+fn verifier() -> IdTokenVerifierBuilder {
+    at(NOW)
+}
+
+fn at(seconds: u64) -> IdTokenVerifierBuilder {
+    let clock = Stopped::at(seconds);
+    let client = MetadataClient::builder().clock(clock).build().unwrap();
+    IdTokenVerifier::builder()
+        .audience(AUDIENCE)
+        .keys(forge::jwks())
+        .client(client)
+}
+
+fn accepts(builder: IdTokenVerifierBuilder, token: &Forge) -> bool {
+    let verified = builder.build().unwrap().blocking_verify(&token.token());
+    verified.is_ok()
+}
+
+#[test]
+fn tokens_that_are_right_are_accepted_with_their_claims() {
+    let verifier = verifier().email(EMAIL).build().unwrap();
+    for token in [Forge::rsa(), Forge::ec()] {
+        let claims = block_on(verifier.verify(&token.token())).unwrap();
+        assert_eq!(claims, verifier.blocking_verify(&token.token()).unwrap());
+        assert_eq!(claims.issuer(), "https://accounts.google.com");
+        assert_eq!(claims.subject(), "1134");
+        assert_eq!(claims.audience(), AUDIENCE);
+        assert_eq!(claims.email(), Some(EMAIL));
+        assert!(claims.is_email_verified());
+        let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(claims.issued_at(), time(NOW - 60));
+        assert_eq!(claims.expires_at(), time(NOW + 3540));
+        assert_eq!(claims.get("azp").as_deref(), Some("1134"));
+        assert!(claims.compute_engine().is_none());
+        assert!(claims.to_json().contains("\"azp\":\"1134\""));
+    }
+}
+
+#[test]
+fn harmless_differences_are_accepted() {
+    for token in [
+        Forge::rsa().claim("iss", "accounts.google.com"),
+        Forge::rsa().claim("aud", json!([AUDIENCE])),
+        Forge::rsa().claim("aud", json!(["https://other.example", AUDIENCE])),
+        Forge::rsa().claim("iat", NOW),
+        Forge::rsa().claim("exp", NOW + 1),
+        Forge::rsa().claim("exp", 1_700_000_000.5),
+        Forge::rsa().claim("nbf", NOW),
+        Forge::rsa().without("typ"),
+        Forge::rsa().header("typ", "jwt"),
+        Forge::rsa().header("jku", "https://evil.example/keys"),
+        Forge::rsa().header("jwk", json!({"kty": "oct", "k": "AAAA"})),
+        Forge::rsa().without("email"),
+    ] {
+        assert!(accepts(verifier(), &token), "{token:?}");
+    }
+}
+
+/// The tampered tokens, and a part of what is said about each.
+fn tampered() -> Vec<(&'static str, String, &'static str)> {
+    let good = Forge::rsa().token();
+    let parts: Vec<&str> = good.split('.').collect();
+    let (header, payload, signature) = (parts[0], parts[1], parts[2]);
+    let rsa = Forge::rsa;
+    let ec = Forge::ec;
+    let mac = |key: &[u8]| {
+        let header = base64(r#"{"alg":"HS256","kid":"rsa"}"#);
+        let message = format!("{header}.{payload}");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let tag = hmac::sign(&key, message.as_bytes());
+        format!("{message}.{}", base64(tag))
+    };
+    let mut flipped = By::Rsa.sign(format!("{header}.{payload}").as_bytes());
+    flipped[100] ^= 1;
+    let ec_signature = By::Ec.sign(ec().token().as_bytes());
+    let spaced = format!("{{ {}", &rsa().header.to_string()[1..]);
+    // The last character of a signature of 256 bytes carries four spare bits.
+    let spare = format!("{}{}", &good[..good.len() - 1], {
+        let last = good.chars().last().unwrap();
+        char::from_u32(u32::from(last) + 1).unwrap()
+    });
+    vec![
+        // Algorithm.
+        (
+            "none",
+            rsa().header("alg", "none").by(By::Nobody).token(),
+            "signature",
+        ),
+        ("none signed", rsa().header("alg", "none").token(), "none"),
+        ("None", rsa().header("alg", "None").token(), "None"),
+        ("no alg", rsa().without("alg").token(), "algorithm"),
+        (
+            "alg a number",
+            rsa().header("alg", 256).token(),
+            "algorithm",
+        ),
+        (
+            "alg lower case",
+            rsa().header("alg", "rs256").token(),
+            "rs256",
+        ),
+        ("HS256 by the modulus", mac(&forge::modulus()), "HS256"),
+        ("HS256 by the key in DER", mac(&forge::rsa_der()), "HS256"),
+        ("HS256 by an oct key", mac(b"secret"), "HS256"),
+        (
+            "RS512",
+            rsa().header("alg", "RS512").by(By::Sha512).token(),
+            "RS512",
+        ),
+        (
+            "SHA-512 said to be RS256",
+            rsa().by(By::Sha512).token(),
+            "signature",
+        ),
+        (
+            "PS256",
+            rsa().header("alg", "PS256").by(By::Pss).token(),
+            "PS256",
+        ),
+        (
+            "PSS said to be RS256",
+            rsa().by(By::Pss).token(),
+            "signature",
+        ),
+        (
+            "ES256 with an RSA key",
+            rsa().header("alg", "ES256").token(),
+            "another algorithm",
+        ),
+        (
+            "ES256 by EC with an RSA key",
+            ec().header("kid", "rsa").token(),
+            "another algorithm",
+        ),
+        (
+            "RS256 with an EC key",
+            rsa().header("kid", "ec").token(),
+            "another algorithm",
+        ),
+        (
+            "crit",
+            rsa().header("crit", json!(["exp"])).token(),
+            "critical",
+        ),
+        (
+            "b64",
+            rsa()
+                .header("b64", false)
+                .header("crit", json!(["b64"]))
+                .token(),
+            "critical",
+        ),
+        (
+            "another type",
+            rsa().header("typ", "at+jwt").token(),
+            "no JWT",
+        ),
+        ("type not a text", rsa().header("typ", 1).token(), "no JWT"),
+        // Key id.
+        ("no kid", rsa().without("kid").token(), "names no key"),
+        ("empty kid", rsa().header("kid", "").token(), "names no key"),
+        (
+            "kid a list",
+            rsa().header("kid", json!(["rsa"])).token(),
+            "names no key",
+        ),
+        (
+            "unknown kid",
+            rsa().header("kid", "RSA").token(),
+            "not among",
+        ),
+        (
+            "kid of a secret",
+            rsa().header("kid", "secret").token(),
+            "not among",
+        ),
+        (
+            "kid of a small key",
+            rsa().header("kid", "small").token(),
+            "2048",
+        ),
+        (
+            "kid a path",
+            rsa().header("kid", "../../dev/null").token(),
+            "not among",
+        ),
+        // Signature.
+        ("no signature", format!("{header}.{payload}."), "signature"),
+        (
+            "one bit",
+            format!("{header}.{payload}.{}", base64(&flipped)),
+            "signature",
+        ),
+        ("cut short", good[..good.len() - 4].to_owned(), "signature"),
+        ("too long", format!("{good}AAAA"), "signature"),
+        ("spare bits", spare, "signature"),
+        ("another key", rsa().by(By::OtherRsa).token(), "signature"),
+        ("zeros", rsa().by(By::Zeros(256)).token(), "signature"),
+        ("EC zeros", ec().by(By::Zeros(64)).token(), "signature"),
+        ("EC in ASN.1", ec().by(By::EcAsn1).token(), "signature"),
+        (
+            "EC of something else",
+            {
+                let token = ec().token();
+                let message = &token[..token.rfind('.').unwrap()];
+                format!("{message}.{}", base64(ec_signature))
+            },
+            "signature",
+        ),
+        (
+            "claims exchanged",
+            {
+                let claims = base64(rsa().claim("email", "boss@example.com").claims.to_string());
+                format!("{header}.{claims}.{signature}")
+            },
+            "signature",
+        ),
+        (
+            "header exchanged",
+            { format!("{}.{payload}.{signature}", base64(spaced)) },
+            "signature",
+        ),
+        // Dates.
+        ("expired now", rsa().claim("exp", NOW).token(), "expired"),
+        ("expired long ago", rsa().claim("exp", 1).token(), "expired"),
+        ("exp negative", rsa().claim("exp", -1).token(), "exp"),
+        (
+            "exp a text",
+            rsa().claim("exp", "1700003540").token(),
+            "exp",
+        ),
+        ("exp null", rsa().claim("exp", json!(null)).token(), "exp"),
+        ("exp huge", rsa().claim("exp", 1e300).token(), "exp"),
+        ("no exp", rsa().without("exp").token(), "exp"),
+        (
+            "from the future",
+            rsa().claim("iat", NOW + 1).token(),
+            "valid only in",
+        ),
+        ("no iat", rsa().without("iat").token(), "iat"),
+        ("iat a text", rsa().claim("iat", "1").token(), "iat"),
+        (
+            "not yet",
+            rsa().claim("nbf", NOW + 5).token(),
+            "valid only in",
+        ),
+        ("nbf a text", rsa().claim("nbf", "now").token(), "nbf"),
+        (
+            "lives too long",
+            rsa().claim("exp", NOW + 86_400).token(),
+            "longer than a day",
+        ),
+        // Audience.
+        (
+            "another audience",
+            rsa().claim("aud", "https://other.example").token(),
+            "and not for",
+        ),
+        (
+            "audience with a slash",
+            rsa().claim("aud", format!("{AUDIENCE}/")).token(),
+            "not for",
+        ),
+        (
+            "part of the audience",
+            rsa().claim("aud", &AUDIENCE[..20]).token(),
+            "not for",
+        ),
+        (
+            "other audiences",
+            rsa().claim("aud", json!(["a", "b"])).token(),
+            "not for",
+        ),
+        (
+            "audience an object",
+            rsa().claim("aud", json!({"a": AUDIENCE})).token(),
+            "aud",
+        ),
+        (
+            "audiences not texts",
+            rsa().claim("aud", json!([AUDIENCE, 1])).token(),
+            "aud",
+        ),
+        ("no audiences", rsa().claim("aud", json!([])).token(), "aud"),
+        ("empty audience", rsa().claim("aud", "").token(), "not for"),
+        ("no audience", rsa().without("aud").token(), "aud"),
+        // Issuer and subject.
+        (
+            "another issuer",
+            rsa().claim("iss", "https://evil.example").token(),
+            "made by",
+        ),
+        (
+            "issuer with a slash",
+            rsa().claim("iss", "https://accounts.google.com/").token(),
+            "made by",
+        ),
+        (
+            "issuer over http",
+            rsa().claim("iss", "http://accounts.google.com").token(),
+            "made by",
+        ),
+        (
+            "issuers",
+            rsa()
+                .claim("iss", json!(["https://accounts.google.com"]))
+                .token(),
+            "iss",
+        ),
+        ("no issuer", rsa().without("iss").token(), "iss"),
+        ("no subject", rsa().without("sub").token(), "sub"),
+        // Encoding.
+        ("nothing", String::new(), "three parts"),
+        ("dots", "..".to_owned(), "header"),
+        ("two parts", format!("{header}.{payload}"), "three parts"),
+        ("four parts", format!("{good}.{signature}"), "three parts"),
+        (
+            "five parts",
+            format!("{header}.{payload}.{signature}.a.b"),
+            "three parts",
+        ),
+        (
+            "padded",
+            format!("{header}.{payload}.{signature}=="),
+            "signature",
+        ),
+        ("plain base64", good.replace(['-', '_'], "+"), ""),
+        ("a space before", format!(" {good}"), "header"),
+        ("a newline behind", format!("{good}\n"), "signature"),
+        ("with its scheme", format!("Bearer {good}"), "header"),
+        ("not ASCII", format!("{header}.{payload}.é"), "signature"),
+        (
+            "header a list",
+            signed("[]", &rsa().claims.to_string(), By::Rsa),
+            "header",
+        ),
+        (
+            "payload a text",
+            signed(&rsa().header.to_string(), "\"x\"", By::Rsa),
+            "payload",
+        ),
+        (
+            "payload cut",
+            signed(&rsa().header.to_string(), "{\"iss\":", By::Rsa),
+            "payload",
+        ),
+        (
+            "payload twice",
+            signed(&rsa().header.to_string(), "{}{}", By::Rsa),
+            "payload",
+        ),
+        // Size.
+        (
+            "too large",
+            rsa().claim("filler", "x".repeat(20_000)).token(),
+            "16 KiB",
+        ),
+    ]
+}
+
+#[test]
+fn no_tampered_token_is_accepted() {
+    let verifier = verifier().build().unwrap();
+    let table = tampered();
+    assert!(table.len() > 70);
+    for (name, token, why) in &table {
+        let error = match verifier.blocking_verify(token) {
+            Ok(claims) => panic!("{name} was accepted: {claims:?}"),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{name}: {error}");
+        assert!(!error.is_retryable(), "{name}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(why), "{name}: {error}");
+        let signature = token.rsplit('.').next().unwrap_or_default();
+        assert!(signature.len() < 20 || !text.contains(signature), "{name}");
+    }
+}
+
+#[test]
+fn no_cut_and_no_flipped_bit_is_accepted() {
+    let verifier = verifier().build().unwrap();
+    let token = Forge::ec().token();
+    for cut in 0..token.len() {
+        assert!(verifier.blocking_verify(&token[..cut]).is_err(), "{cut}");
+    }
+    for position in 0..token.len() {
+        for bit in 0..7 {
+            let mut bytes = token.clone().into_bytes();
+            bytes[position] ^= 1 << bit;
+            let changed = String::from_utf8(bytes).unwrap();
+            let verified = verifier.blocking_verify(&changed);
+            assert!(verified.is_err(), "{position} {bit}: {changed}");
+        }
+    }
+}
+
+#[test]
+fn leeway_moves_both_ends() {
+    let leeway = Duration::from_secs(10);
+    for (seconds, strict, lenient) in [
+        (NOW - 71, false, false),
+        (NOW - 70, false, true),
+        (NOW - 60, true, true),
+        (NOW + 3539, true, true),
+        (NOW + 3549, false, true),
+        (NOW + 3550, false, false),
+    ] {
+        let token = Forge::rsa();
+        assert_eq!(accepts(at(seconds), &token), strict, "{seconds}");
+        assert_eq!(
+            accepts(at(seconds).leeway(leeway), &token),
+            lenient,
+            "{seconds}"
+        );
+    }
+}
+
+#[test]
+fn an_expected_account_must_be_claimed_and_verified() {
+    let expecting = || verifier().email(EMAIL);
+    assert!(accepts(expecting(), &Forge::rsa()));
+    for token in [
+        Forge::rsa().claim("email", "other@example.com"),
+        Forge::rsa().claim("email", EMAIL.to_uppercase()),
+        Forge::rsa().without("email"),
+        Forge::rsa().without("email_verified"),
+        Forge::rsa().claim("email_verified", false),
+        Forge::rsa().claim("email_verified", "true"),
+        Forge::rsa().claim("email_verified", 1),
+    ] {
+        assert!(!accepts(expecting(), &token), "{token:?}");
+        assert!(!accepts(verifier().audience("x").email(EMAIL), &token));
+    }
+}
+
+#[test]
+fn several_audiences_and_issuers_may_be_expected() {
+    let builder = || verifier().audiences(["b", "c"]).issuer("i").issuer("j");
+    for (issuer, audience, good) in [
+        ("i", "b", true),
+        ("j", AUDIENCE, true),
+        ("https://accounts.google.com", "b", false),
+        ("i", "d", false),
+    ] {
+        let token = Forge::rsa().claim("iss", issuer).claim("aud", audience);
+        assert_eq!(accepts(builder(), &token), good, "{issuer} {audience}");
+    }
+}
+
+#[test]
+fn presets_expect_what_their_issuers_say() {
+    let keys = |builder: IdTokenVerifierBuilder| builder.keys(forge::jwks());
+    let iap = Forge::ec()
+        .claim("iss", "https://cloud.google.com/iap")
+        .without("email_verified");
+    assert!(accepts(keys(verifier().iap().email(EMAIL)), &iap));
+    let doubted = iap.claim("email_verified", false);
+    assert!(!accepts(keys(verifier().iap().email(EMAIL)), &doubted));
+    assert!(!accepts(keys(verifier().iap()), &Forge::ec()));
+
+    let firebase = Forge::rsa()
+        .claim("iss", "https://securetoken.google.com/project")
+        .claim("aud", "project");
+    let expecting = || keys(verifier().firebase("project"));
+    assert!(accepts(expecting(), &firebase));
+    assert!(!accepts(keys(verifier().firebase("other")), &firebase));
+    assert!(accepts(keys(verifier().iap().google()), &Forge::rsa()));
+}
+
+#[test]
+fn senseless_settings_are_refused_early() {
+    for builder in [
+        IdTokenVerifier::builder(),
+        IdTokenVerifier::builder().audience(""),
+        verifier().audience(""),
+        verifier().issuer(""),
+        verifier().email(""),
+        verifier().jwks_url("certs"),
+        verifier().certs_url("ftp://host/certs"),
+        verifier().keys("{}"),
+        verifier().keys("not JSON"),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    }
+}
+
+#[test]
+fn tokens_of_the_metadata_server_are_verified_with_published_keys() {
+    let emulator = emulator();
+    let credentials = IdTokenCredentials::builder(AUDIENCE)
+        .endpoint(emulator.addr().to_string())
+        .build()
+        .unwrap();
+    let token = credentials.blocking_token().unwrap();
+    let jwks = format!("{}/oauth2/v3/certs", emulator.url());
+    let certs = format!("{}/oauth2/v1/certs", emulator.url());
+    for builder in [
+        IdTokenVerifier::builder().jwks_url(jwks),
+        IdTokenVerifier::builder().certs_url(certs),
+    ] {
+        let verifier = builder
+            .audience(AUDIENCE)
+            .email(support::EMAIL)
+            .client(client(&emulator).build().unwrap())
+            .build()
+            .unwrap();
+        emulator.clear_requests();
+        for _ in 0..10 {
+            let claims = block_on(verifier.verify(token.secret())).unwrap();
+            assert_eq!(claims.email(), Some(support::EMAIL));
+            assert!(claims.compute_engine().unwrap().instance_id().is_some());
+            verifier.blocking_verify(token.secret()).unwrap();
+        }
+        assert_eq!(emulator.requests().len(), 1, "keys are fetched once");
+        let other = credentials
+            .with_target_audience("https://other.example")
+            .unwrap();
+        let other = other.blocking_token().unwrap();
+        let error = verifier.blocking_verify(other.secret()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert!(error.to_string().contains("https://other.example"));
+        let forged = Forge::rsa().claim("email", support::EMAIL).token();
+        assert!(verifier.blocking_verify(&forged).is_err());
+    }
+}
+
+#[test]
+fn many_that_wait_share_one_fetch_of_keys() {
+    let emulator = emulator();
+    let credentials = IdTokenCredentials::builder(AUDIENCE)
+        .endpoint(emulator.addr().to_string())
+        .build()
+        .unwrap();
+    let token = credentials.blocking_token().unwrap();
+    let verifier = IdTokenVerifier::builder()
+        .audience(AUDIENCE)
+        .jwks_url(format!("{}/oauth2/v3/certs", emulator.url()))
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..32 {
+            let (verifier, token) = (&verifier, &token);
+            scope.spawn(move || {
+                if n % 2 == 0 {
+                    verifier.blocking_verify(token.secret()).unwrap();
+                } else {
+                    block_on(verifier.verify(token.secret())).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(emulator.request_count("/oauth2/v3/certs"), 1);
+}
