@@ -6,6 +6,7 @@ mod cmd;
 mod config;
 mod env;
 mod exit;
+mod input;
 mod out;
 mod signals;
 mod text;

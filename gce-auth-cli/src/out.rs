@@ -44,12 +44,14 @@ impl Out {
     /// they may hold a secret.
     #[expect(clippy::unused_self, reason = "one printer, one way to reach it")]
     pub(crate) fn pieces(&self, pieces: &[&str]) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        pieces
-            .iter()
-            .try_for_each(|piece| stdout.write_all(piece.as_bytes()))
-            .and_then(|()| stdout.flush())
-            .map_err(Failure::Output)
+        let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+        write(&pieces)
+    }
+
+    /// Prints bytes that need not be text.
+    #[expect(clippy::unused_self, reason = "one printer, one way to reach it")]
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        write(&[bytes])
     }
 
     /// Prints a JSON document.
@@ -101,6 +103,15 @@ impl Out {
         // Nobody is left to be told that standard error is closed.
         let _ = writeln!(io::stderr().lock(), "{name} {text}");
     }
+}
+
+fn write(pieces: &[&[u8]]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    pieces
+        .iter()
+        .try_for_each(|piece| stdout.write_all(piece))
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::Output)
 }
 
 /// How text stands out on a terminal.

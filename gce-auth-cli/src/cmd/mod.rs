@@ -12,7 +12,9 @@ mod headers;
 mod id_token;
 mod info;
 mod man;
+mod sign;
 mod token;
+mod verify;
 mod wait;
 mod world;
 
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     Token(token::Args),
     IdToken(id_token::Args),
     Headers(headers::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
     Get(get::Args),
     Info(info::Args),
     Detect(detect::Args),
@@ -51,6 +55,8 @@ impl Command {
             Self::Token(args) => args.run(out),
             Self::IdToken(args) => args.run(out),
             Self::Headers(args) => args.run(out),
+            Self::Sign(args) => args.run(out),
+            Self::Verify(args) => args.run(out),
             Self::Get(args) => args.run(out),
             Self::Info(args) => args.run(out),
             Self::Wait(args) => args.run(out),

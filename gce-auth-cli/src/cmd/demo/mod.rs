@@ -1,13 +1,17 @@
 //! `gce-auth demo`: everything a program gets from a metadata server, once.
 
 mod page;
+mod proof;
 mod steps;
 
 use gce_auth::{Detection, MetadataClient};
 use gce_auth_server::Emulator;
 
 use crate::{
-    cmd::{demo::page::Page, world},
+    cmd::{
+        demo::{page::Page, proof::Beside},
+        world,
+    },
     config::Reach,
     exit::{Exit, Failure},
     out::Out,
@@ -59,7 +63,16 @@ impl Args {
             ),
             "Its project, account and keys are made up; sockets, requests and signatures are real.",
         ])?;
-        steps::run(&mut page, &client, "it answers", Some(&emulator.url()))?;
+        let url = emulator.url();
+        let beside = Beside {
+            emulator: Some(&url),
+        };
+        steps::run(
+            &mut page,
+            &client,
+            "it answers as only a metadata server does",
+            &beside,
+        )?;
         page.end(&[
             (
                 "gce-auth demo --real",
@@ -87,7 +100,12 @@ impl Args {
             "The metadata server of this machine answers, at {}.",
             client.endpoint()?
         )])?;
-        steps::run(&mut page, &client, found.reason(), None)?;
+        steps::run(
+            &mut page,
+            &client,
+            found.reason(),
+            &Beside { emulator: None },
+        )?;
         page.end(&[])
     }
 

@@ -4,21 +4,25 @@ use gce_auth::{Credentials, IdTokenClaims, IdTokenCredentials, MetadataClient};
 
 use crate::{
     cmd::{
-        demo::page::{Found, Page},
+        demo::{
+            page::{Found, Page},
+            proof::Beside,
+        },
         format,
     },
     exit::Failure,
     text,
 };
 
-const AUDIENCE: &str = "https://service.example";
+/// A service that receives ID tokens.
+pub(crate) const AUDIENCE: &str = "https://service.example";
 
 /// Everything, one after the other.
 pub(crate) fn run(
     page: &mut Page<'_>,
     client: &MetadataClient,
     how: &str,
-    _url: Option<&str>,
+    beside: &Beside<'_>,
 ) -> Result<(), Failure> {
     let credentials = Credentials::builder().client(client.clone()).build()?;
     page.step("metadata server", || {
@@ -30,7 +34,10 @@ pub(crate) fn run(
     page.step("service account", || account(&credentials))?;
     page.step("access token", || access_token(&credentials))?;
     page.step("request headers", || headers(&credentials))?;
-    page.step("ID token", || id_token(client))?;
+    if let Some(token) = page.step("ID token", || id_token(client))? {
+        page.step("its signature", || beside.verify(&token))?;
+    }
+    page.step("signed blob", || beside.sign(&credentials))?;
     Ok(())
 }
 

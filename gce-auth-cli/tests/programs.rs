@@ -1,0 +1,254 @@
+//! Servers and programs that the command starts.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStdout, Stdio},
+};
+
+use serde_json::Value;
+use support::{Ran, ask, gce_auth, run};
+
+/// A child that does not outlive its test.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(arguments: &[&str]) -> (Guard, BufReader<ChildStdout>) {
+    let mut child = gce_auth(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (Guard(child), stdout)
+}
+
+fn line(stdout: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    line
+}
+
+/// The answer to a request for a metadata value, headers and all.
+fn fetch(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET /computeMetadata/v1/{path} HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\
+         Connection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn an_emulator_prints_the_variables_that_lead_to_it() {
+    let (_guard, mut stdout) = start(&["emulate"]);
+    let first = line(&mut stdout);
+    let address = first
+        .trim()
+        .strip_prefix("export GCE_METADATA_HOST=")
+        .unwrap();
+    assert!(fetch(address, "instance/id").starts_with("HTTP/1.1 200 "));
+    ask(address.parse().unwrap(), &["token"]).value();
+}
+
+#[test]
+fn an_emulator_is_as_its_arguments_say() {
+    let (_guard, mut stdout) = start(&[
+        "emulate",
+        "--ready-json",
+        "--project",
+        "my-project",
+        "--account",
+        "robot@my-project.iam.gserviceaccount.com",
+        "--scopes",
+        "devstorage.read_only",
+        "--token-lifetime",
+        "500",
+        "--set",
+        "instance/attributes/env=a=b",
+    ]);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    let address = ready["address"].as_str().unwrap();
+    assert_eq!(ready["url"], format!("http://{address}"));
+    assert_eq!(ready["env"]["GCE_METADATA_HOST"], address);
+    assert!(ready["pid"].is_u64());
+    let server = address.parse().unwrap();
+    let info: Value = serde_json::from_str(&ask(server, &["info", "--json"]).value()).unwrap();
+    assert_eq!(info["project"], "my-project");
+    assert_eq!(info["account"], "robot@my-project.iam.gserviceaccount.com");
+    assert_eq!(
+        info["scopes"][0],
+        "https://www.googleapis.com/auth/devstorage.read_only"
+    );
+    assert!(info["token_expires_in"].as_u64().unwrap() <= 500);
+    let value = ask(server, &["get", "instance/attributes/env"]).value();
+    assert_eq!(value, "a=b\n");
+}
+
+#[test]
+fn a_document_of_a_real_machine_is_served() {
+    let (_guard, mut stdout) = start(&["emulate", "--ready-json", "--project", "first"]);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    let server = ready["address"].as_str().unwrap().parse().unwrap();
+    let document = ask(server, &["get", "--recursive", "/"]).value();
+    let file = std::env::temp_dir().join(format!("gce-auth-{}.json", std::process::id()));
+    std::fs::write(&file, document).unwrap();
+    let path = file.to_str().unwrap();
+    let (_guard, mut stdout) = start(&["emulate", "--ready-json", "--document", path]);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let server = ready["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        ask(server, &["get", "project/project-id"]).value(),
+        "first\n"
+    );
+}
+
+#[test]
+fn the_variables_of_a_known_port_need_no_server() {
+    let variables = run(&["emulate", "--port", "8080", "--env"]).value();
+    assert!(variables.contains("export GCE_METADATA_HOST=127.0.0.1:8080\n"));
+    assert!(variables.lines().all(|line| line.starts_with("export ")));
+    run(&["emulate", "--port", "0", "--env"]).failure(2);
+}
+
+#[test]
+fn an_emulator_is_not_shown_to_other_machines() {
+    for address in ["0.0.0.0", "::", "192.0.2.1"] {
+        let line = run(&["emulate", "--address", address]).failure(2);
+        assert!(line.contains(address), "{line}");
+    }
+    run(&["emulate", "--set", "instance/id/below=1"]).failure(2);
+    run(&["emulate", "--document", "/no/such/file"]).failure(2);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_emulator_ends_well_when_it_is_told_to() {
+    let (mut guard, mut stdout) = start(&["emulate"]);
+    line(&mut stdout);
+    signal(guard.0.id(), "TERM");
+    assert_eq!(guard.0.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(unix)]
+fn signal(process: u32, name: &str) {
+    let status = std::process::Command::new("sh")
+        .args(["-c", "kill -$0 $1", name, &process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[cfg(unix)]
+mod exec {
+    use super::*;
+
+    #[test]
+    fn a_program_finds_a_metadata_server() {
+        let script = "echo $GCE_METADATA_HOST; \"$0\" token; \"$0\" get instance/attributes/x";
+        let ran = run(&[
+            "exec",
+            "--set",
+            "instance/attributes/x=set",
+            "--",
+            "sh",
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_gce-auth"),
+        ]);
+        let printed = ran.value();
+        let lines: Vec<_> = printed.lines().collect();
+        assert!(lines[1].starts_with("ya29."), "{printed}");
+        assert_eq!(lines[2], "set");
+        TcpStream::connect(lines[0]).expect_err("the emulator is gone");
+    }
+
+    #[test]
+    fn nothing_comes_before_the_metadata_server() {
+        let output = gce_auth(&["exec", "--", "env"])
+            .env("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")
+            .env("NO_GCE_CHECK", "true")
+            .env("HTTP_PROXY", "http://proxy.example")
+            .env("NO_PROXY", "a.example")
+            .output();
+        let variables = Ran::new(output.unwrap()).value();
+        assert!(!variables.contains("/key.json") && !variables.contains("NO_GCE_CHECK"));
+        assert!(
+            variables.contains("\nNO_PROXY=a.example,127.0.0.1\n"),
+            "{variables}"
+        );
+        assert!(variables.contains("METADATA_SERVER_DETECTION=assume-present"));
+    }
+
+    #[test]
+    fn the_code_is_the_programs() {
+        for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -KILL $$", 137)] {
+            let ran = run(&["exec", "--", "sh", "-c", script]);
+            assert_eq!(
+                (ran.code, ran.stderr.as_str()),
+                (Some(code), ""),
+                "{script}"
+            );
+        }
+        run(&["exec", "--", "no-such-program"]).failure(127);
+        run(&["exec", "--", "/"]).failure(126);
+        assert_eq!(run(&["exec"]).code, Some(2));
+    }
+
+    #[test]
+    fn signals_are_passed_on() {
+        let script = "trap 'echo told; exit 9' TERM; echo ready; while :; do read x; done";
+        let mut child = gce_auth(&["exec", "--", "sh", "-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _open = child.stdin.take();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        assert_eq!(line(&mut stdout), "ready\n");
+        let mut guard = Guard(child);
+        signal(guard.0.id(), "TERM");
+        assert_eq!(line(&mut stdout), "told\n");
+        assert_eq!(guard.0.wait().unwrap().code(), Some(9));
+    }
+
+    #[test]
+    fn the_journal_tells_what_was_asked_and_no_secret() {
+        let gce_auth = env!("CARGO_BIN_EXE_gce-auth");
+        let ran = run(&["exec", "--journal", "--", gce_auth, "token"]);
+        assert_eq!(ran.code, Some(0));
+        assert!(
+            ran.stderr.contains("service-accounts/default/token"),
+            "{ran:?}"
+        );
+        assert!(!ran.stderr.contains("ya29"), "{ran:?}");
+        assert!(ran.stdout.starts_with("ya29."));
+    }
+
+    #[test]
+    fn a_real_server_can_be_given_instead() {
+        let emulator = support::emulator();
+        let endpoint = emulator.addr().to_string();
+        let script = ["--", "sh", "-c", "echo $GCE_METADATA_ROOT"];
+        let real = ["exec", "--real", "--endpoint", &endpoint];
+        let printed = run(&[&real[..], &script[..]].concat()).value();
+        assert_eq!(printed.trim(), endpoint);
+        let nobody = support::nobody().to_string();
+        let real = ["exec", "--real", "--endpoint", &nobody];
+        run(&[&real[..], &script[..]].concat()).failure(3);
+    }
+}

@@ -1,0 +1,107 @@
+//! Signing, and verifying what others signed.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::{io::Write, process::Stdio};
+
+use gce_auth_server::Fault;
+use serde_json::Value;
+use support::{Ran, ask, emulator, gce_auth, nobody, run};
+
+/// Runs with `input` on standard input.
+fn feed(arguments: &[&str], server: &str, input: &[u8]) -> Ran {
+    let mut child = gce_auth(arguments)
+        .env("GCE_METADATA_HOST", server)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The command may refuse its arguments before it reads.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    Ran::new(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn bytes_are_signed_from_standard_input_or_a_file() {
+    let emulator = emulator();
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    let sign = ["sign", "--iam-endpoint", &url];
+    let from_input = feed(&sign, &server, b"\x00\xffbytes").value();
+    assert_eq!(from_input.trim().len(), 344, "{from_input}");
+    let file = std::env::temp_dir().join(format!("gce-auth-sign-{}", std::process::id()));
+    std::fs::write(&file, b"\x00\xffbytes").unwrap();
+    let json = ["--format", "json", file.to_str().unwrap()];
+    let from_file = feed(&[&sign[..], &json[..]].concat(), &server, b"").value();
+    std::fs::remove_file(&file).unwrap();
+    let from_file: Value = serde_json::from_str(&from_file).unwrap();
+    assert_eq!(from_file["signature"], from_input.trim());
+    assert!(from_file["key_id"].is_string());
+}
+
+#[test]
+fn a_signature_that_iam_refuses_is_5() {
+    let emulator = emulator();
+    let fault = Fault::Status {
+        code: 403,
+        retry_after: None,
+    };
+    emulator.fail_next("/v1/projects/", usize::MAX, fault);
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    feed(&["sign", "--iam-endpoint", &url], &server, b"x").failure(5);
+    let line = run(&["sign", "/no/such/file"]).failure(2);
+    assert!(line.contains("/no/such/file"), "{line}");
+}
+
+#[test]
+fn an_id_token_is_verified_or_refused_with_a_reason() {
+    let emulator = emulator();
+    let server = emulator.addr().to_string();
+    let audience = "https://a.example";
+    let token = ask(emulator.addr(), &["id-token", "--audience", audience]).value();
+    let keys = format!("{}/oauth2/v3/certs", emulator.url());
+    let verify = |audience: &str, token: &str| {
+        let arguments = [
+            "verify",
+            "--audience",
+            audience,
+            "--jwks-url",
+            &keys,
+            "--leeway",
+            "10",
+        ];
+        feed(&arguments, &server, token.as_bytes())
+    };
+    let claims: Value = serde_json::from_str(&verify(audience, &token).value()).unwrap();
+    assert_eq!(claims["aud"], audience);
+    assert!(claims["email"].is_string());
+    verify(audience, &format!("Bearer {token}")).value();
+
+    let line = verify("https://other.example", &token).failure(1);
+    assert!(line.contains("https://other.example"), "{line}");
+    let forged = token.trim().rsplit_once('.').unwrap().0;
+    let line = verify(audience, &format!("{forged}.AAAA")).failure(1);
+    assert!(line.contains("signature"), "{line}");
+    verify(audience, "nonsense").failure(1);
+    verify(audience, "").failure(1);
+}
+
+#[test]
+fn keys_that_cannot_be_fetched_are_no_verdict() {
+    let emulator = emulator();
+    let audience = "https://a.example";
+    let token = ask(emulator.addr(), &["id-token", "--audience", audience]).value();
+    let keys = format!("http://{}/keys", nobody());
+    let arguments = [
+        "verify",
+        "--audience",
+        audience,
+        "--jwks-url",
+        &keys,
+        "--leeway",
+        "10",
+    ];
+    feed(&arguments, "", token.as_bytes()).failure(3);
+}
