@@ -8,9 +8,16 @@
 //! A program finds the server through its environment alone, gets no other variable that could
 //! steer it, and prints one JSON document on each line, told apart by its member `step`.
 
+mod go;
+mod java;
+mod judge;
+pub mod machine;
+mod node;
 mod once;
 mod process;
 mod python;
+mod rust;
+mod table;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -23,8 +30,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::go::go;
+pub use self::java::java;
+pub use self::judge::Judge;
+pub use self::node::node;
 pub use self::python::python;
+pub use self::rust::rust;
 use crate::env;
+
+/// Enough for a slow mirror; an install that hangs must not hang the tests.
+const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+
+/// Enough to build a client from nothing, on a machine that has other work.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 /// A program in another language, ready to run.
 #[derive(Debug)]
@@ -95,10 +113,14 @@ impl Transcript {
     /// The document of one step; null when the program printed none, as with `Value`'s own indexing.
     #[must_use]
     pub fn step(&self, name: &str) -> &Value {
+        self.all(name).next().unwrap_or(&Value::Null)
+    }
+
+    /// The documents of a step that was taken more than once.
+    fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
         self.documents
             .iter()
-            .find(|document| document["step"] == name)
-            .unwrap_or(&Value::Null)
+            .filter(move |document| document["step"] == name)
     }
 }
 
@@ -128,6 +150,16 @@ pub fn ready_or_skip(client: Result<Client, Unavailable>) -> Option<Client> {
 pub struct Unavailable {
     language: &'static str,
     why: String,
+}
+
+impl Unavailable {
+    /// For a language whose client failed to get ready.
+    fn because(language: &'static str) -> impl FnOnce(Failure) -> Self {
+        move |failure| Self {
+            language,
+            why: failure.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Unavailable {
@@ -167,6 +199,11 @@ impl Error for Failure {}
 /// Where the programs and their dependency lists are.
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// The text of a file that a client is made from.
+fn text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -1,100 +1,69 @@
-//! google-auth for Python against the emulator: a program as its users write it finds everything
-//! that the emulator was told, and what it verified is what the emulator issued.
+//! google-auth for Python against the emulator: programs as its users write them find everything that
+//! the emulator was told, and what they verified is what the emulator issued.
 
+mod foreign;
+
+use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use gce_auth_conformance::interop;
-use gce_auth_server::{Account, Emulator, RecordedRequest};
+use gce_auth_conformance::interop::{self, Judge, machine};
+use gce_auth_server::RecordedRequest;
 use serde_json::json;
 
-const PROJECT: &str = "interop-project";
-const EMAIL: &str = "worker@interop-project.iam.gserviceaccount.com";
-const AUDIENCE: &str = "https://orders.example.com";
-const SCOPES: [&str; 2] = [
-    "https://www.googleapis.com/auth/devstorage.read_only",
-    "https://www.googleapis.com/auth/pubsub",
-];
-const TOKEN_LIFETIME: Duration = Duration::from_secs(1800);
-
-/// How much of a lifetime may pass between a token's issue and the client's look at it.
-const PASSED: f64 = 30.0;
+const TOKEN: &str = "instance/service-accounts/default/token";
+const IDENTITY: &str = "instance/service-accounts/default/identity";
+const IAM: &str = "/v1/projects/-/serviceAccounts/worker@interop-project.iam.gserviceaccount.com";
 
 #[test]
-fn google_auth_gets_and_verifies_what_the_emulator_was_told() {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let Some(client) = interop::ready_or_skip(interop::python(target)) else {
+fn google_auth_finds_and_verifies_what_the_emulator_was_told() {
+    let [Some(client), Some(keyless), Some(bound)] = ["client.py", "keyless.py", "bound.py"]
+        .map(|program| interop::ready_or_skip(interop::python(foreign::target(), program)))
+    else {
         return;
     };
-    let emulator = Emulator::builder()
-        .project_id(PROJECT)
-        .account(Account::new(EMAIL).scopes(SCOPES))
-        .token_lifetime(TOKEN_LIFETIME)
-        .start()
-        .unwrap();
 
-    let url = emulator.url();
-    let beside = [
-        ("AUDIENCE", AUDIENCE.to_owned()),
-        ("TOKENINFO_URL", format!("{url}/tokeninfo")),
-        ("CERTS_URL", format!("{url}/oauth2/v1/certs")),
-        ("JWKS_URL", format!("{url}/oauth2/v3/certs")),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let seen = client
-        .run(
-            emulator.env().into_iter().chain(beside),
-            Duration::from_secs(60),
-        )
-        .unwrap_or_else(|failure| panic!("{failure}"));
-
-    assert_eq!(seen.step("ping")["reachable"], true);
-    assert_eq!(seen.step("project")["id"], PROJECT);
-
+    let emulator = foreign::emulator().start().unwrap();
+    let seen = foreign::run(&client, &emulator, &[]);
+    let mut judge = Judge::new("Python", &seen);
     let access = seen.step("access_token");
-    assert_eq!(access["valid"], true);
-    assert_eq!(access["email"], EMAIL);
-    assert_eq!(access["universe"], "googleapis.com");
-    assert_left(&access["seconds_left"], TOKEN_LIFETIME);
-    assert!(access["token"]["length"].as_u64() > Some(20));
-
-    // The emulator knows the token again, and whose it is.
-    let info = seen.step("access_token_info");
-    assert_eq!(info["status"], 200, "{info}");
-    assert_eq!(info["email"], EMAIL);
-    assert_eq!(info["scope"], SCOPES.join(" "));
-
     let identity = seen.step("id_token");
-    assert_eq!(identity["valid"], true);
-    assert_left(&identity["seconds_left"], Duration::from_secs(3600));
-
-    // google-auth has verified the signature, the times and the audience; against both forms of
-    // the keys it saw the same claims.
-    let claims = &seen.step("id_token_by_certs")["claims"];
-    assert_eq!(claims["aud"], AUDIENCE);
-    assert_eq!(claims["iss"], "https://accounts.google.com");
-    assert_eq!(claims["email"], EMAIL);
-    assert_eq!(claims["email_verified"], true);
-    assert_eq!(claims["google"]["compute_engine"]["project_id"], PROJECT);
-    let lifetime = claims["exp"].as_i64().zip(claims["iat"].as_i64());
-    assert_eq!(lifetime.map(|(exp, iat)| exp - iat), Some(3600));
-    assert_eq!(claims, &seen.step("id_token_by_jwks")["claims"]);
-
-    assert_eq!(
-        *seen.step("default"),
-        json!({
-            "step": "default",
-            "type": "google.auth.compute_engine.credentials",
-            "project": PROJECT,
-        })
-    );
+    judge
+        .library("google-auth")
+        .detection()
+        .finds("detection", &seen.step("on_gce")["by_detection"], true)
+        .project()
+        .project_number()
+        .zone()
+        .instance()
+        .attribute()
+        .email()
+        .scopes()
+        .universe()
+        .access_token()
+        .finds("access token", &access["valid"], true)
+        .finds("access token", &access["email"], machine::EMAIL)
+        .finds("access token", &access["universe"], machine::UNIVERSE)
+        .id_token()
+        .finds("ID token", &identity["valid"], true)
+        .left("ID token", &identity["seconds_left"], 3600)
+        .claims("ID token by JWK set", "id_token_by_jwks")
+        .claims("fetch_id_token", "fetch_id_token")
+        .finds(
+            "default credentials",
+            seen.step("default"),
+            json!({
+                "step": "default",
+                "type": "google.auth.compute_engine.credentials",
+                "project": machine::PROJECT,
+            }),
+        );
 
     let requests = emulator.requests();
     for path in [
         "/",
         "/computeMetadata/v1/project/project-id",
-        "/computeMetadata/v1/instance/service-accounts/default/token",
-        "/computeMetadata/v1/instance/service-accounts/default/identity",
+        &format!("/computeMetadata/v1/{TOKEN}"),
+        &format!("/computeMetadata/v1/{IDENTITY}"),
     ] {
         let request = requests
             .iter()
@@ -102,19 +71,101 @@ fn google_auth_gets_and_verifies_what_the_emulator_was_told() {
             .unwrap_or_else(|| panic!("google-auth did not ask for {path}: {requests:#?}"));
         assert_asked_by_google_auth(request);
     }
-    assert_eq!(emulator.request_count("/oauth2/v1/certs"), 1);
-    assert_eq!(emulator.request_count("/oauth2/v3/certs"), 1);
+
+    sign_without_a_key(&mut judge, &keyless);
+    bind_tokens(&mut judge, &bound);
+    judge.verdict();
 }
 
-fn assert_left(seconds: &serde_json::Value, lifetime: Duration) {
-    let lifetime = lifetime.as_secs_f64();
-    let Some(left) = seconds.as_f64() else {
-        panic!("not a number of seconds: {seconds}");
-    };
-    assert!(
-        (lifetime - PASSED..=lifetime).contains(&left),
-        "{left} s left of {lifetime} s"
+/// The flow through the IAM Credentials API, and the boundary that is looked up there. Neither exists
+/// outside Google's own universe.
+fn sign_without_a_key(judge: &mut Judge<'_>, client: &interop::Client) {
+    let emulator = foreign::emulator()
+        .set("universe/universe-domain", "googleapis.com")
+        .set(
+            "instance/service-accounts/default/scopes",
+            "https://www.googleapis.com/auth/cloud-platform",
+        )
+        .start()
+        .unwrap();
+    let url = emulator.url();
+    let seen = foreign::run(
+        client,
+        &emulator,
+        &[("TOKEN_URL", format!("{url}/token")), ("IAM_URL", url)],
     );
+
+    let identity = &seen.step("id_token")["claims"];
+    let signature = seen.step("signature");
+    judge
+        .finds(
+            "ID token signed by IAM",
+            &identity["aud"],
+            machine::AUDIENCE,
+        )
+        .finds("ID token signed by IAM", &identity["email"], machine::EMAIL)
+        .finds("ID token signed by IAM", &identity["team"], "orders")
+        .finds("signBlob", &signature["signer"], machine::EMAIL)
+        .finds("signBlob", &signature["length"], 256)
+        .finds("signBlob", &signature["verified"], true)
+        .finds("signBlob", &signature["of_another"], false)
+        .finds(
+            "regional access boundary",
+            &seen.step("boundary")["header"],
+            "0xA30",
+        );
+
+    assert_eq!(emulator.request_count("/token"), 1);
+    assert_eq!(emulator.request_count(&format!("{IAM}:signBlob")), 2);
+    assert_ne!(
+        emulator.request_count(&format!("{IAM}/allowedLocations")),
+        0
+    );
+    assert_eq!(emulator.request_count(IDENTITY), 0);
+}
+
+/// Tokens for a certificate that the platform gave the program.
+fn bind_tokens(judge: &mut Judge<'_>, client: &interop::Client) {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/python");
+    let configuration = Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificate_config.json");
+    let text = json!({
+        "cert_configs": {"workload": {"cert_path": sources.join("agent.pem")}},
+    });
+    fs::write(&configuration, text.to_string()).unwrap();
+
+    let emulator = foreign::emulator().start().unwrap();
+    let configuration = configuration.to_str().unwrap().to_owned();
+    let seen = foreign::run(
+        client,
+        &emulator,
+        &[("GOOGLE_API_CERTIFICATE_CONFIG", configuration)],
+    );
+
+    let info = seen.step("access_token_info");
+    let claims = &seen.step("id_token")["claims"];
+    judge
+        .left(
+            "bound access token",
+            &seen.step("access_token")["seconds_left"],
+            machine::TOKEN_LIFETIME,
+        )
+        .finds("bound access token", &info["email"], machine::EMAIL)
+        .finds("bound ID token", &claims["aud"], machine::AUDIENCE)
+        .finds("bound ID token", &claims["email"], machine::EMAIL);
+
+    let certificate = fs::read_to_string(sources.join("agent.pem")).unwrap();
+    for path in [TOKEN, IDENTITY] {
+        let path = format!("/computeMetadata/v1/{path}");
+        let requests = emulator.requests();
+        let asked: Vec<&RecordedRequest> = requests
+            .iter()
+            .filter(|request| request.path == path)
+            .collect();
+        assert_eq!(asked.len(), 1, "{requests:#?}");
+        assert_eq!(asked[0].method, "POST");
+        assert_eq!(asked[0].header("content-type"), Some("application/json"));
+        assert!(asked[0].body_length > certificate.len());
+    }
 }
 
 fn assert_asked_by_google_auth(request: &RecordedRequest) {

@@ -9,48 +9,38 @@ Each step prints one JSON document on a line of its own. A token is shown only
 by its length and the beginning of its SHA-256.
 """
 
-import datetime
-import hashlib
-import json
 import os
 
 import google.auth
+import google.auth.exceptions
 import google.auth.transport.requests
 from google.auth import compute_engine
 from google.auth.compute_engine import _metadata
 from google.oauth2 import id_token
 
-
-def say(step, **found):
-    print(json.dumps({"step": step, **found}), flush=True)
+from report import library, redacted, say, seconds_left, tokeninfo
 
 
-def redacted(token):
-    return {
-        "length": len(token),
-        "sha256": hashlib.sha256(token.encode()).hexdigest()[:16],
-    }
+def metadata(request):
+    say("detection", present=_metadata.ping(request))
+    say("on_gce", by_detection=_metadata.is_on_gce(request))
+    say(
+        "project",
+        id=_metadata.get_project_id(request),
+        number=_metadata.get(request, "project/numeric-project-id"),
+    )
+    say(
+        "machine",
+        id=_metadata.get(request, "instance/id"),
+        zone=_metadata.get(request, "instance/zone"),
+    )
+    say("attribute", value=_metadata.get(request, "instance/attributes/color"))
+    account = _metadata.get_service_account_info(request)
+    say("account", email=account["email"], scopes=account["scopes"])
+    say("universe", domain=_metadata.get_universe_domain(request))
 
 
-def seconds_left(expiry):
-    """google-auth keeps expiry as UTC without a zone."""
-    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    return (expiry - now).total_seconds()
-
-
-def tokeninfo(request, **parameter):
-    query = "&".join(f"{name}={value}" for name, value in parameter.items())
-    response = request(f"{os.environ['TOKENINFO_URL']}?{query}", method="GET")
-    return {"status": response.status, **json.loads(response.data)}
-
-
-def main():
-    request = google.auth.transport.requests.Request()
-    audience = os.environ["AUDIENCE"]
-
-    say("ping", reachable=_metadata.ping(request))
-    say("project", id=_metadata.get_project_id(request))
-
+def access_token(request):
     credentials = compute_engine.Credentials()
     credentials.refresh(request)
     say(
@@ -61,8 +51,10 @@ def main():
         email=credentials.service_account_email,
         universe=credentials.universe_domain,
     )
-    say("access_token_info", **tokeninfo(request, access_token=credentials.token))
+    say("access_token_info", **tokeninfo(request, credentials.token))
 
+
+def identity_token(request, audience):
     identity = compute_engine.IDTokenCredentials(
         request, audience, use_metadata_identity_endpoint=True
     )
@@ -73,11 +65,36 @@ def main():
         valid=identity.valid,
         seconds_left=seconds_left(identity.expiry),
     )
-    for step, url in [("certs", "CERTS_URL"), ("jwks", "JWKS_URL")]:
+    for step, url in [("id_token_verified", "CERTS_URL"), ("id_token_by_jwks", "JWKS_URL")]:
         claims = id_token.verify_token(
             identity.token, request, audience=audience, certs_url=os.environ[url]
         )
-        say(f"id_token_by_{step}", claims=dict(claims))
+        say(step, claims=dict(claims))
+    try:
+        id_token.verify_token(
+            identity.token,
+            request,
+            audience="https://other.example.com",
+            certs_url=os.environ["CERTS_URL"],
+        )
+        say("other_audience", refused=False)
+    except google.auth.exceptions.GoogleAuthError:
+        say("other_audience", refused=True)
+
+    # The short way to the same, from the application default credentials.
+    token = id_token.fetch_id_token(request, audience)
+    claims = id_token.verify_token(
+        token, request, audience=audience, certs_url=os.environ["CERTS_URL"]
+    )
+    say("fetch_id_token", claims=dict(claims))
+
+
+def main():
+    library("google-auth")
+    request = google.auth.transport.requests.Request()
+    metadata(request)
+    access_token(request)
+    identity_token(request, os.environ["AUDIENCE"])
 
     default, project = google.auth.default()
     say("default", type=type(default).__module__, project=project)

@@ -1,36 +1,28 @@
 //! Python: a virtual environment with the pinned google-auth.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::once::once;
-use super::{Client, Failure, Unavailable, clients, process};
-
-/// Enough for a slow mirror; an install that hangs must not hang the tests.
-const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
 
 /// Prints what the environment depends on; fails when virtual environments can't be made.
 const PROBE: &str = "import ensurepip, sys, venv; print(sys.executable, sys.version)";
 
-/// The Python client, with its virtual environment under `target/interop/python`.
+/// One of the Python programs, with their virtual environment under `target/interop/python`.
 ///
 /// # Errors
 ///
 /// When there is no Python that can make virtual environments, or the packages can't be installed.
-pub fn python(target: &Path) -> Result<Client, Unavailable> {
-    prepare(&target.join("interop")).map_err(|failure| Unavailable {
-        language: "Python",
-        why: failure.to_string(),
-    })
+pub fn python(target: &Path, program: &str) -> Result<Client, Unavailable> {
+    prepare(&target.join("interop"), program).map_err(Unavailable::because("Python"))
 }
 
-fn prepare(place: &Path) -> Result<Client, Failure> {
+fn prepare(place: &Path, program: &str) -> Result<Client, Failure> {
     let sources = clients().join("python");
     let requirements = sources.join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)
-        .map_err(|error| Failure::new(format!("{}: {error}", requirements.display())))?;
+    let wanted = text(&requirements)?;
     let (system, version) = find()?;
 
     let folder = place.join("python");
@@ -57,7 +49,8 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
     Ok(Client {
         language: "Python",
         program: interpreter,
-        arguments: vec![sources.join("client.py").into_os_string()],
+        // Without bytecode, which would be written beside the sources.
+        arguments: vec!["-B".into(), sources.join(program).into_os_string()],
         home: place.join("home"),
     })
 }

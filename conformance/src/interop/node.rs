@@ -1,0 +1,56 @@
+//! Node: the packages of the lock file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::once::once;
+use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
+
+/// npm is a script on Windows, which has to be named in full.
+const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
+/// The Node client, with its packages under `target/interop/node`.
+///
+/// # Errors
+///
+/// When there is no Node with npm, or the packages can't be installed.
+pub fn node(target: &Path) -> Result<Client, Unavailable> {
+    prepare(&target.join("interop")).map_err(Unavailable::because("Node"))
+}
+
+fn prepare(place: &Path) -> Result<Client, Failure> {
+    let sources = clients().join("node");
+    let version = process::finish(Command::new("node").arg("--version"), INSTALL_LIMIT)?;
+    let key: Vec<String> = ["package.json", "package-lock.json", "client.js"]
+        .iter()
+        .map(|name| text(&sources.join(name)))
+        .collect::<Result<_, _>>()?;
+
+    let folder = place.join("node");
+    once(&folder, &(version + &key.concat()), || {
+        fs::create_dir_all(&folder)
+            .and_then(|()| {
+                // Node looks for packages beside the program.
+                ["package.json", "package-lock.json", "client.js"]
+                    .iter()
+                    .try_for_each(|name| fs::copy(sources.join(name), folder.join(name)).map(drop))
+            })
+            .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+        process::finish(
+            Command::new(NPM)
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .current_dir(&folder),
+            INSTALL_LIMIT,
+        )
+        .map(drop)
+    })?;
+
+    Ok(Client {
+        language: "Node",
+        program: "node".into(),
+        arguments: vec![OsString::from(folder.join("client.js"))],
+        home: place.join("home"),
+    })
+}

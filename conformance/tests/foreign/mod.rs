@@ -1,0 +1,49 @@
+//! The emulator as every client meets it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gce_auth_conformance::interop::{Client, Transcript, machine};
+use gce_auth_server::{Account, Emulator, EmulatorBuilder};
+
+/// How long a client may take, on a machine that has other work.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The machine of [`machine`].
+pub(crate) fn emulator() -> EmulatorBuilder {
+    Emulator::builder()
+        .project_id(machine::PROJECT)
+        .numeric_project_id(machine::NUMBER)
+        .account(Account::new(machine::EMAIL).scopes(machine::SCOPES))
+        .token_lifetime(Duration::from_secs(machine::TOKEN_LIFETIME))
+        .set("instance/id", machine::INSTANCE.to_string())
+        .set("instance/name", machine::NAME)
+        .set("instance/zone", machine::zone_path())
+        .set("instance/attributes/color", machine::COLOR)
+        .set("project/attributes/team", machine::TEAM)
+        .set("universe/universe-domain", machine::UNIVERSE)
+}
+
+/// Runs a client against an emulator to its end.
+pub(crate) fn run(client: &Client, emulator: &Emulator, more: &[(&str, String)]) -> Transcript {
+    let url = emulator.url();
+    let beside = [
+        ("AUDIENCE", machine::AUDIENCE.to_owned()),
+        ("TOKENINFO_URL", format!("{url}/tokeninfo")),
+        ("CERTS_URL", format!("{url}/oauth2/v1/certs")),
+        ("JWKS_URL", format!("{url}/oauth2/v3/certs")),
+    ];
+    let beside = beside
+        .iter()
+        .chain(more)
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    client
+        .run(emulator.env().into_iter().chain(beside), LIMIT)
+        .unwrap_or_else(|failure| panic!("{failure}\n{:#?}", emulator.requests()))
+}
+
+/// Where the build's own files lie, and so what the clients are made of.
+pub(crate) fn target() -> &'static Path {
+    let inside = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    inside.parent().unwrap_or(inside)
+}

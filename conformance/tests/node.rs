@@ -1,0 +1,55 @@
+//! gcp-metadata and google-auth-library for Node against the emulator.
+
+mod foreign;
+
+use gce_auth_conformance::interop::{self, Judge, machine};
+use serde_json::json;
+
+#[test]
+fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
+    let Some(client) = interop::ready_or_skip(interop::node(foreign::target())) else {
+        return;
+    };
+    let emulator = foreign::emulator().start().unwrap();
+    let seen = foreign::run(&client, &emulator, &[]);
+
+    let mut judge = Judge::new("Node", &seen);
+    judge
+        .library("gcp-metadata")
+        .detection()
+        .finds("detection by ping", &seen.step("ping")["present"], true)
+        .project()
+        .project_number()
+        .zone()
+        .instance()
+        .attribute()
+        .email()
+        .scopes()
+        .universe()
+        .finds(
+            "lists",
+            &seen.step("machine")["tags"],
+            json!(["http-server", "https-server"]),
+        )
+        .finds(
+            "bulk",
+            &seen.step("bulk")["found"],
+            json!({"project/project-id": machine::PROJECT, "instance/name": machine::NAME}),
+        );
+
+    let default = seen.step("default");
+    judge
+        .library("google-auth-library")
+        .finds("detection", &default["compute"], true)
+        .finds("project", &default["project"], machine::PROJECT)
+        .finds("account", &default["email"], machine::EMAIL)
+        .finds("universe", &default["universe"], machine::UNIVERSE)
+        .access_token()
+        .id_token()
+        .claims("ID token client", "id_token_client");
+    judge.verdict();
+
+    // Detection by ping was no guess: the server was asked, and sent the client on.
+    assert_eq!(emulator.request_count("instance"), 1);
+    assert_eq!(emulator.request_count("instance/"), 1);
+}
