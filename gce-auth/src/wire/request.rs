@@ -185,6 +185,13 @@ pub(crate) fn identity(
     format: IdTokenFormat,
     licenses: bool,
 ) -> Result<Request<Vec<u8>>, Error> {
+    if audience.is_empty() {
+        return Err(
+            Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
+                "name whom the token is for, such as the URL of the service that receives it",
+            ),
+        );
+    }
     let mut query = Query::default().with("audience", audience).with(
         "format",
         match format {
@@ -296,6 +303,12 @@ mod tests {
             )
         );
         assert!(!place(&request).contains('?'));
+    }
+
+    #[test]
+    fn an_empty_audience_is_never_sent() {
+        let request = identity(&endpoint(), "default", "", IdTokenFormat::Full, false);
+        assert_eq!(request.unwrap_err().kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::{
     wire::{request::METADATA_FLAVOR, retry},
 };
 
+/// No header takes a longer token, in bytes.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
 /// The universe of every program that was not told otherwise.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
@@ -159,6 +162,9 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
         return Err(unusable("the answer holds no access_token"));
     };
     let token = Zeroizing::new(token);
+    if token.len() > LONGEST_TOKEN {
+        return Err(unusable("the access_token is longer than 64 KiB"));
+    }
     let value = BearerValue::new(&token)
         .ok_or_else(|| unusable("the access_token is empty or cannot stand in a header"))?;
     match fields.get("token_type") {

@@ -156,6 +156,11 @@ fn tokens_that_cannot_be_sent_are_refused() {
         let error = token(&answer(body), NOW).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{body}");
     }
+    let long = format!(
+        r#"{{"access_token":"{}","expires_in":1}}"#,
+        "t".repeat(70_000)
+    );
+    assert!(token(&answer(&long), NOW).is_err());
     for kind in ["\"Bearer\"", "\"bearer\"", "null"] {
         let body = format!(r#"{{"access_token":"t","expires_in":1,"token_type":{kind}}}"#);
         assert!(token(&answer(&body), NOW).is_ok(), "{kind}");
