@@ -1,6 +1,7 @@
 //! The seam between the sockets and whatever stands behind the protocol.
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use crate::surface::route::Op;
@@ -11,11 +12,27 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// The date for the answer's header.
     fn date(&self) -> String;
 
+    /// Returns when connections are to be accepted, where they are refused at first.
+    fn warm(&self) -> impl Future<Output = ()> + Send;
+
+    /// Is told that nothing can be served, and why.
+    fn failed(&self, error: &io::Error);
+
     /// Takes note of a request, and says what shall go wrong with it.
-    fn arrived(&self, request: &Request) -> Option<Disturbance>;
+    fn arrived(&self, request: &Request) -> Arrival;
+
+    /// Is told how a request ended: with the head of an answer, or without one as its client left or was left.
+    fn departed(&self, id: u64, status: Option<u16>);
 
     /// Answers. The future is dropped when the client leaves.
     fn answer(&self, op: Op) -> impl Future<Output = Reply> + Send;
+}
+
+/// What is known of a request when it comes in.
+pub(crate) struct Arrival {
+    /// Its number, to speak of it again.
+    pub(crate) id: u64,
+    pub(crate) disturbance: Option<Disturbance>,
 }
 
 /// What happens to a request instead of its answer, or on the way to it.

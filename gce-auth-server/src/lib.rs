@@ -52,17 +52,19 @@
 //! | `PUT document/PATH`, `DELETE document/PATH` | puts any JSON there; takes it away |
 //! | `GET requests?path=..`, `DELETE requests` | who asked what; forgets it |
 //! | `POST assertions` `{"path", "times", "parameters"}` | 200 if the path was asked so often with these parameters, else 409 |
-//! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below |
-//! | `DELETE faults` | takes all faults away |
+//! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below; gives the fault's number |
+//! | `GET faults`, `DELETE faults`, `DELETE faults/ID` | shows them; takes all away, or one |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
-//! A fault hits all requests whose path begins with `path`; with `times` so many, with `forSeconds` those in this time, with
-//! `allowed` and `perSeconds` those beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay`
-//! (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`), `truncate` (`bytes`), `body`
-//! (`contentType`, `text`); see [`Fault`].
+//! A fault hits all requests whose path begins with `path`; with `client` only those in whose `User-Agent` or `x-goog-api-client`
+//! header this stands. With `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds` those
+//! beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`,
+//! `reset`, `hang`, `delay` (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`),
+//! `truncate` (`bytes`), `body` (`contentType`, `text`); see [`Fault`]. A file can hold the same as TOML, see
+//! [`EmulatorBuilder::plan`].
 //!
 //! # Features
 //!
@@ -88,5 +90,6 @@ mod tls;
 
 #[cfg(feature = "emulator")]
 pub use emulator::{
-    Account, Emulator, EmulatorBuilder, Fault, Profile, RecordedRequest, SetError, StartError,
+    Account, Emulator, EmulatorBuilder, Fault, FaultRule, Profile, RecordedRequest, SetError,
+    StartError,
 };

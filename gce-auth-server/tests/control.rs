@@ -155,6 +155,7 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
         json!({"path": "/", "time": 1, "fault": {"kind": "close"}}),
         json!({"path": "/", "seed": 1, "fault": {"kind": "close"}}),
         json!({"path": "/", "fault": {"kind": "close", "bytes": 1}}),
+        json!({"path": "/", "times": null, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": -1, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": 1, "forSeconds": 1, "fault": {"kind": "close"}}),
     ] {
@@ -167,6 +168,42 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
     assert_eq!(post("reset", &Value::Null), 200);
     assert_eq!(get(emulator.addr(), "instance/attributes/a").text(), "1");
     assert_eq!(emulator.requests().len(), 1);
+}
+
+#[test]
+fn faults_are_listed_and_taken_away_one_by_one() {
+    let emulator = emulator();
+    let busy = json!({"path": "instance/", "client": "py", "times": 3,
+        "fault": {"kind": "status", "code": 503}});
+    let hang = json!({"path": "/x", "fault": {"kind": "hang"}});
+    let add = |rule| control(&emulator, "POST", "faults", rule).json()["id"].clone();
+    let (first, second) = (add(&busy), add(&hang));
+    let answer = request(
+        emulator.addr(),
+        "GET",
+        "/computeMetadata/v1/instance/id",
+        &[("Metadata-Flavor", "Google"), ("User-Agent", "py")],
+        b"",
+    );
+    assert_eq!(answer.status, 503);
+    let shown = control(&emulator, "GET", "faults", &Value::Null).json();
+    assert_eq!(
+        shown,
+        json!({"faults": [
+            {"id": first, "hits": 1, "path": "/computeMetadata/v1/instance/", "client": "py", "times": 3,
+                "fault": {"kind": "status", "code": 503}},
+            {"id": second, "hits": 0, "path": "/x", "fault": {"kind": "hang"}},
+        ]})
+    );
+    let take = |id: &Value| control(&emulator, "DELETE", &format!("faults/{id}"), &Value::Null);
+    assert_eq!((take(&first).status, take(&first).status), (200, 404));
+    assert_eq!(take(&json!("x")).status, 404);
+    let left = control(&emulator, "GET", "faults", &Value::Null).json();
+    assert_eq!(left["faults"].as_array().unwrap().len(), 1);
+    let recorded = control(&emulator, "GET", "requests", &Value::Null).json();
+    assert_eq!(recorded["requests"][0]["status"], 503);
+    assert_eq!(recorded["requests"][0]["fault"], "503");
+    assert!(recorded["requests"][0]["milliseconds"].is_f64());
 }
 
 #[test]
@@ -208,7 +245,10 @@ fn the_description_names_what_there_is() {
     let description = control(&emulator, "GET", "openapi.json", &Value::Null).json();
     let paths = description["paths"].as_object().unwrap();
     for (path, operations) in paths {
-        let path = path.trim_start_matches('/').replace("{path}", "instance");
+        let path = path
+            .trim_start_matches('/')
+            .replace("{path}", "instance")
+            .replace("{id}", "1");
         for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
             let known = operations.get(method.to_lowercase()).is_some();
             let answer = control(&emulator, method, &path, &Value::Null);

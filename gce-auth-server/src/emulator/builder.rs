@@ -1,6 +1,6 @@
 //! What an emulator is made from.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -14,14 +14,16 @@ use super::accounts::Account;
 use super::error::StartError;
 use super::keys::SigningKey;
 use super::mint::Mint;
+use super::plan::{Plan, PlanSource};
 use super::profiles::{self, Facts, Profile};
+use super::rules::FaultRule;
 use super::source::TokenSource;
 use super::state::State;
 use super::world::World;
 use super::{Emulator, Https};
 #[cfg(unix)]
 use crate::doors::SocketFile;
-use crate::doors::{self, Doors};
+use crate::doors::{Doors, Port};
 use crate::http;
 use crate::tls::Mtls;
 
@@ -39,6 +41,9 @@ pub struct EmulatorBuilder {
     token_lifetime: Duration,
     token_renewal: Option<Duration>,
     token_source: Option<TokenSource>,
+    faults: Vec<FaultRule>,
+    plans: Vec<PlanSource>,
+    refuse: Option<Duration>,
     keys_directory: Option<PathBuf>,
     https: Option<SocketAddr>,
     #[cfg(unix)]
@@ -58,6 +63,9 @@ impl Default for EmulatorBuilder {
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
             token_source: None,
+            faults: Vec::new(),
+            plans: Vec::new(),
+            refuse: None,
             keys_directory: None,
             https: None,
             #[cfg(unix)]
@@ -155,6 +163,61 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Adds a fault from the start on, as [`Emulator::add_fault`] does later.
+    pub fn fault(mut self, rule: FaultRule) -> Self {
+        self.faults.push(rule);
+        self
+    }
+
+    /// Adds a plan in TOML: what goes wrong from the start on, and how long tokens live. It is read when the emulator starts, and
+    /// counts before what was said in code. Of several plans the later one counts.
+    ///
+    /// ```
+    /// use gce_auth_server::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .plan(r#"
+    ///         seed = 7                  # for what happens by chance
+    ///
+    ///         [cold-start]
+    ///         seconds = 3               # so long connections are refused,
+    ///         status = 503              # or with this, answered so; retry-after = 1 is possible too
+    ///
+    ///         [tokens]
+    ///         lifetime = 600            # seconds
+    ///         renewal = 60
+    ///
+    ///         [[faults]]
+    ///         path = "instance/service-accounts/"
+    ///         client = "gl-python"      # a part of User-Agent or x-goog-api-client
+    ///         times = 2                 # or for-seconds; or allowed and per-seconds; or probability, and seed if wanted
+    ///         fault = { kind = "status", code = 429, retry-after = 1 }
+    ///     "#)
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    ///
+    /// The kinds of faults are those of the [control requests](crate#control-requests), with hyphens in their keys.
+    pub fn plan(mut self, toml: impl Into<String>) -> Self {
+        self.plans.push(PlanSource::Text(toml.into()));
+        self
+    }
+
+    /// Adds a [plan](Self::plan) from a file, read when the emulator starts.
+    pub fn plan_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plans.push(PlanSource::File(path.into()));
+        self
+    }
+
+    /// Refuses connections for this long after the start, on the emulator's clock, as a metadata server does that starts later than
+    /// its pod. The ports are taken, but really nobody listens, so the system refuses.
+    ///
+    /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`] ends it.
+    pub fn refuse_for(mut self, time: Duration) -> Self {
+        self.refuse = Some(time);
+        self
+    }
+
     /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is started again. The file
     /// `signing-key.pem` is made if there is none, readable by its owner alone; the directory has to exist.
     ///
@@ -178,14 +241,26 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect.
+    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect; with a cold start, before.
     ///
     /// # Errors
     ///
-    /// When the address is taken, when a path that was set cannot be, or when the document is none.
+    /// When the address is taken, when a path that was set cannot be, or when the document or the plan is none.
     pub fn start(self) -> Result<Emulator, StartError> {
         let document = self.full_document()?;
-        let mint = Mint::new(self.token_lifetime, self.token_renewal);
+        let mut plan = Plan {
+            rules: self.faults.clone(),
+            refuse: self.refuse,
+            ..Plan::default()
+        };
+        for source in &self.plans {
+            plan = plan.and(source.read().map_err(StartError::plan)?);
+        }
+        let cold = plan.refuse.is_some();
+        let mint = Mint::new(
+            plan.lifetime.unwrap_or(self.token_lifetime),
+            plan.renewal.or(self.token_renewal),
+        );
         let key = match &self.keys_directory {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,
@@ -200,17 +275,18 @@ impl EmulatorBuilder {
             mint,
             self.token_source,
             key,
+            plan,
         ));
 
         let listen = |error| StartError::listen(self.address, error);
-        let (tcp, address) = doors::port(self.address).map_err(listen)?;
-        let https = self.https.map(|at| https(at, &state)).transpose()?;
+        let (tcp, address) = Port::bind(self.address, cold).map_err(listen)?;
+        let https = self.https.map(|at| https(at, cold, &state)).transpose()?;
         #[cfg(unix)]
         let (socket, unix) = match self.unix_socket {
             Some(path) => {
                 let shown = path.display().to_string();
-                let (file, listener) =
-                    SocketFile::bind(path).map_err(|error| StartError::listen(shown, error))?;
+                let (file, listener) = SocketFile::bind(path, cold)
+                    .map_err(|error| StartError::listen(shown, error))?;
                 (Some(file), Some(listener))
             }
             None => (None, None),
@@ -288,11 +364,12 @@ impl EmulatorBuilder {
 /// The port with TLS, and the certificates for it.
 fn https(
     address: SocketAddr,
+    cold: bool,
     state: &State,
-) -> Result<(Https, (TcpListener, Arc<ServerConfig>)), StartError> {
+) -> Result<(Https, (Port, Arc<ServerConfig>)), StartError> {
     const DAY: Duration = Duration::from_secs(86_400);
     let (listener, bound) =
-        doors::port(address).map_err(|error| StartError::listen(address, error))?;
+        Port::bind(address, cold).map_err(|error| StartError::listen(address, error))?;
     let (name, hostname) = state.world.read(|document| {
         let text = |key: &str| {
             document["instance"][key]

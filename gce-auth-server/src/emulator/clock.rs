@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
+
 /// Milliseconds since 1970 that may be moved.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     moved: AtomicI64,
+    turned: Notify,
 }
 
 impl Clock {
@@ -23,8 +26,32 @@ impl Clock {
         Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
     }
 
+    /// A point from which [`Lap::elapsed`] measures, whatever is done to the clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that all others ask"
+    )]
+    pub(crate) fn lap() -> Lap {
+        Lap(std::time::Instant::now())
+    }
+
+    /// Returns when it is this late here, by itself or because somebody moved the clock.
+    pub(crate) async fn sleep_until(&self, then: Instant) {
+        loop {
+            let turned = self.turned.notified();
+            tokio::pin!(turned);
+            turned.as_mut().enable();
+            let left = self.now().until(then);
+            if left.is_zero() {
+                return;
+            }
+            let _ = tokio::time::timeout(left, turned).await;
+        }
+    }
+
     pub(crate) fn reset(&self) {
         self.moved.store(0, Ordering::Relaxed);
+        self.turned.notify_waiters();
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -34,6 +61,21 @@ impl Clock {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |moved| {
                 Some(moved.saturating_add(millis))
             });
+        self.turned.notify_waiters();
+    }
+}
+
+/// The beginning of a measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lap(std::time::Instant);
+
+impl Lap {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that all others ask"
+    )]
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
     }
 }
 

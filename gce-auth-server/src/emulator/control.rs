@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::error::SetError;
-use super::faults::{Fault, Limit};
 use super::journal::RecordedRequest;
 use super::places::segments;
+use super::plan::RuleForm;
 use super::state::State;
 use crate::surface::route::ControlCall;
 use crate::surface::tree::Node;
@@ -36,11 +36,13 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             done()
         }
         (Method::Post, "assertions", "") => assertion(state, &call.body),
-        (Method::Post, "faults", "") => fault(state, &call.body),
+        (Method::Get, "faults", "") => Ok(faults(state)),
+        (Method::Post, "faults", "") => add_fault(state, &call.body),
         (Method::Delete, "faults", "") => {
-            state.faults().clear();
+            state.rules().clear();
             done()
         }
+        (Method::Delete, "faults", id) => remove_fault(state, id),
         (Method::Get, "openapi.json", "") => {
             return Reply::describe(include_str!("openapi.json"));
         }
@@ -72,7 +74,8 @@ fn no_such(room: &str, rest: &str) -> Reply {
     let allow = match (room, rest) {
         ("document", _) => "GET, PUT, DELETE",
         ("requests", "") => "GET, DELETE",
-        ("faults", "") => "POST, DELETE",
+        ("faults", "") => "GET, POST, DELETE",
+        ("faults", _) => "DELETE",
         ("clock", "") => "GET, POST",
         ("openapi.json", "") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
@@ -121,6 +124,10 @@ fn requests(state: &State, path: Option<&str>) -> Value {
             "query": request.query,
             "headers": request.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "bodyLength": request.body_length,
+            "id": request.id,
+            "status": request.status,
+            "milliseconds": request.duration.map(|time| time.as_secs_f64() * 1000.0),
+            "fault": request.fault,
         })
     };
     let all = state.journal().all();
@@ -167,125 +174,34 @@ fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
     Ok(json!({"now": state.clock.now().rfc3339()}))
 }
 
-/// `{"path": .., "fault": {"kind": ..}}` with `times`, or `forSeconds`, or `allowed` and `perSeconds`, or `probability` and `seed`;
-/// without any, for good.
-fn fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    let keys = [
-        "path",
-        "fault",
-        "times",
-        "forSeconds",
-        "allowed",
-        "perSeconds",
-        "probability",
-        "seed",
-    ];
-    let body = object(body, &keys)?;
-    let path = body["path"]
-        .as_str()
-        .ok_or_else(|| refused(400, "path is needed"))?;
-    let number = |name: &str| match body.get(name) {
-        None => Ok(None),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| refused(400, &format!("{name} must be a whole number"))),
-    };
-    let chance = match body.get("probability") {
-        None => None,
-        Some(value) => {
-            let probability = value
-                .as_f64()
-                .filter(|probability| (0.0..=1.0).contains(probability))
-                .ok_or_else(|| refused(400, "probability must be between 0 and 1"))?;
-            Some(Limit::Chance {
-                probability,
-                seed: number("seed")?.unwrap_or(0),
-            })
-        }
-    };
-    if chance.is_none() && body.get("seed").is_some() {
-        return Err(refused(400, "seed goes with probability"));
-    }
-    let limit = match (
-        number("times")?,
-        number("forSeconds")?,
-        number("allowed")?,
-        number("perSeconds")?,
-    ) {
-        (None, None, None, None) => chance.unwrap_or(Limit::Times(usize::MAX)),
-        _ if chance.is_some() => {
-            return Err(refused(400, "probability does not go with other limits"));
-        }
-        (Some(times), None, None, None) => Limit::Times(saturated(times)),
-        (None, Some(seconds), None, None) => {
-            Limit::Until(state.clock.now().plus(Duration::from_secs(seconds)))
-        }
-        (None, None, Some(allowed), Some(seconds)) => Limit::Beyond {
-            allowed: saturated(allowed),
-            per: Duration::from_secs(seconds),
-            span: None,
-        },
-        _ => {
-            return Err(refused(
-                400,
-                "give times, or forSeconds, or allowed with perSeconds, or probability",
-            ));
-        }
-    };
-    let fault = parse_fault(&body["fault"])
-        .ok_or_else(|| refused(400, "fault needs a known kind and its settings"))?;
-    state.faults().add(path, limit, fault);
-    Ok(json!({}))
+/// Adds a fault; answers with its number.
+fn add_fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    let rule = serde_json::from_slice(body)
+        .map_err(|error| error.to_string())
+        .and_then(|form: RuleForm| form.rule(0))
+        .map_err(|why| refused(400, &why))?;
+    Ok(json!({ "id": state.add_fault(rule) }))
 }
 
-fn parse_fault(fault: &Value) -> Option<Fault> {
-    let text = |name: &str| fault[name].as_str().map(ToOwned::to_owned);
-    let bytes = || fault["bytes"].as_u64().map(saturated);
-    let pause = || fault["milliseconds"].as_u64().map(Duration::from_millis);
-    let kind = fault["kind"].as_str()?;
-    let keys: &[&str] = match kind {
-        "status" => &["kind", "code", "retryAfter"],
-        "delay" => &["kind", "milliseconds"],
-        "wrong-flavor" => &["kind", "flavor"],
-        "slow" => &["kind", "bytes", "milliseconds"],
-        "truncate" => &["kind", "bytes"],
-        "body" => &["kind", "contentType", "text"],
-        _ => &["kind"],
-    };
-    if unknown(fault.as_object()?, keys).is_some() {
-        return None;
-    }
-    Some(match kind {
-        "status" => Fault::Status {
-            code: fault["code"]
-                .as_u64()
-                .and_then(|code| u16::try_from(code).ok())
-                .filter(|code| (200..1000).contains(code))?,
-            retry_after: match fault.get("retryAfter") {
-                None => None,
-                Some(seconds) => Some(seconds.as_u64()?),
-            },
-        },
-        "close" => Fault::Close,
-        "reset" => Fault::Reset,
-        "hang" => Fault::Hang,
-        "delay" => Fault::Delay(pause()?),
-        "missing-flavor" => Fault::MissingFlavor,
-        "wrong-flavor" => Fault::WrongFlavor(text("flavor")?),
-        "slow" => Fault::Slow {
-            bytes: bytes()?,
-            pause: pause()?,
-        },
-        "truncate" => Fault::Truncate(bytes()?),
-        "body" => Fault::Body {
-            content_type: text("contentType")?,
-            bytes: text("text")?.into_bytes(),
-        },
-        _ => return None,
-    })
+fn faults(state: &State) -> Value {
+    let now = state.clock.now();
+    let all: Vec<Value> = state
+        .rules()
+        .all(now)
+        .map(|active| {
+            let mut shown = json!(RuleForm::show(&active.rule));
+            shown["id"] = active.id.into();
+            shown["hits"] = active.hits.into();
+            shown
+        })
+        .collect();
+    json!({ "faults": all })
 }
 
-fn saturated(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn remove_fault(state: &State, id: &str) -> Result<Value, Reply> {
+    if id.parse().is_ok_and(|id| state.rules().remove(id)) {
+        Ok(json!({}))
+    } else {
+        Err(refused(404, "there is no such fault"))
+    }
 }

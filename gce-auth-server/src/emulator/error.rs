@@ -14,6 +14,7 @@ enum Reason {
     Key(io::Error),
     Certificates(Box<dyn Error + Send + Sync>),
     Document(String),
+    Plan(String),
     Set(SetError),
 }
 
@@ -38,6 +39,10 @@ impl StartError {
         Self(Reason::Document(why.into()))
     }
 
+    pub(crate) fn plan(why: String) -> Self {
+        Self(Reason::Plan(why))
+    }
+
     /// Whether the address could not be listened on: taken, not this machine's, or not allowed.
     #[must_use]
     pub fn is_address(&self) -> bool {
@@ -59,6 +64,7 @@ impl fmt::Display for StartError {
             Reason::Key(error) => write!(f, "cannot keep the signing key: {error}"),
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
             Reason::Document(why) => write!(f, "not a metadata document: {why}"),
+            Reason::Plan(why) => write!(f, "not a fault plan: {why}"),
             Reason::Set(error) => error.fmt(f),
         }
     }
@@ -69,7 +75,7 @@ impl Error for StartError {
         match &self.0 {
             Reason::Listen(_, error) | Reason::Thread(error) | Reason::Key(error) => Some(error),
             Reason::Certificates(error) => Some(&**error),
-            Reason::Document(_) | Reason::Set(_) => None,
+            Reason::Document(_) | Reason::Plan(_) | Reason::Set(_) => None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Who asked what: the last requests, without the secrets that were in them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::clock::{Clock, Lap};
 use crate::surface::Request;
 use crate::surface::query::Query;
 use crate::surface::route::PREFIX;
@@ -33,6 +35,14 @@ pub struct RecordedRequest {
     pub headers: Vec<(String, String)>,
     /// The length of the body in bytes.
     pub body_length: usize,
+    /// Its number: 1 for the first request that this emulator received.
+    pub id: u64,
+    /// The status of the answer. `None` while there is none, and when the connection ended without one.
+    pub status: Option<u16>,
+    /// How long it took until the answer began, or until the connection ended without one. `None` while it is under way.
+    pub duration: Option<Duration>,
+    /// What went wrong on purpose.
+    pub fault: Option<String>,
 }
 
 impl RecordedRequest {
@@ -49,14 +59,25 @@ impl RecordedRequest {
 #[derive(Default)]
 pub(crate) struct Journal {
     requests: VecDeque<RecordedRequest>,
+    /// When each of them began.
+    laps: VecDeque<Lap>,
+    last_id: u64,
 }
 
 impl Journal {
-    pub(crate) fn record(&mut self, request: &Request) {
+    /// Takes note of a request, and of what shall go wrong with it; gives its number.
+    pub(crate) fn record(&mut self, request: &Request, fault: Option<String>) -> u64 {
         if self.requests.len() >= KEPT {
             self.requests.pop_front();
+            self.laps.pop_front();
         }
+        self.last_id += 1;
+        self.laps.push_back(Clock::lap());
         self.requests.push_back(RecordedRequest {
+            id: self.last_id,
+            status: None,
+            duration: None,
+            fault,
             method: request.method.as_str().into(),
             path: request.path.clone(),
             query: without_secrets(&request.query),
@@ -68,6 +89,18 @@ impl Journal {
                 .collect(),
             body_length: request.body.len(),
         });
+        self.last_id
+    }
+
+    /// Takes note of a request's end; gives what is known of it, if it was not forgotten.
+    pub(crate) fn complete(&mut self, id: u64, status: Option<u16>) -> Option<&RecordedRequest> {
+        let first = self.requests.front()?.id;
+        let index = usize::try_from(id.checked_sub(first)?).ok()?;
+        let elapsed = self.laps.get(index)?.elapsed();
+        let request = self.requests.get_mut(index)?;
+        request.status = status;
+        request.duration = Some(elapsed);
+        Some(request)
     }
 
     pub(crate) fn all(&self) -> Vec<RecordedRequest> {
@@ -99,6 +132,7 @@ impl Journal {
 
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
+        self.laps.clear();
     }
 }
 
@@ -145,7 +179,7 @@ mod tests {
     #[test]
     fn secrets_are_not_kept() {
         let mut journal = Journal::default();
-        journal.record(&request("/tokeninfo", "access_token=ya29.secret&x=1"));
+        journal.record(&request("/tokeninfo", "access_token=ya29.secret&x=1"), None);
         let all = journal.all();
         assert!(!format!("{all:?}").contains("ya29"));
         assert_eq!(all[0].query, "access_token=[redacted]&x=1");
@@ -156,12 +190,29 @@ mod tests {
     fn requests_are_counted_by_path_and_bounded() {
         let mut journal = Journal::default();
         for _ in 0..KEPT + 5 {
-            journal.record(&request("/computeMetadata/v1/instance/id", ""));
+            journal.record(&request("/computeMetadata/v1/instance/id", ""), None);
         }
         assert_eq!(journal.count("instance/id"), KEPT);
         assert_eq!(journal.count("/computeMetadata/v1/instance/id"), KEPT);
         assert_eq!(journal.count("instance"), 0);
         journal.clear();
         assert!(journal.all().is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_request_finds_it_again() {
+        let mut journal = Journal::default();
+        let first = journal.record(&request("/a", ""), None);
+        journal.clear();
+        let second = journal.record(&request("/b", ""), Some("503".into()));
+        let third = journal.record(&request("/c", ""), None);
+        assert!(journal.complete(first, Some(200)).is_none());
+        assert_eq!(journal.complete(third, Some(404)).unwrap().path, "/c");
+        assert_eq!(journal.complete(second, None).unwrap().path, "/b");
+        assert!(journal.complete(0, None).is_none());
+        let all = journal.all();
+        assert_eq!((all[0].status, all[1].status), (None, Some(404)));
+        assert!(all[0].duration.is_some());
+        assert_eq!(all[0].fault.as_deref(), Some("503"));
     }
 }

@@ -15,7 +15,9 @@ mod keys;
 mod mint;
 mod oauth;
 mod places;
+mod plan;
 mod profiles;
+mod rules;
 mod source;
 mod state;
 mod world;
@@ -36,8 +38,8 @@ pub use error::{SetError, StartError};
 pub use faults::Fault;
 pub use journal::RecordedRequest;
 pub use profiles::Profile;
+pub use rules::FaultRule;
 
-use faults::Limit;
 use state::State;
 
 #[cfg(unix)]
@@ -222,41 +224,44 @@ impl Emulator {
     /// # Ok::<(), gce_auth_server::StartError>(())
     /// ```
     pub fn fail_next(&self, path_prefix: &str, times: usize, fault: Fault) {
-        self.state
-            .faults()
-            .add(path_prefix, Limit::Times(times), fault);
+        self.add_fault(FaultRule::new(fault).path(path_prefix).times(times));
     }
 
     /// Makes all requests fail whose path begins so, until this much time has passed on the emulator's clock: a cold start, as in
     /// the first seconds of a pod, or a host event.
     pub fn fail_for(&self, path_prefix: &str, time: Duration, fault: Fault) {
-        let end = self.state.clock.now().plus(time);
-        self.state
-            .faults()
-            .add(path_prefix, Limit::Until(end), fault);
+        self.add_fault(FaultRule::new(fault).path(path_prefix).lasting(time));
     }
 
     /// Makes requests fail whose path begins so beyond `allowed` in each span of time: a rate limit. Guest attributes, for example,
     /// allow 10 in a minute.
     pub fn limit_rate(&self, path_prefix: &str, allowed: usize, per: Duration, fault: Fault) {
-        let limit = Limit::Beyond {
-            allowed,
-            per,
-            span: None,
-        };
-        self.state.faults().add(path_prefix, limit, fault);
+        self.add_fault(FaultRule::new(fault).path(path_prefix).beyond(allowed, per));
     }
 
     /// Makes requests fail with a probability from 0 to 1 whose path begins so. The same seed makes the same requests of a sequence
     /// fail.
     pub fn fail_sometimes(&self, path_prefix: &str, probability: f64, seed: u64, fault: Fault) {
-        let limit = Limit::Chance { probability, seed };
-        self.state.faults().add(path_prefix, limit, fault);
+        let rule = FaultRule::new(fault).path(path_prefix);
+        self.add_fault(rule.chance(probability, seed));
+    }
+
+    /// Adds a fault for the requests that its rule names, behind those there are. The number that it gives is good for
+    /// [`remove_fault`](Self::remove_fault).
+    #[expect(clippy::must_use_candidate, reason = "most faults stay")]
+    pub fn add_fault(&self, rule: FaultRule) -> u64 {
+        self.state.add_fault(rule)
+    }
+
+    /// Takes one fault away. False if it was over already.
+    #[expect(clippy::must_use_candidate, reason = "it is gone either way")]
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.state.rules().remove(id)
     }
 
     /// Takes all faults away. Requests that hang already stay so.
     pub fn heal(&self) {
-        self.state.faults().clear();
+        self.state.rules().clear();
     }
 
     /// Empties the server's cache of access tokens, so that the next answer is a new token. Those handed out stay good.
@@ -274,7 +279,8 @@ impl Emulator {
         self.state.mint().set_lifetime(lifetime);
     }
 
-    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and the journal.
+    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and the journal. The faults of a
+    /// plan begin anew; connections are not refused again.
     pub fn reset(&self) {
         self.state.reset();
     }

@@ -1,19 +1,21 @@
 //! The emulator behind the protocol: it answers what the surface understood.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::clock::Clock;
-use super::faults::Faults;
+use super::clock::{Clock, Instant};
 use super::journal::Journal;
 use super::keys::SigningKey;
 use super::mint::Mint;
+use super::plan::Plan;
 use super::profiles::{Profile, attribute};
+use super::rules::{FaultRule, Rules};
 use super::source::TokenSource;
 use super::world::World;
 use super::{control, iam, oauth};
-use crate::backend::{Backend, Disturbance};
+use crate::backend::{Arrival, Backend};
 use crate::surface::query::{Reading, Wait};
 use crate::surface::render::{self, Form};
 use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
@@ -32,7 +34,11 @@ pub(crate) struct State {
     /// Held by the request that asks the source.
     pub(crate) turn: tokio::sync::Mutex<()>,
     journal: Mutex<Journal>,
-    faults: Mutex<Faults>,
+    rules: Mutex<Rules>,
+    /// The rules at the start.
+    planned: Vec<FaultRule>,
+    /// Until when connections are refused.
+    warm: Option<Instant>,
 }
 
 impl State {
@@ -42,19 +48,39 @@ impl State {
         mint: Mint,
         source: Option<TokenSource>,
         key: Option<SigningKey>,
+        plan: Plan,
     ) -> Self {
-        Self {
+        let clock = Clock::default();
+        let state = Self {
             initial: world.read(Clone::clone),
             world,
-            clock: Clock::default(),
+            warm: plan.refuse.map(|time| clock.now().plus(time)),
+            clock,
             profile,
             key: key.map(Arc::new),
             mint: Mutex::new(mint),
             source,
             turn: tokio::sync::Mutex::default(),
             journal: Mutex::default(),
-            faults: Mutex::default(),
+            rules: Mutex::default(),
+            planned: plan.rules,
+        };
+        state.begin_plan();
+        state
+    }
+
+    fn begin_plan(&self) {
+        let now = self.clock.now();
+        let mut rules = self.rules();
+        rules.clear();
+        for rule in &self.planned {
+            rules.add(rule.clone(), now);
         }
+    }
+
+    pub(crate) fn add_fault(&self, rule: FaultRule) -> u64 {
+        let now = self.clock.now();
+        self.rules().add(rule, now)
     }
 
     pub(crate) fn mint(&self) -> MutexGuard<'_, Mint> {
@@ -65,16 +91,16 @@ impl State {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything as it was at the start, the signing key excepted.
     pub(crate) fn reset(&self) {
-        self.faults().clear();
         self.mint().revoke();
         self.journal().clear();
         self.clock.reset();
+        self.begin_plan();
         self.world.replace(self.initial.clone());
     }
 
@@ -187,12 +213,28 @@ impl Backend for State {
         self.clock.now().http_date()
     }
 
-    fn arrived(&self, request: &Request) -> Option<Disturbance> {
-        if request.path.starts_with(CONTROL) {
-            return None;
+    async fn warm(&self) {
+        if let Some(then) = self.warm {
+            self.clock.sleep_until(then).await;
         }
-        self.journal().record(request);
-        self.faults().next(request, self.clock.now())
+    }
+
+    fn failed(&self, _error: &io::Error) {}
+
+    fn arrived(&self, request: &Request) -> Arrival {
+        if request.path.starts_with(CONTROL) {
+            return Arrival {
+                id: 0,
+                disturbance: None,
+            };
+        }
+        let (disturbance, name) = self.rules().next(request, self.clock.now()).unzip();
+        let id = self.journal().record(request, name);
+        Arrival { id, disturbance }
+    }
+
+    fn departed(&self, id: u64, status: Option<u16>) {
+        self.journal().complete(id, status);
     }
 
     async fn answer(&self, op: Op) -> Reply {

@@ -1,28 +1,27 @@
-//! Sockets and HTTP. With `spelling` the only file that knows the HTTP library.
+//! Sockets and HTTP. With `spelling` the only place that knows the HTTP library.
+
+mod content;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::backend::{Backend, Disturbance};
+use self::content::{Closed, Content, Pace};
+use crate::backend::{Arrival, Backend, Disturbance};
 use crate::doors::Doors;
 use crate::spelling;
 use crate::surface::route::route;
@@ -43,8 +42,18 @@ pub(crate) fn serve<B: Backend>(
 ) {
     runtime.block_on(async move {
         let spelling = spelling::learn().await;
-        if open(doors, &backend, &spelling).is_ok() {
-            let _ = stop.await;
+        let serving = async {
+            if doors.is_closed() {
+                backend.warm().await;
+            }
+            match open(doors, &backend, &spelling) {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
+        tokio::select! {
+            _ = stop => {}
+            error = serving => backend.failed(&error),
         }
     });
     runtime.shutdown_background();
@@ -58,7 +67,7 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         secure,
         local: true,
     };
-    let (plain, tcp) = (room(false), TcpListener::from_std(doors.tcp)?);
+    let (plain, tcp) = (room(false), doors.tcp.open()?);
     tokio::spawn(accept(
         async move || tcp.accept().await,
         move |(stream, peer)| {
@@ -73,7 +82,7 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         },
     ));
     if let Some((tcp, config)) = doors.tls {
-        let (secure, tcp) = (room(true), TcpListener::from_std(tcp)?);
+        let (secure, tcp) = (room(true), tcp.open()?);
         let tls = TlsAcceptor::from(config);
         tokio::spawn(accept(
             async move || tcp.accept().await,
@@ -91,7 +100,7 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
     }
     #[cfg(unix)]
     if let Some(unix) = doors.unix {
-        let (plain, unix) = (room(false), tokio::net::UnixListener::from_std(unix)?);
+        let (plain, unix) = (room(false), unix.open()?);
         tokio::spawn(accept(
             async move || unix.accept().await,
             move |(stream, _)| {
@@ -197,11 +206,18 @@ async fn exchange<B: Backend>(
         None => true,
     };
 
+    let Arrival { id, disturbance } = backend.arrived(&request);
+    let mut visit = Visit {
+        backend,
+        id,
+        status: None,
+    };
     let mut pace = Pace::Whole;
     let mut flavor = None;
-    match backend.arrived(&request) {
+    match disturbance {
         None => {}
         Some(Disturbance::Instead(reply)) => {
+            visit.status = Some(reply.status);
             return Ok(response(reply, backend, spelling, pace));
         }
         Some(Disturbance::Late(delay)) => tokio::time::sleep(delay).await,
@@ -227,7 +243,21 @@ async fn exchange<B: Backend>(
     if let Some(other) = flavor {
         reply = reply.flavored(other);
     }
+    visit.status = Some(reply.status);
     Ok(response(reply, backend, spelling, pace))
+}
+
+/// A request between its arrival and the head of its answer. Ends without a status if the client leaves before.
+struct Visit<'a, B: Backend> {
+    backend: &'a B,
+    id: u64,
+    status: Option<u16>,
+}
+
+impl<B: Backend> Drop for Visit<'_, B> {
+    fn drop(&mut self) {
+        self.backend.departed(self.id, self.status);
+    }
 }
 
 /// The whole body, or `None` if it is too large.
@@ -265,96 +295,3 @@ fn response<B: Backend>(
     }
     response
 }
-
-/// How a body leaves.
-#[derive(Clone, Copy)]
-enum Pace {
-    Whole,
-    /// In pieces of this length, with a pause before each.
-    Pieces(usize, Duration),
-    /// Only so many bytes; then the connection ends.
-    CutAfter(usize),
-}
-
-/// A body that knows its length, unless it is to break off.
-struct Content {
-    rest: Bytes,
-    pace: Pace,
-    pause: Option<Pin<Box<Sleep>>>,
-    /// Whether what comes before the break was given the time to leave.
-    flushed: bool,
-}
-
-impl Content {
-    fn new(body: Vec<u8>, pace: Pace) -> Self {
-        let mut rest = Bytes::from(body);
-        if let Pace::CutAfter(length) = pace {
-            rest.truncate(length);
-        }
-        Self {
-            rest,
-            pace,
-            pause: None,
-            flushed: false,
-        }
-    }
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Closed;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        match self.pace {
-            Pace::CutAfter(_) if self.rest.is_empty() && self.flushed => {
-                return Poll::Ready(Some(Err(Closed)));
-            }
-            Pace::CutAfter(_) if self.rest.is_empty() => {
-                self.flushed = true;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            _ if self.rest.is_empty() => return Poll::Ready(None),
-            Pace::Pieces(bytes, pause) => {
-                let sleep = self
-                    .pause
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                if sleep.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                self.pause = None;
-                let length = bytes.min(self.rest.len());
-                return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))));
-            }
-            Pace::Whole | Pace::CutAfter(_) => {}
-        }
-        let all = std::mem::take(&mut self.rest);
-        Poll::Ready(Some(Ok(Frame::data(all))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && !matches!(self.pace, Pace::CutAfter(_))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.pace {
-            Pace::CutAfter(_) => SizeHint::default(),
-            _ => SizeHint::with_exact(self.rest.len() as u64),
-        }
-    }
-}
-
-/// Why a connection ends without an answer: because it shall, or because the client left.
-#[derive(Debug)]
-struct Closed;
-
-impl std::fmt::Display for Closed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("connection closed")
-    }
-}
-
-impl std::error::Error for Closed {}

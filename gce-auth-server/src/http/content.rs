@@ -1,0 +1,101 @@
+//! The bodies of answers, and how they leave: whole, in pieces, or cut off.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// How a body leaves.
+#[derive(Clone, Copy)]
+pub(super) enum Pace {
+    Whole,
+    /// In pieces of this length, with a pause before each.
+    Pieces(usize, Duration),
+    /// Only so many bytes; then the connection ends.
+    CutAfter(usize),
+}
+
+/// A body that knows its length, unless it is to break off.
+pub(super) struct Content {
+    rest: Bytes,
+    pace: Pace,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Whether what comes before the break was given the time to leave.
+    flushed: bool,
+}
+
+impl Content {
+    pub(super) fn new(body: Vec<u8>, pace: Pace) -> Self {
+        let mut rest = Bytes::from(body);
+        if let Pace::CutAfter(length) = pace {
+            rest.truncate(length);
+        }
+        Self {
+            rest,
+            pace,
+            pause: None,
+            flushed: false,
+        }
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Closed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
+        match self.pace {
+            Pace::CutAfter(_) if self.rest.is_empty() && self.flushed => {
+                return Poll::Ready(Some(Err(Closed)));
+            }
+            Pace::CutAfter(_) if self.rest.is_empty() => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            _ if self.rest.is_empty() => return Poll::Ready(None),
+            Pace::Pieces(bytes, pause) => {
+                let sleep = self
+                    .pause
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                if sleep.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.pause = None;
+                let length = bytes.min(self.rest.len());
+                return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))));
+            }
+            Pace::Whole | Pace::CutAfter(_) => {}
+        }
+        let all = std::mem::take(&mut self.rest);
+        Poll::Ready(Some(Ok(Frame::data(all))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && !matches!(self.pace, Pace::CutAfter(_))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.pace {
+            Pace::CutAfter(_) => SizeHint::default(),
+            _ => SizeHint::with_exact(self.rest.len() as u64),
+        }
+    }
+}
+
+/// Why a connection ends without an answer: because it shall, or because the client left.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("connection closed")
+    }
+}
+
+impl std::error::Error for Closed {}
