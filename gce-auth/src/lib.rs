@@ -29,6 +29,7 @@ pub use crate::{
     },
     credentials::{Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState},
     engine::RefreshMode,
+    metadata::ask::{MetadataRequest, MetadataValue},
     id_token::{
         ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials, IdTokenCredentialsBuilder,
     },
@@ -42,7 +43,12 @@ pub use crate::{
 
 /// Carrying requests: bring your own HTTP stack, or bound the one that is here.
 pub mod transport {
-    pub use crate::io::transport::{Limits, Transport, TransportError, TransportErrorKind};
+    #[cfg(feature = "tls")]
+    pub use crate::io::identity::ClientIdentity;
+    pub use crate::io::{
+        http::HttpTransport,
+        transport::{Limits, Transport, TransportError, TransportErrorKind},
+    };
 }
 
 /// The clock that tokens are measured with.

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use crate::{
     client::{
         residency::{self, Verdict},
+        secure::{self, Unsent},
         settings::Settings,
     },
     io::{
@@ -152,7 +153,7 @@ impl Attempts<'_> {
         self.cut_short = self.budget.left < limits.attempt;
         let limits = limits.within(self.budget.left);
         let sent = settings.clock.now();
-        let response = settings.transport.send(request.clone(), &limits);
+        let response = secure::send(settings, request, &limits);
         let took = settings.clock.now().boot.saturating_sub(sent.boot);
         self.took += took;
         let over = took.saturating_sub(limits.attempt);
@@ -162,7 +163,16 @@ impl Attempts<'_> {
         }
         self.made += 1;
         self.budget.spend(took.min(limits.attempt + FROZEN));
-        let response = response.map_err(|error| broken(error, settings))?;
+        let response = response.map_err(|error| match error {
+            Unsent::Broken(error) => broken(error, settings),
+            #[cfg(feature = "tls")]
+            Unsent::Secured(error) => match broken(error, settings) {
+                // The certificates may be in the middle of being renewed.
+                Ended::Final(error) => Ended::Transient(Failure::new(error, None)),
+                ended => ended,
+            },
+            Unsent::Refused(error) => Ended::Final(error),
+        })?;
         if let Some(next) = self.directory(request, &response) {
             return Err(Ended::Instead(Box::new(next)));
         }

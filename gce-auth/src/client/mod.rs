@@ -4,5 +4,7 @@
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
 pub(crate) mod call;
+mod ping;
 pub(crate) mod residency;
+pub(crate) mod secure;
 pub(crate) mod settings;

@@ -3,17 +3,16 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    client::settings::{MetadataClient, Settings, positive},
+    client::{
+        ping,
+        settings::{MetadataClient, Settings},
+    },
     io::{env::Environment, firmware},
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
     },
-    wire::{request, response},
 };
-
-/// The ping of google-auth: three attempts of 3 s, 1 s and 2 s between them.
-const GOOGLE_AUTH_ATTEMPTS: u32 = 3;
 
 /// What can be known without asking the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,35 +202,11 @@ impl MetadataClient {
                 why: "NO_GCE_CHECK is true".to_owned(),
             });
         }
-        let attempts = match &environment.detect_retries {
-            None => GOOGLE_AUTH_ATTEMPTS,
-            Some(text) => positive(text).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Config,
-                    format!("GCE_METADATA_DETECT_RETRIES is {text:?}, which is no count"),
-                )
-                .with_hint("set it to a whole number above zero, or unset it")
-            })?,
-        };
-        let endpoint = self.ping_endpoint(environment)?;
-        for attempt in 1..=attempts {
-            match self.ping_once(&endpoint, settings.limits.attempt) {
-                Ok(()) => {
-                    return Ok(Residency {
-                        on_gce: true,
-                        why: format!("a metadata server answered at {endpoint}"),
-                    });
-                }
-                // An answer that is no metadata server's is an answer.
-                Err(error) if error.status().is_some() => break,
-                Err(error) if error.kind() == ErrorKind::NotMetadataServer => break,
-                Err(_) if attempt < attempts => {
-                    settings
-                        .clock
-                        .sleep(Duration::from_secs(1 << (attempt - 1).min(6)));
-                }
-                Err(_) => {}
-            }
+        if self.ping_like_google_auth(environment, None)? {
+            return Ok(Residency {
+                on_gce: true,
+                why: "a metadata server answered".to_owned(),
+            });
         }
         let firmware = machine(settings);
         Ok(Residency {
@@ -243,28 +218,9 @@ impl MetadataClient {
     /// `GCE_METADATA_IP`, else the configured endpoint, else the address.
     fn ping_endpoint(&self, environment: &Environment) -> Result<Endpoint, Error> {
         match &environment.metadata_ip {
-            Some(text) => Endpoint::parse(text).map_err(|error| {
-                error
-                    .context("GCE_METADATA_IP")
-                    .with_hint("set GCE_METADATA_IP to an address, or unset it")
-            }),
+            Some(text) => ping::named_by_ip(text),
             None => self.0.endpoint().cloned(),
         }
-    }
-
-    /// One request, one answer, no retry.
-    fn ping_once(&self, endpoint: &Endpoint, limit: Duration) -> Result<(), Error> {
-        let settings = &*self.0;
-        let request = request::ping(endpoint)?;
-        let sent = settings
-            .transport
-            .send(request.clone(), &settings.limits.within(limit));
-        let answer = sent.map_err(|error| {
-            Error::new(ErrorKind::Unavailable, error.message()).at(request::place(&request))
-        })?;
-        response::accept(answer)
-            .map(drop)
-            .map_err(|failure| failure.error.at(request::place(&request)))
     }
 }
 

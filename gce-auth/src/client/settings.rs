@@ -9,7 +9,10 @@ use std::{
 };
 
 #[cfg(feature = "tls")]
-use crate::io::workload::Workload;
+use crate::{
+    client::secure::{Mode, MutualTls},
+    io::workload::Workload,
+};
 use crate::{
     io::{
         clock::{self, Clock},
@@ -62,9 +65,32 @@ pub(crate) struct Settings {
     pub(crate) environment: Environment,
     #[cfg(feature = "tls")]
     pub(crate) workload: Workload,
+    #[cfg(feature = "tls")]
+    pub(crate) mutual_tls: Arc<MutualTls>,
 }
 
 impl Settings {
+    /// A copy, for a request that changes some of them.
+    pub(crate) fn for_one_request(&self) -> Self {
+        Self {
+            endpoint: self.endpoint.clone(),
+            configured: self.configured,
+            transport: Arc::clone(&self.transport),
+            clock: Arc::clone(&self.clock),
+            executor: Arc::clone(&self.executor),
+            retry: self.retry.clone(),
+            limits: self.limits.clone(),
+            exact: self.exact,
+            dmi_file: self.dmi_file.clone(),
+            #[cfg(feature = "tls")]
+            environment: self.environment.clone(),
+            #[cfg(feature = "tls")]
+            workload: self.workload.clone(),
+            #[cfg(feature = "tls")]
+            mutual_tls: Arc::clone(&self.mutual_tls),
+        }
+    }
+
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, Error> {
         self.endpoint.as_ref().map_err(Clone::clone)
     }
@@ -173,6 +199,8 @@ pub struct MetadataClientBuilder {
     dmi_file: Option<PathBuf>,
     #[cfg(feature = "tls")]
     workload_dir: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    mtls_dir: Option<PathBuf>,
     exact: bool,
 }
 
@@ -229,6 +257,15 @@ impl MetadataClientBuilder {
         self
     }
 
+    /// Looks for the certificates of HTTPS to the metadata server (`root.crt` and
+    /// `client.key`) in this directory instead of `/run/google-mds-mtls`.
+    /// `GCE_METADATA_MTLS_MODE` says whether they are used.
+    #[cfg(feature = "tls")]
+    pub fn mtls_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.mtls_dir = Some(directory.into());
+        self
+    }
+
     /// Freshness to the second, as google-auth has it: no jitter, no skew, no
     /// gentle polling, no quiet time after a failure.
     #[cfg(any(test, feature = "test-util"))]
@@ -260,6 +297,11 @@ impl MetadataClientBuilder {
             (Some(limits), _) | (None, Ok(limits)) => (limits, endpoint),
             (None, Err(error)) => (Limits::new(), Err(error)),
         };
+        #[cfg(feature = "tls")]
+        let (mtls_mode, endpoint) = match Mode::parse(environment.mtls_mode.as_deref()) {
+            Ok(mode) => (mode, endpoint),
+            Err(error) => (Mode::None, Err(error)),
+        };
         Settings {
             endpoint,
             configured,
@@ -273,6 +315,8 @@ impl MetadataClientBuilder {
             environment: environment.clone(),
             #[cfg(feature = "tls")]
             workload: self.workload_dir.map(Workload::new).unwrap_or_default(),
+            #[cfg(feature = "tls")]
+            mutual_tls: Arc::new(MutualTls::new(mtls_mode, self.mtls_dir)),
             dmi_file: self
                 .dmi_file
                 .unwrap_or_else(firmware::dmi_product_name_file),

@@ -18,7 +18,7 @@ use ureq::{
 };
 
 #[cfg(feature = "tls")]
-use crate::io::tls;
+use crate::io::{identity::ClientIdentity, tls};
 use crate::io::{
     lookup,
     transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
@@ -27,17 +27,28 @@ use crate::io::{
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("gce-auth/", env!("CARGO_PKG_VERSION")));
 
-/// HTTP/1.1 over TCP, with kept connections; no proxy, no redirect, no cookie,
-/// no compression.
+/// The transport that comes with the library: HTTP/1.1 over TCP, with kept
+/// connections; no proxy, no redirect, no cookie, no compression. HTTPS with
+/// the feature `tls`.
+///
+/// Of use where requests are to be looked at, or changed, on their way: see
+/// [`Transport`].
 #[derive(Default)]
-pub(crate) struct HttpTransport {
+pub struct HttpTransport {
     /// The agent, and the process that may use its connections: after a fork
     /// they belong to the parent.
     agent: Mutex<Option<(u32, Agent)>>,
     /// The same for HTTPS, made when it is first needed.
     #[cfg(feature = "tls")]
     secure: Mutex<Option<(u32, Agent)>>,
+    /// The same for requests with a client certificate: the one seen last.
+    #[cfg(feature = "tls")]
+    mutual: Mutex<Option<(ClientIdentity, u32, Agent)>>,
+    pins: Pins,
 }
+
+/// Authorities, and the addresses to connect to instead of looking them up.
+type Pins = Arc<Vec<(String, String)>>;
 
 /// The transport that every client of this process shares by default, so that
 /// they share connections as well. Nothing happens before the first request.
@@ -47,17 +58,59 @@ pub(crate) fn shared() -> Arc<dyn Transport> {
 }
 
 impl HttpTransport {
-    fn agent(&self, uri: &Uri) -> Result<Agent, TransportError> {
+    /// A transport with connections of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connects to `address` (`ip:port`) for requests to `authority`
+    /// (`host:port`) instead of looking its name up; the name in the request
+    /// and in the certificate stays. What `curl --resolve` does.
+    #[must_use]
+    pub fn resolve(mut self, authority: impl Into<String>, address: impl Into<String>) -> Self {
+        let mut pins = self.pins.to_vec();
+        pins.push((authority.into(), address.into()));
+        self.pins = Arc::new(pins);
+        self
+    }
+
+    fn agent(&self, request: &Request<Vec<u8>>) -> Result<Agent, TransportError> {
         #[cfg(feature = "tls")]
-        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) {
+        if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+            if let Some(identity) = request.extensions().get::<ClientIdentity>() {
+                return self.mutual_agent(identity);
+            }
             return of_this_process(&self.secure, || {
                 let config = config().tls_config(tls_config()?).build();
-                Ok(new_agent(config))
+                Ok(self.new_agent(config))
             });
         }
         #[cfg(not(feature = "tls"))]
-        let _ = uri;
-        of_this_process(&self.agent, || Ok(new_agent(config().build())))
+        let _ = request;
+        of_this_process(&self.agent, || Ok(self.new_agent(config().build())))
+    }
+
+    #[cfg(feature = "tls")]
+    fn mutual_agent(&self, identity: &ClientIdentity) -> Result<Agent, TransportError> {
+        let process = std::process::id();
+        let mut held = self.mutual.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some((holder, owner, agent)) if holder.is(identity) && *owner == process => {
+                Ok(agent.clone())
+            }
+            _ => {
+                let config = config().tls_config(mutual_config(identity)?).build();
+                let agent = self.new_agent(config);
+                *held = Some((identity.clone(), process, agent.clone()));
+                Ok(agent)
+            }
+        }
+    }
+
+    fn new_agent(&self, config: Config) -> Agent {
+        let lookup = Lookup(Arc::clone(&self.pins));
+        Agent::with_parts(config, DefaultConnector::default(), lookup)
     }
 }
 
@@ -78,23 +131,38 @@ fn of_this_process(
     }
 }
 
-fn new_agent(config: Config) -> Agent {
-    Agent::with_parts(config, DefaultConnector::default(), Lookup)
-}
-
 /// Trusts what the system trusts; reads its certificates.
 #[cfg(feature = "tls")]
 fn tls_config() -> Result<ureq::tls::TlsConfig, TransportError> {
-    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-    let roots: Vec<Certificate<'static>> = tls::roots()?
+    Ok(trusting(&tls::roots()?).build())
+}
+
+/// Trusts the root of `identity` alone, and shows its certificate.
+#[cfg(feature = "tls")]
+fn mutual_config(identity: &ClientIdentity) -> Result<ureq::tls::TlsConfig, TransportError> {
+    use ureq::tls::{Certificate, ClientCert, PrivateKey};
+    let key = PrivateKey::from_pem(identity.client_pem())
+        .map_err(|_| TransportError::new(Kind::Tls, "the client's private key cannot be used"))?;
+    let chain: Vec<Certificate<'static>> = identity
+        .certificates()
         .iter()
         .map(|der| Certificate::from_der(der).to_owned())
         .collect();
-    Ok(TlsConfig::builder()
+    let shown = ClientCert::new_with_certs(&chain, key);
+    Ok(trusting(&identity.roots()).client_cert(Some(shown)).build())
+}
+
+#[cfg(feature = "tls")]
+fn trusting(roots: &[Vec<u8>]) -> ureq::tls::TlsConfigBuilder {
+    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+    let roots: Vec<Certificate<'static>> = roots
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
+    TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .root_certs(RootCerts::new_with_certs(&roots))
         .unversioned_rustls_crypto_provider(tls::provider())
-        .build())
 }
 
 fn config() -> ConfigBuilder<AgentScope> {
@@ -117,7 +185,7 @@ impl Transport for HttpTransport {
         mut request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> Result<Response<Vec<u8>>, TransportError> {
-        let agent = self.agent(request.uri())?;
+        let agent = self.agent(&request)?;
         request
             .headers_mut()
             .entry(header::USER_AGENT)
@@ -234,7 +302,7 @@ fn io_kind(error: &io::Error) -> (Kind, &'static str) {
 
 /// Literals parsed, names looked up within what is left of the attempt.
 #[derive(Debug)]
-struct Lookup;
+struct Lookup(Pins);
 
 impl Resolver for Lookup {
     fn resolve(
@@ -251,6 +319,12 @@ impl Resolver for Lookup {
         };
         let port = uri.port_u16().unwrap_or(default_port);
         let limit = (!timeout.after.is_not_happening()).then_some(*timeout.after);
+        let authority = format!("{host}:{port}");
+        let pinned = self.0.iter().find(|(name, _)| *name == authority);
+        let (host, port) = match pinned.and_then(|(_, to)| to.rsplit_once(':')) {
+            Some((host, text)) => (host, text.parse().map_err(|_| ureq::Error::HostNotFound)?),
+            None => (host, port),
+        };
         let found = lookup::lookup(host, port, limit)
             .ok_or(ureq::Error::Timeout(timeout.reason))?
             .map_err(|_| ureq::Error::HostNotFound)?;

@@ -10,6 +10,8 @@ pub(crate) mod fake;
 
 pub(crate) mod firmware;
 pub(crate) mod http;
+#[cfg(feature = "tls")]
+pub(crate) mod identity;
 pub(crate) mod lookup;
 pub(crate) mod random;
 pub(crate) mod threads;

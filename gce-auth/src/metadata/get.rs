@@ -99,7 +99,7 @@ impl MetadataClient {
     }
 }
 
-pub(super) fn none_where_missing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+pub(crate) fn none_where_missing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -32,6 +32,24 @@ impl MetadataClient {
         .await
     }
 
+    /// Whether a metadata server answers at `GCE_METADATA_IP`, else at
+    /// 169.254.169.254: google-auth's `ping`, which looks nowhere else.
+    ///
+    /// Attempts are as many as given, else `GCE_METADATA_DETECT_RETRIES`, else
+    /// 3; 1 s after the first and 2 s after the second. The first answer
+    /// decides, whatever it is.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) where a variable, or the number of
+    /// attempts, makes no sense; [`Tls`](crate::ErrorKind::Tls) where
+    /// certificates are required and not there. Never because nobody answers.
+    pub async fn ping(&self, attempts: Option<u32>) -> Result<bool, Error> {
+        self.background(WorkKind::Other, move |client| {
+            client.blocking_ping(attempts)
+        })
+        .await
+    }
+
     /// Does blocking work off the caller's thread, and waits for it as a future
     /// that belongs to no runtime.
     pub(crate) async fn background<T: Clone + Send + 'static>(

@@ -132,6 +132,11 @@ pub(crate) fn adds_only_a_slash(response: &Response<Vec<u8>>, path: &str) -> boo
 }
 
 impl Answer {
+    /// A header, if it is there once and is text.
+    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> Result<&str, Error> {
         std::str::from_utf8(self.0.body()).map_err(|_| unusable("the answer is not UTF-8 text"))

@@ -1,0 +1,210 @@
+//! Requests to the metadata server over HTTPS with a client certificate, where
+//! that is wanted and can be had.
+
+#[cfg(feature = "tls")]
+pub(crate) use mutual::{Mode, MutualTls};
+
+use http::{Request, Response};
+
+use crate::{
+    client::settings::Settings,
+    io::transport::{Limits, TransportError},
+    values::error::Error,
+};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// The way there failed.
+    Broken(TransportError),
+    /// The way there failed, where no other is allowed.
+    #[cfg(feature = "tls")]
+    Secured(TransportError),
+    /// It must not be sent.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "needs a mode"))]
+    Refused(Error),
+}
+
+impl From<TransportError> for Unsent {
+    fn from(error: TransportError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Sends one request to the metadata server, the way that the settings say.
+pub(crate) fn send(
+    settings: &Settings,
+    request: &Request<Vec<u8>>,
+    limits: &Limits,
+) -> Result<Response<Vec<u8>>, Unsent> {
+    #[cfg(feature = "tls")]
+    if let Some((identity, mode)) = settings.mutual_tls.identity(request.uri())? {
+        let secured = mutual::secured(request, identity);
+        let answer = settings.transport.send(secured, limits);
+        match (mode, &answer) {
+            (Mode::Strict, _) => return answer.map_err(Unsent::Secured),
+            (_, Ok(response))
+                if !(response.status().is_client_error()
+                    || response.status().is_server_error()) =>
+            {
+                return Ok(answer?);
+            }
+            // What is there without a certificate?
+            _ => {}
+        }
+    }
+    Ok(settings.transport.send(request.clone(), limits)?)
+}
+
+#[cfg(feature = "tls")]
+mod mutual {
+    use std::{fmt, path::PathBuf};
+
+    use http::{Request, Uri, uri::Scheme};
+
+    use super::Unsent;
+    use crate::{
+        io::identity::{ClientIdentity, IdentityFiles},
+        values::{
+            endpoint::METADATA_ADDRESS,
+            error::{Error, ErrorKind},
+        },
+    };
+
+    /// The name and the address that certificates are made for.
+    const HOSTS: [&str; 2] = ["metadata.google.internal", METADATA_ADDRESS];
+
+    /// When client certificates are used (`GCE_METADATA_MTLS_MODE`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Mode {
+        None,
+        Default,
+        Strict,
+    }
+
+    impl Mode {
+        pub(crate) fn parse(text: Option<&str>) -> Result<Self, Error> {
+            match text.map(str::to_ascii_lowercase).as_deref() {
+                None | Some("none") => Ok(Self::None),
+                Some("default") => Ok(Self::Default),
+                Some("strict") => Ok(Self::Strict),
+                Some(other) => Err(Error::new(
+                    ErrorKind::Config,
+                    format!("GCE_METADATA_MTLS_MODE is {other:?}, which means nothing"),
+                )
+                .with_hint("set GCE_METADATA_MTLS_MODE to none, default or strict, or unset it")),
+            }
+        }
+    }
+
+    /// The mode of one client, and its files.
+    pub(crate) struct MutualTls {
+        mode: Mode,
+        files: IdentityFiles,
+    }
+
+    impl MutualTls {
+        pub(crate) fn new(mode: Mode, directory: Option<PathBuf>) -> Self {
+            Self {
+                mode,
+                files: IdentityFiles::new(directory),
+            }
+        }
+
+        /// What the request to `uri` is to be sent with, if with anything.
+        pub(super) fn identity(&self, uri: &Uri) -> Result<Option<(ClientIdentity, Mode)>, Unsent> {
+            if self.mode == Mode::None {
+                return Ok(None);
+            }
+            let ours = uri.host().is_some_and(|host| HOSTS.contains(&host));
+            if !ours {
+                return match self.mode {
+                    Mode::Strict => Err(Unsent::Refused(elsewhere())),
+                    _ => Ok(None),
+                };
+            }
+            let loaded = self.files.load().map_err(|error| {
+                Unsent::Refused(Error::new(ErrorKind::Tls, error.message()).with_hint(HINT))
+            })?;
+            match loaded {
+                Some(identity) => Ok(Some((identity, self.mode))),
+                None if self.mode == Mode::Strict => Err(Unsent::Refused(
+                    Error::new(
+                        ErrorKind::Tls,
+                        "there are no certificates for the metadata server, and \
+                         GCE_METADATA_MTLS_MODE is strict",
+                    )
+                    .with_hint(HINT),
+                )),
+                None => Ok(None),
+            }
+        }
+    }
+
+    const HINT: &str = "HTTPS to the metadata server needs a Shielded VM whose guest agent writes \
+                        /run/google-mds-mtls";
+
+    /// The metadata server is somewhere that no certificate is made for.
+    fn elsewhere() -> Error {
+        Error::new(
+            ErrorKind::Tls,
+            "GCE_METADATA_MTLS_MODE is strict, but the metadata server is not at its usual name \
+             or address",
+        )
+        .with_hint("unset GCE_METADATA_HOST, or set GCE_METADATA_MTLS_MODE to default")
+    }
+
+    impl fmt::Debug for MutualTls {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("MutualTls")
+                .field("mode", &self.mode)
+                .finish_non_exhaustive()
+        }
+    }
+
+    /// The same request, over HTTPS, and with a certificate.
+    pub(super) fn secured(
+        request: &Request<Vec<u8>>,
+        identity: ClientIdentity,
+    ) -> Request<Vec<u8>> {
+        let mut secured = request.clone();
+        let mut parts = secured.uri().clone().into_parts();
+        parts.scheme = Some(Scheme::HTTPS);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *secured.uri_mut() = uri;
+        }
+        secured.extensions_mut().insert(identity);
+        secured
+    }
+
+    #[cfg(all(test, not(gce_auth_loom)))]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn modes_are_read_without_regard_to_case() {
+            assert_eq!(Mode::parse(None).unwrap(), Mode::None);
+            assert_eq!(Mode::parse(Some("Default")).unwrap(), Mode::Default);
+            assert_eq!(Mode::parse(Some("STRICT")).unwrap(), Mode::Strict);
+            for text in ["", "on"] {
+                let error = Mode::parse(Some(text)).unwrap_err();
+                assert!(
+                    error.to_string().contains("GCE_METADATA_MTLS_MODE"),
+                    "{text}"
+                );
+            }
+        }
+
+        #[test]
+        fn strict_asks_nobody_without_certificates() {
+            let nowhere = Some(PathBuf::from("/nonexistent"));
+            let uri = |host: &str| format!("http://{host}/x").parse::<Uri>().unwrap();
+            let strict = MutualTls::new(Mode::Strict, nowhere.clone());
+            for host in ["metadata.google.internal", "169.254.169.254", "127.0.0.1:1"] {
+                assert!(strict.identity(&uri(host)).is_err(), "{host}");
+            }
+            let default = MutualTls::new(Mode::Default, nowhere);
+            assert!(default.identity(&uri("169.254.169.254")).unwrap().is_none());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The certificate that a client shows to the metadata server, read from the
+//! files in which the guest agent renews it.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use zeroize::Zeroizing;
+
+use crate::io::transport::{TransportError, TransportErrorKind};
+
+/// Where the guest agent puts the files (Google's guest agent, `agentcrypto`).
+#[cfg(not(windows))]
+const DIRECTORIES: [&str; 1] = ["/run/google-mds-mtls"];
+/// What the guest agent writes, and what it documents and google-auth reads.
+#[cfg(windows)]
+const DIRECTORIES: [&str; 2] = [
+    r"C:\ProgramData\Google\Compute Engine",
+    r"C:\ProgramData\Google\ComputeEngine",
+];
+#[cfg(not(windows))]
+const NAMES: [&str; 2] = ["root.crt", "client.key"];
+#[cfg(windows)]
+const NAMES: [&str; 2] = ["mds-mtls-root.crt", "mds-mtls-client.key"];
+
+/// What one request is sent with: an extension of the request, which a
+/// transport that carries HTTPS honours.
+///
+/// The server is to be trusted if the given root vouches for it, and nobody
+/// else.
+#[derive(Clone)]
+pub struct ClientIdentity(Arc<Pem>);
+
+struct Pem {
+    root: Vec<u8>,
+    /// The client's certificate, and its key.
+    client: Zeroizing<Vec<u8>>,
+}
+
+impl ClientIdentity {
+    /// The certificate of whoever vouches for the server, in PEM.
+    #[must_use]
+    pub fn root_pem(&self) -> &[u8] {
+        &self.0.root
+    }
+
+    /// The client's certificate and its private key, in PEM. A secret.
+    #[must_use]
+    pub fn client_pem(&self) -> &[u8] {
+        &self.0.client
+    }
+
+    /// Whether both are the same, of the same reading.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn read(root: &Path, client: &Path) -> Result<Self, TransportError> {
+        let unusable = |file: &Path, why: String| {
+            TransportError::new(
+                TransportErrorKind::Tls,
+                format!("{} cannot be used: {why}", file.display()),
+            )
+        };
+        let bytes = |file: &Path| fs::read(file).map_err(|why| unusable(file, why.to_string()));
+        let pem = Pem {
+            root: bytes(root)?,
+            client: Zeroizing::new(bytes(client)?),
+        };
+        if CertificateDer::from_pem_slice(&pem.root).is_err() {
+            return Err(unusable(root, "it holds no certificate".into()));
+        }
+        if CertificateDer::from_pem_slice(&pem.client).is_err() {
+            return Err(unusable(client, "it holds no certificate".into()));
+        }
+        if PrivateKeyDer::from_pem_slice(&pem.client).is_err() {
+            return Err(unusable(client, "it holds no private key".into()));
+        }
+        Ok(Self(Arc::new(pem)))
+    }
+
+    /// Every certificate of the client, in DER.
+    pub(super) fn certificates(&self) -> Vec<Vec<u8>> {
+        let certificates = CertificateDer::pem_slice_iter(&self.0.client);
+        certificates.flatten().map(|der| der.to_vec()).collect()
+    }
+
+    /// Every root, in DER.
+    pub(super) fn roots(&self) -> Vec<Vec<u8>> {
+        let certificates = CertificateDer::pem_slice_iter(&self.0.root);
+        certificates.flatten().map(|der| der.to_vec()).collect()
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity")
+    }
+}
+
+/// The files, and what they held when they were last read.
+pub(crate) struct IdentityFiles {
+    directories: Vec<PathBuf>,
+    read: Mutex<Option<(Stamp, ClientIdentity)>>,
+}
+
+/// Which files they were, and when they were written.
+type Stamp = (PathBuf, [Option<SystemTime>; 2]);
+
+impl IdentityFiles {
+    /// The files of `directory`, else of where they usually are.
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        let usual = || DIRECTORIES.iter().map(PathBuf::from).collect();
+        Self {
+            directories: directory.map_or_else(usual, |directory| vec![directory]),
+            read: Mutex::default(),
+        }
+    }
+
+    /// What the files hold now, read again if they were written since; `None`
+    /// where they are not both there.
+    pub(crate) fn load(&self) -> Result<Option<ClientIdentity>, TransportError> {
+        for directory in &self.directories {
+            let files = NAMES.map(|name| directory.join(name));
+            if !files.iter().all(|file| file.exists()) {
+                continue;
+            }
+            let written = |file: &PathBuf| fs::metadata(file).and_then(|file| file.modified());
+            let stamp = (
+                directory.clone(),
+                [&files[0], &files[1]].map(|file| written(file).ok()),
+            );
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            return match &*read {
+                Some((seen, identity)) if *seen == stamp => Ok(Some(identity.clone())),
+                _ => {
+                    let identity = ClientIdentity::read(&files[0], &files[1])?;
+                    *read = Some((stamp, identity.clone()));
+                    Ok(Some(identity))
+                }
+            };
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,346 @@
+//! A request to the metadata server of the program's own making.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
+
+use crate::{
+    client::{
+        call::{self, Budget},
+        settings::{MetadataClient, Settings},
+    },
+    io::threads::WorkKind,
+    metadata::get::none_where_missing,
+    values::error::{Error, ErrorKind},
+    wire::{
+        request::{self, MetadataPath, Query},
+        response::{self, Answer},
+        retry::RetryPolicy,
+    },
+};
+
+/// What the metadata server answered: a text, or a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataValue {
+    text: String,
+    json: bool,
+}
+
+impl MetadataValue {
+    /// The answer as it was sent.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The answer as it was sent.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// Whether the server calls it `application/json`. It then is a JSON
+    /// document, which was checked.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// A request to the metadata server, to be described and sent: see
+/// [`MetadataClient::request`].
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct MetadataRequest {
+    client: MetadataClient,
+    path: String,
+    parameters: Vec<(String, String)>,
+    recursive: bool,
+    method: Method,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Vec<u8>,
+    timeout: Option<Duration>,
+    retry: Option<RetryPolicy>,
+    attempts: Option<u32>,
+}
+
+impl MetadataClient {
+    /// A request for whatever is at `path`, which is written as it stands below
+    /// `computeMetadata/v1/`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn call(client: gce_auth::MetadataClient) -> Result<(), gce_auth::Error> {
+    /// let disks = client.request("instance/disks/").recursive().send().await?;
+    /// assert!(disks.is_json());
+    /// let missing = client.request("instance/attributes/none").send_optional().await?;
+    /// assert!(missing.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, path: impl Into<String>) -> MetadataRequest {
+        MetadataRequest {
+            client: self.clone(),
+            path: path.into(),
+            parameters: Vec::new(),
+            recursive: false,
+            method: Method::GET,
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: None,
+            retry: None,
+            attempts: None,
+        }
+    }
+}
+
+impl MetadataRequest {
+    /// Adds a parameter to the query; escaped as need be.
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for all that is below the path, as JSON (`recursive=true`).
+    pub fn recursive(mut self) -> Self {
+        self.recursive = true;
+        self
+    }
+
+    /// The method; `GET` unless said otherwise.
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Adds a header, in place of one of the library's of that name.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// What is sent: not with `GET`.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// How long one attempt may take.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How often and how long it is tried; as the client does unless said
+    /// otherwise.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// At most this many attempts.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// Sends the request.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a path that leaves the tree, a body
+    /// with `GET`, or no attempt at all;
+    /// [`InvalidResponse`](ErrorKind::InvalidResponse) for an answer without a
+    /// type, or of type JSON that is none; else as for
+    /// [`get`](MetadataClient::get).
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes nothing from anybody; the request, if it was
+    /// sent, ends by itself.
+    pub async fn send(self) -> Result<MetadataValue, Error> {
+        let client = self.client.clone();
+        let work = move |_: &_| self.blocking_send();
+        client.background(WorkKind::Other, work).await
+    }
+
+    /// [`send`](Self::send), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn blocking_send(self) -> Result<MetadataValue, Error> {
+        let request = self.made()?;
+        let settings = self.settings();
+        let settings = settings.as_ref().unwrap_or(&self.client.0);
+        let mut budget = Budget::of(settings.retry.total());
+        call::call(settings, &mut budget, &request, |answer, _| read(answer))
+    }
+
+    /// Sends the request; 404 is `None`.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send).
+    pub async fn send_optional(self) -> Result<Option<MetadataValue>, Error> {
+        none_where_missing(self.send().await)
+    }
+
+    /// [`send_optional`](Self::send_optional), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn blocking_send_optional(self) -> Result<Option<MetadataValue>, Error> {
+        none_where_missing(self.blocking_send())
+    }
+
+    fn made(&self) -> Result<Request<Vec<u8>>, Error> {
+        let refuse = |what| Err(Error::new(ErrorKind::Config, what));
+        if self.attempts == Some(0) {
+            return refuse("a request needs at least one attempt");
+        }
+        if self.method == Method::GET && !self.body.is_empty() {
+            return refuse("a GET request has no body");
+        }
+        let mut query = Query::default();
+        for (name, value) in &self.parameters {
+            if !(self.recursive && name == "recursive") {
+                query = query.with(name, value);
+            }
+        }
+        if self.recursive {
+            query = query.with("recursive", "true");
+        }
+        let path = MetadataPath::new(&self.path)?;
+        let mut request = request::value(self.client.0.endpoint()?, &path, &query)?;
+        *request.method_mut() = self.method.clone();
+        request.body_mut().clone_from(&self.body);
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    /// The client's settings with those of this request, where they differ.
+    fn settings(&self) -> Option<Settings> {
+        if self.timeout.is_none() && self.retry.is_none() && self.attempts.is_none() {
+            return None;
+        }
+        let mut settings = self.client.0.for_one_request();
+        if let Some(timeout) = self.timeout {
+            settings.limits.attempt = timeout;
+            settings.limits.first_byte = timeout;
+            settings.limits.connect = settings.limits.connect.min(timeout);
+        }
+        if let Some(policy) = &self.retry {
+            settings.retry = policy.clone();
+        }
+        if let Some(attempts) = self.attempts {
+            settings.retry = settings.retry.attempts(attempts);
+        }
+        Some(settings)
+    }
+}
+
+fn read(answer: &Answer) -> Result<MetadataValue, Error> {
+    let Some(kind) = answer.header(CONTENT_TYPE) else {
+        return Err(response::unusable("the answer does not say what it is"));
+    };
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let json = essence.eq_ignore_ascii_case("application/json");
+    if json {
+        answer.json()?;
+    }
+    Ok(MetadataValue {
+        text: answer.text()?.to_owned(),
+        json,
+    })
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::io::fake::{HandClock, Reply, ScriptedTransport};
+
+    fn world(reply: Reply) -> (MetadataClient, Arc<ScriptedTransport>) {
+        let transport = Arc::new(ScriptedTransport::new([reply]));
+        let client = MetadataClient::builder()
+            .transport(Arc::clone(&transport) as _)
+            .clock(Arc::new(HandClock::at(1)))
+            .endpoint("metadata")
+            .build_without_environment();
+        (client, transport)
+    }
+
+    fn typed(kind: &str, body: &str) -> Reply {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let flavor = header("Metadata-Flavor", "Google");
+        Reply::Raw(
+            200,
+            vec![flavor, header("Content-Type", kind)],
+            body.to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_request_is_sent_as_it_was_described() {
+        let (client, transport) = world(typed("Application/JSON; charset=utf-8", "{\"a\":1}"));
+        let value = client
+            .request("instance/x")
+            .parameter("recursive", "false")
+            .parameter("k", "a b")
+            .recursive()
+            .method(Method::POST)
+            .header(CONTENT_TYPE, HeaderValue::from_static("text/x"))
+            .body("b")
+            .timeout(Duration::from_millis(7))
+            .blocking_send()
+            .unwrap();
+        assert!(value.is_json() && value.text() == "{\"a\":1}");
+        let sent = &transport.requests()[0];
+        assert_eq!(
+            sent.uri(),
+            "http://metadata/computeMetadata/v1/instance/x?k=a%20b&recursive=true"
+        );
+        assert_eq!((sent.method(), &**sent.body()), (&Method::POST, &b"b"[..]));
+        assert_eq!(sent.headers()[CONTENT_TYPE], "text/x");
+        assert_eq!(transport.limits()[0].attempt, Duration::from_millis(7));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_sent() {
+        let (client, transport) = world(Reply::text("x"));
+        for request in [
+            client.request("../x"),
+            client.request("http://elsewhere/"),
+            client.request("x").body("b"),
+            client.request("x").attempts(0),
+        ] {
+            assert_eq!(
+                request.blocking_send().unwrap_err().kind(),
+                ErrorKind::Config
+            );
+        }
+        assert!(transport.requests().is_empty());
+    }
+
+    #[test]
+    fn missing_is_none_and_attempts_are_counted() {
+        let (client, _) = world(Reply::status(404));
+        assert_eq!(client.request("x").blocking_send_optional().unwrap(), None);
+        let (client, transport) = world(Reply::status(503));
+        assert!(client.request("x").attempts(2).blocking_send().is_err());
+        assert_eq!(transport.requests().len(), 2);
+    }
+
+    #[test]
+    fn an_answer_says_what_it_is() {
+        let (client, _) = world(Reply::text("x"));
+        assert!(client.request("x").blocking_send().is_err());
+        let (client, _) = world(typed("application/json", "{"));
+        assert!(client.request("x").blocking_send().is_err());
+        let (client, _) = world(typed("text/plain", "{"));
+        assert!(!client.request("x").blocking_send().unwrap().is_json());
+    }
+}
