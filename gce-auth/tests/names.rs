@@ -253,6 +253,7 @@ mod resolver {
     }
 
     /// What the errors in a scene are, or none where it cannot be set.
+    #[expect(clippy::print_stdout, reason = "whoever runs it shall see it")]
     fn play(task: &str) -> Option<Vec<String>> {
         if let Some(why) = unavailable() {
             println!("SKIPPED: {why}");

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
+pub(crate) mod gate;
 pub(crate) mod process;
 pub(crate) mod script;
 pub(crate) mod stranger;

@@ -37,8 +37,8 @@ impl Stranger {
                     if stopped.load(SeqCst) {
                         return;
                     }
-                    if stream.is_ok_and(|stream| serve(stream, &answer)) {
-                        requests.fetch_add(1, SeqCst);
+                    if let Ok(stream) = stream {
+                        serve(stream, &answer, &requests);
                     }
                 }
             }
@@ -76,22 +76,22 @@ pub(crate) fn answer(status: u16, headers: &[&str], body: &str) -> String {
     format!("{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }
 
-/// Reads one request, answers it and closes; whether there was one.
-fn serve(mut stream: TcpStream, answer: &[u8]) -> bool {
+/// Reads one request, counts it, answers it and closes.
+fn serve(mut stream: TcpStream, answer: &[u8], requests: &AtomicUsize) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
     let mut request = Vec::new();
     let mut bytes = [0; 4096];
     while !request.windows(4).any(|four| four == b"\r\n\r\n") {
         match stream.read(&mut bytes) {
-            Ok(0) | Err(_) => return false,
+            Ok(0) | Err(_) => return,
             Ok(count) => request.extend_from_slice(&bytes[..count]),
         }
     }
+    requests.fetch_add(1, SeqCst);
     let _ = stream.write_all(answer);
     let _ = stream.shutdown(Shutdown::Write);
     // Until the client has gone, so that nothing of the answer is lost.
     while stream.read(&mut bytes).is_ok_and(|count| count > 0) {}
-    true
 }
 
 impl Drop for Stranger {
