@@ -18,6 +18,17 @@ pub(crate) fn write_clients() -> bool {
     env::var_os("GCE_AUTH_CLIENTS").is_some_and(|value| value == "write")
 }
 
+/// The variables in which cargo tells a test about its package, which are no business of another cargo.
+pub(crate) fn of_this_package() -> Vec<OsString> {
+    env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        })
+        .collect()
+}
+
 /// What any program needs to start, and nothing that could steer it.
 pub(crate) fn bare() -> Vec<(OsString, OsString)> {
     ["PATH", "SYSTEMROOT", "TMPDIR", "TEMP"]

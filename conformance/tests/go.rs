@@ -98,6 +98,10 @@ fn compute_metadata_and_auth_find_and_verify_what_the_emulator_was_told() {
 }
 
 /// Waits until the client asks for the attribute for this time and hangs; false when it never will.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client runs in a process of its own, by the machine's clock"
+)]
 fn subscribed(emulator: &Emulator, time: usize, over: &AtomicBool) -> bool {
     while emulator.request_count(WATCHED) < time || emulator.waiting() == 0 {
         if over.load(Ordering::Relaxed) {

@@ -87,7 +87,7 @@ fn sign_without_a_key(judge: &mut Judge<'_>, client: &interop::Client) {
             "https://www.googleapis.com/auth/cloud-platform",
         )
         .start()
-        .unwrap();
+        .expect("an emulator starts");
     let url = emulator.url();
     let seen = foreign::run(
         client,
@@ -131,10 +131,10 @@ fn bind_tokens(judge: &mut Judge<'_>, client: &interop::Client) {
     let text = json!({
         "cert_configs": {"workload": {"cert_path": sources.join("agent.pem")}},
     });
-    fs::write(&configuration, text.to_string()).unwrap();
+    fs::write(&configuration, text.to_string()).expect("the target folder can be written");
 
-    let emulator = foreign::emulator().start().unwrap();
-    let configuration = configuration.to_str().unwrap().to_owned();
+    let emulator = foreign::emulator().start().expect("an emulator starts");
+    let configuration = configuration.to_string_lossy().into_owned();
     let seen = foreign::run(
         client,
         &emulator,
@@ -153,7 +153,7 @@ fn bind_tokens(judge: &mut Judge<'_>, client: &interop::Client) {
         .finds("bound ID token", &claims["aud"], machine::AUDIENCE)
         .finds("bound ID token", &claims["email"], machine::EMAIL);
 
-    let certificate = fs::read_to_string(sources.join("agent.pem")).unwrap();
+    let certificate = fs::read_to_string(sources.join("agent.pem")).expect("it is checked in");
     for path in [TOKEN, IDENTITY] {
         let path = format!("/computeMetadata/v1/{path}");
         let requests = emulator.requests();

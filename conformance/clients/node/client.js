@@ -65,7 +65,7 @@ async function authentication() {
   say('default', {
     compute: client instanceof Compute,
     project: await auth.getProjectId(),
-    universe: await auth.getUniverseDomain(),
+    universe: await auth.getUniverseDomainFromMetadataServer(),
     email: (await auth.getCredentials()).client_email,
   });
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{BUILD_LIMIT, Client, Failure, Unavailable, clients, process};
+use crate::env;
 
 /// The Rust client, built under `target/interop/rust`.
 ///
@@ -19,15 +20,17 @@ pub fn rust(target: &Path) -> Result<Client, Unavailable> {
 fn prepare(place: &Path) -> Result<Client, Failure> {
     let sources = clients().join("rust");
     let folder = place.join("rust");
-    process::finish(
-        Command::new("cargo")
-            .args(["build", "--quiet", "--locked", "--target-dir"])
-            .arg(&folder)
-            .current_dir(&sources)
-            // Built once: half of what incremental builds write is never read.
-            .env("CARGO_INCREMENTAL", "0"),
-        BUILD_LIMIT,
-    )?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--quiet", "--locked", "--target-dir"])
+        .arg(&folder)
+        .current_dir(&sources)
+        // Built once: what an incremental build writes is never read.
+        .env("CARGO_INCREMENTAL", "0");
+    for variable in env::of_this_package() {
+        cargo.env_remove(variable);
+    }
+    process::finish(&mut cargo, BUILD_LIMIT)?;
 
     Ok(Client {
         language: "Rust",

@@ -1,7 +1,7 @@
 //! The table of clients in `CLIENTS.md`: written by runs, and held against each one.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::env;
@@ -42,10 +42,10 @@ pub(super) fn settle(language: &str, rows: &[String]) {
         .truncate(false)
         .open(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut old = String::new();
     // Tests of several languages may run at once.
-    file.lock()
-        .and_then(|()| file.read_to_string(&mut old))
+    let old = file
+        .lock()
+        .and_then(|()| io::read_to_string(&file))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 
     let new = with(&old, language, rows);
@@ -107,7 +107,9 @@ mod tests {
     fn every_client_stands_in_the_table() {
         let folders: BTreeSet<String> = fs::read_dir(super::super::clients())
             .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
         let table = fs::read_to_string(path()).unwrap();
         let languages: BTreeSet<String> = table
