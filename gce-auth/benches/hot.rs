@@ -16,7 +16,13 @@ use std::{
     future::Future,
     hint::black_box,
     pin::pin,
-    sync::{Arc, Barrier},
+    sync::{
+        Arc, Barrier,
+        atomic::{
+            AtomicUsize,
+            Ordering::{Relaxed, Release},
+        },
+    },
     task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
@@ -43,7 +49,18 @@ fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-const CASES: [(&str, Call); 5] = [
+const CASES: [(&str, Call); 6] = [
+    ("to compare: a counter up and down", |_| {
+        // What cloning and dropping shared bytes costs at least, wherever they
+        // are: two operations on an atomic that no other core has.
+        thread_local! {
+            static COUNT: AtomicUsize = const { AtomicUsize::new(0) };
+        }
+        COUNT.with(|count| {
+            black_box(count).fetch_add(1, Relaxed);
+            black_box(count).fetch_sub(1, Release);
+        });
+    }),
     ("`with_cached`: borrowed", |credentials| {
         let length = credentials
             .with_cached(|headers| headers.authorization().map(|value| black_box(value).len()));
