@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::surface::route::Op;
@@ -14,6 +15,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Returns when connections are to be accepted, where they are refused at first.
     fn warm(&self) -> impl Future<Output = ()> + Send;
+
+    /// What is to be done besides answering, as long as there is a runtime.
+    fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send;
 
     /// Is told that nothing can be served, and why.
     fn failed(&self, error: &io::Error);

@@ -90,6 +90,6 @@ mod tls;
 
 #[cfg(feature = "emulator")]
 pub use emulator::{
-    Account, Emulator, EmulatorBuilder, Fault, FaultRule, Profile, RecordedRequest, SetError,
-    StartError,
+    Account, Emulator, EmulatorBuilder, Event, Fault, FaultRule, Profile, RecordedRequest,
+    SetError, StartError,
 };

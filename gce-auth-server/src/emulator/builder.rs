@@ -7,19 +7,20 @@ use std::thread;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::accounts::Account;
 use super::error::StartError;
+use super::event::{Event, Observers};
 use super::keys::SigningKey;
 use super::mint::Mint;
-use super::plan::{Plan, PlanSource};
-use super::profiles::{self, Facts, Profile};
+use super::plan::Plan;
+use super::profiles::Profile;
+use super::recipe::{Layer, Recipe, Source};
 use super::rules::FaultRule;
 use super::source::TokenSource;
-use super::state::State;
-use super::world::World;
+use super::state::{Parts, State};
+use super::watch::Watcher;
 use super::{Emulator, Https};
 #[cfg(unix)]
 use crate::doors::SocketFile;
@@ -32,17 +33,13 @@ use crate::tls::Mtls;
 #[must_use]
 pub struct EmulatorBuilder {
     address: SocketAddr,
-    profile: Profile,
-    project_id: Option<String>,
-    numeric_project_id: Option<u64>,
-    accounts: Vec<Account>,
-    document: Option<String>,
-    overlay: Vec<(String, String)>,
+    recipe: Recipe,
+    observers: Observers,
     token_lifetime: Duration,
     token_renewal: Option<Duration>,
     token_source: Option<TokenSource>,
     faults: Vec<FaultRule>,
-    plans: Vec<PlanSource>,
+    plans: Vec<Source>,
     refuse: Option<Duration>,
     keys_directory: Option<PathBuf>,
     https: Option<SocketAddr>,
@@ -54,12 +51,8 @@ impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            profile: Profile::default(),
-            project_id: None,
-            numeric_project_id: None,
-            accounts: Vec::new(),
-            document: None,
-            overlay: Vec::new(),
+            recipe: Recipe::default(),
+            observers: Observers::default(),
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
             token_source: None,
@@ -83,25 +76,25 @@ impl EmulatorBuilder {
 
     /// Which kind of machine to pose as. By default [`Profile::Gce`].
     pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
+        self.recipe.profile = profile;
         self
     }
 
     /// The project, by default `emulator-project`.
     pub fn project_id(mut self, id: impl Into<String>) -> Self {
-        self.project_id = Some(id.into());
+        self.recipe.project_id = Some(id.into());
         self
     }
 
     /// The project's number, which also stands in the names of its zones and networks.
     pub fn numeric_project_id(mut self, number: u64) -> Self {
-        self.numeric_project_id = Some(number);
+        self.recipe.numeric_project_id = Some(number);
         self
     }
 
     /// Adds a service account. The first one added takes the place of the profile's, and is the machine's `default`.
     pub fn account(mut self, account: Account) -> Self {
-        self.accounts.push(account);
+        self.recipe.accounts.push(account);
         self
     }
 
@@ -111,13 +104,71 @@ impl EmulatorBuilder {
     ///
     /// Project and accounts that were set here replace those of the document. The text is read when the emulator starts.
     pub fn document(mut self, json: impl Into<String>) -> Self {
-        self.document = Some(json.into());
+        self.recipe.document = Some(Source::Text(json.into()));
+        self
+    }
+
+    /// Serves the document in this file, as [`document`](Self::document) does, and follows it: within half a second after it changed,
+    /// the document is made anew, with all overlays, and those who wait for a change are told. What was set while the emulator ran is
+    /// gone then.
+    ///
+    /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes ConfigMap, are followed too. A file
+    /// that is no good changes nothing; [`on_event`](Self::on_event) tells why.
+    pub fn document_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.recipe.document = Some(Source::File(path.into()));
         self
     }
 
     /// Puts a value over the profile's document, as [`Emulator::set`] does. The last word on a path counts.
     pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
-        self.overlay.push((path.into(), value.into()));
+        let value = Layer::Value(path.into(), value.into());
+        self.recipe.layers.push(value);
+        self
+    }
+
+    /// Puts values over the profile's document, given as TOML: a table for each directory. A path may stand in a key.
+    ///
+    /// ```
+    /// use gce_auth_server::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .overlay(r#"
+    ///         "project/attributes/ssh-keys" = "me:ssh-ed25519 AAAA"
+    ///         [instance]
+    ///         machine-type = "projects/1/machineTypes/n2-standard-8"
+    ///         [instance.attributes]
+    ///         startup-script = "true"
+    ///     "#)
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    ///
+    /// Overlays and [`set`](Self::set) are applied in the order in which they were called.
+    pub fn overlay(mut self, toml: impl Into<String>) -> Self {
+        let table = Layer::Table(Source::Text(toml.into()));
+        self.recipe.layers.push(table);
+        self
+    }
+
+    /// Puts the values of a TOML file over the profile's document, as [`overlay`](Self::overlay) does. The file is followed as that
+    /// of [`document_file`](Self::document_file) is.
+    pub fn overlay_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let table = Layer::Table(Source::File(path.into()));
+        self.recipe.layers.push(table);
+        self
+    }
+
+    /// Calls a function for each [`Event`], for example to log them. It is called on the threads that serve, so it should be quick.
+    /// All functions given are called.
+    ///
+    /// ```
+    /// use gce_auth_server::Emulator;
+    ///
+    /// let emulator = Emulator::builder().on_event(|event| println!("{event}")).start()?;
+    /// # Ok::<(), gce_auth_server::StartError>(())
+    /// ```
+    pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observers.add(observer);
         self
     }
 
@@ -199,13 +250,13 @@ impl EmulatorBuilder {
     ///
     /// The kinds of faults are those of the [control requests](crate#control-requests), with hyphens in their keys.
     pub fn plan(mut self, toml: impl Into<String>) -> Self {
-        self.plans.push(PlanSource::Text(toml.into()));
+        self.plans.push(Source::Text(toml.into()));
         self
     }
 
     /// Adds a [plan](Self::plan) from a file, read when the emulator starts.
     pub fn plan_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.plans.push(PlanSource::File(path.into()));
+        self.plans.push(Source::File(path.into()));
         self
     }
 
@@ -247,14 +298,15 @@ impl EmulatorBuilder {
     ///
     /// When the address is taken, when a path that was set cannot be, or when the document or the plan is none.
     pub fn start(self) -> Result<Emulator, StartError> {
-        let document = self.full_document()?;
+        let watcher = Watcher::new(self.recipe.files());
+        let document = self.recipe.make()?;
         let mut plan = Plan {
             rules: self.faults.clone(),
             refuse: self.refuse,
             ..Plan::default()
         };
         for source in &self.plans {
-            plan = plan.and(source.read().map_err(StartError::plan)?);
+            plan = plan.and(source.read(Plan::parse).map_err(StartError::plan)?);
         }
         let cold = plan.refuse.is_some();
         let mint = Mint::new(
@@ -265,18 +317,16 @@ impl EmulatorBuilder {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,
         };
-        let world = World::new(document);
-        for (path, value) in &self.overlay {
-            world.set(path, value)?;
-        }
-        let state = Arc::new(State::new(
-            world,
-            self.profile,
+        let state = Arc::new(State::new(Parts {
+            document,
+            recipe: self.recipe,
+            observers: self.observers,
+            watcher,
             mint,
-            self.token_source,
+            source: self.token_source,
             key,
             plan,
-        ));
+        }));
 
         let listen = |error| StartError::listen(self.address, error);
         let (tcp, address) = Port::bind(self.address, cold).map_err(listen)?;
@@ -319,45 +369,6 @@ impl EmulatorBuilder {
             #[cfg(unix)]
             socket,
         })
-    }
-
-    fn full_document(&self) -> Result<Value, StartError> {
-        let Some(text) = &self.document else {
-            let facts = Facts::new(
-                self.project_id.clone(),
-                self.numeric_project_id,
-                self.accounts.clone(),
-            );
-            return Ok(profiles::document(self.profile, &facts));
-        };
-        let mut document: Value =
-            serde_json::from_str(text).map_err(|error| StartError::document(error.to_string()))?;
-        if let Some(inner) = document.pointer_mut("/computeMetadata/v1") {
-            document = inner.take();
-        }
-        let Value::Object(top) = &mut document else {
-            return Err(StartError::document("it is no object"));
-        };
-        if !top.contains_key("instance") && !top.contains_key("project") {
-            return Err(StartError::document(
-                "neither `instance` nor `project` is in it",
-            ));
-        }
-        for place in ["instance", "project"] {
-            if !top.entry(place).or_insert_with(|| json!({})).is_object() {
-                return Err(StartError::document(format!("`{place}` is no object")));
-            }
-        }
-        if let Some(id) = &self.project_id {
-            document["project"]["projectId"] = id.as_str().into();
-        }
-        if let Some(number) = self.numeric_project_id {
-            document["project"]["numericProjectId"] = number.into();
-        }
-        if !self.accounts.is_empty() {
-            document["instance"]["serviceAccounts"] = Account::document(&self.accounts);
-        }
-        Ok(document)
     }
 }
 

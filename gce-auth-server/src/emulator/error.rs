@@ -14,6 +14,7 @@ enum Reason {
     Key(io::Error),
     Certificates(Box<dyn Error + Send + Sync>),
     Document(String),
+    Overlay(String),
     Plan(String),
     Set(SetError),
 }
@@ -37,6 +38,10 @@ impl StartError {
 
     pub(crate) fn document(why: impl Into<String>) -> Self {
         Self(Reason::Document(why.into()))
+    }
+
+    pub(crate) fn overlay(why: String) -> Self {
+        Self(Reason::Overlay(why))
     }
 
     pub(crate) fn plan(why: String) -> Self {
@@ -64,6 +69,7 @@ impl fmt::Display for StartError {
             Reason::Key(error) => write!(f, "cannot keep the signing key: {error}"),
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
             Reason::Document(why) => write!(f, "not a metadata document: {why}"),
+            Reason::Overlay(why) => write!(f, "not an overlay: {why}"),
             Reason::Plan(why) => write!(f, "not a fault plan: {why}"),
             Reason::Set(error) => error.fmt(f),
         }
@@ -75,7 +81,7 @@ impl Error for StartError {
         match &self.0 {
             Reason::Listen(_, error) | Reason::Thread(error) | Reason::Key(error) => Some(error),
             Reason::Certificates(error) => Some(&**error),
-            Reason::Document(_) | Reason::Plan(_) | Reason::Set(_) => None,
+            Reason::Document(_) | Reason::Overlay(_) | Reason::Plan(_) | Reason::Set(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who asked what: the last requests, without the secrets that were in them.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use super::clock::{Clock, Lap};
@@ -53,6 +54,29 @@ impl RecordedRequest {
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+}
+
+/// `GET /computeMetadata/v1/instance/id 200 in 0.1 ms (curl/8.5.0)`, with what went wrong on purpose.
+impl fmt::Display for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        write!(f, "{} {}{mark}{}", self.method, self.path, self.query)?;
+        match (self.status, self.duration) {
+            (Some(status), _) => write!(f, " {status}")?,
+            (None, Some(_)) => f.write_str(" unanswered")?,
+            (None, None) => f.write_str(" pending")?,
+        }
+        if let Some(duration) = self.duration {
+            write!(f, " in {:.1} ms", duration.as_secs_f64() * 1000.0)?;
+        }
+        if let Some(client) = self.header("user-agent") {
+            write!(f, " ({})", client.escape_debug())?;
+        }
+        if let Some(fault) = &self.fault {
+            write!(f, " [fault: {fault}]")?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::SetError;
-use crate::surface::tree::{Node, camel, is_verbatim};
+use crate::surface::tree::{INDEXED, Node, camel, is_verbatim};
 
 /// An account stands in the document under its email and under its aliases: a change of one is a change of all.
 pub(crate) fn copy_account(document: &mut Value, keys: &[String]) {
@@ -23,6 +23,15 @@ pub(crate) fn copy_account(document: &mut Value, keys: &[String]) {
         if other["email"].is_string() && other["email"] == changed["email"] {
             other.clone_from(&changed);
         }
+    }
+}
+
+/// What stands at a new key before anything is put below it.
+pub(crate) fn container(key: &str) -> Value {
+    if INDEXED.contains(&key) {
+        Value::Array(Vec::new())
+    } else {
+        empty()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Rules and plans as text: TOML for people, JSON for control requests, with the same keys.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,25 +15,6 @@ pub(crate) struct Plan {
     pub(crate) refuse: Option<Duration>,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) renewal: Option<Duration>,
-}
-
-/// Where a plan stands.
-#[derive(Clone, Debug)]
-pub(crate) enum PlanSource {
-    Text(String),
-    File(PathBuf),
-}
-
-impl PlanSource {
-    pub(crate) fn read(&self) -> Result<Plan, String> {
-        match self {
-            Self::Text(text) => Plan::parse(text),
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| error.to_string())
-                .and_then(|text| Plan::parse(&text))
-                .map_err(|why| format!("{}: {why}", path.display())),
-        }
-    }
 }
 
 impl Plan {

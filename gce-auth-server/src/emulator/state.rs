@@ -6,13 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::clock::{Clock, Instant};
+use super::error::StartError;
+use super::event::{Event, Observers};
 use super::journal::Journal;
 use super::keys::SigningKey;
 use super::mint::Mint;
 use super::plan::Plan;
 use super::profiles::{Profile, attribute};
+use super::recipe::Recipe;
 use super::rules::{FaultRule, Rules};
 use super::source::TokenSource;
+use super::watch::Watcher;
 use super::world::World;
 use super::{control, iam, oauth};
 use crate::backend::{Arrival, Backend};
@@ -21,11 +25,27 @@ use crate::surface::render::{self, Form};
 use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
 use crate::surface::{Reply, Request, pages};
 
+/// What a state is made from.
+pub(crate) struct Parts {
+    pub(crate) document: Value,
+    pub(crate) recipe: Recipe,
+    pub(crate) observers: Observers,
+    pub(crate) watcher: Watcher,
+    pub(crate) mint: Mint,
+    pub(crate) source: Option<TokenSource>,
+    pub(crate) key: Option<SigningKey>,
+    pub(crate) plan: Plan,
+}
+
 pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) clock: Clock,
-    /// The document at the start.
-    initial: Value,
+    /// The document at the start, or when its files were last read.
+    initial: Mutex<Value>,
+    recipe: Recipe,
+    observers: Observers,
+    /// Taken by who follows the files.
+    watcher: Mutex<Option<Watcher>>,
     pub(crate) profile: Profile,
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
@@ -42,28 +62,24 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(
-        world: World,
-        profile: Profile,
-        mint: Mint,
-        source: Option<TokenSource>,
-        key: Option<SigningKey>,
-        plan: Plan,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         let clock = Clock::default();
         let state = Self {
-            initial: world.read(Clone::clone),
-            world,
-            warm: plan.refuse.map(|time| clock.now().plus(time)),
+            world: World::new(parts.document.clone()),
+            initial: Mutex::new(parts.document),
+            profile: parts.recipe.profile,
+            recipe: parts.recipe,
+            observers: parts.observers,
+            watcher: Mutex::new(Some(parts.watcher)),
+            warm: parts.plan.refuse.map(|time| clock.now().plus(time)),
             clock,
-            profile,
-            key: key.map(Arc::new),
-            mint: Mutex::new(mint),
-            source,
+            key: parts.key.map(Arc::new),
+            mint: Mutex::new(parts.mint),
+            source: parts.source,
             turn: tokio::sync::Mutex::default(),
             journal: Mutex::default(),
             rules: Mutex::default(),
-            planned: plan.rules,
+            planned: parts.plan.rules,
         };
         state.begin_plan();
         state
@@ -101,7 +117,23 @@ impl State {
         self.journal().clear();
         self.clock.reset();
         self.begin_plan();
-        self.world.replace(self.initial.clone());
+        let initial = self.initial.lock();
+        let document = initial.unwrap_or_else(PoisonError::into_inner).clone();
+        self.world.replace(document);
+    }
+
+    /// Makes the document anew from its files. If they are no good nothing changes.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        let document = self.recipe.make()?;
+        let mut initial = self.initial.lock().unwrap_or_else(PoisonError::into_inner);
+        initial.clone_from(&document);
+        drop(initial);
+        self.world.replace(document);
+        Ok(())
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.observers.tell(event);
     }
 
     /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
@@ -219,7 +251,19 @@ impl Backend for State {
         }
     }
 
-    fn failed(&self, _error: &io::Error) {}
+    async fn run(self: Arc<Self>) {
+        let slot = || self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let watcher = slot().take();
+        if let Some(watcher) = watcher {
+            watcher.run(&self).await;
+        }
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.tell(&Event::Failed {
+            why: error.to_string(),
+        });
+    }
 
     fn arrived(&self, request: &Request) -> Arrival {
         if request.path.starts_with(CONTROL) {
@@ -234,7 +278,10 @@ impl Backend for State {
     }
 
     fn departed(&self, id: u64, status: Option<u16>) {
-        self.journal().complete(id, status);
+        let known = self.journal().complete(id, status).cloned();
+        if let Some(request) = known.filter(|_| !self.observers.is_empty()) {
+            self.tell(&Event::Answered { request });
+        }
     }
 
     async fn answer(&self, op: Op) -> Reply {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::error::SetError;
-use super::places::{copy_account, empty, keys, list, look, segments, step};
+use super::places::{container, copy_account, empty, keys, list, look, segments, step};
 use crate::surface::render;
 use crate::surface::tree::Node;
 
@@ -112,6 +112,33 @@ impl World {
         self.change(path, |_| Ok(value))
     }
 
+    /// Puts a value at a place in the type that the place has, as [`set`](Self::set) does for text. What did not exist gets the type
+    /// of the value, except among the attributes, which are all text.
+    pub(crate) fn put(&self, path: &str, value: Value) -> Result<(), SetError> {
+        let attribute = segments(path)?
+            .get(1)
+            .is_some_and(|directory| directory == "attributes");
+        let place = segments(path)?;
+        let old = self.read(|document| {
+            Node::find(document, &place).map(|node| (node.value.is_string(), node.value.is_array()))
+        });
+        let text = match (&value, old) {
+            (Value::Number(_) | Value::Bool(_), Some((true, _))) => render::plain(&value),
+            (Value::Number(_) | Value::Bool(_), None) if attribute => render::plain(&value),
+            (Value::String(text), Some(_)) => text.clone(),
+            (Value::Array(_), Some((_, true))) => value.to_string(),
+            _ => return self.change(path, |_| Ok(value)),
+        };
+        self.set(path, &text)
+    }
+
+    pub(crate) fn into_document(self) -> Value {
+        self.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .document
+    }
+
     /// Puts another document in the place of this one.
     pub(crate) fn replace(&self, document: Value) {
         let mut state = self.lock();
@@ -175,7 +202,7 @@ impl World {
                     let last = items.len() - 1;
                     &mut items[index.min(last)]
                 }
-                Value::Object(map) => map.entry(key.as_str()).or_insert_with(empty),
+                Value::Object(map) => map.entry(key.as_str()).or_insert_with(|| container(key)),
                 other => {
                     *other = empty();
                     &mut other[key.as_str()]
@@ -257,6 +284,30 @@ mod tests {
         assert!(world.set("instance/disks/0/index/x", "1").is_err());
         assert!(world.set("instance/disks/7", "1").is_err());
         assert!(world.set("instance//id", "1").is_err());
+    }
+
+    #[test]
+    fn values_of_tables_fit_where_they_go() {
+        let world = world();
+        for (path, value) in [
+            ("instance/id", json!("5")),
+            ("instance/machine-type", json!(7)),
+            ("instance/attributes/on", json!(true)),
+            ("instance/tags", json!(["x"])),
+            ("instance/network-interfaces/0/mtu", json!(1400)),
+        ] {
+            world.put(path, value).unwrap();
+        }
+        let document = document(&world);
+        let instance = &document["instance"];
+        assert_eq!(
+            (&instance["id"], &instance["machineType"]),
+            (&json!(5), &json!("7"))
+        );
+        assert_eq!(instance["attributes"]["on"], "TRUE");
+        assert_eq!(instance["tags"], json!(["x"]));
+        assert_eq!(instance["networkInterfaces"], json!([{"mtu": 1400}]));
+        assert!(world.put("instance/id", json!("many")).is_err());
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(crate) fn serve<B: Backend>(
 ) {
     runtime.block_on(async move {
         let spelling = spelling::learn().await;
+        tokio::spawn(Arc::clone(&backend).run());
         let serving = async {
             if doors.is_closed() {
                 backend.warm().await;

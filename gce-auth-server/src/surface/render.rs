@@ -66,7 +66,7 @@ pub(crate) fn reply(node: &Node<'_>, form: Form, etag: String) -> Reply {
             flat(node, "", &mut out);
             (TEXT, out)
         }
-        Form::Text => (TEXT, text(node.value)),
+        Form::Text => (TEXT, plain(node.value)),
     };
     Reply::new(200, content_type, body).with("ETag", etag)
 }
@@ -163,19 +163,19 @@ fn flat(node: &Node<'_>, path: &str, out: &mut String) {
             _ if child.is_directory() => flat(&child, &path, out),
             (_, Value::Array(items)) => {
                 for item in items {
-                    out.push_str(&format!("{path} {}\n", text(item)));
+                    out.push_str(&format!("{path} {}\n", plain(item)));
                 }
             }
-            (_, leaf) => out.push_str(&format!("{path} {}\n", text(leaf))),
+            (_, leaf) => out.push_str(&format!("{path} {}\n", plain(leaf))),
         }
     }
 }
 
 /// A value as text: strings as they are, lists one item on a line.
-fn text(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(|item| text(item) + "\n").collect(),
+        Value::Array(items) => items.iter().map(|item| plain(item) + "\n").collect(),
         Value::Bool(true) => "TRUE".into(),
         Value::Bool(false) => "FALSE".into(),
         other => other.to_string(),

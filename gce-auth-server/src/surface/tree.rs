@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 /// Arrays whose elements have an index of their own in a path. All other arrays of plain values are lists, printed whole.
-const INDEXED: [&str; 7] = [
+pub(crate) const INDEXED: [&str; 7] = [
     "accessConfigs",
     "disks",
     "forwardedIps",
