@@ -19,7 +19,7 @@ mod verifier;
 mod wire;
 
 #[cfg(feature = "iam")]
-pub use crate::signer::{Signature, SignedJwt, Signer, SignerBuilder};
+pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, StorageUrl};
 #[cfg(feature = "verify")]
 pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{

@@ -6,10 +6,11 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_executor::block_on;
 use gce_auth::{
-    Credentials, ErrorKind, IdTokenVerifier, Signer, SignerBuilder,
+    Credentials, ErrorKind, IdTokenVerifier, Signer, SignerBuilder, StorageUrl,
     time::{Clock, Now, SystemClock},
 };
 use gce_auth_server::{Account, Emulator, Fault};
@@ -29,6 +30,23 @@ impl Clock for Hurried {
     }
 
     fn sleep(&self, _: Duration) {}
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Now {
+        let time = Duration::from_secs(1_700_000_000);
+        Now::new(time, time)
+    }
+
+    fn sleep(&self, _: Duration) {}
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn builder(emulator: &Emulator) -> SignerBuilder {
@@ -92,6 +110,39 @@ fn a_signature_over_bytes_is_one_by_the_key_it_names() {
     verifier(&emulator).blocking_verify(&token).unwrap();
     let again = signer.blocking_sign(message.as_bytes()).unwrap();
     assert_eq!(again, signature, "PKCS #1 v1.5 has no randomness");
+}
+
+#[test]
+fn a_signed_url_is_signed_over_its_canonical_request() {
+    let emulator = emulator();
+    let client = client(&emulator).clock(Arc::new(Stopped)).build().unwrap();
+    let credentials = Credentials::builder().client(client).build().unwrap();
+    let builder = Signer::builder().credentials(credentials);
+    let signer = builder.iam_endpoint(emulator.url()).build().unwrap();
+    let wish = StorageUrl::object("bucket", "a b").header("X-Goog-Meta-A", " 1  2 ");
+    let url = block_on(signer.sign_url(&wish)).unwrap();
+    let query = "X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Credential=\
+        emulator%40emulator-project.iam.gserviceaccount.com%2F20231114%2Fauto%2Fstorage%2F\
+        goog4_request&X-Goog-Date=20231114T221320Z&X-Goog-Expires=900\
+        &X-Goog-SignedHeaders=host%3Bx-goog-meta-a";
+    let canonical = format!(
+        "GET\n/bucket/a%20b\n{query}\nhost:storage.googleapis.com\nx-goog-meta-a:1 2\n\n\
+         host;x-goog-meta-a\nUNSIGNED-PAYLOAD"
+    );
+    let scope = "20231114T221320Z\n20231114/auto/storage/goog4_request";
+    let hash = digest(&SHA256, canonical.as_bytes());
+    let text = format!("GOOG4-RSA-SHA256\n{scope}\n{}", hex(hash.as_ref()));
+    let signature = signer.blocking_sign(text.as_bytes()).unwrap();
+    let signature = hex(signature.bytes());
+    assert_eq!(
+        url.secret(),
+        format!("https://storage.googleapis.com/bucket/a%20b?{query}&X-Goog-Signature={signature}")
+    );
+    assert!(!format!("{url:?}").contains(&signature));
+    let error = signer
+        .blocking_sign_url(&StorageUrl::object("", "o"))
+        .unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
 }
 
 #[test]

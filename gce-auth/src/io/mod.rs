@@ -1,7 +1,7 @@
 //! Floor 3: the edges of the world. Sockets, clocks, threads, environment.
 
 pub(crate) mod clock;
-#[cfg(feature = "verify")]
+#[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod crypto;
 pub(crate) mod env;
 pub(crate) mod events;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod signature;
+mod url;
 
 use std::{
     fmt,
@@ -13,6 +14,7 @@ use http::{Request, Response};
 pub use crate::signer::{
     builder::SignerBuilder,
     signature::{Signature, SignedJwt},
+    url::{SignedUrl, StorageUrl},
 };
 use crate::{
     client::api::{self, Patience},

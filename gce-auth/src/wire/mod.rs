@@ -11,3 +11,5 @@ pub(crate) mod jwks;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod retry;
+#[cfg(feature = "iam")]
+pub(crate) mod signed_url;

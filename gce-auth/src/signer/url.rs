@@ -1,0 +1,167 @@
+//! Signed URLs: whoever holds one may do one thing, for a while.
+
+use std::{fmt, time::Duration};
+
+use http::Method;
+use zeroize::Zeroizing;
+
+use crate::{
+    io::crypto,
+    signer::Signer,
+    values::error::Error,
+    wire::signed_url::{Style, Wish},
+};
+
+/// What a signed URL of Cloud Storage is to allow.
+///
+/// # Examples
+/// ```no_run
+/// # async fn call(signer: gce_auth::Signer) -> Result<(), gce_auth::Error> {
+/// use std::time::Duration;
+/// use gce_auth::StorageUrl;
+///
+/// let wish = StorageUrl::object("bucket", "reports/2026.pdf")
+///     .method(http::Method::PUT)
+///     .header("content-type", "application/pdf")
+///     .expires_in(Duration::from_secs(600));
+/// let url = signer.sign_url(&wish).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it is a wish until it is signed"]
+pub struct StorageUrl(Wish);
+
+impl StorageUrl {
+    /// `GET` of an object, for 15 minutes.
+    pub fn object(bucket: impl Into<String>, object: impl Into<String>) -> Self {
+        Self::new(bucket.into(), Some(object.into()))
+    }
+
+    /// `GET` of a bucket, which lists it, for 15 minutes.
+    pub fn bucket(bucket: impl Into<String>) -> Self {
+        Self::new(bucket.into(), None)
+    }
+
+    fn new(bucket: String, object: Option<String>) -> Self {
+        Self(Wish {
+            method: Method::GET,
+            bucket,
+            object,
+            expires_in: Duration::from_secs(900),
+            headers: Vec::new(),
+            query: Vec::new(),
+            origin: None,
+            style: Style::Path,
+        })
+    }
+
+    /// What may be done: `GET`, `HEAD`, `PUT`, `DELETE`, or `POST` to begin a
+    /// resumable upload.
+    pub fn method(mut self, method: Method) -> Self {
+        self.0.method = method;
+        self
+    }
+
+    /// For how long, in whole seconds: at most seven days.
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.0.expires_in = time;
+        self
+    }
+
+    /// A header that the request must carry, with this value.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A query parameter, such as `generation` or
+    /// `response-content-disposition`.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where Cloud Storage is, as `https://host` or, for emulators,
+    /// `http://host:port`; `https://storage.` and the universe domain unless
+    /// said otherwise.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.0.origin = Some(url.into());
+        self
+    }
+
+    /// Names the bucket in the host: `https://bucket.storage.googleapis.com`.
+    pub fn virtual_hosted(mut self) -> Self {
+        self.0.style = Style::VirtualHosted;
+        self
+    }
+
+    /// Names the bucket by a host of its own, `https://host`, as a load
+    /// balancer or a CNAME gives it one.
+    pub fn bucket_bound(mut self, url: impl Into<String>) -> Self {
+        self.0.origin = Some(url.into());
+        self.0.style = Style::Bound;
+        self
+    }
+}
+
+/// A signed URL.
+///
+/// Whoever holds it may use it, so `Debug` shows no part of it and it is wiped
+/// when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl(Zeroizing<String>);
+
+impl SignedUrl {
+    /// The URL itself.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedUrl([redacted])")
+    }
+}
+
+impl Signer {
+    /// A URL with which anybody can do one thing in Cloud Storage in the name
+    /// of the account that signs, without credentials, for a while
+    /// (`GOOG4-RSA-SHA256`). What that account may not do, the URL does not
+    /// allow.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for a wish that makes no sense;
+    /// else as for [`sign`](Self::sign).
+    ///
+    /// # Cancel safety
+    /// As for [`sign`](Self::sign).
+    pub async fn sign_url(&self, wish: &StorageUrl) -> Result<SignedUrl, Error> {
+        let (signer, wish) = (self.clone(), wish.clone());
+        self.background(move || signer.blocking_sign_url(&wish))
+            .await
+    }
+
+    /// [`sign_url`](Self::sign_url), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`sign_url`](Self::sign_url).
+    pub fn blocking_sign_url(&self, wish: &StorageUrl) -> Result<SignedUrl, Error> {
+        let wish = &wish.0;
+        wish.check()?;
+        let email = self.blocking_service_account_email()?;
+        let universe = match &wish.origin {
+            Some(_) => String::new(),
+            None => self.credentials().blocking_universe_domain()?,
+        };
+        let now = self.credentials().client().0.clock.now().wall;
+        let unsigned = wish.plan(&universe, &email, now)?;
+        let hash = crypto::sha256(unsigned.canonical.as_bytes());
+        let signature = self.blocking_sign(unsigned.string_to_sign(&hash).as_bytes())?;
+        Ok(SignedUrl(Zeroizing::new(
+            unsigned.signed(signature.bytes()),
+        )))
+    }
+}

@@ -1,0 +1,398 @@
+//! Signed URLs of Cloud Storage, version 4 (Google, "V4 signing process with
+//! your own program" and "Canonical requests"). Pure: time and hash are
+//! arguments.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::values::error::{Error, ErrorKind};
+
+const ALGORITHM: &str = "GOOG4-RSA-SHA256";
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Header whose value, where it is signed, stands for the body.
+const CONTENT_HASH: &str = "x-goog-content-sha256";
+
+/// Bytes that stay as they are in a query (RFC 3986, unreserved).
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// The same in a path, whose slashes stay as well.
+const PATH: &AsciiSet = &QUERY.remove(b'/');
+
+/// What a URL is to allow.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) method: Method,
+    pub(crate) bucket: String,
+    pub(crate) object: Option<String>,
+    pub(crate) expires_in: Duration,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    /// `https://host` or `http://host:port`, the API's unless said otherwise.
+    pub(crate) origin: Option<String>,
+    pub(crate) style: Style,
+}
+
+/// How a URL names its bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `https://host/bucket/object`.
+    Path,
+    /// `https://bucket.host/object`.
+    VirtualHosted,
+    /// `https://host/object`, at a host that is the bucket's own.
+    Bound,
+}
+
+/// A URL that lacks nothing but its signature.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsigned {
+    url: String,
+    timestamp: String,
+    scope: String,
+    /// What is hashed, and the hash signed.
+    pub(crate) canonical: String,
+}
+
+impl Wish {
+    /// Checks the wish, so that it fails before anybody is asked.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::new(ErrorKind::Config, why));
+        let name = &self.bucket;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(plain) {
+            return refuse(format!("{name:?} is not the name of a bucket"));
+        }
+        if self.object.as_deref() == Some("") {
+            return refuse("the name of the object is empty".to_owned());
+        }
+        if self.expires_in < Duration::from_secs(1) || self.expires_in > LONGEST {
+            return refuse("a signed URL holds from one second to seven days".to_owned());
+        }
+        if let Some(origin) = &self.origin {
+            split(origin)?;
+        }
+        for (name, value) in &self.headers {
+            let host = name.trim().eq_ignore_ascii_case("host");
+            if http::HeaderName::from_bytes(name.trim().as_bytes()).is_err() || host {
+                return refuse(format!("{name:?} is not a header that can be signed"));
+            }
+            if value.chars().any(|c| c.is_control() && c != '\t') {
+                return refuse(format!("the value of the header {name} makes no sense"));
+            }
+        }
+        let reserved = [
+            "algorithm",
+            "credential",
+            "date",
+            "expires",
+            "signedheaders",
+            "signature",
+        ];
+        for (name, _) in &self.query {
+            let lower = name.to_ascii_lowercase();
+            let known = lower.strip_prefix("x-goog-");
+            if name.is_empty() || known.is_some_and(|known| reserved.contains(&known)) {
+                return refuse(format!("{name:?} is not a parameter that can be added"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The URL of this wish, from `universe` (the domain), for the account
+    /// `email`, made at `now` since the Unix epoch.
+    pub(crate) fn plan(
+        &self,
+        universe: &str,
+        email: &str,
+        now: Duration,
+    ) -> Result<Unsigned, Error> {
+        self.check()?;
+        let api = format!("https://storage.{universe}");
+        let (scheme, host) = split(self.origin.as_deref().unwrap_or(&api))?;
+        let object = self.object.as_deref().unwrap_or_default();
+        let object = utf8_percent_encode(object, PATH).to_string();
+        let bucket = &self.bucket;
+        let (host, path) = match (self.style, self.object.is_some()) {
+            (Style::Path, true) => (host.to_owned(), format!("/{bucket}/{object}")),
+            (Style::Path, false) => (host.to_owned(), format!("/{bucket}")),
+            (Style::VirtualHosted, _) => (format!("{bucket}.{host}"), format!("/{object}")),
+            (Style::Bound, _) => (host.to_owned(), format!("/{object}")),
+        };
+
+        let mut headers = BTreeMap::from([("host".to_owned(), host.to_ascii_lowercase())]);
+        for (name, value) in &self.headers {
+            let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+            headers
+                .entry(name.trim().to_ascii_lowercase())
+                .and_modify(|held| *held = format!("{held},{value}"))
+                .or_insert(value);
+        }
+        let names: Vec<&str> = headers.keys().map(String::as_str).collect();
+        let signed_headers = names.join(";");
+
+        let timestamp = timestamp(now);
+        let scope = format!("{}/auto/storage/goog4_request", &timestamp[..8]);
+        let mut query: Vec<(String, String)> = [
+            ("X-Goog-Algorithm", ALGORITHM),
+            ("X-Goog-Credential", &format!("{email}/{scope}")),
+            ("X-Goog-Date", &timestamp),
+            ("X-Goog-Expires", &self.expires_in.as_secs().to_string()),
+            ("X-Goog-SignedHeaders", &signed_headers),
+        ]
+        .into_iter()
+        .chain(
+            self.query
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        )
+        .map(|(name, value)| (encoded(name), encoded(value)))
+        .collect();
+        query.sort();
+        let query: Vec<String> = query
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let query = query.join("&");
+
+        let lines: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}:{value}\n"))
+            .collect();
+        let payload = headers
+            .get(CONTENT_HASH)
+            .map_or("UNSIGNED-PAYLOAD", |hash| hash);
+        let method = &self.method;
+        Ok(Unsigned {
+            canonical: format!("{method}\n{path}\n{query}\n{lines}\n{signed_headers}\n{payload}"),
+            url: format!("{scheme}://{host}{path}?{query}"),
+            timestamp,
+            scope,
+        })
+    }
+}
+
+impl Unsigned {
+    /// What is signed; `hash` is the SHA-256 of the canonical request.
+    pub(crate) fn string_to_sign(&self, hash: &[u8]) -> String {
+        let (timestamp, scope) = (&self.timestamp, &self.scope);
+        format!("{ALGORITHM}\n{timestamp}\n{scope}\n{}", hex(hash))
+    }
+
+    /// The whole URL.
+    pub(crate) fn signed(&self, signature: &[u8]) -> String {
+        format!("{}&X-Goog-Signature={}", self.url, hex(signature))
+    }
+}
+
+/// Scheme, and host with its port.
+fn split(origin: &str) -> Result<(&str, &str), Error> {
+    let refuse = || {
+        Error::new(
+            ErrorKind::Config,
+            format!("{origin:?} is not where Cloud Storage can be"),
+        )
+        .with_hint("write https://host, or http://host:port for an emulator")
+    };
+    let (scheme, host) = origin.split_once("://").ok_or_else(refuse)?;
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let is_host = host.parse::<http::uri::Authority>().is_ok() && !host.contains('@');
+    if matches!(scheme, "https" | "http") && is_host {
+        Ok((scheme, host))
+    } else {
+        Err(refuse())
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, QUERY).to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `YYYYMMDD'T'HHMMSS'Z'` (ISO 8601, basic format).
+fn timestamp(now: Duration) -> String {
+    let seconds = now.as_secs();
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Years from March, so that a leap day is a year's last (Hinnant,
+    // "chrono-Compatible Low-Level Date Algorithms").
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+    use super::*;
+
+    const NOON: Duration = Duration::from_secs(1_549_022_400);
+
+    fn wish() -> Wish {
+        Wish {
+            method: Method::GET,
+            bucket: "bucket".to_owned(),
+            object: Some("a dir/ö+&.txt".to_owned()),
+            expires_in: Duration::from_secs(600),
+            headers: Vec::new(),
+            query: Vec::new(),
+            origin: None,
+            style: Style::Path,
+        }
+    }
+
+    fn plan(wish: &Wish) -> Unsigned {
+        wish.plan("googleapis.com", "e@x", NOON).unwrap()
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        owned.collect()
+    }
+
+    #[test]
+    fn a_canonical_request_has_its_seven_parts() {
+        let mut wish = wish();
+        wish.headers = pairs(&[("X-Goog-Meta", " a \t b "), ("Content-Type", "text/plain")]);
+        wish.query = pairs(&[("prefix", "/x y"), ("é", "=~")]);
+        let unsigned = plan(&wish);
+        let query = "X-Goog-Algorithm=GOOG4-RSA-SHA256\
+             &X-Goog-Credential=e%40x%2F20190201%2Fauto%2Fstorage%2Fgoog4_request\
+             &X-Goog-Date=20190201T120000Z&X-Goog-Expires=600\
+             &X-Goog-SignedHeaders=content-type%3Bhost%3Bx-goog-meta\
+             &prefix=%2Fx%20y";
+        // A name that is encoded sorts by its encoded form.
+        let query = format!("%C3%A9=%3D~&{query}");
+        assert_eq!(
+            unsigned.canonical,
+            format!(
+                "GET\n/bucket/a%20dir/%C3%B6%2B%26.txt\n{query}\ncontent-type:text/plain\n\
+                 host:storage.googleapis.com\nx-goog-meta:a b\n\n\
+                 content-type;host;x-goog-meta\nUNSIGNED-PAYLOAD"
+            )
+        );
+        assert_eq!(
+            unsigned.string_to_sign(&[0, 255]),
+            "GOOG4-RSA-SHA256\n20190201T120000Z\n20190201/auto/storage/goog4_request\n00ff"
+        );
+        assert_eq!(
+            unsigned.signed(&[1, 0xab]),
+            format!(
+                "https://storage.googleapis.com/bucket/a%20dir/%C3%B6%2B%26.txt?{query}\
+                 &X-Goog-Signature=01ab"
+            )
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_named_by_path_or_by_host() {
+        for (style, origin, object, url) in [
+            (
+                Style::Path,
+                None,
+                None,
+                "https://storage.googleapis.com/bucket?",
+            ),
+            (
+                Style::VirtualHosted,
+                None,
+                Some("o"),
+                "https://bucket.storage.googleapis.com/o?",
+            ),
+            (
+                Style::VirtualHosted,
+                None,
+                None,
+                "https://bucket.storage.googleapis.com/?",
+            ),
+            (
+                Style::Bound,
+                Some("http://Mine.example/"),
+                Some("o"),
+                "http://Mine.example/o?",
+            ),
+            (
+                Style::Path,
+                Some("http://[::1]:9023"),
+                Some("o"),
+                "http://[::1]:9023/bucket/o?",
+            ),
+        ] {
+            let wish = Wish {
+                object: object.map(str::to_owned),
+                origin: origin.map(str::to_owned),
+                style,
+                ..wish()
+            };
+            assert!(plan(&wish).signed(&[]).starts_with(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_hash_of_the_body_is_signed_where_it_is_given() {
+        let mut wish = wish();
+        wish.headers = pairs(&[("X-Goog-Content-SHA256", "abc"), ("foo", "1"), ("Foo", "2")]);
+        let canonical = plan(&wish).canonical;
+        assert!(canonical.ends_with("\nfoo;host;x-goog-content-sha256\nabc"));
+        assert!(canonical.contains("\nfoo:1,2\n"));
+    }
+
+    #[test]
+    fn wishes_that_make_no_sense_are_refused() {
+        let changes: [fn(&mut Wish); 12] = [
+            |wish| wish.bucket = String::new(),
+            |wish| wish.bucket = "a/b".to_owned(),
+            |wish| wish.object = Some(String::new()),
+            |wish| wish.expires_in = Duration::ZERO,
+            |wish| wish.expires_in = LONGEST + Duration::from_secs(1),
+            |wish| wish.headers = pairs(&[("Host", "evil")]),
+            |wish| wish.headers = pairs(&[("a b", "c")]),
+            |wish| wish.headers = pairs(&[("a", "b\nhost:evil")]),
+            |wish| wish.query = pairs(&[("x-goog-expires", "1")]),
+            |wish| wish.query = pairs(&[("", "1")]),
+            |wish| wish.origin = Some("storage".to_owned()),
+            |wish| wish.origin = Some("https://host/path".to_owned()),
+        ];
+        for change in changes {
+            let mut wish = wish();
+            change(&mut wish);
+            let error = wish.plan("googleapis.com", "e@x", NOON).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_the_calendar_has_them() {
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (951_868_800, "20000301T000000Z"),
+            (1_551_430_800, "20190301T090000Z"),
+            (4_107_542_399, "21000228T235959Z"),
+            (4_107_542_400, "21000301T000000Z"),
+        ] {
+            assert_eq!(timestamp(Duration::from_secs(seconds)), text);
+        }
+    }
+}
