@@ -1,23 +1,23 @@
 //! Signals: the end that somebody asks for, and what is passed on to a child.
 
-use std::{
-    io,
-    process::{Child, Command, ExitStatus},
-};
+use std::process::ExitStatus;
 
 #[cfg(unix)]
 pub(crate) use unix::{Ending, run};
 
 #[cfg(unix)]
 mod unix {
+    use std::{
+        io,
+        process::{Child, Command, ExitStatus},
+    };
+
     use rustix::process::{Pid, Signal, kill_process};
     use signal_hook::{
         consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
         iterator::{SignalsInfo, exfiltrator::WithOrigin},
         low_level::siginfo::{Cause, Origin},
     };
-
-    use super::{Child, Command, ExitStatus, io};
 
     /// Waits until the process is asked to end.
     #[derive(Debug)]
@@ -63,7 +63,10 @@ mod unix {
 
 #[cfg(not(unix))]
 mod elsewhere {
-    use super::{Command, ExitStatus, io};
+    use std::{
+        io,
+        process::{Command, ExitStatus},
+    };
 
     /// Waits until the process is ended.
     #[derive(Debug)]

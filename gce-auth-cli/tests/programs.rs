@@ -134,6 +134,35 @@ fn an_emulator_is_not_shown_to_other_machines() {
     }
     run(&["emulate", "--set", "instance/id/below=1"]).failure(2);
     run(&["emulate", "--document", "/no/such/file"]).failure(2);
+    run(&["emulate", "--plan", "/no/such/file"]).failure(2);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_emulator_opens_the_doors_it_is_told_to() {
+    let directory = std::env::temp_dir().join(format!("gce-auth-doors-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let (socket, here) = (directory.join("socket"), directory.to_str().unwrap());
+    let (mut guard, mut stdout) = start(&[
+        "emulate",
+        "--ready-json",
+        "--https-port",
+        "0",
+        "--certificates",
+        here,
+        "--keys-directory",
+        here,
+        "--unix-socket",
+        socket.to_str().unwrap(),
+    ]);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    TcpStream::connect(ready["https_address"].as_str().unwrap()).unwrap();
+    std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    assert!(directory.join("root.crt").exists() && directory.join("client.key").exists());
+    signal(guard.0.id(), "INT");
+    assert_eq!(guard.0.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[cfg(unix)]
@@ -192,6 +221,24 @@ mod exec {
             "{variables}"
         );
         assert!(variables.contains("METADATA_SERVER_DETECTION=assume-present"));
+    }
+
+    #[test]
+    fn what_a_plan_says_goes_wrong() {
+        let file = std::env::temp_dir().join(format!("gce-auth-plan-{}", std::process::id()));
+        std::fs::write(&file, "[cold-start]\nseconds = 3600\nstatus = 503\n").unwrap();
+        let ran = run(&[
+            "exec",
+            "--plan",
+            file.to_str().unwrap(),
+            "--",
+            env!("CARGO_BIN_EXE_gce-auth"),
+            "token",
+            "--timeout",
+            "0.3",
+        ]);
+        std::fs::remove_file(&file).unwrap();
+        assert!(ran.failure(1).contains("503"));
     }
 
     #[test]

@@ -34,17 +34,21 @@ pub(crate) struct Args {
 }
 
 /// The ways to find out.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Way {
     /// Environment, firmware, then one request
     #[default]
     Fast,
-    /// As Python's google-auth does: up to three requests, then the firmware
+    /// As Python's google-auth does: requests to GCE_METADATA_IP or 169.254.169.254, then the firmware
     GoogleAuth,
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
+        if self.like == Way::GoogleAuth && self.reach.endpoint.is_some() {
+            let why = "google-auth does not detect at an endpoint; set GCE_METADATA_IP to it";
+            return Err(Failure::new(Exit::Usage, why));
+        }
         let client = self.reach.client()?;
         let found = client.blocking_on_gce(match self.like {
             Way::Fast => Detection::Fast,

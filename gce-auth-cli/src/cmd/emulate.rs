@@ -1,12 +1,15 @@
 //! `gce-auth emulate`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use gce_auth_server::Emulator;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cmd::world::World,
+    cmd::world::{self, World},
     exit::{Exit, Failure},
     out::Out,
     signals, text,
@@ -22,7 +25,7 @@ Examples:
 
 /// Runs a metadata server of its own, for tests and laptops, until Ctrl-C.
 ///
-/// It needs no network, no credential and no privilege, and keeps nothing on disk. Its tokens are
+/// It needs no network, no credential and no privilege, and keeps nothing on disk unless told to. Its tokens are
 /// good for nothing but its own APIs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,12 +36,22 @@ pub(crate) struct Args {
     /// The address to listen on, of this machine alone
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
-    /// Once it listens, print one line of JSON: address, url, pid, env
+    /// Once it listens, print one line of JSON: address, url, https_address, pid, env
     #[arg(long)]
     ready_json: bool,
     /// Start nothing: print the variables that lead to one on --port, for eval
     #[arg(long, requires = "port", conflicts_with = "ready_json")]
     env: bool,
+    /// Listen for HTTPS with client certificates too, on this port; 0 is any that is free
+    #[arg(long, value_name = "PORT")]
+    https_port: Option<u16>,
+    /// A directory to write root.crt and client.key to, as clients need them for HTTPS
+    #[arg(long, value_name = "DIR", requires = "https_port")]
+    certificates: Option<PathBuf>,
+    /// Listen on a Unix socket too; the file is removed in the end
+    #[cfg(unix)]
+    #[arg(long, value_name = "FILE")]
+    unix_socket: Option<PathBuf>,
     #[command(flatten)]
     world: World,
 }
@@ -58,7 +71,7 @@ impl Args {
             return print_variables(address, out);
         }
         let mut ending = signals::Ending::new().map_err(|error| signals_failure(&error))?;
-        let emulator = self.world.start(address)?;
+        let emulator = self.start(address)?;
         if self.ready_json {
             out.value(&ready(&emulator).to_string())?;
         } else {
@@ -66,10 +79,35 @@ impl Args {
                 "a metadata server for tests listens on {} until Ctrl-C; these lead programs to it:",
                 emulator.url()
             ));
+            if let Some(address) = emulator.https_addr() {
+                out.note(format_args!("HTTPS with client certificates: {address}"));
+            }
             out.value(&exports(&emulator.env()))?;
         }
         ending.wait();
         Ok(())
+    }
+
+    fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
+        let mut builder = self.world.builder()?.address(address);
+        if let Some(port) = self.https_port {
+            builder = builder.https(SocketAddr::from((self.address, port)));
+        }
+        #[cfg(unix)]
+        if let Some(file) = &self.unix_socket {
+            builder = builder.unix_socket(file);
+        }
+        let emulator = world::start(builder)?;
+        if let Some(directory) = &self.certificates {
+            emulator.write_certificates(directory).map_err(|error| {
+                let why = format!(
+                    "cannot write the certificates to {}: {error}",
+                    directory.display()
+                );
+                Failure::new(Exit::Failed, why)
+            })?;
+        }
+        Ok(emulator)
     }
 }
 
@@ -79,9 +117,7 @@ fn print_variables(address: SocketAddr, out: &Out) -> Result<(), Failure> {
         let why = "--env needs to know the port: name with --port the one that the emulator has";
         return Err(Failure::new(Exit::Usage, why));
     }
-    let model = Emulator::builder()
-        .start()
-        .map_err(|error| super::world::start_failure(&error))?;
+    let model = world::start(Emulator::builder())?;
     let (from, to) = (model.addr().to_string(), address.to_string());
     let variables: Vec<_> = model
         .env()
@@ -100,6 +136,7 @@ fn ready(emulator: &Emulator) -> Value {
     json!({
         "address": emulator.addr().to_string(),
         "url": emulator.url(),
+        "https_address": emulator.https_addr().map(|address| address.to_string()),
         "pid": std::process::id(),
         "env": variables,
     })

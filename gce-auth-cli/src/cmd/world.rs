@@ -41,6 +41,12 @@ pub(crate) struct World {
     /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
+    /// A plan of what shall go wrong, in TOML: faults, cold starts, lifetimes
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// A directory to keep the signing key in, so that tokens can be verified after a restart
+    #[arg(long, value_name = "DIR")]
+    keys_directory: Option<PathBuf>,
 }
 
 /// The kinds of machine that the emulator can pose as.
@@ -74,13 +80,10 @@ impl From<Kind> for Profile {
 impl World {
     /// Starts it at `address`.
     pub(crate) fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
-        self.builder()?
-            .address(address)
-            .start()
-            .map_err(|error| start_failure(&error))
+        start(self.builder()?.address(address))
     }
 
-    fn builder(&self) -> Result<EmulatorBuilder, Failure> {
+    pub(crate) fn builder(&self) -> Result<EmulatorBuilder, Failure> {
         let mut builder = Emulator::builder().profile(self.profile.into());
         if let Some(project) = &self.project {
             builder = builder.project_id(project);
@@ -102,6 +105,12 @@ impl World {
             })?;
             builder = builder.document(text);
         }
+        if let Some(file) = &self.plan {
+            builder = builder.plan_file(file);
+        }
+        if let Some(directory) = &self.keys_directory {
+            builder = builder.keys_directory(directory);
+        }
         for (path, value) in &self.set {
             builder = builder.set(path, value);
         }
@@ -109,8 +118,13 @@ impl World {
     }
 }
 
+/// Starts an emulator.
+pub(crate) fn start(builder: EmulatorBuilder) -> Result<Emulator, Failure> {
+    builder.start().map_err(|error| start_failure(&error))
+}
+
 /// Why the emulator did not start, and what to do.
-pub(crate) fn start_failure(error: &StartError) -> Failure {
+fn start_failure(error: &StartError) -> Failure {
     if error.is_address() {
         return Failure::new(
             Exit::Failed,

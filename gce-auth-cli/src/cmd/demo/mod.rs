@@ -51,9 +51,7 @@ impl Args {
     }
 
     fn on_an_emulator(&self, out: &Out) -> Result<(), Failure> {
-        let emulator = Emulator::builder()
-            .start()
-            .map_err(|error| world::start_failure(&error))?;
+        let emulator = world::start(Emulator::builder())?;
         let client = self.client(Some(emulator.addr().to_string()))?;
         let mut page = Page::new(out);
         page.title(&[

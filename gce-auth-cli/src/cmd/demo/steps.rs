@@ -66,7 +66,7 @@ fn access_token(credentials: &Credentials) -> Step<()> {
 
 fn headers(credentials: &Credentials) -> Step<()> {
     let project = credentials.client().blocking_project_id()?;
-    let billed = credentials.with_quota_project(&project)?;
+    let billed = credentials.with_quota_project(project.as_str())?;
     let mut found = Found::new("what a request to a Google API carries");
     for (name, value) in billed.blocking_headers()?.iter() {
         let value = value.to_str().unwrap_or_default();
