@@ -640,7 +640,7 @@ fn a_token_of_another_identity_is_an_error_and_is_not_kept() {
             "somebody@else.iam",
         )
         .unwrap();
-    wrong.blocking_refresh().unwrap();
+    wrong.blocking_wait_ready(Duration::from_secs(30)).unwrap();
     assert!(wrong.blocking_token().is_ok());
     let right = expecting(EMAIL);
     assert_eq!(
@@ -658,15 +658,16 @@ fn a_refresh_asks_for_the_account_and_then_for_the_token() {
     emulator.clear_requests();
     emulator.rotate_token();
     block_on(credentials.refresh()).unwrap();
-    assert_eq!(
-        asked(&emulator),
-        [format!("{ACCOUNT}?recursive=true"), TOKEN.to_owned()]
-    );
+    let asked = asked(&emulator);
+    assert_eq!(asked[0], format!("{ACCOUNT}?recursive=true"));
+    // With the scopes of the account, as google-auth has it.
+    assert!(asked[1].starts_with(TOKEN), "{}", asked[1]);
+    assert_eq!(asked.len(), 2);
     assert_eq!(credentials.service_account_email(), EMAIL);
     assert_ne!(credentials.cached_token(), Some(old));
     // An error of either is an error, and what was held stays.
     let held = credentials.cached_token();
-    emulator.fail_next(ACCOUNT, 1, refused(404));
+    emulator.fail_next("instance/", 1, refused(404));
     let error = credentials.blocking_refresh().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(credentials.cached_token(), held);
@@ -831,4 +832,16 @@ fn the_default_client_is_made_without_asking_anybody() {
         .endpoint("metadata.invalid")
         .build();
     assert_eq!(both.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn the_account_is_known_once_it_was_asked_for() {
+    let emulator = emulator();
+    let credentials = builder(&emulator).scopes([READ_ONLY]).build().unwrap();
+    assert_eq!(credentials.status().scopes_not_granted, None);
+    let account = credentials.blocking_account().unwrap();
+    assert_eq!(account.email, EMAIL);
+    assert_eq!(credentials.service_account_email(), EMAIL);
+    let missing = credentials.status().scopes_not_granted;
+    assert_eq!(missing.as_deref(), Some(&[READ_ONLY.to_owned()][..]));
 }

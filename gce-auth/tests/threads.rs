@@ -225,3 +225,25 @@ impl gce_auth::executor::Executor for Own {
         Ok(())
     }
 }
+
+#[test]
+#[ignore = "a dropped wait goes on in its thread until its deadline"]
+fn a_wait_that_nobody_waits_for_any_more_ends() {
+    let _alone = alone();
+    let emulator = emulator();
+    let refused = Fault::Status {
+        code: 403,
+        retry_after: None,
+    };
+    emulator.fail_next("/", usize::MAX, refused);
+    let credentials = credentials(&emulator);
+    {
+        let mut wait = std::pin::pin!(credentials.wait_ready(Duration::from_secs(3600)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        until("it was refused", || credentials.status().failures > 0);
+    }
+    gone();
+    let asked = emulator.request_count(TOKEN);
+    assert!(asked < 5, "{asked} requests");
+}
