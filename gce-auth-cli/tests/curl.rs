@@ -26,7 +26,6 @@ fn curl(arguments: &[&str], input: &str) -> Option<String> {
     let Ok(mut child) = started else {
         let required = std::env::var("GCE_AUTH_INTEROP").is_ok_and(|value| value == "required");
         assert!(!required, "there is no curl");
-        eprintln!("SKIPPED: there is no curl");
         return None;
     };
     child
@@ -53,6 +52,7 @@ fn curl_sends_the_token_that_it_is_given() {
     for (format, option) in [("curl", ["-K", "-"]), ("header", ["-H", "@-"])] {
         let input = ask(emulator.addr(), &["token", "--format", format]).value();
         let Some(answer) = curl(&[&option[..], &body[..]].concat(), &input) else {
+            println!("SKIPPED: there is no curl");
             return;
         };
         assert!(answer.contains("signedBlob"), "{format}: {answer}");
