@@ -227,7 +227,6 @@ impl gce_auth::executor::Executor for Own {
 }
 
 #[test]
-#[ignore = "a dropped wait goes on in its thread until its deadline"]
 fn a_wait_that_nobody_waits_for_any_more_ends() {
     let _alone = alone();
     let emulator = emulator();

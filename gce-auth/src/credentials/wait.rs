@@ -1,6 +1,6 @@
 //! Waiting until credentials work at all.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     credentials::Credentials,
@@ -22,14 +22,20 @@ impl Credentials {
     /// # Errors
     /// The last error, once the deadline has passed; an error of kind
     /// [`Config`](ErrorKind::Config) at once.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait, after the attempt that is under way.
     pub async fn wait_ready(&self, deadline: Duration) -> Result<(), Error> {
         if self.cached_token().is_some() {
             return Ok(());
         }
         let credentials = self.clone();
+        // Dropped with this future, and then the thread ends as well.
+        let waiting = Arc::new(());
+        let wanted = Arc::downgrade(&waiting);
         self.client()
             .background(WorkKind::Watch, move |_| {
-                credentials.blocking_wait_ready(deadline)
+                credentials.wait_while(|| wanted.strong_count() > 0, deadline)
             })
             .await
     }
@@ -39,6 +45,10 @@ impl Credentials {
     /// # Errors
     /// As for [`wait_ready`](Self::wait_ready).
     pub fn blocking_wait_ready(&self, deadline: Duration) -> Result<(), Error> {
+        self.wait_while(|| true, deadline)
+    }
+
+    fn wait_while(&self, wanted: impl Fn() -> bool, deadline: Duration) -> Result<(), Error> {
         let clock = &*self.client().0.clock;
         let end = clock.now().boot.saturating_add(deadline);
         let mut left = deadline;
@@ -47,7 +57,7 @@ impl Credentials {
                 return Ok(());
             };
             left = end.saturating_sub(clock.now().boot);
-            if error.kind() == ErrorKind::Config || left.is_zero() {
+            if error.kind() == ErrorKind::Config || left.is_zero() || !wanted() {
                 return Err(error);
             }
             clock.sleep(PAUSE.min(left));
