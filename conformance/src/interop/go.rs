@@ -35,7 +35,7 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
             .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
         process::finish(
             Command::new("go")
-                .args(["build", "-mod=readonly", "-o"])
+                .args(["build", "-mod=readonly", "-buildvcs=false", "-o"])
                 .arg(&program)
                 .arg(".")
                 .current_dir(&sources)
