@@ -54,7 +54,9 @@ pub fn account(body: &[u8]) {
     let answer = answer(body);
     match response::account_info(&answer) {
         Ok(info) => {
-            assert!(!info.email.is_empty());
+            assert!(
+                !info.email.is_empty() && info.email.bytes().all(|byte| byte.is_ascii_graphic())
+            );
             let lists = info.aliases.iter().chain(&info.scopes);
             let bytes: usize = lists.map(String::len).sum();
             assert!(bytes + info.email.len() <= body.len());
@@ -257,6 +259,43 @@ fn check_key(material: &crate::wire::jwks::Material) {
     assert!(!crypto::verifies(material, b"message", &[1; 64]));
 }
 
+/// A token that somebody sends, which no key has signed: after a first byte
+/// that is even the token, after one that is odd its header and its claims, a
+/// line each. None is ever accepted.
+#[cfg(feature = "verify")]
+pub fn verify(bytes: &[u8]) {
+    use crate::IdTokenVerifier;
+    // A key of P-256 that nobody kept the private half of.
+    const KEYS: &str = include_str!("fuzzing/keys.json");
+    thread_local! {
+        static VERIFIER: IdTokenVerifier = IdTokenVerifier::builder()
+            .audience(AUDIENCE)
+            .keys(KEYS)
+            .build()
+            .expect("a verifier");
+    }
+    let Some((form, rest)) = bytes.split_first() else {
+        return;
+    };
+    let token = if form % 2 == 0 {
+        String::from_utf8_lossy(rest).into_owned()
+    } else {
+        let mut lines = rest.splitn(2, |byte| *byte == b'\n');
+        let mut part = || BASE64_URL_SAFE_NO_PAD.encode(lines.next().unwrap_or_default());
+        let (header, claims) = (part(), part());
+        format!(
+            "{header}.{claims}.{}",
+            BASE64_URL_SAFE_NO_PAD.encode([1; 64])
+        )
+    };
+    let verified = VERIFIER.with(|verifier| verifier.blocking_verify(&token));
+    let error = verified.expect_err("nobody has signed it");
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    // Some names of the token's own are shown, shortened, and escaped: up to
+    // ten bytes for a character.
+    check_line(&error, 8 * LONGEST_LINE);
+}
+
 fn answer(body: &[u8]) -> Answer {
     let mut response = Response::new(body.to_vec());
     let google = http::HeaderValue::from_static("Google");
@@ -285,9 +324,7 @@ fn check_bearer(bearer: &Bearer) {
 
 /// Refused: in one line, short, with nothing in it that could be a token.
 fn check_refusal(error: &Error, body: &[u8]) {
-    let line = error.to_string();
-    assert!(line.len() <= LONGEST_LINE, "{} bytes", line.len());
-    assert!(!line.contains(['\n', '\r', '\0', '\x1b']), "{line:?}");
+    let line = check_line(error, LONGEST_LINE);
     let document = serde_json::from_slice::<serde_json::Value>(body).ok();
     let token = document
         .as_ref()
@@ -295,4 +332,11 @@ fn check_refusal(error: &Error, body: &[u8]) {
     if let Some(token) = token.filter(|token| token.len() >= 32) {
         assert!(!line.contains(token), "a token is quoted");
     }
+}
+
+fn check_line(error: &Error, longest: usize) -> String {
+    let line = error.to_string();
+    assert!(line.len() <= longest, "{} bytes", line.len());
+    assert!(!line.contains(['\n', '\r', '\0', '\x1b']), "{line:?}");
+    line
 }
