@@ -111,7 +111,7 @@ fn within(mut limits: Limits, longest: Duration) -> Limits {
 
 /// Reads a number of seconds above zero, like `3` or `0.5`.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let refused = || "give seconds above zero, like 3 or 0.5".to_owned();
+    let refused = || "give seconds, like 3 or 0.5: above zero, and at most a week".to_owned();
     let seconds: f64 = text.parse().map_err(|_| refused())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| refused())?;
     if duration < Duration::from_millis(1) || duration > Duration::from_secs(7 * 86_400) {

@@ -10,11 +10,12 @@ use gce_auth_server::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
 use support::{Ran, ask, emulator, gce_auth, nobody, run};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "token",
     "id-token",
     "headers",
     "sign",
+    "sign-url",
     "verify",
     "get",
     "info",

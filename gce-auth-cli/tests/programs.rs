@@ -224,6 +224,23 @@ mod exec {
     }
 
     #[test]
+    fn an_overlay_lies_over_the_document() {
+        let file = std::env::temp_dir().join(format!("gce-auth-overlay-{}", std::process::id()));
+        std::fs::write(&file, "[project.attributes]\nkey = \"laid over\"\n").unwrap();
+        let ran = run(&[
+            "exec",
+            "--overlay",
+            file.to_str().unwrap(),
+            "--",
+            env!("CARGO_BIN_EXE_gce-auth"),
+            "get",
+            "project/attributes/key",
+        ]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(ran.value(), "laid over\n");
+    }
+
+    #[test]
     fn what_a_plan_says_goes_wrong() {
         let file = std::env::temp_dir().join(format!("gce-auth-plan-{}", std::process::id()));
         std::fs::write(&file, "[cold-start]\nseconds = 3600\nstatus = 503\n").unwrap();

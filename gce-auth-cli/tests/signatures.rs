@@ -56,6 +56,50 @@ fn a_signature_that_iam_refuses_is_5() {
 }
 
 #[test]
+fn a_signed_url_allows_one_thing() {
+    let emulator = emulator();
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    let sign = ["sign-url", "--iam-endpoint", &url];
+    let print = |more: &[&str]| feed(&[&sign[..], more].concat(), &server, b"");
+    let signed = print(&["gs://bucket/a folder/object"]).value();
+    let begin = "https://storage.googleapis.com/bucket/a%20folder/object?";
+    assert!(signed.starts_with(begin), "{signed}");
+    assert!(signed.contains("X-Goog-Expires=900"), "{signed}");
+    let upload = print(&[
+        "gs://bucket/object",
+        "--method",
+        "PUT",
+        "--expires",
+        "60",
+        "--header",
+        "content-type: text/plain",
+        "--query",
+        "generation=1",
+        "--storage-endpoint",
+        "http://127.0.0.1:9",
+    ]);
+    let upload = upload.value();
+    assert!(
+        upload.starts_with("http://127.0.0.1:9/bucket/object?"),
+        "{upload}"
+    );
+    for part in ["X-Goog-Expires=60", "content-type", "generation=1"] {
+        assert!(upload.contains(part), "{part}: {upload}");
+    }
+    print(&["gs://bucket"]).value();
+    for wrong in [
+        &["bucket/object"][..],
+        &["gs://"],
+        &["gs://b/o", "--expires", "700000"],
+        &["gs://b/o", "--expires", "0.5"],
+        &["gs://b/o", "--method", "a b"],
+        &["gs://b/o", "--header", "nothing"],
+    ] {
+        assert_eq!(print(wrong).code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn an_id_token_is_verified_or_refused_with_a_reason() {
     let emulator = emulator();
     let server = emulator.addr().to_string();

@@ -89,7 +89,7 @@ impl Args {
     }
 
     fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
-        let mut builder = self.world.builder()?.address(address);
+        let mut builder = self.world.builder().address(address);
         if let Some(port) = self.https_port {
             builder = builder.https(SocketAddr::from((self.address, port)));
         }

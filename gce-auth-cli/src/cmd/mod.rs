@@ -13,6 +13,7 @@ mod id_token;
 mod info;
 mod man;
 mod sign;
+mod sign_url;
 mod token;
 mod verify;
 mod wait;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     IdToken(id_token::Args),
     Headers(headers::Args),
     Sign(sign::Args),
+    SignUrl(sign_url::Args),
     Verify(verify::Args),
     Get(get::Args),
     Info(info::Args),
@@ -56,6 +58,7 @@ impl Command {
             Self::IdToken(args) => args.run(out),
             Self::Headers(args) => args.run(out),
             Self::Sign(args) => args.run(out),
+            Self::SignUrl(args) => args.run(out),
             Self::Verify(args) => args.run(out),
             Self::Get(args) => args.run(out),
             Self::Info(args) => args.run(out),

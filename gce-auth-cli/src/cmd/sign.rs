@@ -30,15 +30,22 @@ The account needs roles/iam.serviceAccountTokenCreator on itself, or on the one 
 pub(crate) struct Args {
     /// The bytes to sign; standard input if there is none, or -
     file: Option<PathBuf>,
+    /// How the signature is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    #[command(flatten)]
+    signer: Signing,
+}
+
+/// Who signs, and where IAM is asked for it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Signing {
     /// Sign as this account instead, by its email address
     #[arg(long = "as", value_name = "EMAIL")]
     signs: Option<String>,
     /// Where the IAM Credentials API is, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
-    /// How the signature is printed
-    #[arg(long, value_enum, default_value_t)]
-    format: Form,
     #[command(flatten)]
     account: WhichAccount,
     #[command(flatten)]
@@ -60,11 +67,23 @@ enum Form {
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
         let bytes = input::bytes(self.file.as_deref())?;
+        let signature = self.signer.signer(out)?.blocking_sign(&bytes)?;
+        out.detail(format_args!("signed by key {}", signature.key_id()));
+        let text = BASE64_STANDARD.encode(signature.bytes());
+        match self.format {
+            Form::Raw => out.bytes(signature.bytes()),
+            Form::Text => out.value(&text),
+            Form::Json => out.json(&json!({"signature": text, "key_id": signature.key_id()})),
+        }
+    }
+}
+
+impl Signing {
+    pub(crate) fn signer(&self, out: &Out) -> Result<Signer, Failure> {
         let client = self.reach.client()?;
         out.detail(format_args!(
-            "asking {} for a token to sign {} bytes with",
-            client.endpoint()?,
-            bytes.len()
+            "asking {} for a token to sign with",
+            client.endpoint()?
         ));
         let credentials = Credentials::builder()
             .client(client)
@@ -80,13 +99,6 @@ impl Args {
         if let Some(timeout) = self.reach.timeout {
             builder = builder.retry(RetryPolicy::google_auth().budget(timeout));
         }
-        let signature = builder.build()?.blocking_sign(&bytes)?;
-        out.detail(format_args!("signed by key {}", signature.key_id()));
-        let text = BASE64_STANDARD.encode(signature.bytes());
-        match self.format {
-            Form::Raw => out.bytes(signature.bytes()),
-            Form::Text => out.value(&text),
-            Form::Json => out.json(&json!({"signature": text, "key_id": signature.key_id()})),
-        }
+        Ok(builder.build()?)
     }
 }

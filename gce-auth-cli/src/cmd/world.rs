@@ -38,7 +38,10 @@ pub(crate) struct World {
     /// A metadata value, like instance/attributes/env=dev. May be repeated
     #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine
+    /// Values in TOML, put over the machine's own; followed when the file changes. May be repeated
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
+    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; followed, too
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
     /// A plan of what shall go wrong, in TOML: faults, cold starts, lifetimes
@@ -80,10 +83,10 @@ impl From<Kind> for Profile {
 impl World {
     /// Starts it at `address`.
     pub(crate) fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
-        start(self.builder()?.address(address))
+        start(self.builder().address(address))
     }
 
-    pub(crate) fn builder(&self) -> Result<EmulatorBuilder, Failure> {
+    pub(crate) fn builder(&self) -> EmulatorBuilder {
         let mut builder = Emulator::builder().profile(self.profile.into());
         if let Some(project) = &self.project {
             builder = builder.project_id(project);
@@ -99,11 +102,10 @@ impl World {
             builder = builder.token_lifetime(lifetime);
         }
         if let Some(file) = &self.document {
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                let what = format!("cannot read {}: {error}", file.display());
-                Failure::new(Exit::Usage, what)
-            })?;
-            builder = builder.document(text);
+            builder = builder.document_file(file);
+        }
+        for file in &self.overlay {
+            builder = builder.overlay_file(file);
         }
         if let Some(file) = &self.plan {
             builder = builder.plan_file(file);
@@ -114,7 +116,7 @@ impl World {
         for (path, value) in &self.set {
             builder = builder.set(path, value);
         }
-        Ok(builder)
+        builder
     }
 }
 
