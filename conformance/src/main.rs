@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod faults;
+mod oracle;
 
 use std::env;
 use std::io::{self, Write as _};
@@ -13,6 +14,7 @@ const USAGE: &str = "usage: conformance-driver SUBCOMMAND
 
   faults OPERATION    a library under a metadata server that misbehaves; OPERATION is one of
                       access_token, id_token AUDIENCE, info, universe_domain, session
+  oracle              a scenario on standard input, run with google-auth's settings
 ";
 
 /// The exit code of a command line that makes no sense.
@@ -26,6 +28,13 @@ fn main() -> ExitCode {
             Ok(false) => bad_usage(),
             Err(error) => {
                 let _ = writeln!(io::stderr(), "conformance-driver faults: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Some("oracle") => match oracle::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "conformance-driver oracle: {error}");
                 ExitCode::FAILURE
             }
         },

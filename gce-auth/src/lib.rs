@@ -19,6 +19,8 @@ mod verifier;
 mod wire;
 
 #[cfg(feature = "iam")]
+pub use crate::id_token::{JwtAlgorithm, JwtSigner};
+#[cfg(feature = "iam")]
 pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, StorageUrl};
 #[cfg(feature = "verify")]
 pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
@@ -31,7 +33,8 @@ pub use crate::{
     engine::RefreshMode,
     metadata::ask::{MetadataRequest, MetadataValue},
     id_token::{
-        ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials, IdTokenCredentialsBuilder,
+        BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
+        IdTokenCredentialsBuilder,
     },
     values::{
         error::{Error, ErrorKind},

@@ -53,7 +53,10 @@ pub(crate) fn call<T>(
             .transport
             .send(request, &patience.limits.within(left));
         made += 1;
-        let refusal = match response.map_err(broken).and_then(|it| read(it, sent)) {
+        let refusal = match response
+            .map_err(|error| broken(error).into())
+            .and_then(|it| read(it, sent))
+        {
             Ok(value) => return Ok(value),
             Err(refusal) => refusal,
         };
@@ -79,7 +82,7 @@ fn is_transient(error: &Error) -> bool {
         && matches!(error.status(), None | Some(500 | 502 | 503 | 504))
 }
 
-fn broken(error: TransportError) -> Refusal {
+pub(super) fn broken(error: TransportError) -> Error {
     let kind = match error.kind() {
         TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
             ErrorKind::Unavailable
@@ -98,5 +101,5 @@ fn broken(error: TransportError) -> Refusal {
     if let Some(source) = error.into_source() {
         failed = failed.with_source(source);
     }
-    failed.into()
+    failed
 }

@@ -8,3 +8,5 @@ mod ping;
 pub(crate) mod residency;
 pub(crate) mod secure;
 pub(crate) mod settings;
+#[cfg(feature = "iam")]
+pub(crate) mod tries;

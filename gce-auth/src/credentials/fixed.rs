@@ -43,7 +43,7 @@ impl Credentials {
     /// and never ask for another. For tests.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
+    /// [`Config`](crate::ErrorKind::Config) for a token that cannot be sent.
     ///
     /// # Examples
     /// ```
@@ -68,6 +68,33 @@ impl Credentials {
         // Never shown; it stands for "there is something to hand out".
         let value = BearerValue::new("anonymous").unwrap_or_else(|| unreachable!());
         Self::of_no_server(Origin::Anonymous, value, |_| None)
+    }
+
+    /// Puts a token in the place of the one that is held, or drops it: for
+    /// tests, and as programs do that set google-auth's `token` and `expiry`.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for a token that cannot be sent.
+    pub fn set_token(
+        &self,
+        token: Option<&str>,
+        expires_at: Option<SystemTime>,
+    ) -> Result<(), Error> {
+        let keeper = self.0.engine.keeper();
+        let Some(token) = token else {
+            keeper.invalidate(|_| true);
+            return Ok(());
+        };
+        let value = sendable(token)?;
+        let now = self.0.engine.now();
+        let validity = expires_at.map_or(Validity::ENDLESS, |at| {
+            let wall = at.duration_since(SystemTime::UNIX_EPOCH);
+            Validity::until(now, wall.unwrap_or_default())
+        });
+        let policy = Policy::chosen(self.client().0.exact);
+        let deadlines = policy.deadlines(&validity, 0.0);
+        keeper.cell.store(Bearer { value, validity }, deadlines);
+        Ok(())
     }
 
     fn of_no_server(

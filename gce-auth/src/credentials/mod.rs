@@ -8,9 +8,10 @@ mod builder;
 mod copies;
 #[cfg(any(test, feature = "test-util"))]
 mod fixed;
+pub(crate) mod renewal;
 mod request;
 pub(crate) mod source;
-mod state;
+pub(crate) mod state;
 mod status;
 mod universe;
 mod wait;
@@ -19,7 +20,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -33,8 +34,9 @@ pub use crate::credentials::{
 };
 use crate::{
     client::settings::MetadataClient,
-    credentials::source::{
-        FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish,
+    credentials::{
+        renewal::Renewals,
+        source::{FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish},
     },
     engine::{Engine, RefreshMode, registry::Family},
     values::{
@@ -82,11 +84,7 @@ struct Inner {
     settled: Settled,
     blocking: AtomicBool,
     universe: Universe,
-    /// The process in which a renewal that `before_request` wanted is queued
-    /// or runs; 0 where none is.
-    renewing: AtomicU32,
-    /// Whether the last of these failed.
-    stumbled: AtomicBool,
+    renewals: Renewals,
     #[cfg(feature = "iam")]
     boundary: Option<Arc<boundary::Boundary>>,
 }
@@ -170,8 +168,7 @@ impl Credentials {
             family: Arc::clone(family),
             blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
             universe: Universe::new(),
-            renewing: AtomicU32::new(0),
-            stumbled: AtomicBool::new(false),
+            renewals: Renewals::default(),
             #[cfg(feature = "iam")]
             boundary: settled.boundary.then(Arc::default),
             settled,

@@ -1,13 +1,16 @@
 //! What google-auth does to a request, in its names and in its order.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::{
-    credentials::{Credentials, Inner, TokenState},
+    credentials::{
+        Credentials, TokenState,
+        renewal::{self, Renewable, Renewals},
+    },
     engine::RefreshMode,
-    io::threads::{Awaited, Work, WorkKind},
+    io::threads::{Executor, WorkKind},
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, sendable},
@@ -160,7 +163,7 @@ impl Credentials {
 
     fn make_ready(&self, uri: &Uri) -> Result<(), Error> {
         if !self.0.source.is_anonymous() {
-            self.make_valid()?;
+            renewal::make_valid(self)?;
         }
         #[cfg(feature = "iam")]
         self.look_up_boundary(uri);
@@ -168,57 +171,40 @@ impl Credentials {
         let _ = uri;
         Ok(())
     }
-
-    fn make_valid(&self) -> Result<(), Error> {
-        let state = self.token_state();
-        let keeper = self.0.engine.keeper();
-        let due = || keeper.renewal_may_be_due(self.0.engine.now());
-        match (state, self.mode()) {
-            (TokenState::Fresh, _) => Ok(()),
-            // It has just been tried, and the token is good.
-            (TokenState::Stale, _) if !due() => Ok(()),
-            (TokenState::Stale, RefreshMode::Background)
-                if !self.0.stumbled.load(Ordering::Relaxed) =>
-            {
-                self.renew_later();
-                Ok(())
-            }
-            _ => match self.blocking_refresh() {
-                Ok(()) => {
-                    self.0.stumbled.store(false, Ordering::Relaxed);
-                    Ok(())
-                }
-                // A valid token is never given up.
-                Err(_) if self.cached_token().is_some() => Ok(()),
-                Err(error) => Err(error),
-            },
-        }
-    }
-
-    /// Has the executor refresh, unless it is about to.
-    fn renew_later(&self) {
-        let process = std::process::id();
-        if self.0.renewing.swap(process, Ordering::AcqRel) == process {
-            return;
-        }
-        let renewing = Renewing(Arc::clone(&self.0));
-        let work = Work::new(WorkKind::AccessToken, Awaited::default(), move || {
-            let credentials = Self(Arc::clone(&renewing.0));
-            let failed = credentials.blocking_refresh().is_err();
-            credentials.0.stumbled.store(failed, Ordering::Relaxed);
-        });
-        if let Err(work) = self.client().0.executor.execute(work) {
-            work.run();
-        }
-    }
 }
 
-/// A renewal that is queued or runs: until it is done, or dropped undone.
-struct Renewing(Arc<Inner>);
+impl Renewable for Credentials {
+    fn renewals(&self) -> &Renewals {
+        &self.0.renewals
+    }
 
-impl Drop for Renewing {
-    fn drop(&mut self) {
-        self.0.renewing.store(0, Ordering::Release);
+    fn state(&self) -> TokenState {
+        self.token_state()
+    }
+
+    fn mode(&self) -> RefreshMode {
+        Self::mode(self)
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.0.engine.now();
+        self.0.engine.keeper().renewal_may_be_due(now)
+    }
+
+    fn holds_good_token(&self) -> bool {
+        self.cached_token().is_some()
+    }
+
+    fn refresh_now(&self) -> Result<(), Error> {
+        self.blocking_refresh()
+    }
+
+    fn executor(&self) -> &Arc<dyn Executor> {
+        &self.client().0.executor
+    }
+
+    fn kind(&self) -> WorkKind {
+        WorkKind::AccessToken
     }
 }
 

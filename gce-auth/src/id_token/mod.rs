@@ -1,24 +1,41 @@
 //! Floor 5: ID tokens, one audience at a time.
 
+mod builder;
+mod copies;
+#[cfg(feature = "iam")]
+mod grant;
+mod request;
 mod source;
+mod state;
 mod token;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::HeaderValue;
 
-pub use crate::id_token::token::{ComputeEngineClaims, IdToken, IdTokenClaims};
+#[cfg(feature = "iam")]
+pub use crate::id_token::grant::{JwtAlgorithm, JwtSigner};
+pub use crate::id_token::{
+    builder::IdTokenCredentialsBuilder,
+    source::BindIdToken,
+    token::{ComputeEngineClaims, IdToken, IdTokenClaims},
+};
 use crate::{
     client::settings::MetadataClient,
-    credentials::{Status, quota_project},
+    credentials::{Status, renewal::Renewals},
     engine::{Engine, RefreshMode},
-    id_token::source::{Audiences, IdWish, IdentitySource},
+    id_token::source::{Audiences, IdentitySource},
     values::{
-        error::{Error, ErrorKind},
-        headers::Headers,
+        error::Error,
+        headers::{Headers, HeadersTag},
         token::Bearer,
     },
-    wire::request::{IdTokenFormat, MetadataPath},
 };
 
 /// OpenID Connect ID tokens of a service account for one audience, from the
@@ -44,8 +61,17 @@ struct Inner {
     engine: Engine<IdentitySource>,
     source: Arc<IdentitySource>,
     audiences: Arc<Audiences>,
+    settled: Settled,
+    blocking: AtomicBool,
+    renewals: Renewals,
+}
+
+/// The settings of one credential, checked.
+#[derive(Clone)]
+struct Settled {
     user_project: Option<HeaderValue>,
     mode: RefreshMode,
+    shared: bool,
 }
 
 impl IdTokenCredentials {
@@ -55,49 +81,39 @@ impl IdTokenCredentials {
     /// the first call says so. [`builder`](Self::builder) fails early.
     #[must_use]
     pub fn new(audience: impl Into<String>) -> Self {
-        let builder = Self::builder(audience);
-        Self::assemble(
-            MetadataClient::new(),
-            builder.wish,
-            None,
-            RefreshMode::default(),
-            Arc::default(),
-        )
+        let source = IdentitySource {
+            client: MetadataClient::new(),
+            wish: Self::builder(audience).wish,
+            email: OnceLock::new(),
+            #[cfg(feature = "iam")]
+            grantor: None,
+        };
+        let settled = Settled {
+            user_project: None,
+            mode: RefreshMode::default(),
+            shared: true,
+        };
+        Self::with(source, settled, &Arc::default())
     }
 
     /// Credentials for `audience`, to be configured.
     pub fn builder(audience: impl Into<String>) -> IdTokenCredentialsBuilder {
-        IdTokenCredentialsBuilder {
-            client: None,
-            endpoint: None,
-            wish: IdWish {
-                account: "default".to_owned(),
-                audience: audience.into(),
-                format: IdTokenFormat::default(),
-                licenses: false,
-            },
-            quota_project_id: None,
-            mode: RefreshMode::default(),
-        }
+        IdTokenCredentialsBuilder::new(audience.into())
     }
 
-    fn assemble(
-        client: MetadataClient,
-        wish: IdWish,
-        user_project: Option<HeaderValue>,
-        mode: RefreshMode,
-        audiences: Arc<Audiences>,
-    ) -> Self {
-        let keeper = source::keeper(&client, &wish);
+    fn with(source: IdentitySource, settled: Settled, audiences: &Arc<Audiences>) -> Self {
+        let keeper = source.keeper(settled.shared);
         audiences.0.keep(&keeper);
-        let (clock, executor) = (Arc::clone(&client.0.clock), Arc::clone(&client.0.executor));
-        let source = Arc::new(IdentitySource { client, wish });
+        let settings = &source.client.0;
+        let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
+        let source = Arc::new(source);
         Self(Arc::new(Inner {
             engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
             source,
-            audiences,
-            user_project,
-            mode,
+            audiences: Arc::clone(audiences),
+            blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
+            settled,
+            renewals: Renewals::default(),
         }))
     }
 
@@ -114,7 +130,7 @@ impl IdTokenCredentials {
         match self.hot_headers() {
             Some(headers) => Ok(headers),
             None => {
-                let bearer = self.0.engine.get(self.0.mode).await?;
+                let bearer = self.0.engine.get(self.mode()).await?;
                 Ok(self.show(&bearer))
             }
         }
@@ -128,7 +144,7 @@ impl IdTokenCredentials {
         match self.hot_headers() {
             Some(headers) => Ok(headers),
             None => {
-                let bearer = self.0.engine.blocking_get(self.0.mode)?;
+                let bearer = self.0.engine.blocking_get(self.mode())?;
                 Ok(self.show(&bearer))
             }
         }
@@ -147,12 +163,35 @@ impl IdTokenCredentials {
         cached
     }
 
+    /// The headers, if they are not those that `tag` stands for; `None` says
+    /// that nothing has changed.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub async fn headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.headers().await?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
+    /// [`headers_if_changed`](Self::headers_if_changed), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub fn blocking_headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.blocking_headers()?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
     /// The ID token.
     ///
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub async fn token(&self) -> Result<IdToken, Error> {
-        self.0.engine.get(self.0.mode).await.map(IdToken)
+        self.0.engine.get(self.mode()).await.map(IdToken)
     }
 
     /// [`token`](Self::token), waiting on this thread.
@@ -160,20 +199,7 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub fn blocking_token(&self) -> Result<IdToken, Error> {
-        self.0.engine.blocking_get(self.0.mode).map(IdToken)
-    }
-
-    /// The token that is held, if it is valid. No I/O, and none is started.
-    #[must_use]
-    pub fn cached_token(&self) -> Option<IdToken> {
-        let (entry, _) = self.0.engine.keeper().read(self.0.engine.now())?;
-        Some(IdToken(entry.value))
-    }
-
-    /// When the token that is held expires. No I/O.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<SystemTime> {
-        self.cached_token()?.expires_at()
+        self.0.engine.blocking_get(self.mode()).map(IdToken)
     }
 
     /// Asks for a token, now, and keeps it.
@@ -205,36 +231,52 @@ impl IdTokenCredentials {
         Status::of(self.0.engine.keeper(), self.0.engine.now())
     }
 
-    /// Whom the tokens are for.
-    #[must_use]
-    pub fn target_audience(&self) -> &str {
-        &self.0.source.wish.audience
+    /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
+    pub fn invalidate_headers(&self, headers: &Headers) -> bool {
+        let keeper = self.0.engine.keeper();
+        keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))
     }
 
-    /// Other credentials, for another audience.
-    ///
-    /// # Errors
-    /// [`Config`](ErrorKind::Config) for an empty audience.
-    pub fn with_target_audience(&self, audience: impl Into<String>) -> Result<Self, Error> {
-        let mut wish = self.0.source.wish.clone();
-        wish.audience = audience.into();
-        check(&wish)?;
-        Ok(Self::assemble(
-            self.0.source.client.clone(),
-            wish,
-            self.0.user_project.clone(),
-            self.0.mode,
-            Arc::clone(&self.0.audiences),
-        ))
+    /// The client that these credentials ask through.
+    #[must_use]
+    pub fn client(&self) -> &MetadataClient {
+        &self.0.source.client
+    }
+
+    /// Changes what happens when a token is stale, for this credential and its
+    /// clones; the token stays.
+    pub fn set_refresh_mode(&self, mode: RefreshMode) {
+        let blocking = mode == RefreshMode::Blocking;
+        self.0.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    fn mode(&self) -> RefreshMode {
+        if self.0.blocking.load(Ordering::Relaxed) {
+            RefreshMode::Blocking
+        } else {
+            RefreshMode::Background
+        }
     }
 
     fn hot_headers(&self) -> Option<Headers> {
         let engine = &self.0.engine;
-        engine.cached(self.0.mode, |bearer| self.show(bearer), Headers::clone)
+        engine.cached(self.mode(), |bearer| self.show(bearer), Headers::clone)
+    }
+
+    /// What has changed since `tag`, if that can be told without waiting.
+    #[expect(clippy::option_option, reason = "known or not, changed or not")]
+    fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
+        let engine = &self.0.engine;
+        engine.cached(
+            self.mode(),
+            |bearer| self.show(bearer),
+            |headers| (*headers != tag.0).then(|| headers.clone()),
+        )
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
-        Headers::new(Some(bearer.value.clone()), self.0.user_project.clone())
+        let project = self.0.settled.user_project.clone();
+        Headers::new(Some(bearer.value.clone()), project)
     }
 }
 
@@ -246,94 +288,4 @@ impl fmt::Debug for IdTokenCredentials {
             .field("client", &self.0.source.client)
             .finish_non_exhaustive()
     }
-}
-
-/// Configures [`IdTokenCredentials`].
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until it is built"]
-pub struct IdTokenCredentialsBuilder {
-    client: Option<MetadataClient>,
-    endpoint: Option<String>,
-    wish: IdWish,
-    quota_project_id: Option<String>,
-    mode: RefreshMode,
-}
-
-impl IdTokenCredentialsBuilder {
-    /// Reaches the metadata server through this client.
-    pub fn client(mut self, client: MetadataClient) -> Self {
-        self.client = Some(client);
-        self
-    }
-
-    /// Where the metadata server is: short for a client with this endpoint.
-    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = Some(endpoint.into());
-        self
-    }
-
-    /// The service account to be: an email address, or `default`, which it is
-    /// unless said otherwise.
-    pub fn service_account(mut self, account: impl Into<String>) -> Self {
-        self.wish.account = account.into();
-        self
-    }
-
-    /// What the token says: full (the default) or the standard claims alone.
-    pub fn format(mut self, format: IdTokenFormat) -> Self {
-        self.wish.format = format;
-        self
-    }
-
-    /// Whether a full token names the licences of the instance's images.
-    pub fn licenses(mut self, licenses: bool) -> Self {
-        self.wish.licenses = licenses;
-        self
-    }
-
-    /// The project that is billed (`x-goog-user-project`).
-    pub fn quota_project_id(mut self, project: impl Into<String>) -> Self {
-        self.quota_project_id = Some(project.into());
-        self
-    }
-
-    /// What happens when a token is stale.
-    pub fn refresh_mode(mut self, mode: RefreshMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Builds the credentials; reads the environment, and does nothing else.
-    ///
-    /// # Errors
-    /// [`Config`](ErrorKind::Config) where a setting, or a variable of the
-    /// environment, makes no sense.
-    pub fn build(self) -> Result<IdTokenCredentials, Error> {
-        check(&self.wish)?;
-        let client = MetadataClient::one_of(self.client, self.endpoint)?;
-        let user_project = self
-            .quota_project_id
-            .as_deref()
-            .map(quota_project)
-            .transpose()?;
-        Ok(IdTokenCredentials::assemble(
-            client,
-            self.wish,
-            user_project,
-            self.mode,
-            Arc::default(),
-        ))
-    }
-}
-
-fn check(wish: &IdWish) -> Result<(), Error> {
-    MetadataPath::account(&wish.account, "identity")?;
-    if wish.audience.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
-                "name whom the token is for, such as the URL of the service that receives it",
-            ),
-        );
-    }
-    Ok(())
 }

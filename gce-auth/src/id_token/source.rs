@@ -1,6 +1,6 @@
 //! Where ID tokens come from, and who shares them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     client::{
@@ -24,9 +24,28 @@ use crate::{
         response,
     },
 };
+#[cfg(feature = "iam")]
+use crate::{
+    id_token::grant::{GrantWish, Grantor},
+    values::address::ByAddress,
+};
 
 /// How many audiences one family of credentials remembers the token of.
 pub(crate) const FAMILY_BOUND: usize = 256;
+
+/// Whether ID tokens are bound to the certificate of an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BindIdToken {
+    /// Where this workload is an agent that has a certificate, unless somebody
+    /// has opted out in the environment.
+    #[default]
+    Automatic,
+    /// The same, said by a program that counts on it.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// What an ID token is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,12 +54,18 @@ pub(crate) struct IdWish {
     pub(crate) audience: String,
     pub(crate) format: IdTokenFormat,
     pub(crate) licenses: bool,
+    pub(crate) bind: BindIdToken,
+    /// Where it is not the metadata server that is asked.
+    #[cfg(feature = "iam")]
+    pub(crate) grant: Option<GrantWish>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     reach: Reach,
     wish: IdWish,
+    #[cfg(feature = "iam")]
+    grantor: Option<ByAddress<Grantor>>,
 }
 
 /// The tokens of one family, audience by audience.
@@ -55,34 +80,55 @@ impl Default for Audiences {
 
 static SHARED: Registry<Key, Keeper<Bearer>> = Registry::new();
 
-pub(crate) fn keeper(client: &MetadataClient, wish: &IdWish) -> Arc<Keeper<Bearer>> {
-    let settings = &client.0;
-    let make = || Keeper::new(Policy::chosen(settings.exact));
-    match settings.reach() {
-        Some(reach) => SHARED.get_or_insert(
-            Key {
-                reach,
-                wish: wish.clone(),
-            },
-            make,
-        ),
-        None => Arc::new(make()),
-    }
-}
-
-/// Asks the metadata identity endpoint for ID tokens.
+/// Asks for ID tokens: the metadata identity endpoint, or the token endpoint.
 #[derive(Debug)]
 pub(crate) struct IdentitySource {
     pub(crate) client: MetadataClient,
     pub(crate) wish: IdWish,
+    /// The email address of the account, once it was asked for.
+    pub(crate) email: OnceLock<String>,
+    #[cfg(feature = "iam")]
+    pub(crate) grantor: Option<Arc<Grantor>>,
 }
 
-impl Source for IdentitySource {
-    type Value = Bearer;
+impl IdentitySource {
+    /// The keeper of what this asks for: the process's, or one of its own.
+    pub(crate) fn keeper(&self, shared: bool) -> Arc<Keeper<Bearer>> {
+        let settings = &self.client.0;
+        let make = || Keeper::new(Policy::chosen(settings.exact));
+        match settings.reach().filter(|_| shared) {
+            Some(reach) => SHARED.get_or_insert(
+                Key {
+                    reach,
+                    wish: self.wish.clone(),
+                    #[cfg(feature = "iam")]
+                    grantor: self.grantor.as_ref().map(ByAddress::of),
+                },
+                make,
+            ),
+            None => Arc::new(make()),
+        }
+    }
 
-    fn fetch(&self, started: Now, _forced: bool) -> Result<Bearer, Error> {
+    /// The email address of the account, asked for once.
+    pub(crate) fn email(&self) -> Result<String, Error> {
+        if let Some(known) = self.email.get() {
+            return Ok(known.clone());
+        }
+        let settings = &*self.client.0;
+        let account = &self.wish.account;
+        let request = request::account_info(settings.endpoint()?, account)?;
+        let info = self
+            .client
+            .ask(&request, |answer, _| response::account_info(answer))
+            .map_err(|error| explain(error, account))?;
+        Ok(self.email.get_or_init(|| info.email).clone())
+    }
+
+    fn fetch_from_metadata(&self, started: Now) -> Result<Bearer, Error> {
         let settings = &*self.client.0;
         let wish = &self.wish;
+        let mut budget = Budget::since(settings, started);
         let request = request::identity(
             settings.endpoint()?,
             &wish.account,
@@ -90,14 +136,38 @@ impl Source for IdentitySource {
             wish.format,
             wish.licenses,
         )?;
-        let mut budget = Budget::since(settings, started);
+        #[cfg(feature = "tls")]
+        let request = if wish.bind == BindIdToken::Never {
+            request
+        } else {
+            crate::credentials::binding::bound(settings, &mut budget, request)?
+        };
         call::call(settings, &mut budget, &request, |answer, sent| {
             response::identity(answer, &wish.audience, sent)
         })
         .map_err(|error| explain(error, &wish.account))
     }
+}
+
+impl Source for IdentitySource {
+    type Value = Bearer;
+
+    fn fetch(&self, started: Now, _forced: bool) -> Result<Bearer, Error> {
+        #[cfg(feature = "iam")]
+        if let (Some(grantor), Some(grant)) = (&self.grantor, &self.wish.grant) {
+            let settings = &*self.client.0;
+            let email = self.email()?;
+            return grantor.id_token(settings, grant, &email, &self.wish.audience);
+        }
+        self.fetch_from_metadata(started)
+    }
 
     fn budget(&self) -> std::time::Duration {
+        #[cfg(feature = "iam")]
+        if self.grantor.is_some() {
+            // Two more servers are asked, each up to three times.
+            return self.client.0.retry.total() + std::time::Duration::from_secs(100);
+        }
         self.client.0.retry.total()
     }
 

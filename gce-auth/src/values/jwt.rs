@@ -32,6 +32,10 @@ impl UnverifiedClaims {
             .ok_or("its payload is not a JSON object in base64url")
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// `exp`: seconds since the Unix epoch (RFC 7519, 4.1.4).
     pub(crate) fn expiry(&self) -> Option<f64> {
         self.0.get("exp")?.as_f64().filter(|exp| exp.is_finite())

@@ -5,6 +5,8 @@ pub(crate) mod api;
 #[cfg(feature = "iam")]
 pub(crate) mod boundary;
 #[cfg(feature = "iam")]
+pub(crate) mod grant;
+#[cfg(feature = "iam")]
 pub(crate) mod iam;
 #[cfg(feature = "verify")]
 pub(crate) mod jwks;

@@ -1,0 +1,142 @@
+//! The driver that the oracle of google-auth's behaviour asks: it runs one scenario against the
+//! library, with google-auth's settings, and says what came of each step.
+//!
+//! The scenario comes on standard input, the result goes to standard output.
+
+mod answer;
+mod ask;
+mod credentials;
+mod environment;
+mod id_tokens;
+mod scopes;
+mod world;
+
+use std::collections::HashMap;
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use answer::{Failure, Outcome};
+use credentials::Access;
+use id_tokens::Identity;
+use world::World;
+
+/// What a step made and a later one uses.
+enum Object {
+    Access(Access),
+    Identity(Identity),
+}
+
+/// One scenario in progress.
+struct Oracle {
+    world: World,
+    objects: HashMap<String, Object>,
+}
+
+/// Runs the scenario on standard input.
+pub(crate) fn run() -> io::Result<()> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text)?;
+    let scenario: Value = serde_json::from_str(&text)?;
+    let mut oracle = Oracle {
+        world: World::new(&scenario)?,
+        objects: HashMap::new(),
+    };
+    let program = scenario["program"].as_array().cloned().unwrap_or_default();
+    let mut steps = Vec::new();
+    for (index, step) in program.iter().enumerate() {
+        steps.push(oracle.step(index, step)?);
+    }
+    let result = json!({"driver": "gce-auth", "phased": true, "steps": steps});
+    writeln!(io::stdout().lock(), "{result}")
+}
+
+impl Oracle {
+    /// Does one step and the work that it queued; what came of it.
+    fn step(&mut self, index: usize, step: &Value) -> io::Result<Value> {
+        let op = step["op"].as_str().unwrap_or_default();
+        self.world.mark(index, "foreground")?;
+        let outcome = self.execute(op, step);
+        let sleeps = self.world.sleeps();
+        if !self.world.queue.is_empty() {
+            self.world.mark(index, "background")?;
+            self.world.queue.run_all();
+        }
+        let mut entry = Map::new();
+        entry.insert("step".into(), index.into());
+        let name = match step["property"].as_str() {
+            Some(property) if op == "get" => format!("get.{property}"),
+            _ => op.to_owned(),
+        };
+        entry.insert("op".into(), name.into());
+        match outcome {
+            Ok(value) => entry.insert("ok".into(), value),
+            Err(failure) => entry.insert("error".into(), failure.to_json()),
+        };
+        entry.insert("sleeps".into(), sleeps);
+        entry.insert("background_sleeps".into(), self.world.sleeps());
+        Ok(Value::Object(entry))
+    }
+
+    fn execute(&mut self, op: &str, step: &Value) -> Outcome {
+        match op {
+            "new_credentials" => {
+                let made = Access::new(&self.world, &step["args"])?;
+                return Ok(self.put(step, Object::Access(made)));
+            }
+            "new_id_token_credentials" => {
+                let made = Identity::new(&self.world, &step["args"])?;
+                return Ok(self.put(step, Object::Identity(made)));
+            }
+            "advance_clock" => {
+                let seconds = step["seconds"].as_f64().unwrap_or_default();
+                self.world.clock.advance(Duration::from_secs_f64(seconds));
+                return Ok(Value::Null);
+            }
+            "write_file" => return world::write_file(step),
+            _ => {}
+        }
+        let Some(on) = step["on"].as_str() else {
+            return ask::run(&self.world, op, step);
+        };
+        let made = match self.objects.get(on).ok_or(Failure::missing())? {
+            Object::Access(access) => access.run(&self.world, op, step)?,
+            Object::Identity(identity) => identity.run(&self.world, op, step)?,
+        };
+        match made {
+            Made::Value(value) => Ok(value),
+            Made::Object(object) => Ok(self.put(step, *object)),
+        }
+    }
+
+    fn put(&mut self, step: &Value, object: Object) -> Value {
+        let name = step["as"].as_str().unwrap_or_default();
+        self.objects.insert(name.to_owned(), object);
+        "created".into()
+    }
+}
+
+/// What a step on an object makes.
+enum Made {
+    Value(Value),
+    Object(Box<Object>),
+}
+
+impl From<Value> for Made {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl From<Access> for Made {
+    fn from(access: Access) -> Self {
+        Self::Object(Box::new(Object::Access(access)))
+    }
+}
+
+impl From<Identity> for Made {
+    fn from(identity: Identity) -> Self {
+        Self::Object(Box::new(Object::Identity(identity)))
+    }
+}

@@ -1,0 +1,129 @@
+//! What came of a step, in the words of the oracle.
+
+use std::io;
+
+use gce_auth::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+pub(super) type Outcome = Result<Value, Failure>;
+
+/// A step that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: &'static str,
+    retryable: Option<bool>,
+    message: String,
+}
+
+/// The exceptions that google-auth has for the same error of the library depend on who raises them.
+#[derive(Clone, Copy)]
+pub(super) enum Raiser {
+    /// Whoever refreshes: `RefreshError`.
+    Refresh,
+    /// Whoever asks a server for something else: `TransportError`.
+    Request,
+    /// Whoever asks for the account of ID-token credentials: `TransportError`.
+    Resolve,
+    /// Whoever asks the metadata server for an ID token: `RefreshError`, or `ValueError` for what is
+    /// no token.
+    Identity,
+    /// Whoever signs, and asks the token endpoint: each of the above.
+    Grant,
+    /// Whoever looks at arguments and state alone: `ValueError`.
+    Check,
+}
+
+impl Failure {
+    fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            retryable: None,
+            message: message.into(),
+        }
+    }
+
+    /// A step on an object whose creation failed.
+    pub(super) fn missing() -> Self {
+        Self::new("missing_object", "there is no such object")
+    }
+
+    /// A value of the wrong type, which Python notices and Rust cannot hold.
+    pub(super) fn unusable(what: &str) -> Self {
+        Self::new("value_error", what)
+    }
+
+    /// A step that is not known.
+    pub(super) fn unknown(op: &str) -> Self {
+        Self::new("auth_error", format!("unknown step {op}"))
+    }
+
+    /// What google-auth would raise.
+    pub(super) fn of(error: &Error, raiser: Raiser) -> Self {
+        let kind = match (error.kind(), raiser) {
+            (ErrorKind::Config, _) | (_, Raiser::Check) => "value_error",
+            (ErrorKind::InvalidOperation, _) => "invalid_operation",
+            // No request was made for want of a certificate.
+            (ErrorKind::Tls, _) if error.attempts() == 0 || error.request().is_none() => {
+                "mtls_error"
+            }
+            // An answer came, but no token.
+            (ErrorKind::InvalidResponse | ErrorKind::Expired, Raiser::Identity)
+                if error.status().is_none() =>
+            {
+                "value_error"
+            }
+            (ErrorKind::InvalidResponse | ErrorKind::Expired, Raiser::Grant)
+                if !asks(error, "/computeMetadata/") && !asks(error, ":signBlob") =>
+            {
+                "value_error"
+            }
+            (_, Raiser::Refresh | Raiser::Identity) => "refresh_error",
+            // A token was to be had first.
+            (_, Raiser::Request | Raiser::Grant) if asks(error, "/instance/service-accounts/") => {
+                "refresh_error"
+            }
+            (_, Raiser::Grant) if refused_by_token_endpoint(error) => "refresh_error",
+            (_, Raiser::Request | Raiser::Resolve | Raiser::Grant) => "transport_error",
+        };
+        Self {
+            kind,
+            retryable: Some(error.is_retryable()),
+            message: error.to_string(),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut json = json!({"kind": self.kind, "message": self.message});
+        if let Some(retryable) = self.retryable {
+            json["retryable"] = retryable.into();
+        }
+        json
+    }
+}
+
+fn asks(error: &Error, path: &str) -> bool {
+    error
+        .request()
+        .is_some_and(|request| request.contains(path))
+}
+
+fn refused_by_token_endpoint(error: &Error) -> bool {
+    error.status().is_some() && !asks(error, ":signBlob") && !asks(error, "/computeMetadata/")
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new("unexpected_error", error.to_string())
+    }
+}
+
+/// Says who raises, where the library says what went wrong.
+pub(super) trait Raised<T> {
+    fn raised_by(self, raiser: Raiser) -> Result<T, Failure>;
+}
+
+impl<T> Raised<T> for Result<T, Error> {
+    fn raised_by(self, raiser: Raiser) -> Result<T, Failure> {
+        self.map_err(|error| Failure::of(&error, raiser))
+    }
+}

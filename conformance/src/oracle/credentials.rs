@@ -1,0 +1,254 @@
+//! Steps on access-token credentials.
+
+use gce_auth::{Credentials, Error, RefreshMode, TokenState};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use serde_json::{Value, json};
+
+use super::Made;
+use super::answer::{Failure, Raised as _, Raiser};
+use super::world::World;
+
+/// Credentials, or why there are none: google-auth finds out when they are used.
+#[derive(Clone)]
+pub(super) struct Access {
+    made: Result<Credentials, Error>,
+    /// Python keeps an empty quota project, and sends none.
+    empty_quota: bool,
+}
+
+impl Access {
+    pub(super) fn new(world: &World, args: &Value) -> Result<Self, Failure> {
+        let quota = args["quota_project_id"].as_str();
+        let made = world.client().and_then(|client| {
+            let mut builder = Credentials::builder()
+                .client(client)
+                .refresh_mode(RefreshMode::Blocking)
+                .regional_access_boundary(true)
+                .unshared();
+            if let Some(account) = args["service_account_email"].as_str() {
+                builder = builder.service_account(account);
+            }
+            if let Some(project) = quota.filter(|project| !project.is_empty()) {
+                builder = builder.quota_project_id(project);
+            }
+            if let Some(scopes) = world.texts.read(&args["scopes"]) {
+                builder = builder.scopes(scopes);
+            }
+            if let Some(scopes) = world.texts.read(&args["default_scopes"]) {
+                builder = builder.default_scopes(scopes);
+            }
+            if let Some(domain) = args["universe_domain"].as_str() {
+                builder = builder.universe_domain(domain);
+            }
+            builder.build()
+        });
+        Ok(Self {
+            made,
+            empty_quota: quota == Some(""),
+        })
+    }
+
+    pub(super) fn run(&self, world: &World, op: &str, step: &Value) -> Result<Made, Failure> {
+        let args = &step["args"];
+        let raiser = match op {
+            "get" => Raiser::Request,
+            _ => Raiser::Refresh,
+        };
+        let credentials = self.made.clone().raised_by(raiser)?;
+        match op {
+            "refresh" => {
+                credentials.blocking_refresh().raised_by(Raiser::Refresh)?;
+                Ok(Value::from("refreshed").into())
+            }
+            "before_request" => {
+                let mut headers = headers(step);
+                let (method, uri) = target(step);
+                credentials
+                    .blocking_before_request(&method, &uri, &mut headers)
+                    .raised_by(Raiser::Refresh)?;
+                Ok(shown(&headers).into())
+            }
+            "apply" => {
+                let mut headers = headers(step);
+                match step["token"].as_str() {
+                    Some(token) => credentials.apply_token(&mut headers, token),
+                    None => credentials.apply(&mut headers),
+                }
+                .raised_by(Raiser::Check)?;
+                Ok(shown(&headers).into())
+            }
+            "get" => self.property(world, &credentials, step).map(Made::Value),
+            "with_non_blocking_refresh" => {
+                credentials.set_refresh_mode(RefreshMode::Background);
+                Ok(Value::Null.into())
+            }
+            "set_token" => {
+                let expires_at = world.moment(&args["expiry_in_s"]);
+                credentials
+                    .set_token(args["token"].as_str(), expires_at)
+                    .raised_by(Raiser::Check)?;
+                Ok(Value::Null.into())
+            }
+            "enable_blocking_regional_access_boundary" => {
+                credentials.wait_for_regional_access_boundary();
+                Ok(Value::Null.into())
+            }
+            "set_regional_access_boundary" => {
+                let encoded = args["encoded_locations"]
+                    .as_str()
+                    .map(HeaderValue::from_str);
+                let encoded = encoded
+                    .transpose()
+                    .map_err(|_| Failure::unusable("not a header"))?;
+                let expires_at = world.moment(&args["expiry_in_s"]);
+                credentials.set_regional_access_boundary(encoded, expires_at);
+                Ok(Value::Null.into())
+            }
+            _ => self.copy(world, &credentials, op, args),
+        }
+    }
+
+    fn property(
+        &self,
+        world: &World,
+        credentials: &Credentials,
+        step: &Value,
+    ) -> Result<Value, Failure> {
+        Ok(match step["property"].as_str().unwrap_or_default() {
+            "token" => json!(
+                credentials
+                    .held_token()
+                    .map(|token| token.secret().to_owned())
+            ),
+            "expiry_in_s" => world.until(credentials.expires_at()),
+            "expired" => credentials.is_expired().into(),
+            "valid" => credentials.is_valid().into(),
+            "token_state" => token_state(credentials.token_state()).into(),
+            "scopes" => world.texts.show(credentials.scopes()),
+            "default_scopes" => world.texts.show(credentials.default_scopes()),
+            "requires_scopes" => credentials.requires_scopes().into(),
+            "has_scopes" => {
+                let wanted = world
+                    .texts
+                    .read(&step["args"]["scopes"])
+                    .unwrap_or_default();
+                credentials.has_scopes(&wanted).into()
+            }
+            "service_account_email" => credentials.service_account_email().into(),
+            "quota_project_id" if self.empty_quota => "".into(),
+            "quota_project_id" => json!(credentials.quota_project_id()),
+            "universe_domain" => credentials
+                .blocking_universe_domain()
+                .raised_by(Raiser::Request)?
+                .into(),
+            "cred_info" => {
+                let info = credentials.info();
+                json!({
+                    "credential_source": info.source,
+                    "credential_type": info.kind,
+                    "principal": info.principal,
+                })
+            }
+            "regional_access_boundary" => json!(credentials.regional_access_boundary()),
+            "regional_access_boundary_expiry_in_s" => {
+                world.until(credentials.regional_access_boundary_expires_at())
+            }
+            other => return Err(Failure::unknown(other)),
+        })
+    }
+
+    fn copy(
+        &self,
+        world: &World,
+        credentials: &Credentials,
+        op: &str,
+        args: &Value,
+    ) -> Result<Made, Failure> {
+        let mut empty_quota = self.empty_quota;
+        let scoped = |scopes: Option<Vec<String>>| {
+            let copy = match scopes {
+                Some(scopes) => credentials.with_scopes(scopes),
+                None => credentials.without_scopes(),
+            };
+            match world.texts.read(&args["default_scopes"]) {
+                Some(defaults) => copy.with_default_scopes(defaults),
+                None => copy,
+            }
+        };
+        let scopes = world.texts.read(&args["scopes"]);
+        let copy = match op {
+            "with_scopes" => Ok(scoped(scopes)),
+            "with_scopes_if_required" if credentials.requires_scopes() => Ok(scoped(scopes)),
+            "with_scopes_if_required" => {
+                Ok(credentials.with_scopes_if_required(scopes.unwrap_or_default()))
+            }
+            "with_quota_project" => {
+                let project = args["quota_project_id"].as_str();
+                empty_quota = project == Some("");
+                credentials.with_quota_project(project.filter(|project| !project.is_empty()))
+            }
+            "with_quota_project_from_environment" => {
+                let copy = credentials.with_quota_project_from_environment();
+                empty_quota &= copy
+                    .as_ref()
+                    .is_ok_and(|copy| copy.quota_project_id().is_none());
+                copy
+            }
+            "with_universe_domain" => {
+                let domain = args["universe_domain"].as_str().unwrap_or_default();
+                Ok(credentials.with_universe_domain(domain))
+            }
+            // It has had no effect since boundaries are looked up, and makes a copy.
+            "with_trust_boundary" => credentials.with_quota_project(credentials.quota_project_id()),
+            other => return Err(Failure::unknown(other)),
+        };
+        Ok(Self {
+            made: Ok(copy.raised_by(Raiser::Check)?),
+            empty_quota,
+        }
+        .into())
+    }
+}
+
+pub(super) fn token_state(state: TokenState) -> &'static str {
+    match state {
+        TokenState::Fresh => "fresh",
+        TokenState::Stale => "stale",
+        _ => "invalid",
+    }
+}
+
+/// The headers of a step's request; of names that differ only in case, the last.
+pub(super) fn headers(step: &Value) -> HeaderMap {
+    let given = step["headers"].as_object();
+    given
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name.as_str()).ok()?;
+            Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
+        })
+        .collect()
+}
+
+/// Method and URL of a step's request. A URL that is none is one that says nothing.
+pub(super) fn target(step: &Value) -> (Method, Uri) {
+    let method = step["method"].as_str().unwrap_or("GET");
+    let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+    let uri = step["url"].as_str().and_then(|url| url.parse().ok());
+    (method, uri.unwrap_or_default())
+}
+
+pub(super) fn shown(headers: &HeaderMap) -> Value {
+    let mut pairs: Vec<[String; 2]> = headers
+        .iter()
+        .map(|(name, value)| {
+            [
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            ]
+        })
+        .collect();
+    pairs.sort();
+    json!({ "headers": pairs })
+}

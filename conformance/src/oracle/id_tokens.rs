@@ -1,0 +1,190 @@
+//! Steps on ID-token credentials.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use gce_auth::{BindIdToken, Credentials, IdTokenCredentials, MetadataClient, RefreshMode};
+use serde_json::{Value, json};
+
+use super::Made;
+use super::answer::{Failure, Raised as _, Raiser};
+use super::credentials::{headers, shown, target, token_state};
+use super::world::World;
+
+#[derive(Clone)]
+pub(super) struct Identity {
+    made: IdTokenCredentials,
+    /// Python keeps an empty quota project, and sends none.
+    empty_quota: bool,
+    flow: Flow,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Flow {
+    Metadata,
+    Iam,
+}
+
+impl Identity {
+    pub(super) fn new(world: &World, args: &Value) -> Result<Self, Failure> {
+        let client = world.client().raised_by(Raiser::Request)?;
+        let flow = match args["use_metadata_identity_endpoint"].as_bool() {
+            Some(true) => Flow::Metadata,
+            _ => Flow::Iam,
+        };
+        let quota = args["quota_project_id"].as_str();
+        let made = built(client, flow, args)?;
+        let named = args["service_account_email"].is_string();
+        if !named && args["without_request"] != true {
+            made.blocking_resolve().raised_by(Raiser::Resolve)?;
+        }
+        Ok(Self {
+            made,
+            empty_quota: quota == Some(""),
+            flow,
+        })
+    }
+
+    pub(super) fn run(&self, world: &World, op: &str, step: &Value) -> Result<Made, Failure> {
+        let credentials = &self.made;
+        let refresh = match self.flow {
+            Flow::Metadata => Raiser::Identity,
+            Flow::Iam => Raiser::Grant,
+        };
+        match op {
+            "refresh" => {
+                credentials.blocking_refresh().raised_by(refresh)?;
+                Ok(Value::from("refreshed").into())
+            }
+            "before_request" => {
+                let mut headers = headers(step);
+                let (method, uri) = target(step);
+                credentials
+                    .blocking_before_request(&method, &uri, &mut headers)
+                    .raised_by(refresh)?;
+                Ok(shown(&headers).into())
+            }
+            "apply" => {
+                let mut headers = headers(step);
+                match step["token"].as_str() {
+                    Some(token) => credentials.apply_token(&mut headers, token),
+                    None => credentials.apply(&mut headers),
+                }
+                .raised_by(Raiser::Check)?;
+                Ok(shown(&headers).into())
+            }
+            "get" => self.property(world, step).map(Made::Value),
+            "with_non_blocking_refresh" => {
+                credentials.set_refresh_mode(RefreshMode::Background);
+                Ok(Value::Null.into())
+            }
+            "sign_bytes" => {
+                let message = step["message_b64"].as_str().unwrap_or_default();
+                let message = BASE64_STANDARD.decode(message);
+                let message = message.map_err(|_| Failure::unusable("not base64"))?;
+                let signature = credentials
+                    .blocking_sign_bytes(&message)
+                    .raised_by(Raiser::Request)?;
+                Ok(json!({ "b64": BASE64_STANDARD.encode(signature) }).into())
+            }
+            _ => self.copy(op, &step["args"]),
+        }
+    }
+
+    fn property(&self, world: &World, step: &Value) -> Result<Value, Failure> {
+        let credentials = &self.made;
+        Ok(match step["property"].as_str().unwrap_or_default() {
+            "token" => json!(
+                credentials
+                    .held_token()
+                    .map(|token| token.secret().to_owned())
+            ),
+            "expiry_in_s" => world.until(credentials.expires_at()),
+            "expired" => credentials.is_expired().into(),
+            "valid" => credentials.is_valid().into(),
+            "token_state" => token_state(credentials.token_state()).into(),
+            "service_account_email" => json!(credentials.service_account_email()),
+            "signer_email" => json!(credentials.signer_email()),
+            "quota_project_id" if self.empty_quota => "".into(),
+            "quota_project_id" => json!(credentials.quota_project_id()),
+            // Of the class that google-auth's credentials all come from.
+            "universe_domain" => "googleapis.com".into(),
+            "cred_info" => Value::Null,
+            other => return Err(Failure::unknown(other)),
+        })
+    }
+
+    fn copy(&self, op: &str, args: &Value) -> Result<Made, Failure> {
+        let credentials = &self.made;
+        let text = |name: &str| args[name].as_str().unwrap_or_default();
+        let mut empty_quota = self.empty_quota;
+        let made = match op {
+            "with_target_audience" => credentials.with_target_audience(text("target_audience")),
+            "with_token_uri" => credentials.with_token_uri(text("token_uri")),
+            "with_quota_project" => {
+                let project = args["quota_project_id"].as_str();
+                empty_quota = project == Some("");
+                credentials.with_quota_project(project.filter(|project| !project.is_empty()))
+            }
+            "with_quota_project_from_environment" => {
+                let copy = credentials.with_quota_project_from_environment();
+                empty_quota &= copy
+                    .as_ref()
+                    .is_ok_and(|copy| copy.quota_project_id().is_none());
+                copy
+            }
+            other => return Err(Failure::unknown(other)),
+        };
+        let made = made.raised_by(Raiser::Check)?;
+        Ok(Self {
+            made,
+            empty_quota,
+            flow: self.flow,
+        }
+        .into())
+    }
+}
+
+fn built(client: MetadataClient, flow: Flow, args: &Value) -> Result<IdTokenCredentials, Failure> {
+    let some = |name: &str| args[name].as_str().filter(|text| !text.is_empty());
+    let mut builder =
+        IdTokenCredentials::builder(args["target_audience"].as_str().unwrap_or_default())
+            .client(client.clone())
+            .refresh_mode(RefreshMode::Blocking)
+            .unshared();
+    if flow == Flow::Iam {
+        let signing = Credentials::builder()
+            .client(client)
+            .refresh_mode(RefreshMode::Blocking)
+            .regional_access_boundary(true)
+            .unshared()
+            .build();
+        builder = builder
+            .iam_flow()
+            .credentials(signing.raised_by(Raiser::Check)?);
+    }
+    match args["service_account_email"].as_str() {
+        // In the metadata flow an empty name is none.
+        Some("") if flow == Flow::Metadata => {}
+        Some(email) => builder = builder.service_account(email),
+        None => {}
+    }
+    if let Some(uri) = some("token_uri") {
+        builder = builder.token_uri(uri);
+    }
+    match args["additional_claims"].as_object() {
+        Some(claims) if !claims.is_empty() => {
+            builder = builder.additional_claims(args["additional_claims"].to_string());
+        }
+        _ => {}
+    }
+    if let Some(project) = some("quota_project_id") {
+        builder = builder.quota_project_id(project);
+    }
+    if let Some(bind) = args["bind_id_token"].as_bool() {
+        builder = builder.bind_id_token(if bind {
+            BindIdToken::Always
+        } else {
+            BindIdToken::Never
+        });
+    }
+    builder.build().raised_by(Raiser::Check)
+}

@@ -1,0 +1,160 @@
+//! What google-auth does to a request with an ID token, in its names.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Uri};
+
+use crate::{
+    credentials::{
+        TokenState,
+        renewal::{self, Renewable, Renewals},
+    },
+    engine::RefreshMode,
+    id_token::IdTokenCredentials,
+    io::threads::{Executor, WorkKind},
+    values::{
+        error::{Error, ErrorKind},
+        headers::{Headers, sendable},
+    },
+};
+
+impl IdTokenCredentials {
+    /// Does to the headers of a request what google-auth does before it is
+    /// sent: [`refresh`](Self::refresh) where the token is not valid, and
+    /// [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers). Never while the token is good, even
+    /// if it should be renewed and cannot be.
+    ///
+    /// # Cancel safety
+    /// As for [`headers`](Self::headers); the headers are changed last.
+    pub async fn before_request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = (method, uri);
+        if !self.is_valid() {
+            let credentials = self.clone();
+            let work = move |_: &_| renewal::make_valid(&credentials);
+            self.client().background(WorkKind::Other, work).await?;
+        }
+        self.apply(headers)
+    }
+
+    /// [`before_request`](Self::before_request), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`before_request`](Self::before_request).
+    pub fn blocking_before_request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = (method, uri);
+        renewal::make_valid(self)?;
+        self.apply(headers)
+    }
+
+    /// Puts the token that is held and the quota project onto `headers`, in
+    /// place of what had the same name. No I/O; the token may have expired.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
+    pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let Some(entry) = self.held() else {
+            return Err(
+                Error::new(ErrorKind::InvalidOperation, "no token is held yet")
+                    .with_hint("call refresh before apply, or call headers"),
+            );
+        };
+        self.show(&entry.value).apply_to(headers);
+        Ok(())
+    }
+
+    /// [`apply`](Self::apply), with another token.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
+    pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
+        let project = self.0.settled.user_project.clone();
+        Headers::new(Some(sendable(token)?), project).apply_to(headers);
+        Ok(())
+    }
+
+    /// A signature over `message` by the account, in the IAM flow: through IAM,
+    /// or by the program's signer.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) in the metadata flow,
+    /// which signs nothing; else what keeps the signature from being made.
+    #[cfg(feature = "iam")]
+    pub async fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let (credentials, message) = (self.clone(), message.to_vec());
+        let work = move |_: &_| credentials.blocking_sign_bytes(&message);
+        self.client().background(WorkKind::Other, work).await
+    }
+
+    /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`sign_bytes`](Self::sign_bytes).
+    #[cfg(feature = "iam")]
+    pub fn blocking_sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let source = &self.0.source;
+        let Some(grantor) = &source.grantor else {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "credentials of the metadata flow sign nothing",
+            )
+            .with_hint("build them with iam_flow, or use a Signer"));
+        };
+        let email = source.email()?;
+        grantor.sign(&source.client.0, &email, message)
+    }
+
+    /// Who signs: the account, if its email address is known.
+    #[cfg(feature = "iam")]
+    #[must_use]
+    pub fn signer_email(&self) -> Option<String> {
+        self.service_account_email()
+    }
+}
+
+impl Renewable for IdTokenCredentials {
+    fn renewals(&self) -> &Renewals {
+        &self.0.renewals
+    }
+
+    fn state(&self) -> TokenState {
+        self.token_state()
+    }
+
+    fn mode(&self) -> RefreshMode {
+        Self::mode(self)
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.0.engine.now();
+        self.0.engine.keeper().renewal_may_be_due(now)
+    }
+
+    fn holds_good_token(&self) -> bool {
+        self.cached_token().is_some()
+    }
+
+    fn refresh_now(&self) -> Result<(), Error> {
+        self.blocking_refresh()
+    }
+
+    fn executor(&self) -> &Arc<dyn Executor> {
+        &self.client().0.executor
+    }
+
+    fn kind(&self) -> WorkKind {
+        WorkKind::Other
+    }
+}

@@ -1,0 +1,254 @@
+//! The OAuth 2.0 token endpoint: an assertion in, an ID token out (RFC 7523).
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    values::{
+        error::{Error, ErrorKind},
+        token::{Bearer, Now},
+    },
+    wire::{boundary::says_transient, response},
+};
+
+/// Where google-auth exchanges assertions for ID tokens unless told otherwise.
+pub(crate) const TOKEN_URI: &str = "https://www.googleapis.com/oauth2/v4/token";
+
+const X_GOOG_API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
+const METRICS: HeaderValue = HeaderValue::from_static(concat!(
+    "gl-rust/",
+    env!("CARGO_PKG_RUST_VERSION"),
+    " auth/",
+    env!("CARGO_PKG_VERSION"),
+    " auth-request-type/it cred-type/sa"
+));
+/// How long an assertion holds, in seconds.
+const LIFETIME: u64 = 3600;
+
+/// Checks that `text` is a URL that a token can be asked at.
+pub(crate) fn check_token_uri(text: &str) -> Result<(), Error> {
+    let uri: Option<Uri> = text.parse().ok();
+    match uri
+        .as_ref()
+        .and_then(|uri| Some((uri.scheme_str()?, uri.host()?)))
+    {
+        Some(("https" | "http", host)) if !host.is_empty() => Ok(()),
+        _ => Err(
+            Error::new(ErrorKind::Config, format!("{text:?} is not a token URI"))
+                .with_hint("write a URL, like https://oauth2.googleapis.com/token"),
+        ),
+    }
+}
+
+/// What an assertion says.
+#[derive(Debug)]
+pub(crate) struct Assertion<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) token_uri: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) additional: &'a Map<String, Value>,
+    pub(crate) algorithm: &'a str,
+    pub(crate) key_id: Option<&'a str>,
+}
+
+impl Assertion<'_> {
+    /// Header and claims, encoded: what is to be signed.
+    pub(crate) fn to_sign(&self, now: Now) -> String {
+        let mut header = json!({"typ": "JWT", "alg": self.algorithm});
+        if let Some(key_id) = self.key_id {
+            header["kid"] = key_id.into();
+        }
+        let issued = now.wall.as_secs();
+        let mut claims = json!({
+            "iss": self.issuer,
+            "aud": self.token_uri,
+            "target_audience": self.audience,
+            "iat": issued,
+            "exp": issued + LIFETIME,
+        });
+        for (name, value) in self.additional {
+            claims[name] = value.clone();
+        }
+        let encode = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+        format!("{}.{}", encode(&header), encode(&claims))
+    }
+
+    /// Whom the ID token will be for.
+    pub(crate) fn audience(&self) -> &str {
+        let said = self.additional.get("target_audience");
+        said.and_then(Value::as_str).unwrap_or(self.audience)
+    }
+}
+
+/// The signed assertion, as a request for an ID token.
+pub(crate) fn request(
+    token_uri: &str,
+    to_sign: &str,
+    signature: &[u8],
+) -> Result<Request<Vec<u8>>, Error> {
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    let body = format!(
+        "assertion={to_sign}.{signature}&grant_type={}",
+        utf8_percent_encode(grant, NON_ALPHANUMERIC)
+    );
+    Request::post(token_uri)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(X_GOOG_API_CLIENT, METRICS)
+        .body(body.into_bytes())
+        .map_err(|_| {
+            Error::new(
+                ErrorKind::Config,
+                format!("{token_uri:?} is not a token URI"),
+            )
+        })
+}
+
+/// An answer that holds no token, and whether another attempt may bring one.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    pub(crate) transient: bool,
+}
+
+/// The ID token for `audience` in an answer, seen at `now`.
+pub(crate) fn id_token(
+    response: Response<Vec<u8>>,
+    audience: &str,
+    now: Now,
+) -> Result<Bearer, Refused> {
+    let response = response.map(Zeroizing::new);
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let code = response.status().as_u16();
+    if response.status() == StatusCode::OK {
+        return match body.get("id_token") {
+            Some(Value::String(token)) => {
+                response::id_token(token, audience, now).map_err(|error| Refused {
+                    error,
+                    transient: false,
+                })
+            }
+            _ => Err(Refused {
+                error: Error::new(ErrorKind::Refused, "the token endpoint gave no id_token")
+                    .with_status(code),
+                transient: false,
+            }),
+        };
+    }
+    let transient = matches!(code, 408 | 429 | 500 | 503 | 504) || says_transient(&body);
+    let kind = match code {
+        429 => ErrorKind::RateLimited,
+        _ if transient || code >= 500 => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    let plain = |name: &str| {
+        let text = body.get(name)?.as_str()?;
+        let short = text.len() <= 200 && !text.contains(|c: char| c.is_control());
+        short.then(|| text.to_owned())
+    };
+    let mut what = "the token endpoint gave no token".to_owned();
+    for said in [plain("error"), plain("error_description")]
+        .into_iter()
+        .flatten()
+    {
+        what.push_str(": ");
+        what.push_str(&said);
+    }
+    Err(Refused {
+        error: Error::new(kind, what).with_status(code),
+        transient,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn now() -> Now {
+        Now::new(Duration::from_secs(1000), Duration::from_secs(1))
+    }
+
+    fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
+        let mut response = Response::new(body.as_bytes().to_vec());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        response
+    }
+
+    #[test]
+    fn an_assertion_says_who_asks_for_what() {
+        let Value::Object(additional) = json!({"target_audience": "other", "role": "r"}) else {
+            unreachable!()
+        };
+        let assertion = Assertion {
+            issuer: "e@x",
+            token_uri: "https://t/",
+            audience: "a",
+            additional: &additional,
+            algorithm: "ES256",
+            key_id: Some("k"),
+        };
+        let to_sign = assertion.to_sign(now());
+        let parts: Vec<Value> = to_sign
+            .split('.')
+            .map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap())
+            .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+            .collect();
+        assert_eq!(parts[0], json!({"typ": "JWT", "alg": "ES256", "kid": "k"}));
+        assert_eq!(
+            parts[1],
+            json!({"iss": "e@x", "aud": "https://t/", "target_audience": "other", "iat": 1000,
+                   "exp": 4600, "role": "r"})
+        );
+        assert_eq!(assertion.audience(), "other");
+        let request = request("https://t/", &to_sign, b"s").unwrap();
+        let body = String::from_utf8(request.into_body()).unwrap();
+        assert!(body.starts_with(&format!("assertion={to_sign}.cw&grant_type=urn%3Aietf%3A")));
+    }
+
+    #[test]
+    fn refusals_say_why_and_whether_to_ask_again() {
+        for (status, body, kind, transient) in [
+            (200, "{}", ErrorKind::Refused, false),
+            (
+                200,
+                r#"{"id_token":"x"}"#,
+                ErrorKind::InvalidResponse,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":"invalid_grant"}"#,
+                ErrorKind::Refused,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":"server_error"}"#,
+                ErrorKind::Unavailable,
+                true,
+            ),
+            (502, "", ErrorKind::Unavailable, false),
+            (503, "", ErrorKind::Unavailable, true),
+        ] {
+            let refused = id_token(answer(status, body), "a", now()).unwrap_err();
+            assert_eq!(
+                (refused.error.kind(), refused.transient),
+                (kind, transient),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_uri_is_a_url() {
+        assert!(check_token_uri(TOKEN_URI).is_ok());
+        for text in ["", "token", "ftp://x/", "https://"] {
+            assert!(check_token_uri(text).is_err(), "{text}");
+        }
+    }
+}
