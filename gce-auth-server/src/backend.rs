@@ -28,8 +28,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Is told how a request ended: with the head of an answer, or without one as its client left or was left.
     fn departed(&self, id: u64, status: Option<u16>);
 
-    /// Answers. The future is dropped when the client leaves.
-    fn answer(&self, op: Op) -> impl Future<Output = Reply> + Send;
+    /// Whether some requests may be answered by another server.
+    fn relays(&self) -> bool;
+
+    /// Answers. `request` is what the operation was understood from, if requests may be passed on. The future is dropped when the
+    /// client leaves.
+    fn answer(&self, op: Op, request: Option<Request>) -> impl Future<Output = Reply> + Send;
 }
 
 /// What is known of a request when it comes in.

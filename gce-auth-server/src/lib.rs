@@ -84,9 +84,10 @@ mod http;
 mod spelling;
 #[cfg(feature = "emulator")]
 mod surface;
-
 #[cfg(feature = "emulator")]
 mod tls;
+#[cfg(feature = "emulator")]
+mod upstream;
 
 #[cfg(feature = "emulator")]
 pub use emulator::{

@@ -5,7 +5,7 @@
 mod client;
 
 use client::{get, request};
-use gce_auth_server::Emulator;
+use gce_auth_server::{Account, Emulator, Profile};
 
 const EMAIL: &str = "emulator@emulator-project.iam.gserviceaccount.com";
 
@@ -181,4 +181,56 @@ fn the_configuration_of_gce_metadata_server() {
         200
     );
     assert_eq!(at("?recursive=true").json()["project"]["projectId"], "p");
+}
+
+#[test]
+fn a_pod_without_a_google_service_account() {
+    let emulator = Emulator::builder()
+        .profile(Profile::Gke)
+        .account(Account::workload_pool("my-project"))
+        .account(Account::new("denied@p.iam.gserviceaccount.com").denied())
+        .account(Account::new("gone@p.iam.gserviceaccount.com").missing())
+        .start()
+        .unwrap();
+    let at = |path: &str| {
+        get(
+            emulator.addr(),
+            &format!("instance/service-accounts/{path}"),
+        )
+    };
+    assert_eq!(at("default/email").text(), "my-project.svc.id.goog");
+    assert_eq!(at("my-project.svc.id.goog/token").status, 200);
+    let identity = at("default/identity?audience=a");
+    assert_eq!(identity.status, 404);
+    assert!(identity.text().contains("iam.gke.io/gcp-service-account"));
+    for (name, status, part) in [
+        (
+            "denied",
+            403,
+            "; IAM returned 403 Forbidden: Permission 'iam.serviceAccounts.get",
+        ),
+        ("gone", 404, "; IAM returned 404 Not Found: "),
+    ] {
+        let account = format!("{name}@p.iam.gserviceaccount.com");
+        assert_eq!(at(&format!("{account}/email")).text(), account);
+        for leaf in ["token", "identity?audience=a"] {
+            let refused = at(&format!("{account}/{leaf}"));
+            assert_eq!(refused.status, status, "{leaf}");
+            assert!(refused.text().starts_with("Unable to generate "));
+            assert!(refused.text().contains(part), "{}", refused.text());
+            let kind = refused.header("Content-Type");
+            assert_eq!(kind, Some("text/plain; charset=utf-8"));
+        }
+    }
+}
+
+#[test]
+fn the_login_daemon_finds_its_directory() {
+    let emulator = emulator();
+    assert_eq!(get(emulator.addr(), "oslogin/").text(), "authenticate/\n");
+    assert_eq!(
+        get(emulator.addr(), "oslogin/?recursive=true").text(),
+        r#"{"authenticate":{"sessions":{}}}"#
+    );
+    assert_eq!(get(emulator.addr(), "oslogin/users?username=a").status, 404);
 }

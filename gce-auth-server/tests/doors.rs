@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use client::{Answer, connect, get, parse};
-use gce_auth_server::Emulator;
+use gce_auth_server::{Emulator, Profile};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -116,6 +116,44 @@ fn the_certificates_are_written_as_the_guest_agent_writes_them() {
             .is_err()
     );
     assert!(!format!("{emulator:?}").contains("PRIVATE"));
+}
+
+#[test]
+fn a_shielded_machine_has_its_certificate_in_the_tree_and_in_files() {
+    let directory = Directory::new("shielded");
+    std::fs::write(directory.0.join("client.key"), "old").unwrap();
+    let emulator = Emulator::builder()
+        .profile(Profile::Shielded)
+        .certificates_directory(&directory.0)
+        .start()
+        .unwrap();
+    let pem = std::fs::read_to_string(directory.0.join("client.key")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let file = std::fs::metadata(directory.0.join("client.key")).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    }
+    let answer = ask(&emulator, "metadata.google.internal", Some(&pem)).unwrap();
+    assert_eq!(answer.status, 301);
+
+    let path = "instance/credentials/mds-client-certificate";
+    let sealed = get(emulator.addr(), path).json();
+    assert!(sealed["encrypted_credentials"].is_string());
+    assert!(sealed["key_import_blob"]["duplicate"].is_string());
+    let listing = get(emulator.addr(), "instance/credentials/");
+    assert_eq!(listing.text(), "mds-client-certificate\n");
+    let all = get(emulator.addr(), "?recursive=true");
+    assert!(!all.text().contains("redentials"), "{}", all.text());
+
+    let missing = Emulator::builder()
+        .profile(Profile::Shielded)
+        .certificates_directory(directory.0.join("missing"))
+        .start();
+    assert!(missing.unwrap_err().to_string().contains("certificates"));
+    let plain = Emulator::builder().start().unwrap();
+    assert_eq!(get(plain.addr(), path).status, 404);
+    assert_eq!(plain.https_addr(), None);
 }
 
 #[cfg(unix)]

@@ -8,6 +8,9 @@ use crate::surface::tree::Node;
 /// The scope that covers every Google Cloud API.
 pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
+/// What the names of workload identity pools end with.
+const POOL: &str = ".svc.id.goog";
+
 /// A service account that the emulated machine has.
 ///
 /// ```
@@ -23,6 +26,16 @@ pub struct Account {
     email: String,
     scopes: Vec<String>,
     aliases: Vec<String>,
+    refusal: Option<Refusal>,
+}
+
+/// Why IAM gives no tokens for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The caller may not use it.
+    Denied,
+    /// It does not exist.
+    Missing,
 }
 
 impl Account {
@@ -33,7 +46,38 @@ impl Account {
             email: email.into(),
             scopes: vec![CLOUD_PLATFORM.into()],
             aliases: Vec::new(),
+            refusal: None,
         }
+    }
+
+    /// A Kubernetes service account on GKE that is not tied to a Google service account: its name is `PROJECT.svc.id.goog`, its
+    /// access tokens are federated ones, and it has no identity tokens: asking for one is 404 with a text that says so.
+    #[must_use]
+    pub fn workload_pool(project_id: impl AsRef<str>) -> Self {
+        Self::new(format!("{}{POOL}", project_id.as_ref()))
+    }
+
+    /// IAM refuses tokens for this account: asking for one is 403 with the text of GKE's metadata server, as for a Kubernetes service
+    /// account that may not act as the Google service account it names.
+    #[must_use]
+    pub fn denied(mut self) -> Self {
+        self.refusal = Some(Refusal::Denied);
+        self
+    }
+
+    /// The account is named but does not exist: asking for a token is 404 with the text of GKE's metadata server.
+    #[must_use]
+    pub fn missing(mut self) -> Self {
+        self.refusal = Some(Refusal::Missing);
+        self
+    }
+
+    /// Why there are no tokens for an account of this email.
+    pub(crate) fn refusal(accounts: &[Self], email: &str) -> Option<Refusal> {
+        accounts
+            .iter()
+            .find(|account| account.email == email)
+            .and_then(|account| account.refusal)
     }
 
     /// The scopes that the machine was given for this account, instead of `cloud-platform`.
@@ -111,6 +155,11 @@ impl Identity {
                 })
                 .unwrap_or_default(),
         })
+    }
+
+    /// Whether it stands for a workload that is tied to no Google service account.
+    pub(crate) fn is_pool(&self) -> bool {
+        self.email.ends_with(POOL)
     }
 
     /// The 21 digits that stand for the account in tokens; the same for the same email.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::accounts::Account;
+use super::clock::Clock;
 use super::error::StartError;
 use super::event::{Event, Observers};
 use super::keys::SigningKey;
@@ -18,6 +19,7 @@ use super::plan::Plan;
 use super::profiles::Profile;
 use super::recipe::{Layer, Recipe, Source};
 use super::rules::FaultRule;
+use super::sealed;
 use super::source::TokenSource;
 use super::state::{Parts, State};
 use super::watch::Watcher;
@@ -27,6 +29,7 @@ use crate::doors::SocketFile;
 use crate::doors::{Doors, Port};
 use crate::http;
 use crate::tls::Mtls;
+use crate::upstream::Upstream;
 
 /// Settings of an [`Emulator`], made by [`Emulator::builder`].
 #[derive(Clone, Debug)]
@@ -41,8 +44,10 @@ pub struct EmulatorBuilder {
     faults: Vec<FaultRule>,
     plans: Vec<Source>,
     refuse: Option<Duration>,
+    upstream: Option<String>,
     keys_directory: Option<PathBuf>,
     https: Option<SocketAddr>,
+    certificates_directory: Option<PathBuf>,
     #[cfg(unix)]
     unix_socket: Option<PathBuf>,
 }
@@ -59,8 +64,10 @@ impl Default for EmulatorBuilder {
             faults: Vec::new(),
             plans: Vec::new(),
             refuse: None,
+            upstream: None,
             keys_directory: None,
             https: None,
+            certificates_directory: None,
             #[cfg(unix)]
             unix_socket: None,
         }
@@ -214,6 +221,18 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Passes on to another metadata server, such as `http://169.254.169.254`, what is not set here: values, tokens and guest
+    /// attributes. It is asked over plain HTTP, without `X-Forwarded-For`.
+    ///
+    /// There is no profile's document then. Values set here lie over that server's, in directories and their recursive form too, and
+    /// `wait_for_change` wakes for a change on either side. Accounts added here have tokens of this emulator. Faults, control requests
+    /// and the journal work as ever. If the other server can't be asked, the answer is 502 with the reason as text; so it is when a
+    /// request went through four emulators.
+    pub fn upstream(mut self, url: impl Into<String>) -> Self {
+        self.upstream = Some(url.into());
+        self
+    }
+
     /// Adds a fault from the start on, as [`Emulator::add_fault`] does later.
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.faults.push(rule);
@@ -279,9 +298,15 @@ impl EmulatorBuilder {
     }
 
     /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
-    /// [`Emulator::client_certificate`] gives, made at the start.
+    /// [`Emulator::client_certificate`] gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
     pub fn https(mut self, address: SocketAddr) -> Self {
         self.https = Some(address);
+        self
+    }
+
+    /// Writes `root.crt` and `client.key` into a directory at the start, as [`Emulator::write_certificates`] does.
+    pub fn certificates_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.certificates_directory = Some(directory.into());
         self
     }
 
@@ -297,9 +322,29 @@ impl EmulatorBuilder {
     /// # Errors
     ///
     /// When the address is taken, when a path that was set cannot be, or when the document or the plan is none.
-    pub fn start(self) -> Result<Emulator, StartError> {
+    pub fn start(mut self) -> Result<Emulator, StartError> {
+        let upstream = match &self.upstream {
+            Some(url) => {
+                Some(Upstream::parse(url).map_err(|why| StartError::upstream(url.clone(), why))?)
+            }
+            None => None,
+        };
+        self.recipe.bare = upstream.is_some();
         let watcher = Watcher::new(self.recipe.files());
-        let document = self.recipe.make()?;
+        let mut document = self.recipe.make()?;
+        let shielded = self.recipe.profile == Profile::Shielded;
+        let https = self
+            .https
+            .or_else(|| shielded.then(|| SocketAddr::new(self.address.ip(), 0)))
+            .map(|at| certificates(&document).map(|made| (at, made)))
+            .transpose()?;
+        if let Some((_, made)) = https.as_ref().filter(|_| shielded) {
+            let sealed = sealed::seal(&made.client)
+                .map_err(|error| StartError::certificates(error.into()))?;
+            let layer = Layer::Value(sealed::PLACE.into(), sealed);
+            self.recipe.layers.insert(0, layer);
+            document = self.recipe.make()?;
+        }
         let mut plan = Plan {
             rules: self.faults.clone(),
             refuse: self.refuse,
@@ -324,13 +369,25 @@ impl EmulatorBuilder {
             watcher,
             mint,
             source: self.token_source,
+            upstream,
             key,
             plan,
         }));
 
         let listen = |error| StartError::listen(self.address, error);
         let (tcp, address) = Port::bind(self.address, cold).map_err(listen)?;
-        let https = self.https.map(|at| https(at, cold, &state)).transpose()?;
+        let mut tls = None;
+        let mut secure = None;
+        if let Some((at, made)) = https {
+            let (port, bound) =
+                Port::bind(at, cold).map_err(|error| StartError::listen(at, error))?;
+            tls = Some((port, made.server));
+            secure = Some(Https {
+                address: bound,
+                root: made.root,
+                client: made.client,
+            });
+        }
         #[cfg(unix)]
         let (socket, unix) = match self.unix_socket {
             Some(path) => {
@@ -347,7 +404,6 @@ impl EmulatorBuilder {
             .max_blocking_threads(2)
             .build()
             .map_err(StartError::thread)?;
-        let (https, tls) = https.unzip();
         let doors = Doors {
             tcp,
             tls,
@@ -360,43 +416,29 @@ impl EmulatorBuilder {
             .name("metadata-emulator".into())
             .spawn(move || http::serve(runtime, doors, backend, stopped))
             .map_err(StartError::thread)?;
-        Ok(Emulator {
+        let emulator = Emulator {
             address,
             state,
-            https,
+            https: secure,
             stop: Some(stop),
             thread: Some(thread),
             #[cfg(unix)]
             socket,
-        })
+        };
+        if let Some(directory) = &self.certificates_directory {
+            emulator
+                .write_certificates(directory)
+                .map_err(|error| StartError::certificates(error.into()))?;
+        }
+        Ok(emulator)
     }
 }
 
-/// The port with TLS, and the certificates for it.
-fn https(
-    address: SocketAddr,
-    cold: bool,
-    state: &State,
-) -> Result<(Https, (Port, Arc<ServerConfig>)), StartError> {
+/// The certificates for a machine.
+fn certificates(document: &Value) -> Result<Mtls, StartError> {
     const DAY: Duration = Duration::from_secs(86_400);
-    let (listener, bound) =
-        Port::bind(address, cold).map_err(|error| StartError::listen(address, error))?;
-    let (name, hostname) = state.world.read(|document| {
-        let text = |key: &str| {
-            document["instance"][key]
-                .as_str()
-                .unwrap_or("localhost")
-                .to_owned()
-        };
-        (text("name"), text("hostname"))
-    });
-    let now = state.clock.now();
+    let text = |key: &str| document["instance"][key].as_str().unwrap_or("localhost");
+    let now = Clock::default().now();
     let days = (now.minus(DAY).day(), now.plus(7 * DAY).day());
-    let made = Mtls::make(&name, &hostname, days).map_err(StartError::certificates)?;
-    let https = Https {
-        address: bound,
-        root: made.root,
-        client: made.client,
-    };
-    Ok((https, (listener, made.server)))
+    Mtls::make(text("name"), text("hostname"), days).map_err(StartError::certificates)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::accounts::{CLOUD_PLATFORM, Identity};
+use super::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
 use super::identity::{self, Detail};
 use super::jwt;
 use super::mint::{Holder, Issued};
@@ -34,6 +34,10 @@ impl State {
         };
         if account.scopes.is_empty() {
             return target.not_found();
+        }
+        let permission = "iam.serviceAccounts.getAccessToken";
+        if let Some(reply) = self.iam_refusal(&account, "access token", permission) {
+            return reply;
         }
         let asked: Vec<String> = query
             .get("scopes")
@@ -75,6 +79,14 @@ impl State {
             ),
             Err(reply) => reply,
         }
+    }
+
+    fn iam_refusal(&self, account: &Identity, what: &str, permission: &str) -> Option<Reply> {
+        let code = match Account::refusal(self.accounts(), &account.email)? {
+            Refusal::Denied => 403,
+            Refusal::Missing => 404,
+        };
+        Some(pages::iam_refused(code, what, permission))
     }
 
     /// A token from the server's cache, from the mint, or from the program's own source.
@@ -127,6 +139,13 @@ impl State {
         let Some(audience) = query.non_empty("audience") else {
             return pages::bad_request("non-empty audience parameter required");
         };
+        let permission = "iam.serviceAccounts.getOpenIdToken";
+        if let Some(reply) = self.iam_refusal(&account, "ID token", permission) {
+            return reply;
+        }
+        if account.is_pool() {
+            return pages::not_annotated();
+        }
         let full = match query.non_empty("format") {
             None => false,
             Some(format) if format.eq_ignore_ascii_case("standard") => false,

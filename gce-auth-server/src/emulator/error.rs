@@ -17,6 +17,7 @@ enum Reason {
     Overlay(String),
     Plan(String),
     Set(SetError),
+    Upstream(String, String),
 }
 
 impl StartError {
@@ -48,6 +49,10 @@ impl StartError {
         Self(Reason::Plan(why))
     }
 
+    pub(crate) fn upstream(url: String, why: String) -> Self {
+        Self(Reason::Upstream(url, why))
+    }
+
     /// Whether the address could not be listened on: taken, not this machine's, or not allowed.
     #[must_use]
     pub fn is_address(&self) -> bool {
@@ -72,6 +77,9 @@ impl fmt::Display for StartError {
             Reason::Overlay(why) => write!(f, "not an overlay: {why}"),
             Reason::Plan(why) => write!(f, "not a fault plan: {why}"),
             Reason::Set(error) => error.fmt(f),
+            Reason::Upstream(url, why) => {
+                write!(f, "`{url}` is no address of a metadata server: {why}")
+            }
         }
     }
 }
@@ -81,7 +89,11 @@ impl Error for StartError {
         match &self.0 {
             Reason::Listen(_, error) | Reason::Thread(error) | Reason::Key(error) => Some(error),
             Reason::Certificates(error) => Some(&**error),
-            Reason::Document(_) | Reason::Overlay(_) | Reason::Plan(_) | Reason::Set(_) => None,
+            Reason::Document(_)
+            | Reason::Overlay(_)
+            | Reason::Plan(_)
+            | Reason::Set(_)
+            | Reason::Upstream(..) => None,
         }
     }
 }

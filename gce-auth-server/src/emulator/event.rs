@@ -56,9 +56,11 @@ impl fmt::Display for Event {
     }
 }
 
+type Observer = dyn Fn(&Event) + Send + Sync;
+
 /// Who wants to know.
 #[derive(Clone, Default)]
-pub(crate) struct Observers(Vec<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub(crate) struct Observers(Vec<Arc<Observer>>);
 
 impl Observers {
     pub(crate) fn add(&mut self, observer: impl Fn(&Event) + Send + Sync + 'static) {

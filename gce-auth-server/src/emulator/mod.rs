@@ -20,7 +20,9 @@ mod places;
 mod plan;
 mod profiles;
 mod recipe;
+mod relay;
 mod rules;
+mod sealed;
 mod source;
 mod state;
 mod watch;
@@ -120,7 +122,7 @@ impl Emulator {
         ]
     }
 
-    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`].
+    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as [`Profile::Shielded`].
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {
         self.https.as_ref().map(|https| https.address)
@@ -151,13 +153,18 @@ impl Emulator {
         };
         let directory = directory.as_ref();
         fs::write(directory.join("root.crt"), &https.root)?;
+        // A file of its own, so that nobody reads half a key, or through rights that an older file had.
+        let new = directory.join("client.key.new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .open(directory.join("client.key"))?
-            .write_all(https.client.as_bytes())
+        options.open(&new)?.write_all(https.client.as_bytes())?;
+        fs::rename(new, directory.join("client.key"))
     }
 
     /// Changes a value, and wakes whoever waits for it.

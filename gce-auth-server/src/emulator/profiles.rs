@@ -16,6 +16,9 @@ pub enum Profile {
     Gce,
     /// A Compute Engine VM to which no service account was attached: everything below `service-accounts/default` is 404.
     GceWithoutAccount,
+    /// A shielded Compute Engine VM: as [`Gce`](Self::Gce), but with the HTTPS endpoint that wants a client's certificate
+    /// ([`EmulatorBuilder::https`](super::EmulatorBuilder::https)), and with `instance/credentials/mds-client-certificate`.
+    Shielded,
     /// A pod on Google Kubernetes Engine with Workload Identity: few keys, `scopes=` is honoured, no `google` claim in identity
     /// tokens.
     Gke,
@@ -33,7 +36,7 @@ impl Profile {
 
     /// Whether `format=full` adds the facts of the machine to identity tokens.
     pub(crate) fn has_full_identity(self) -> bool {
-        matches!(self, Self::Gce | Self::GceWithoutAccount)
+        matches!(self, Self::Gce | Self::GceWithoutAccount | Self::Shielded)
     }
 }
 
@@ -77,9 +80,11 @@ impl Facts {
 pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
     let accounts = match profile {
         Profile::GceWithoutAccount => json!({}),
-        Profile::Gce | Profile::Gke | Profile::CloudRun | Profile::AppEngine => {
-            Account::document(&facts.accounts)
-        }
+        Profile::Gce
+        | Profile::Shielded
+        | Profile::Gke
+        | Profile::CloudRun
+        | Profile::AppEngine => Account::document(&facts.accounts),
     };
     let universe = json!({"universeDomain": "googleapis.com"});
     let Facts {
@@ -88,7 +93,7 @@ pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
         ..
     } = facts;
     match profile {
-        Profile::Gce | Profile::GceWithoutAccount => json!({
+        Profile::Gce | Profile::GceWithoutAccount | Profile::Shielded => json!({
             "instance": vm(facts, &accounts),
             "oslogin": {"authenticate": {"sessions": {}}},
             "project": {

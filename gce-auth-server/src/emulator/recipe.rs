@@ -57,6 +57,8 @@ pub(crate) struct Recipe {
     pub(crate) accounts: Vec<Account>,
     pub(crate) document: Option<Source>,
     pub(crate) layers: Vec<Layer>,
+    /// Without a document of its own, to lie over another server's.
+    pub(crate) bare: bool,
 }
 
 impl Recipe {
@@ -91,7 +93,11 @@ impl Recipe {
     }
 
     fn base(&self) -> Result<Value, StartError> {
-        let Some(source) = &self.document else {
+        let mut document = if let Some(source) = &self.document {
+            source.read(parse).map_err(StartError::document)?
+        } else if self.bare {
+            json!({})
+        } else {
             let facts = Facts::new(
                 self.project_id.clone(),
                 self.numeric_project_id,
@@ -99,7 +105,6 @@ impl Recipe {
             );
             return Ok(profiles::document(self.profile, &facts));
         };
-        let mut document = source.read(parse).map_err(StartError::document)?;
         if let Some(id) = &self.project_id {
             document["project"]["projectId"] = id.as_str().into();
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use super::accounts::Account;
 use super::clock::{Clock, Instant};
 use super::error::StartError;
 use super::event::{Event, Observers};
@@ -24,6 +25,7 @@ use crate::surface::query::{Reading, Wait};
 use crate::surface::render::{self, Form};
 use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
 use crate::surface::{Reply, Request, pages};
+use crate::upstream::Upstream;
 
 /// What a state is made from.
 pub(crate) struct Parts {
@@ -33,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) watcher: Watcher,
     pub(crate) mint: Mint,
     pub(crate) source: Option<TokenSource>,
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) key: Option<SigningKey>,
     pub(crate) plan: Plan,
 }
@@ -51,6 +54,7 @@ pub(crate) struct State {
     key: Option<Arc<SigningKey>>,
     mint: Mutex<Mint>,
     pub(crate) source: Option<TokenSource>,
+    upstream: Option<Upstream>,
     /// Held by the request that asks the source.
     pub(crate) turn: tokio::sync::Mutex<()>,
     journal: Mutex<Journal>,
@@ -76,6 +80,7 @@ impl State {
             key: parts.key.map(Arc::new),
             mint: Mutex::new(parts.mint),
             source: parts.source,
+            upstream: parts.upstream,
             turn: tokio::sync::Mutex::default(),
             journal: Mutex::default(),
             rules: Mutex::default(),
@@ -130,6 +135,11 @@ impl State {
         drop(initial);
         self.world.replace(document);
         Ok(())
+    }
+
+    /// The accounts as they were given in code.
+    pub(crate) fn accounts(&self) -> &[Account] {
+        &self.recipe.accounts
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -284,7 +294,16 @@ impl Backend for State {
         }
     }
 
-    async fn answer(&self, op: Op) -> Reply {
+    fn relays(&self) -> bool {
+        self.upstream.is_some()
+    }
+
+    async fn answer(&self, op: Op, request: Option<Request>) -> Reply {
+        if let (Some(upstream), Some(request)) = (&self.upstream, &request)
+            && let Some(reply) = self.relay(upstream, &op, request).await
+        {
+            return reply;
+        }
         match op {
             Op::Home => render::lines("computeMetadata/\n"),
             Op::Versions => render::lines("v1/\n"),
@@ -326,6 +345,6 @@ impl Backend for State {
 }
 
 /// Whether two ETags are the same; some clients fill theirs up to 16 digits.
-fn same(one: &str, other: &str) -> bool {
+pub(crate) fn same(one: &str, other: &str) -> bool {
     one.trim_start_matches('0') == other.trim_start_matches('0')
 }

@@ -63,7 +63,7 @@ impl World {
         let etag = match etags.get(segments) {
             Some(etag) => etag.clone(),
             None => {
-                let etag = etag(&node);
+                let etag = etag_of(&node);
                 if etags.len() >= REMEMBERED_ETAGS {
                     etags.clear();
                 }
@@ -229,7 +229,7 @@ impl World {
 }
 
 /// 16 hex digits that change exactly when the place does, whatever form it is asked for in.
-fn etag(node: &Node<'_>) -> String {
+pub(crate) fn etag_of(node: &Node<'_>) -> String {
     digest::digest(&digest::SHA256, render::json(node).as_bytes())
         .as_ref()
         .iter()

@@ -1,4 +1,4 @@
-//! Sockets and HTTP. With `spelling` the only place that knows the HTTP library.
+//! Sockets and HTTP. With `spelling`, and `upstream` for its client, the only place that knows the HTTP library.
 
 mod content;
 
@@ -236,8 +236,9 @@ async fn exchange<B: Backend>(
     let mut reply = if too_large {
         pages::too_large()
     } else {
+        let original = backend.relays().then(|| request.clone());
         match route(request) {
-            Ok(op) => backend.answer(op).await,
+            Ok(op) => backend.answer(op, original).await,
             Err(reply) => reply,
         }
     };

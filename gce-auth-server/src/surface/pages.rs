@@ -4,6 +4,8 @@ use super::Reply;
 
 const HTML: &str = "text/html; charset=UTF-8";
 
+const PLAIN: &str = "text/plain; charset=utf-8";
+
 /// 403 for a request that went through a proxy.
 pub(crate) fn forwarded() -> Reply {
     page(
@@ -87,6 +89,36 @@ pub(crate) fn too_large() -> Reply {
 /// 500 when a token could not be had, with the reason as text.
 pub(crate) fn backend_failed(why: &str) -> Reply {
     Reply::new(500, HTML, format!("{}\n", escape(why)))
+}
+
+/// 502 when another metadata server could not be asked, with the reason as plain text.
+pub(crate) fn bad_gateway(why: &str) -> Reply {
+    Reply::new(502, PLAIN, format!("{why}\n"))
+}
+
+/// What GKE's metadata server says when IAM gives it no token, as plain text. `what` is `access token` or `ID token`.
+pub(crate) fn iam_refused(code: u16, what: &str, permission: &str) -> Reply {
+    let why = match code {
+        404 => "404 Not Found: the service account does not exist".into(),
+        _ => format!(
+            "403 Forbidden: Permission '{permission}' denied on resource (or it may not exist)"
+        ),
+    };
+    Reply::new(
+        code,
+        PLAIN,
+        format!("Unable to generate {what}; IAM returned {why}.\n"),
+    )
+}
+
+/// 404 for the identity of a workload that is tied to no Google service account.
+pub(crate) fn not_annotated() -> Reply {
+    Reply::new(
+        404,
+        PLAIN,
+        "Unable to generate ID token; the Kubernetes service account is not tied to a Google service account. \
+         Annotate it with iam.gke.io/gcp-service-account.\n",
+    )
 }
 
 /// 500 when something inside failed.

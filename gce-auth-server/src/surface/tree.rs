@@ -174,6 +174,7 @@ impl<'a> Node<'a> {
                 Appearance::Hidden
             }
             Value::Object(_) if self.keys == ["instance", "guestAttributes"] => Appearance::Empty,
+            Value::Object(_) if self.keys == ["instance", "credentials"] => Appearance::Hidden,
             _ => Appearance::Whole,
         }
     }
