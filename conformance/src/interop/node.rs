@@ -22,14 +22,22 @@ pub fn node(target: &Path) -> Result<Client, Unavailable> {
 
 fn prepare(place: &Path) -> Result<Client, Failure> {
     let sources = clients().join("node");
-    let version = process::finish(Command::new("node").arg("--version"), INSTALL_LIMIT)?;
+    // Its version, and where it is, so that a test can do without a PATH.
+    let found = process::finish(
+        Command::new("node").args(["-p", "process.version + '\\n' + process.execPath"]),
+        INSTALL_LIMIT,
+    )?;
+    let (version, program) = found
+        .trim_end()
+        .split_once('\n')
+        .unwrap_or((&found, "node"));
     let key: Vec<String> = ["package.json", "package-lock.json", "client.js"]
         .iter()
         .map(|name| text(&sources.join(name)))
         .collect::<Result<_, _>>()?;
 
     let folder = place.join("node");
-    once(&folder, &(version + &key.concat()), || {
+    once(&folder, &(version.to_owned() + &key.concat()), || {
         fs::create_dir_all(&folder)
             .and_then(|()| {
                 // Node looks for packages beside the program.
@@ -49,7 +57,7 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
 
     Ok(Client {
         language: "Node",
-        program: "node".into(),
+        program: program.into(),
         arguments: vec![OsString::from(folder.join("client.js"))],
         home: place.join("home"),
     })
