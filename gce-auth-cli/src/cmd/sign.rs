@@ -19,12 +19,12 @@ Examples:
   gce-auth sign document.pdf > document.pdf.sig
   printf 'to be signed' | gce-auth sign --format json
 
-The account needs roles/iam.serviceAccountTokenCreator on itself, or on the one it signs as.";
+The account needs roles/iam.serviceAccountTokenCreator on itself, or on the one it signs as.
+Public keys are at https://www.googleapis.com/service_accounts/v1/jwk/EMAIL.";
 
 /// Prints a signature of bytes, made by IAM with a key of the service account.
 ///
-/// No key file is involved. The signature is RSA PKCS #1 v1.5 with SHA-256; its public key is at
-/// https://www.googleapis.com/service_accounts/v1/jwk/ACCOUNT.
+/// No key file is involved. The signature is RSA PKCS #1 v1.5 with SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
