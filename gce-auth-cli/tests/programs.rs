@@ -241,6 +241,28 @@ mod exec {
     }
 
     #[test]
+    fn an_emulator_lies_over_another_server() {
+        let below = gce_auth_server::Emulator::builder()
+            .project_id("below")
+            .start()
+            .unwrap();
+        let script = "\"$0\" get project/project-id; \"$0\" get instance/attributes/x";
+        let ran = run(&[
+            "exec",
+            "--upstream",
+            &below.url(),
+            "--set",
+            "instance/attributes/x=above",
+            "--",
+            "sh",
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_gce-auth"),
+        ]);
+        assert_eq!(ran.value(), "below\nabove\n");
+    }
+
+    #[test]
     fn what_a_plan_says_goes_wrong() {
         let file = std::env::temp_dir().join(format!("gce-auth-plan-{}", std::process::id()));
         std::fs::write(&file, "[cold-start]\nseconds = 3600\nstatus = 503\n").unwrap();

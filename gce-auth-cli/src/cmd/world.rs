@@ -44,6 +44,9 @@ pub(crate) struct World {
     /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; followed, too
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
+    /// A metadata server to ask for all that is not set here, with its real tokens
+    #[arg(long, value_name = "URL", conflicts_with = "document")]
+    upstream: Option<String>,
     /// A plan of what shall go wrong, in TOML: faults, cold starts, lifetimes
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -60,6 +63,8 @@ enum Kind {
     Gce,
     /// A Compute Engine VM without one
     GceWithoutAccount,
+    /// A shielded Compute Engine VM, which has HTTPS with client certificates
+    Shielded,
     /// A pod on GKE with Workload Identity
     Gke,
     /// A Cloud Run service
@@ -73,6 +78,7 @@ impl From<Kind> for Profile {
         match kind {
             Kind::Gce => Self::Gce,
             Kind::GceWithoutAccount => Self::GceWithoutAccount,
+            Kind::Shielded => Self::Shielded,
             Kind::Gke => Self::Gke,
             Kind::CloudRun => Self::CloudRun,
             Kind::AppEngine => Self::AppEngine,
@@ -106,6 +112,9 @@ impl World {
         }
         for file in &self.overlay {
             builder = builder.overlay_file(file);
+        }
+        if let Some(url) = &self.upstream {
+            builder = builder.upstream(url);
         }
         if let Some(file) = &self.plan {
             builder = builder.plan_file(file);
