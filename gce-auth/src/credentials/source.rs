@@ -195,7 +195,7 @@ impl TokenSource {
         let path = MetadataPath::account(&self.wish.account, "email")?;
         let request = request::value(settings.endpoint()?, &path, &request::Query::default())?;
         call::call(settings, budget, &request, |answer, _| {
-            answer.text().map(|text| text.trim().to_owned())
+            response::account_name(answer.text()?.trim())
         })
     }
 

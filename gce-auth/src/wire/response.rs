@@ -265,12 +265,7 @@ pub struct AccountInfo {
 pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
     let fields = answer.object()?;
     let email = match fields.get("email") {
-        // It becomes a part of paths.
-        Some(Value::String(email))
-            if !email.is_empty() && email.bytes().all(|byte| byte.is_ascii_graphic()) =>
-        {
-            email.clone()
-        }
+        Some(Value::String(email)) => account_name(email)?,
         _ => return Err(unusable("the account information holds no email")),
     };
     Ok(AccountInfo {
@@ -281,6 +276,21 @@ pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
             .ok_or_else(|| unusable("the scopes of the account are not a list of texts"))?,
         states_scopes: fields.get("scopes").is_some_and(|scopes| !scopes.is_null()),
     })
+}
+
+/// An email address, or on GKE the name of the workload identity pool. It
+/// becomes a part of paths and of errors.
+pub(crate) fn account_name(text: &str) -> Result<String, Error> {
+    let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty()
+        || text.len() > 320
+        || !graphic
+        || text.contains(['<', '>', '/'])
+        || may_hold_token(text)
+    {
+        return Err(unusable("the answer holds no name of a service account"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Scopes as a list, or as one text, which is taken as it stands.
@@ -370,13 +380,22 @@ fn said(response: &Response<Zeroizing<Vec<u8>>>) -> Option<String> {
     if line.is_empty() || line.starts_with(['<', '{', '[']) {
         return None;
     }
-    let plain: String = line
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect();
-    // Nothing that could be a token: those are long and have no spaces.
-    (!plain.split_whitespace().any(|word| word.len() > 80)).then_some(plain)
+    // Before it is shortened: half of a token is one too many.
+    if line
+        .split_whitespace()
+        .any(|word| word.len() > 80 || may_hold_token(word))
+    {
+        return None;
+    }
+    let plain = line.chars().filter(|c| !c.is_control()).take(LONGEST);
+    Some(plain.collect())
+}
+
+/// Whether Google's access tokens, or a JWT, begin somewhere in `text`.
+fn may_hold_token(text: &str) -> bool {
+    ["ya29.", "eyJ", "1//"]
+        .into_iter()
+        .any(|start| text.contains(start))
 }
 
 #[cfg(test)]
