@@ -20,10 +20,10 @@ pub(super) struct Failure {
 pub(super) enum Raiser {
     /// Whoever refreshes: `RefreshError`.
     Refresh,
-    /// Whoever asks a server for something else: `TransportError`.
+    /// Whoever asks the metadata server for something else: `TransportError`.
     Request,
-    /// Whoever asks for the account of ID-token credentials: `TransportError`.
-    Resolve,
+    /// Whoever signs: `TransportError`, unless no token was to be had.
+    Sign,
     /// Whoever asks the metadata server for an ID token: `RefreshError`, or `ValueError` for what is
     /// no token.
     Identity,
@@ -79,11 +79,11 @@ impl Failure {
             }
             (_, Raiser::Refresh | Raiser::Identity) => "refresh_error",
             // A token was to be had first.
-            (_, Raiser::Request | Raiser::Grant) if asks(error, "/instance/service-accounts/") => {
+            (_, Raiser::Sign | Raiser::Grant) if asks(error, "/instance/service-accounts/") => {
                 "refresh_error"
             }
             (_, Raiser::Grant) if refused_by_token_endpoint(error) => "refresh_error",
-            (_, Raiser::Request | Raiser::Resolve | Raiser::Grant) => "transport_error",
+            (_, Raiser::Request | Raiser::Sign | Raiser::Grant) => "transport_error",
         };
         Self {
             kind,

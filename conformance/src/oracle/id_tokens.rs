@@ -14,6 +14,8 @@ pub(super) struct Identity {
     made: IdTokenCredentials,
     /// Python keeps an empty quota project, and sends none.
     empty_quota: bool,
+    /// So with an empty name, which is none.
+    empty_email: bool,
     flow: Flow,
 }
 
@@ -34,11 +36,12 @@ impl Identity {
         let made = built(client, flow, args)?;
         let named = args["service_account_email"].is_string();
         if !named && args["without_request"] != true {
-            made.blocking_resolve().raised_by(Raiser::Resolve)?;
+            made.blocking_resolve().raised_by(Raiser::Request)?;
         }
         Ok(Self {
             made,
             empty_quota: quota == Some(""),
+            empty_email: args["service_account_email"] == "",
             flow,
         })
     }
@@ -82,7 +85,7 @@ impl Identity {
                 let message = message.map_err(|_| Failure::unusable("not base64"))?;
                 let signature = credentials
                     .blocking_sign_bytes(&message)
-                    .raised_by(Raiser::Request)?;
+                    .raised_by(Raiser::Sign)?;
                 Ok(json!({ "b64": BASE64_STANDARD.encode(signature) }).into())
             }
             _ => self.copy(op, &step["args"]),
@@ -101,6 +104,7 @@ impl Identity {
             "expired" => credentials.is_expired().into(),
             "valid" => credentials.is_valid().into(),
             "token_state" => token_state(credentials.token_state()).into(),
+            "service_account_email" | "signer_email" if self.empty_email => "".into(),
             "service_account_email" => json!(credentials.service_account_email()),
             "signer_email" => json!(credentials.signer_email()),
             "quota_project_id" if self.empty_quota => "".into(),
@@ -137,6 +141,7 @@ impl Identity {
         Ok(Self {
             made,
             empty_quota,
+            empty_email: self.empty_email,
             flow: self.flow,
         }
         .into())

@@ -184,7 +184,15 @@ impl Transport for Rewriting {
         limits: &Limits,
     ) -> Result<Response<Vec<u8>>, TransportError> {
         let path = request.uri().path().to_owned();
-        let response = self.http.send(self.rewritten(request), limits)?;
+        let direct = Self::is_direct(request.uri());
+        let mut response = self.http.send(self.rewritten(request), limits)?;
+        if !direct && path.starts_with("/computeMetadata/") {
+            // The scripted server plays any metadata server, but says so only for the usual names.
+            let headers = response.headers_mut();
+            headers
+                .entry("metadata-flavor")
+                .or_insert(HeaderValue::from_static("Google"));
+        }
         self.texts.note(&path, &response);
         Ok(response)
     }

@@ -161,6 +161,10 @@ impl Attempts<'_> {
             self.frozen += 1;
             return Err(Ended::Instead(Box::new(request.clone())));
         }
+        let response = match response {
+            Err(Unsent::Refused(error)) => return Err(Ended::Final(error)),
+            response => response,
+        };
         self.made += 1;
         self.budget.spend(took.min(limits.attempt + FROZEN));
         let response = response.map_err(|error| match error {

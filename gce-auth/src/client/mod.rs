@@ -4,6 +4,8 @@
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
 pub(crate) mod call;
+#[cfg(feature = "iam")]
+pub(crate) mod iam;
 mod ping;
 pub(crate) mod residency;
 pub(crate) mod secure;

@@ -70,7 +70,7 @@ impl MetadataClient {
                     return Ok(false);
                 }
                 Err(_) if attempt < attempts => {
-                    let wait = Duration::from_secs(1 << (attempt - 1).min(6));
+                    let wait = Duration::from_secs(1 << (attempt - 1).min(16));
                     settings.clock.sleep(wait);
                 }
                 Err(_) => {}

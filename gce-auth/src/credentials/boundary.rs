@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderValue, Uri};
 
 use crate::{
-    client::call::Budget,
+    client::{call::Budget, iam},
     credentials::Credentials,
     io::{
         threads::{Awaited, Work, WorkKind},
@@ -80,8 +80,8 @@ impl Data {
     fn failed(mut self, now: Now) -> Self {
         self.paused_until = Some(now.boot.saturating_add(self.pause));
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
-        let over = |validity: &Validity| validity.ends_within(Duration::ZERO, now);
-        if self.validity.as_ref().is_some_and(over) {
+        let ends = self.validity.as_ref().and_then(Validity::ends);
+        if ends.is_some_and(|ends| now.wall > ends.wall || now.boot > ends.boot) {
             self.encoded = None;
             self.validity = None;
         }
@@ -289,15 +289,9 @@ impl Credentials {
             Some(entry) => entry.value,
             None => self.0.engine.blocking_get(self.mode()).ok()?,
         };
-        let host = if settings
-            .workload
-            .uses_client_certificate(&settings.environment)
-        {
-            "iamcredentials.mtls.googleapis.com"
-        } else {
-            "iamcredentials.googleapis.com"
-        };
-        let request = boundary::lookup(host, &email, token.value.header().clone()).ok()?;
+        let host = iam::host(settings, DEFAULT_UNIVERSE);
+        let request = boundary::lookup(&host, &email, token.value.header().clone()).ok()?;
+        let request = iam::identified(settings, request).ok()?;
         let limits = Limits {
             connect: patience,
             first_byte: patience,

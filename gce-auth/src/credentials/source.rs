@@ -179,7 +179,9 @@ impl TokenSource {
 
     pub(crate) fn ask_account(&self, budget: &mut Budget) -> Result<AccountInfo, Error> {
         let settings = &*self.client.0;
-        let account = self.email();
+        // An identity that is a URL is no name in a path.
+        let account = Some(self.email()).filter(|email| !email.contains('/'));
+        let account = account.unwrap_or_else(|| self.wish.account.clone());
         let request = request::account_info(settings.endpoint()?, &account)?;
         let info = call::call(settings, budget, &request, |answer, _| {
             response::account_info(answer)

@@ -17,7 +17,7 @@ use crate::{
 use crate::{
     credentials::Credentials,
     id_token::grant::{self, GrantWish, Grantor, JwtSigner},
-    wire::{grant as wire_grant, iam},
+    wire::grant as wire_grant,
 };
 
 /// Configures [`IdTokenCredentials`].
@@ -199,7 +199,6 @@ impl IdTokenCredentialsBuilder {
         let grantor = if self.granted.wanted {
             let named = Some(&wish.account).filter(|account| *account != "default");
             if let Some(named) = named {
-                iam::check_account(named)?;
                 let _ = email.set(named.clone());
             }
             wish.grant = Some(GrantWish {

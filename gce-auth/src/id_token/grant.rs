@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::{
+        iam::{host, identified},
         settings::Settings,
         tries::{self, Judged},
     },
@@ -157,10 +158,10 @@ impl Grantor {
                 let headers = request.headers_mut();
                 self.credentials
                     .blocking_before_request(&Method::POST, &uri, headers)?;
-                Ok(request)
+                identified(settings, request)
             },
-            |response, _| match iam::signed_blob(response) {
-                Ok((_, signature)) => Judged::Good(signature),
+            |response, _| match iam::signature(response) {
+                Ok(signature) => Judged::Good(signature),
                 Err(refusal) => match refusal.error.status() {
                     Some(500 | 502 | 503 | 504) => Judged::Transient(refusal.error),
                     _ => Judged::Final(refusal.error),
@@ -171,13 +172,7 @@ impl Grantor {
 
     fn endpoint(&self, settings: &Settings) -> Result<IamEndpoint, Error> {
         let domain = self.credentials.blocking_universe_domain()?;
-        if settings
-            .workload
-            .uses_client_certificate(&settings.environment)
-        {
-            return IamEndpoint::parse(&format!("https://iamcredentials.mtls.{domain}"));
-        }
-        IamEndpoint::of_universe(&domain)
+        IamEndpoint::parse(&format!("https://{}", host(settings, &domain)))
     }
 }
 

@@ -149,7 +149,12 @@ fn mutual_config(identity: &ClientIdentity) -> Result<ureq::tls::TlsConfig, Tran
         .map(|der| Certificate::from_der(der).to_owned())
         .collect();
     let shown = ClientCert::new_with_certs(&chain, key);
-    Ok(trusting(&identity.roots()).client_cert(Some(shown)).build())
+    let roots = if identity.root_pem().is_empty() {
+        tls::roots()?
+    } else {
+        identity.roots()
+    };
+    Ok(trusting(&roots).client_cert(Some(shown)).build())
 }
 
 #[cfg(feature = "tls")]

@@ -31,18 +31,20 @@ const NAMES: [&str; 2] = ["mds-mtls-root.crt", "mds-mtls-client.key"];
 /// transport that carries HTTPS honours.
 ///
 /// The server is to be trusted if the given root vouches for it, and nobody
-/// else.
+/// else; without one, whom the system trusts.
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Pem>);
 
 struct Pem {
+    /// Empty where whom the system trusts is to be trusted.
     root: Vec<u8>,
     /// The client's certificate, and its key.
     client: Zeroizing<Vec<u8>>,
 }
 
 impl ClientIdentity {
-    /// The certificate of whoever vouches for the server, in PEM.
+    /// The certificate of whoever vouches for the server, in PEM; empty where
+    /// it is for the system to say.
     #[must_use]
     pub fn root_pem(&self) -> &[u8] {
         &self.0.root
@@ -59,7 +61,8 @@ impl ClientIdentity {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn read(root: &Path, client: &Path) -> Result<Self, TransportError> {
+    /// Of these files; without a root the system says whom to trust.
+    pub(super) fn read(root: Option<&Path>, client: &[&Path]) -> Result<Self, TransportError> {
         let unusable = |file: &Path, why: String| {
             TransportError::new(
                 TransportErrorKind::Tls,
@@ -67,18 +70,23 @@ impl ClientIdentity {
             )
         };
         let bytes = |file: &Path| fs::read(file).map_err(|why| unusable(file, why.to_string()));
-        let pem = Pem {
-            root: bytes(root)?,
-            client: Zeroizing::new(bytes(client)?),
+        let mut pem = Pem {
+            root: root.map(bytes).transpose()?.unwrap_or_default(),
+            client: Zeroizing::new(Vec::new()),
         };
-        if CertificateDer::from_pem_slice(&pem.root).is_err() {
+        for file in client {
+            pem.client.append(&mut bytes(file)?);
+            pem.client.push(b'\n');
+        }
+        if let Some(root) = root.filter(|_| CertificateDer::from_pem_slice(&pem.root).is_err()) {
             return Err(unusable(root, "it holds no certificate".into()));
         }
+        let last = client.last().copied().unwrap_or(Path::new(""));
         if CertificateDer::from_pem_slice(&pem.client).is_err() {
-            return Err(unusable(client, "it holds no certificate".into()));
+            return Err(unusable(last, "there is no certificate".into()));
         }
         if PrivateKeyDer::from_pem_slice(&pem.client).is_err() {
-            return Err(unusable(client, "it holds no private key".into()));
+            return Err(unusable(last, "there is no private key".into()));
         }
         Ok(Self(Arc::new(pem)))
     }
@@ -138,7 +146,7 @@ impl IdentityFiles {
             return match &*read {
                 Some((seen, identity)) if *seen == stamp => Ok(Some(identity.clone())),
                 _ => {
-                    let identity = ClientIdentity::read(&files[0], &files[1])?;
+                    let identity = ClientIdentity::read(Some(&files[0]), &[&files[1]])?;
                     *read = Some((stamp, identity.clone()));
                     Ok(Some(identity))
                 }

@@ -9,6 +9,11 @@ use std::{
 use serde_json::Value;
 
 use crate::io::env::Environment;
+#[cfg(feature = "iam")]
+use crate::io::{
+    identity::ClientIdentity,
+    transport::{TransportError, TransportErrorKind},
+};
 
 /// Where Google Cloud puts the certificates of workloads.
 const WELL_KNOWN: &str = "/var/run/secrets/workload-spiffe-credentials";
@@ -54,6 +59,39 @@ impl Workload {
             Some(file) => read_json(&file)
                 .is_some_and(|config| config["cert_configs"].get("workload").is_some()),
             None => self.bundle(environment).is_some(),
+        }
+    }
+
+    /// What a request to an mTLS host of Google's APIs is sent with: the
+    /// configured certificate and key, if there are any.
+    #[cfg(feature = "iam")]
+    pub(crate) fn client_identity(
+        &self,
+        environment: &Environment,
+    ) -> Result<Option<ClientIdentity>, TransportError> {
+        let Some(file) = configured(environment) else {
+            let bundle = self.bundle(environment);
+            return bundle
+                .map(|bundle| ClientIdentity::read(None, &[&bundle]))
+                .transpose();
+        };
+        let config = read_json(&file).unwrap_or_default();
+        let workload = &config["cert_configs"]["workload"];
+        match (
+            workload["cert_path"].as_str(),
+            workload["key_path"].as_str(),
+        ) {
+            (Some(certificate), Some(key)) => {
+                let files = [Path::new(certificate), Path::new(key)];
+                ClientIdentity::read(None, &files).map(Some)
+            }
+            _ => Err(TransportError::new(
+                TransportErrorKind::Tls,
+                format!(
+                    "{} names no cert_path and key_path of a workload",
+                    file.display()
+                ),
+            )),
         }
     }
 

@@ -16,7 +16,7 @@ const REGIONAL: [&str; 4] = [
 /// Whether a request to `uri` stays in its region whatever a boundary says.
 pub(crate) fn is_regional(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-    REGIONAL.iter().any(|suffix| host.ends_with(suffix))
+    uri.scheme().is_some() && REGIONAL.iter().any(|suffix| host.ends_with(suffix))
 }
 
 /// Whether `email` is the address of a service account: others have no
@@ -116,6 +116,7 @@ mod tests {
             ("https://storage.us-east1.rep.googleapis.com/", true),
             ("https://STORAGE.US-EAST1.REP.MTLS.GOOGLEAPIS.COM/x", true),
             ("https://rep.googleapis.com/", false),
+            ("a.rep.googleapis.com", false),
             ("https://storage.googleapis.com/", false),
             ("/", false),
         ] {

@@ -129,13 +129,22 @@ fn post(uri: Uri, body: &Value) -> Result<Request<Vec<u8>>, Error> {
 pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8>), Refusal> {
     let fields = accept(response)?;
     let key_id = text(&fields, "keyId")?;
+    Ok((key_id.to_owned(), blob(&fields)?))
+}
+
+/// What `signBlob` answers, where nobody wants to know the key: the signature.
+pub(crate) fn signature(response: Response<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
+    blob(&accept(response)?)
+}
+
+fn blob(fields: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
     let signature = BASE64_STANDARD
-        .decode(text(&fields, "signedBlob")?)
+        .decode(text(fields, "signedBlob")?)
         .map_err(|_| unusable("the signedBlob is not base64"))?;
     if signature.is_empty() {
         return Err(unusable("the signedBlob is empty").into());
     }
-    Ok((key_id.to_owned(), signature))
+    Ok(signature)
 }
 
 /// What `signJwt` answers: the key's id, and the JWT.

@@ -278,14 +278,15 @@ pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
     })
 }
 
-/// An email address, or on GKE the name of the workload identity pool. It
-/// becomes a part of paths and of errors.
+/// An email address, on GKE the name of the workload identity pool, or the
+/// SPIFFE identity of an agent. It becomes a part of paths and of errors.
 pub(crate) fn account_name(text: &str) -> Result<String, Error> {
     let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.is_empty()
         || text.len() > 320
         || !graphic
-        || text.contains(['<', '>', '/'])
+        || text.contains(['<', '>'])
+        || (text.contains('/') && !text.starts_with("spiffe://"))
         || may_hold_token(text)
     {
         return Err(unusable("the answer holds no name of a service account"));
