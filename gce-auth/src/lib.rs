@@ -3,6 +3,7 @@
 
 mod client;
 mod credentials;
+mod defaults;
 pub mod docs;
 mod engine;
 #[cfg(feature = "_fuzz")]
@@ -11,6 +12,7 @@ pub mod fuzzing;
 mod id_token;
 mod io;
 mod metadata;
+mod provide;
 #[cfg(feature = "iam")]
 mod signer;
 mod values;
@@ -30,8 +32,13 @@ pub use crate::{
         settings::{MetadataClient, MetadataClientBuilder},
     },
     credentials::{Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState},
+    defaults::{
+        DefaultCredentials, DefaultOptions, Unread, blocking_default_credentials,
+        blocking_fetch_id_token, default_credentials, fetch_id_token,
+    },
     engine::RefreshMode,
     metadata::ask::{MetadataRequest, MetadataValue},
+    provide::{HeadersFuture, ProvideHeaders},
     id_token::{
         BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
         IdTokenCredentialsBuilder,

@@ -9,17 +9,19 @@ use std::{
 };
 
 /// Rooms from the ground up; the two of the fourth floor are numbered alike.
-const ROOMS: [(&str, u8); 13] = [
+const ROOMS: [(&str, u8); 15] = [
     ("values", 1),
     ("wire", 2),
     ("io", 3),
     ("engine", 4),
     ("client", 4),
+    ("provide", 5),
     ("metadata", 6),
     ("credentials", 7),
     ("signer", 8),
     ("id_token", 9),
     ("verifier", 10),
+    ("defaults", 10),
     ("middleware", 11),
     ("docs", 12),
     ("fuzzing", 12),

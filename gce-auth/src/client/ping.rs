@@ -84,8 +84,7 @@ impl MetadataClient {
         let settings = &*self.0;
         let request = request::ping(endpoint)?;
         let broken = |error: &TransportError| {
-            Error::new(ErrorKind::Unavailable, error.message().to_owned())
-                .at(request::place(&request))
+            Error::new(ErrorKind::Unavailable, error.message()).at(request::place(&request))
         };
         let sent = secure::send(settings, &request, &settings.limits.within(limit));
         let answer = sent.map_err(|error| match error {

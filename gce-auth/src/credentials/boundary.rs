@@ -123,6 +123,10 @@ impl Boundary {
         !paused && !data.holds(EARLY, now)
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "found or not, and there is one or not"
+    )]
     fn settle(&self, found: Option<Option<HeaderValue>>, now: Now) {
         self.set(|data| match found {
             Some(encoded) => Data {

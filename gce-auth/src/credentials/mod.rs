@@ -39,6 +39,7 @@ use crate::{
         source::{FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish},
     },
     engine::{Engine, RefreshMode, registry::Family},
+    provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
         headers::{Headers, HeadersTag},
@@ -403,6 +404,19 @@ impl Credentials {
 impl Default for Credentials {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl ProvideHeaders for Credentials {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        match self.hot_headers() {
+            Some(headers) => HeadersFuture::ready(Ok(headers)),
+            None => HeadersFuture::new(self.headers()),
+        }
+    }
+
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        Self::invalidate_headers(self, rejected)
     }
 }
 

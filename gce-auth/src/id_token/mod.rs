@@ -31,6 +31,7 @@ use crate::{
     credentials::{Status, renewal::Renewals},
     engine::{Engine, RefreshMode},
     id_token::source::{Audiences, IdentitySource},
+    provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
         headers::{Headers, HeadersTag},
@@ -277,6 +278,19 @@ impl IdTokenCredentials {
     fn show(&self, bearer: &Bearer) -> Headers {
         let project = self.0.settled.user_project.clone();
         Headers::new(Some(bearer.value.clone()), project)
+    }
+}
+
+impl ProvideHeaders for IdTokenCredentials {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        match self.hot_headers() {
+            Some(headers) => HeadersFuture::ready(Ok(headers)),
+            None => HeadersFuture::new(self.headers()),
+        }
+    }
+
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        Self::invalidate_headers(self, rejected)
     }
 }
 

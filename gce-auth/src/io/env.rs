@@ -40,11 +40,14 @@ pub(crate) struct Environment {
     /// older `GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES`.
     #[cfg(feature = "tls")]
     pub(crate) bound_tokens: Option<String>,
+    /// `GOOGLE_CLOUD_PROJECT`, else the older `GCLOUD_PROJECT`, where not empty.
+    pub(crate) project: Option<String>,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: a file that this library does not
+    /// read; `None` where it is empty.
+    pub(crate) application_credentials: Option<String>,
     /// `CLOUDSDK_CONFIG`: gcloud's directory.
-    #[cfg(feature = "tls")]
     pub(crate) gcloud_config: Option<String>,
     /// `HOME`, or `APPDATA` on Windows.
-    #[cfg(feature = "tls")]
     pub(crate) home: Option<String>,
     /// The variable of a serverless platform that is set, if any.
     pub(crate) serverless: Option<&'static str>,
@@ -85,9 +88,9 @@ impl Environment {
             bound_tokens: var("GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN")
                 .filter(|value| !value.trim().is_empty())
                 .or_else(|| var("GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES")),
-            #[cfg(feature = "tls")]
+            project: filled("GOOGLE_CLOUD_PROJECT").or_else(|| filled("GCLOUD_PROJECT")),
+            application_credentials: filled("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_config: filled("CLOUDSDK_CONFIG"),
-            #[cfg(feature = "tls")]
             home: filled(if cfg!(windows) { "APPDATA" } else { "HOME" }),
             serverless: SERVERLESS.into_iter().find(|name| var(name).is_some()),
         }
@@ -108,7 +111,9 @@ impl Environment {
         let said = self.bound_tokens.as_ref();
         said.is_some_and(|said| said.trim().eq_ignore_ascii_case("false"))
     }
+}
 
+impl Environment {
     /// Where gcloud keeps its configuration.
     pub(crate) fn gcloud_directory(&self) -> Option<std::path::PathBuf> {
         if let Some(directory) = &self.gcloud_config {

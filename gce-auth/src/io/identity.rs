@@ -81,7 +81,7 @@ impl ClientIdentity {
         if let Some(root) = root.filter(|_| CertificateDer::from_pem_slice(&pem.root).is_err()) {
             return Err(unusable(root, "it holds no certificate".into()));
         }
-        let last = client.last().copied().unwrap_or(Path::new(""));
+        let last = client.last().copied().unwrap_or_else(|| Path::new(""));
         if CertificateDer::from_pem_slice(&pem.client).is_err() {
             return Err(unusable(last, "there is no certificate".into()));
         }

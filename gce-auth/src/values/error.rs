@@ -42,6 +42,9 @@ pub enum ErrorKind {
     Refused,
     /// An ID token that somebody sent is not to be trusted. Not retryable.
     Rejected,
+    /// A [`ProvideHeaders`](crate::ProvideHeaders) of the program's own had no
+    /// headers. Not retryable.
+    Provider,
 }
 
 impl ErrorKind {
@@ -73,6 +76,7 @@ impl ErrorKind {
             Self::InvalidOperation => "InvalidOperation",
             Self::Refused => "Refused",
             Self::Rejected => "Rejected",
+            Self::Provider => "Provider",
         }
     }
 }
@@ -152,6 +156,16 @@ impl Error {
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {
         self.0.elapsed
+    }
+
+    /// The error of a [`ProvideHeaders`](crate::ProvideHeaders) of the program's
+    /// own, for this reason. The reason must hold nothing secret: it becomes a
+    /// part of the message.
+    #[must_use]
+    pub fn of_provider(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let cause = cause.into();
+        Self::new(ErrorKind::Provider, format!("there are no headers: {cause}"))
+            .with_source(cause.into())
     }
 
     pub(crate) fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {

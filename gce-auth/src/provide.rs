@@ -1,0 +1,137 @@
+//! What everything that puts headers on requests accepts.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use crate::values::{error::Error, headers::Headers};
+
+/// Whoever has headers for requests: [`Credentials`](crate::Credentials),
+/// [`IdTokenCredentials`](crate::IdTokenCredentials), or a type of the
+/// program's. `Arc<dyn ProvideHeaders>` is one, too.
+///
+/// # Examples
+/// ```
+/// use gce_auth::{Headers, HeadersFuture, ProvideHeaders};
+///
+/// /// A token that somebody hands in.
+/// #[derive(Debug)]
+/// struct Given(String);
+///
+/// impl ProvideHeaders for Given {
+///     fn provide_headers(&self) -> HeadersFuture<'_> {
+///         HeadersFuture::ready(Headers::bearer(&self.0))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), gce_auth::Error> {
+/// let provider: std::sync::Arc<dyn ProvideHeaders> = std::sync::Arc::new(Given("ya29.t".into()));
+/// # let _ = provider;
+/// # Ok(())
+/// # }
+/// ```
+pub trait ProvideHeaders: Send + Sync + fmt::Debug {
+    /// The headers of a request that is about to be sent.
+    fn provide_headers(&self) -> HeadersFuture<'_>;
+
+    /// Takes note that a server rejected these headers; whether the next ones
+    /// may be others. Whoever cannot do anything about it says no, and that is
+    /// the default.
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        let _ = rejected;
+        false
+    }
+}
+
+impl<P: ProvideHeaders + ?Sized> ProvideHeaders for std::sync::Arc<P> {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        (**self).provide_headers()
+    }
+
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        (**self).invalidate_headers(rejected)
+    }
+}
+
+/// What [`ProvideHeaders::provide_headers`] returns: headers that are there,
+/// or that are to come.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct HeadersFuture<'a>(Kind<'a>);
+
+enum Kind<'a> {
+    Ready(Option<Result<Headers, Error>>),
+    Coming(Pin<Box<dyn Future<Output = Result<Headers, Error>> + Send + 'a>>),
+}
+
+impl<'a> HeadersFuture<'a> {
+    /// Headers, or an error, that are there: nothing is allocated.
+    pub fn ready(outcome: Result<Headers, Error>) -> Self {
+        Self(Kind::Ready(Some(outcome)))
+    }
+
+    /// Headers that are to come.
+    pub fn new(future: impl Future<Output = Result<Headers, Error>> + Send + 'a) -> Self {
+        Self(Kind::Coming(Box::pin(future)))
+    }
+}
+
+impl Future for HeadersFuture<'_> {
+    type Output = Result<Headers, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            Kind::Coming(future) => future.as_mut().poll(context),
+            Kind::Ready(outcome) => match outcome.take() {
+                Some(outcome) => Poll::Ready(outcome),
+                // It was ready before, and there is nothing more to come.
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for HeadersFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadersFuture")
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_executor::block_on;
+
+    use super::*;
+    use crate::{Credentials, values::error::ErrorKind};
+
+    /// Fails, after a while.
+    #[derive(Debug)]
+    struct Slow;
+
+    impl ProvideHeaders for Slow {
+        fn provide_headers(&self) -> HeadersFuture<'_> {
+            HeadersFuture::new(async {
+                std::future::ready(()).await;
+                Err(Error::of_provider("no luck"))
+            })
+        }
+    }
+
+    #[test]
+    fn any_provider_is_one_behind_a_pointer() {
+        let fixed = Credentials::fixed("ya29.t", None).unwrap();
+        let providers: [Arc<dyn ProvideHeaders>; 2] = [Arc::new(fixed.clone()), Arc::new(Slow)];
+        let headers = block_on(providers[0].provide_headers()).unwrap();
+        assert_eq!(headers.authorization().unwrap(), "Bearer ya29.t");
+        assert!(providers[0].invalidate_headers(&headers));
+        assert!(fixed.cached_token().is_none());
+        let error = block_on(Arc::new(Arc::clone(&providers[1])).provide_headers()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Provider);
+        assert!(error.to_string().contains("no luck"), "{error}");
+        assert!(!providers[1].invalidate_headers(&headers));
+    }
+}
