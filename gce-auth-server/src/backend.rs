@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use crate::surface::route::Op;
 use crate::surface::{Reply, Request};
 
@@ -30,6 +32,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Whether some requests may be answered by another server.
     fn relays(&self) -> bool;
+
+    /// What follows the answer of an operation that is a stream. `None` if there are too many already.
+    fn feed(self: Arc<Self>) -> Option<mpsc::Receiver<Vec<u8>>>;
 
     /// Answers. `request` is what the operation was understood from, if requests may be passed on. The future is dropped when the
     /// client leaves.

@@ -43,6 +43,8 @@
 //!
 //! # Control requests
 //!
+//! For people there is a live page at `/emulator/`, which shows requests as they come and does all of this.
+//!
 //! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the `Origin` of another page is refused.
 //! Bodies are JSON objects. They are not recorded, and faults do not touch them.
 //!
@@ -54,6 +56,7 @@
 //! | `POST assertions` `{"path", "times", "parameters"}` | 200 if the path was asked so often with these parameters, else 409 |
 //! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below; gives the fault's number |
 //! | `GET faults`, `DELETE faults`, `DELETE faults/ID` | shows them; takes all away, or one |
+//! | `GET events` | server-sent events: requests as they come and as they end, and the state |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
 //! | `POST reset` | everything as at the start |

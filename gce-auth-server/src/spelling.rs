@@ -23,6 +23,9 @@ const LESSON: &[u8] = b"GET / HTTP/1.1\r\n\
     Allow: 1\r\n\
     Retry-After: 1\r\n\
     Cache-Control: 1\r\n\
+    Content-Security-Policy: 1\r\n\
+    Referrer-Policy: 1\r\n\
+    X-Content-Type-Options: 1\r\n\
     Date: 1\r\n\
     Server: 1\r\n\
     Content-Length: 0\r\n\

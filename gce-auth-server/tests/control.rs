@@ -245,6 +245,10 @@ fn the_description_names_what_there_is() {
     let description = control(&emulator, "GET", "openapi.json", &Value::Null).json();
     let paths = description["paths"].as_object().unwrap();
     for (path, operations) in paths {
+        if path == "/events" {
+            // It goes on for as long as somebody listens.
+            continue;
+        }
         let path = path
             .trim_start_matches('/')
             .replace("{path}", "instance")

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::error::SetError;
+use super::forms::RuleForm;
 use super::journal::RecordedRequest;
+use super::page;
 use super::places::segments;
-use super::plan::RuleForm;
 use super::state::State;
 use crate::surface::route::ControlCall;
 use crate::surface::tree::Node;
@@ -44,8 +45,9 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
         }
         (Method::Delete, "faults", id) => remove_fault(state, id),
         (Method::Get, "openapi.json", "") => {
-            return Reply::describe(include_str!("openapi.json"));
+            return Reply::own("application/json", include_str!("openapi.json"));
         }
+        (Method::Get, "events", "") => return page::stream(),
         (Method::Get, "clock", "") => Ok(json!({"now": state.clock.now().rfc3339()})),
         (Method::Post, "clock", "") => clock(state, &call.body),
         (Method::Post, "tokens", "rotate") => {
@@ -77,7 +79,7 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("faults", "") => "GET, POST, DELETE",
         ("faults", _) => "DELETE",
         ("clock", "") => "GET, POST",
-        ("openapi.json", "") => "GET",
+        ("events" | "openapi.json", "") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
     };
@@ -116,20 +118,23 @@ fn read(state: &State, path: &str) -> Result<Value, Reply> {
         .ok_or_else(|| refused(404, "there is no such path"))
 }
 
+/// A request of the journal.
+pub(crate) fn show(request: &RecordedRequest) -> Value {
+    json!({
+        "method": request.method,
+        "path": request.path,
+        "query": request.query,
+        "headers": request.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "bodyLength": request.body_length,
+        "id": request.id,
+        "status": request.status,
+        "milliseconds": request.duration.map(|time| time.as_secs_f64() * 1000.0),
+        "fault": request.fault,
+        "hint": request.hint,
+    })
+}
+
 fn requests(state: &State, path: Option<&str>) -> Value {
-    let show = |request: &RecordedRequest| {
-        json!({
-            "method": request.method,
-            "path": request.path,
-            "query": request.query,
-            "headers": request.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-            "bodyLength": request.body_length,
-            "id": request.id,
-            "status": request.status,
-            "milliseconds": request.duration.map(|time| time.as_secs_f64() * 1000.0),
-            "fault": request.fault,
-        })
-    };
     let all = state.journal().all();
     let shown: Vec<Value> = all
         .iter()
@@ -183,7 +188,7 @@ fn add_fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
     Ok(json!({ "id": state.add_fault(rule) }))
 }
 
-fn faults(state: &State) -> Value {
+pub(crate) fn faults(state: &State) -> Value {
     let now = state.clock.now();
     let all: Vec<Value> = state
         .rules()

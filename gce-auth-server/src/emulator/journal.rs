@@ -44,6 +44,8 @@ pub struct RecordedRequest {
     pub duration: Option<Duration>,
     /// What went wrong on purpose.
     pub fault: Option<String>,
+    /// What its client may have meant, if it was refused or led nowhere.
+    pub hint: Option<String>,
 }
 
 impl RecordedRequest {
@@ -76,6 +78,9 @@ impl fmt::Display for RecordedRequest {
         if let Some(fault) = &self.fault {
             write!(f, " [fault: {fault}]")?;
         }
+        if let Some(hint) = &self.hint {
+            write!(f, " ({hint})")?;
+        }
         Ok(())
     }
 }
@@ -102,6 +107,7 @@ impl Journal {
             status: None,
             duration: None,
             fault,
+            hint: None,
             method: request.method.as_str().into(),
             path: request.path.clone(),
             query: without_secrets(&request.query),
@@ -117,14 +123,24 @@ impl Journal {
     }
 
     /// Takes note of a request's end; gives what is known of it, if it was not forgotten.
-    pub(crate) fn complete(&mut self, id: u64, status: Option<u16>) -> Option<&RecordedRequest> {
+    pub(crate) fn complete(
+        &mut self,
+        id: u64,
+        status: Option<u16>,
+        hint: impl FnOnce(&RecordedRequest, u16) -> Option<String>,
+    ) -> Option<&RecordedRequest> {
         let first = self.requests.front()?.id;
         let index = usize::try_from(id.checked_sub(first)?).ok()?;
         let elapsed = self.laps.get(index)?.elapsed();
         let request = self.requests.get_mut(index)?;
         request.status = status;
         request.duration = Some(elapsed);
+        request.hint = status.and_then(|status| hint(request, status));
         Some(request)
+    }
+
+    pub(crate) fn last(&self) -> Option<&RecordedRequest> {
+        self.requests.back()
     }
 
     pub(crate) fn all(&self) -> Vec<RecordedRequest> {
@@ -230,10 +246,19 @@ mod tests {
         journal.clear();
         let second = journal.record(&request("/b", ""), Some("503".into()));
         let third = journal.record(&request("/c", ""), None);
-        assert!(journal.complete(first, Some(200)).is_none());
-        assert_eq!(journal.complete(third, Some(404)).unwrap().path, "/c");
-        assert_eq!(journal.complete(second, None).unwrap().path, "/b");
-        assert!(journal.complete(0, None).is_none());
+        assert!(journal.complete(first, Some(200), |_, _| None).is_none());
+        assert_eq!(
+            journal
+                .complete(third, Some(404), |_, _| None)
+                .unwrap()
+                .path,
+            "/c"
+        );
+        assert_eq!(
+            journal.complete(second, None, |_, _| None).unwrap().path,
+            "/b"
+        );
+        assert!(journal.complete(0, None, |_, _| None).is_none());
         let all = journal.all();
         assert_eq!((all[0].status, all[1].status), (None, Some(404)));
         assert!(all[0].duration.is_some());

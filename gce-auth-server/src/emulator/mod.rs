@@ -8,6 +8,8 @@ mod credential;
 mod error;
 mod event;
 mod faults;
+mod forms;
+mod hints;
 mod iam;
 mod identity;
 mod journal;
@@ -16,6 +18,7 @@ mod keys;
 mod mint;
 mod oauth;
 mod overlay;
+mod page;
 mod places;
 mod plan;
 mod profiles;
@@ -24,6 +27,7 @@ mod relay;
 mod rules;
 mod sealed;
 mod source;
+mod start;
 mod state;
 mod watch;
 mod world;
@@ -95,7 +99,7 @@ impl Emulator {
         self.address
     }
 
-    /// `http://` and the address, without a slash at the end.
+    /// `http://` and the address, without a slash at the end. The live page is at `/emulator/` below it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -1,5 +1,7 @@
 //! The built-in documents: what the metadata server says on the machines that Google runs.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use super::accounts::Account;
@@ -26,6 +28,20 @@ pub enum Profile {
     CloudRun,
     /// An App Engine service in the standard environment of the second generation: as on Cloud Run.
     AppEngine,
+}
+
+/// `gce`, `gce-without-account` and so on.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gce => "gce",
+            Self::GceWithoutAccount => "gce-without-account",
+            Self::Shielded => "shielded",
+            Self::Gke => "gke",
+            Self::CloudRun => "cloud-run",
+            Self::AppEngine => "app-engine",
+        })
+    }
 }
 
 impl Profile {

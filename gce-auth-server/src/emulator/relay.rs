@@ -53,7 +53,7 @@ impl State {
             Op::WriteGuestAttribute { .. } | Op::DeleteGuestAttribute { .. } => {
                 self.pass(upstream, request, None).await
             }
-            Op::Home | Op::Versions | Op::Cloud(_) | Op::Control(_) => return None,
+            Op::Home | Op::Versions | Op::Page | Op::Cloud(_) | Op::Control(_) => return None,
         };
         Some(answer.unwrap_or_else(|reply| reply))
     }

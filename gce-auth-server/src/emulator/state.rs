@@ -4,12 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::{broadcast, mpsc};
 
 use super::accounts::Account;
 use super::clock::{Clock, Instant};
 use super::error::StartError;
 use super::event::{Event, Observers};
-use super::journal::Journal;
+use super::journal::{Journal, RecordedRequest};
 use super::keys::SigningKey;
 use super::mint::Mint;
 use super::plan::Plan;
@@ -19,11 +20,11 @@ use super::rules::{FaultRule, Rules};
 use super::source::TokenSource;
 use super::watch::Watcher;
 use super::world::World;
-use super::{control, iam, oauth};
+use super::{control, hints, iam, oauth, page};
 use crate::backend::{Arrival, Backend};
 use crate::surface::query::{Reading, Wait};
 use crate::surface::render::{self, Form};
-use crate::surface::route::{CONTROL, Credential, Endpoint, Op, Target};
+use crate::surface::route::{Credential, Endpoint, Op, PAGE, Target};
 use crate::surface::{Reply, Request, pages};
 use crate::upstream::Upstream;
 
@@ -58,6 +59,7 @@ pub(crate) struct State {
     /// Held by the request that asks the source.
     pub(crate) turn: tokio::sync::Mutex<()>,
     journal: Mutex<Journal>,
+    told: broadcast::Sender<RecordedRequest>,
     rules: Mutex<Rules>,
     /// The rules at the start.
     planned: Vec<FaultRule>,
@@ -83,6 +85,7 @@ impl State {
             upstream: parts.upstream,
             turn: tokio::sync::Mutex::default(),
             journal: Mutex::default(),
+            told: broadcast::Sender::new(1024),
             rules: Mutex::default(),
             planned: parts.plan.rules,
         };
@@ -140,6 +143,11 @@ impl State {
     /// The accounts as they were given in code.
     pub(crate) fn accounts(&self) -> &[Account] {
         &self.recipe.accounts
+    }
+
+    /// Where requests are told as they come and as they end.
+    pub(crate) fn requests_told(&self) -> &broadcast::Sender<RecordedRequest> {
+        &self.told
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -276,22 +284,48 @@ impl Backend for State {
     }
 
     fn arrived(&self, request: &Request) -> Arrival {
-        if request.path.starts_with(CONTROL) {
+        if request.path.starts_with(PAGE) {
             return Arrival {
                 id: 0,
                 disturbance: None,
             };
         }
         let (disturbance, name) = self.rules().next(request, self.clock.now()).unzip();
-        let id = self.journal().record(request, name);
+        let mut journal = self.journal();
+        let id = journal.record(request, name);
+        if self.told.receiver_count() > 0
+            && let Some(request) = journal.last()
+        {
+            let _ = self.told.send(request.clone());
+        }
         Arrival { id, disturbance }
     }
 
     fn departed(&self, id: u64, status: Option<u16>) {
-        let known = self.journal().complete(id, status).cloned();
-        if let Some(request) = known.filter(|_| !self.observers.is_empty()) {
-            self.tell(&Event::Answered { request });
+        let mut journal = self.journal();
+        let known = journal.complete(id, status, |request, status| {
+            if !matches!(status, 301 | 403 | 404) || self.relays() {
+                return None;
+            }
+            self.world
+                .read(|document| hints::hint(request, status, document))
+        });
+        let listeners = self.told.receiver_count() > 0;
+        if !listeners && self.observers.is_empty() {
+            return;
         }
+        let Some(request) = known.cloned() else {
+            return;
+        };
+        drop(journal);
+        if listeners {
+            let _ = self.told.send(request.clone());
+        }
+        self.tell(&Event::Answered { request });
+    }
+
+    fn feed(self: Arc<Self>) -> Option<mpsc::Receiver<Vec<u8>>> {
+        page::follow(self)
     }
 
     fn relays(&self) -> bool {
@@ -333,6 +367,7 @@ impl Backend for State {
                 namespace,
                 key,
             } => self.delete_guest_attribute(&target, &namespace, key.as_deref()),
+            Op::Page => page::page(),
             Op::Control(call) => control::answer(self, &call),
             Op::Cloud(call) => match &call.endpoint {
                 Endpoint::Iam { account, method } => {

@@ -42,6 +42,11 @@ impl World {
         self.version.subscribe()
     }
 
+    /// How often it changed.
+    pub(crate) fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
     /// How many are waiting to be told.
     pub(crate) fn waiting(&self) -> usize {
         self.version.receiver_count()

@@ -5,16 +5,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 /// How a body leaves.
-#[derive(Clone, Copy)]
 pub(super) enum Pace {
     Whole,
     /// In pieces of this length, with a pause before each.
     Pieces(usize, Duration),
     /// Only so many bytes; then the connection ends.
     CutAfter(usize),
+    /// Whole, and then what comes from here.
+    Feed(mpsc::Receiver<Vec<u8>>),
 }
 
 /// A body that knows its length, unless it is to break off.
@@ -49,41 +51,47 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        match self.pace {
-            Pace::CutAfter(_) if self.rest.is_empty() && self.flushed => {
+        let this = &mut *self;
+        match &mut this.pace {
+            Pace::Feed(more) if this.rest.is_empty() => {
+                return more
+                    .poll_recv(context)
+                    .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes.into()))));
+            }
+            Pace::CutAfter(_) if this.rest.is_empty() && this.flushed => {
                 return Poll::Ready(Some(Err(Closed)));
             }
-            Pace::CutAfter(_) if self.rest.is_empty() => {
-                self.flushed = true;
+            Pace::CutAfter(_) if this.rest.is_empty() => {
+                this.flushed = true;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            _ if self.rest.is_empty() => return Poll::Ready(None),
+            _ if this.rest.is_empty() => return Poll::Ready(None),
             Pace::Pieces(bytes, pause) => {
-                let sleep = self
+                let sleep = this
                     .pause
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(*pause)));
                 if sleep.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
-                self.pause = None;
-                let length = bytes.min(self.rest.len());
-                return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))));
+                this.pause = None;
+                let length = (*bytes).min(this.rest.len());
+                return Poll::Ready(Some(Ok(Frame::data(this.rest.split_to(length)))));
             }
-            Pace::Whole | Pace::CutAfter(_) => {}
+            Pace::Whole | Pace::CutAfter(_) | Pace::Feed(_) => {}
         }
-        let all = std::mem::take(&mut self.rest);
+        let all = std::mem::take(&mut this.rest);
         Poll::Ready(Some(Ok(Frame::data(all))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && !matches!(self.pace, Pace::CutAfter(_))
+        self.rest.is_empty() && !matches!(self.pace, Pace::CutAfter(_) | Pace::Feed(_))
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.pace {
-            Pace::CutAfter(_) => SizeHint::default(),
-            _ => SizeHint::with_exact(self.rest.len() as u64),
+            Pace::CutAfter(_) | Pace::Feed(_) => SizeHint::default(),
+            Pace::Whole | Pace::Pieces(..) => SizeHint::with_exact(self.rest.len() as u64),
         }
     }
 }

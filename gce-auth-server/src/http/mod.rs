@@ -238,6 +238,13 @@ async fn exchange<B: Backend>(
     } else {
         let original = backend.relays().then(|| request.clone());
         match route(request) {
+            Ok(op) if op.is_stream() => match Arc::clone(&room.backend).feed() {
+                Some(more) => {
+                    pace = Pace::Feed(more);
+                    backend.answer(op, original).await
+                }
+                None => pages::status(503),
+            },
             Ok(op) => backend.answer(op, original).await,
             Err(reply) => reply,
         }

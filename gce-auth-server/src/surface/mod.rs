@@ -82,6 +82,8 @@ pub(crate) struct Reply {
     pub(crate) dialect: Dialect,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
+    /// Whether more comes after the body, so that its length is not known.
+    pub(crate) open_ended: bool,
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
 }
@@ -104,6 +106,7 @@ impl Reply {
             dialect: Dialect::Metadata,
             content_type: content_type.into(),
             body: body.into(),
+            open_ended: false,
             more: Vec::new(),
         }
     }
@@ -130,12 +133,18 @@ impl Reply {
         }
     }
 
-    /// The description of what can be asked about the emulator, in JSON.
-    pub(crate) fn describe(openapi: &str) -> Self {
+    /// A text about the emulator itself.
+    pub(crate) fn own(content_type: &str, text: &str) -> Self {
         Self {
             dialect: Dialect::NoFlavor,
-            ..Self::new(200, "application/json", openapi)
+            ..Self::new(200, content_type, text)
         }
+    }
+
+    /// The same answer, with more to come after its body.
+    pub(crate) fn open_ended(mut self) -> Self {
+        self.open_ended = true;
+        self
     }
 
     /// The same answer, with another flavor or none.
@@ -181,6 +190,9 @@ impl Reply {
                 lines.push(("Server", "ESF".into()));
                 lines.push(("Content-Length", length));
             }
+        }
+        if self.open_ended {
+            lines.retain(|(name, _)| *name != "Content-Length");
         }
         lines.push(("X-XSS-Protection", "0".into()));
         lines.push(("X-Frame-Options", "SAMEORIGIN".into()));

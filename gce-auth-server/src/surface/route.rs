@@ -9,6 +9,9 @@ pub(crate) const PREFIX: &str = "/computeMetadata/v1/";
 /// Where the requests lie that drive the emulator.
 pub(crate) const CONTROL: &str = "/emulator/v1/";
 
+/// The live page.
+pub(crate) const PAGE: &str = "/emulator/";
+
 /// A request that was let in and understood.
 pub(crate) enum Op {
     /// `/`, which detection asks.
@@ -41,8 +44,17 @@ pub(crate) enum Op {
     },
     /// A call to one of the Google APIs that stand beside the metadata server.
     Cloud(CloudCall),
+    /// The live page.
+    Page,
     /// A request about the emulator itself.
     Control(ControlCall),
+}
+
+impl Op {
+    /// Whether the answer goes on for as long as the client stays.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Self::Control(call) if call.path == "events" && call.method == Method::Get)
+    }
 }
 
 /// A request about the emulator itself.
@@ -189,6 +201,22 @@ pub(crate) fn route(request: Request) -> Result<Op, Reply> {
             method: request.method,
             body: request.body,
         }));
+    }
+    if PAGE.starts_with(&request.path) && request.path.len() + 1 >= PAGE.len() {
+        guard::check_control(&request)?;
+        return match request.method {
+            _ if request.path != PAGE => Err(pages::add_slash(
+                &request.origin(),
+                &request.path,
+                &request.query,
+            )),
+            Method::Get | Method::Head => Ok(Op::Page),
+            _ => Err(pages::method_not_allowed(
+                request.method.as_str(),
+                PAGE,
+                "GET, HEAD",
+            )),
+        };
     }
     guard::check(&request)?;
 
