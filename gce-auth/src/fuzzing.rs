@@ -264,7 +264,7 @@ fn check_key(material: &crate::wire::jwks::Material) {
 /// line each. None is ever accepted.
 #[cfg(feature = "verify")]
 pub fn verify(bytes: &[u8]) {
-    use crate::IdTokenVerifier;
+    use crate::verifier::IdTokenVerifier;
     // A key of P-256 that nobody kept the private half of.
     const KEYS: &str = include_str!("fuzzing/keys.json");
     thread_local! {

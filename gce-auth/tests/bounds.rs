@@ -1,6 +1,8 @@
 //! What public types promise to a program that passes them around: checked by
 //! the compiler, and constructors that do nothing checked by counting.
 
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 use std::sync::Arc;
 
 use gce_auth::{

@@ -1,4 +1,5 @@
 //! A failure in the background is never silent, and nothing secret is said.
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 #![cfg(feature = "tracing")]
 
 use std::{

@@ -1,19 +1,152 @@
 //! What HTTPS is spoken with. The only file that names rustls.
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, Read, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, Stream,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 
-use crate::io::transport::{TransportError, TransportErrorKind};
+use crate::io::{
+    identity::ClientIdentity,
+    transport::{TransportError, TransportErrorKind},
+};
 
 /// The cryptography of this library, handed over explicitly: which one the
 /// process uses by default is the program's to say.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// Whom a connection trusts, and what it shows.
+pub(super) type Trusted = Arc<ClientConfig>;
+
+/// Whom one transport trusts, found out when it is first needed.
+#[derive(Default)]
+pub(super) struct Trust {
+    /// Whom the system trusts.
+    system: Mutex<Option<Trusted>>,
+    /// What the certificate that was shown last needs.
+    mutual: Mutex<Option<(ClientIdentity, Trusted)>>,
+}
+
+impl Trust {
+    /// What a connection is made with that shows `identity`, if any.
+    pub(super) fn config(
+        &self,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Trusted, TransportError> {
+        let Some(identity) = identity else {
+            let mut held = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(config) = &*held {
+                return Ok(Arc::clone(config));
+            }
+            let config = Arc::new(trusting(roots()?)?.with_no_client_auth());
+            *held = Some(Arc::clone(&config));
+            return Ok(config);
+        };
+        let mut held = self.mutual.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some((holder, config)) if holder.is(identity) => Ok(Arc::clone(config)),
+            _ => {
+                let config = Arc::new(showing(identity)?);
+                *held = Some((identity.clone(), Arc::clone(&config)));
+                Ok(config)
+            }
+        }
+    }
+}
+
+/// Trusts the root of `identity`, or without one whom the system trusts, and
+/// shows its certificate.
+fn showing(identity: &ClientIdentity) -> Result<ClientConfig, TransportError> {
+    let unusable = |why: &str| {
+        TransportError::new(
+            TransportErrorKind::Tls,
+            format!("the client's {why} cannot be used"),
+        )
+    };
+    let key = PrivateKeyDer::from_pem_slice(identity.client_pem())
+        .map_err(|_| unusable("private key"))?;
+    let chain = identity
+        .certificates()
+        .into_iter()
+        .map(CertificateDer::from);
+    let known = identity.roots();
+    let trusted = if known.is_empty() { roots()? } else { known };
+    trusting(trusted)?
+        .with_client_auth_cert(chain.collect(), key)
+        .map_err(|error| unusable("certificate").with_source(error))
+}
+
+fn trusting(
+    roots: Vec<Vec<u8>>,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, TransportError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.into_iter().map(CertificateDer::from));
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            TransportError::new(TransportErrorKind::Tls, "no version of TLS can be spoken")
+                .with_source(error)
+        })?;
+    Ok(config.with_root_certificates(store))
+}
+
+/// One secured connection, without the socket that carries it.
+pub(super) struct Session(Box<ClientConnection>);
+
+impl Session {
+    /// Shakes hands over `socket` with whoever can prove to be `host`, a name
+    /// or an address.
+    pub(super) fn open(
+        config: &Trusted,
+        host: &str,
+        socket: &mut (impl Read + Write),
+    ) -> io::Result<Self> {
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(literal.trim_end_matches('.').to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let mut connection =
+            ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            connection.complete_io(socket)?;
+        }
+        Ok(Self(Box::new(connection)))
+    }
+
+    /// The connection over its socket.
+    pub(super) fn over<'a, S: Read + Write>(
+        &'a mut self,
+        socket: &'a mut S,
+    ) -> Stream<'a, ClientConnection, S> {
+        Stream::new(&mut self.0, socket)
+    }
+
+    /// Whether what a socket that does not block has to say is nothing but
+    /// tickets for later sessions, which may come at any time.
+    pub(super) fn is_quiet(&mut self, mut socket: impl Read) -> bool {
+        loop {
+            match self.0.read_tls(&mut socket) {
+                Ok(0) => return false,
+                Ok(_) => match self.0.process_new_packets() {
+                    Ok(state) if state.plaintext_bytes_to_read() > 0 => return false,
+                    Ok(state) if state.peer_has_closed() => return false,
+                    Ok(_) => {}
+                    Err(_) => return false,
+                },
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+}
+
 /// The certificates that this system trusts, in DER; read anew at each call.
-pub(super) fn roots() -> Result<Vec<Vec<u8>>, TransportError> {
+fn roots() -> Result<Vec<Vec<u8>>, TransportError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let mut error = TransportError::new(
@@ -39,7 +172,7 @@ pub(super) fn refusal(error: &io::Error) -> Option<String> {
 }
 
 /// What rustls said, in one line for people.
-pub(super) fn describe(error: &rustls::Error) -> String {
+fn describe(error: &rustls::Error) -> String {
     format!("no secure connection could be made: {error}")
 }
 

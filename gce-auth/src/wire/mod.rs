@@ -6,6 +6,7 @@ pub(crate) mod api;
 pub(crate) mod boundary;
 #[cfg(feature = "iam")]
 pub(crate) mod grant;
+pub(crate) mod http1;
 #[cfg(feature = "iam")]
 pub(crate) mod iam;
 #[cfg(feature = "verify")]

@@ -1,0 +1,156 @@
+//! One connection, and reading and writing until a moment.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use crate::io::clock::{Clock as _, SystemClock};
+#[cfg(feature = "tls")]
+use crate::io::tls::{Session, Trusted};
+
+/// Boot time: what the limits of this transport are measured with.
+pub(super) fn now() -> Duration {
+    SystemClock::new().now().boot
+}
+
+/// A connection to one server.
+pub(super) struct Connection {
+    stream: TcpStream,
+    #[cfg(feature = "tls")]
+    session: Option<Session>,
+}
+
+impl Connection {
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            #[cfg(feature = "tls")]
+            session: None,
+        }
+    }
+
+    /// Shakes hands with whoever can prove to be `host`, within `end`.
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(
+        stream: TcpStream,
+        trust: &Trusted,
+        host: &str,
+        end: Duration,
+    ) -> io::Result<Self> {
+        let mut socket = Socket {
+            stream: &stream,
+            end,
+        };
+        let session = Session::open(trust, host, &mut socket)?;
+        Ok(Self {
+            stream,
+            session: Some(session),
+        })
+    }
+
+    /// The connection, for reading and writing until `end`.
+    pub(super) fn until(&mut self, end: Duration) -> Timed<'_> {
+        Timed {
+            socket: Socket {
+                stream: &self.stream,
+                end,
+            },
+            #[cfg(feature = "tls")]
+            session: self.session.as_mut(),
+        }
+    }
+
+    /// Whether the other side has neither hung up nor said anything unasked.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        if self.stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let quiet = self.peek();
+        self.stream.set_nonblocking(false).is_ok() && quiet
+    }
+
+    fn peek(&mut self) -> bool {
+        #[cfg(feature = "tls")]
+        if let Some(session) = &mut self.session {
+            return session.is_quiet(&self.stream);
+        }
+        let peeked = self.stream.peek(&mut [0]);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// A socket that blocks until a moment and no longer.
+struct Socket<'a> {
+    stream: &'a TcpStream,
+    end: Duration,
+}
+
+impl Socket<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.end.saturating_sub(now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(Some(left))
+    }
+}
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.stream.set_read_timeout(self.left()?)?;
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// A connection, secured or not, until a moment.
+pub(super) struct Timed<'a> {
+    socket: Socket<'a>,
+    #[cfg(feature = "tls")]
+    session: Option<&'a mut Session>,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(session) = self.session.as_deref_mut() {
+            return session.over(&mut self.socket).read(buffer);
+        }
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(session) = self.session.as_deref_mut() {
+            return session.over(&mut self.socket).write(buffer);
+        }
+        self.socket.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Some(session) = self.session.as_deref_mut() {
+            return session.over(&mut self.socket).flush();
+        }
+        self.socket.flush()
+    }
+}

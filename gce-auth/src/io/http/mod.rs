@@ -1,0 +1,351 @@
+//! The transport that comes with the library: HTTP/1.1 over the standard
+//! library's sockets.
+//!
+//! A library that carries HTTP logs what it carries: tokens, at the most
+//! talkative level. This one says nothing to anybody.
+
+mod connection;
+mod pool;
+
+use std::{
+    fmt,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
+use zeroize::Zeroizing;
+
+use self::{
+    connection::{Connection, Timed, now},
+    pool::{Pool, Route},
+};
+#[cfg(feature = "tls")]
+use crate::io::{identity::ClientIdentity, tls};
+use crate::{
+    io::{
+        lookup,
+        transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
+    },
+    wire::http1::{self, Body, Head, Malformed},
+};
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("gce-auth/", env!("CARGO_PKG_VERSION")));
+/// Interim answers (1xx) before the one that counts, at most.
+const MOST_INTERIM: u32 = 32;
+
+/// The transport that comes with the library: HTTP/1.1 over TCP, with kept
+/// connections; no proxy, no redirect, no cookie, no compression. HTTPS with
+/// the feature `tls`.
+///
+/// Of use where requests are to be looked at, or changed, on their way: see
+/// [`Transport`].
+#[derive(Default)]
+pub struct HttpTransport {
+    pool: Pool,
+    /// Authorities, and the addresses to connect to instead of looking them up.
+    pins: Vec<(String, String)>,
+    #[cfg(feature = "tls")]
+    trust: tls::Trust,
+}
+
+/// The transport that every client of this process shares by default, so that
+/// they share connections as well. Nothing happens before the first request.
+pub(crate) fn shared() -> Arc<dyn Transport> {
+    static SHARED: OnceLock<Arc<HttpTransport>> = OnceLock::new();
+    Arc::clone(SHARED.get_or_init(Arc::default)) as Arc<dyn Transport>
+}
+
+impl HttpTransport {
+    /// A transport with connections of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connects to `address` (`ip:port`) for requests to `authority`
+    /// (`host:port`) instead of looking its name up; the name in the request
+    /// and in the certificate stays. What `curl --resolve` does.
+    #[must_use]
+    pub fn resolve(mut self, authority: impl Into<String>, address: impl Into<String>) -> Self {
+        self.pins.push((authority.into(), address.into()));
+        self
+    }
+
+    /// A new connection for a request, within `end`.
+    fn connect(
+        &self,
+        request: &Request<Vec<u8>>,
+        limits: &Limits,
+        end: Duration,
+    ) -> Result<Connection, TransportError> {
+        let (host, port) = authority(request.uri())?;
+        let pin = format!("{host}:{port}");
+        let pinned = self.pins.iter().find(|(name, _)| *name == pin);
+        let (at, at_port) = match pinned.and_then(|(_, to)| to.rsplit_once(':')) {
+            Some((at, text)) => (at, text.parse().map_err(|_| unresolved())?),
+            None => (host, port),
+        };
+        let late = || late("no address for the name", limits.connect);
+        let left = end.saturating_sub(now()).min(limits.connect);
+        let found = lookup::lookup(at, at_port, Some(left))
+            .ok_or_else(late)?
+            .map_err(|_| unresolved())?;
+        let end = end.min(now().saturating_add(limits.connect));
+        let stream = dial(&found, end, limits)?;
+        #[cfg(feature = "tls")]
+        if is_https(request.uri()) {
+            let identity = request.extensions().get::<ClientIdentity>();
+            let config = self.trust.config(identity)?;
+            return Connection::secured(stream, &config, host, end)
+                .map_err(|error| classify(error, Phase::Connect, limits));
+        }
+        Ok(Connection::plain(stream))
+    }
+
+    /// Sends `request` over `connection` and reads the whole answer.
+    fn exchange(
+        connection: &mut Connection,
+        request: &Request<Vec<u8>>,
+        limits: &Limits,
+        end: Duration,
+    ) -> Result<(Head, Vec<u8>, bool), TransportError> {
+        let sent = http1::encode(request);
+        let mut stream = connection.until(end);
+        let wrote = stream.write_all(&sent).and_then(|()| stream.flush());
+        if let Err(error) = wrote {
+            // A server may refuse before it has read everything, and say so.
+            if !is_broken(&error) {
+                return Err(classify(error, Phase::Send, limits));
+            }
+        }
+        let first_byte = end.min(now().saturating_add(limits.first_byte));
+        let (head, rest) = read_head(&mut connection.until(first_byte), request, limits)?;
+        let body = read_body(&mut connection.until(end), &head, &rest, limits);
+        match body {
+            Ok((body, clean)) => {
+                let keeps = head.keeps && clean;
+                Ok((head, body, keeps))
+            }
+            Err(error) if head.status.is_success() => Err(error),
+            // A refusal needs no words: the status has said it all.
+            Err(_) => Ok((head, Vec::new(), false)),
+        }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(
+        &self,
+        mut request: Request<Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Response<Vec<u8>>, TransportError> {
+        let end = now().saturating_add(limits.attempt);
+        if !cfg!(feature = "tls") && is_https(request.uri()) {
+            return Err(TransportError::new(
+                Kind::Tls,
+                "https needs the feature tls of the library",
+            ));
+        }
+        let headers = request.headers_mut();
+        headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        let route = Route::of(&request)?;
+        let mut connection = match self.pool.take(&route) {
+            Some(kept) => kept,
+            None => self.connect(&request, limits, end)?,
+        };
+        let (head, body, keeps) = Self::exchange(&mut connection, &request, limits, end)?;
+        if keeps {
+            self.pool.keep(route, connection);
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        Ok(response)
+    }
+}
+
+/// Host and port of a URI that is to be asked.
+fn authority(uri: &Uri) -> Result<(&str, u16), TransportError> {
+    let host = uri.host().filter(|host| !host.is_empty());
+    let host = host.ok_or_else(|| TransportError::new(Kind::Resolve, "the URL names no host"))?;
+    let default = if is_https(uri) { 443 } else { 80 };
+    Ok((host, uri.port_u16().unwrap_or(default)))
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+}
+
+/// The first of `addresses` that takes a connection. Each gets a fair share of
+/// the time that is left.
+fn dial(
+    addresses: &[SocketAddr],
+    end: Duration,
+    limits: &Limits,
+) -> Result<TcpStream, TransportError> {
+    let mut last = unresolved();
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = end.saturating_sub(now());
+        if left.is_zero() {
+            return Err(late("no connection", limits.connect));
+        }
+        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let share = (left / others).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(address, share) {
+            Ok(stream) => {
+                // Small requests, each of which is waited for.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = classify(error, Phase::Connect, limits),
+        }
+    }
+    Err(last)
+}
+
+/// Reads up to the end of the head that counts; and what came after it.
+fn read_head(
+    stream: &mut Timed<'_>,
+    request: &Request<Vec<u8>>,
+    limits: &Limits,
+) -> Result<(Head, Zeroizing<Vec<u8>>), TransportError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let mut piece = Zeroizing::new([0; 4096]);
+    let (mut seen, mut interim) = (0usize, 0);
+    loop {
+        while let Some((head, length)) =
+            http1::head(&bytes, request.method(), limits.header_lines).map_err(malformed)?
+        {
+            seen += length;
+            bytes.drain(..length);
+            if !head.status.is_informational() {
+                return Ok((head, bytes));
+            }
+            interim += 1;
+            if interim > MOST_INTERIM || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(malformed(Malformed::Nonsense));
+            }
+        }
+        if seen + bytes.len() > limits.header_bytes {
+            return Err(TransportError::new(
+                Kind::TooLarge,
+                "the answer's headers are too large",
+            ));
+        }
+        match stream.read(&mut piece[..]) {
+            Ok(0) => return Err(closed()),
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            Err(error) => return Err(classify(error, Phase::Head, limits)),
+        }
+    }
+}
+
+/// Reads the body; and whether nothing came after it.
+fn read_body(
+    stream: &mut Timed<'_>,
+    head: &Head,
+    rest: &[u8],
+    limits: &Limits,
+) -> Result<(Vec<u8>, bool), TransportError> {
+    let mut body = Body::new(head.framing, limits.body_bytes).map_err(malformed)?;
+    let mut clean = body.feed(rest).map_err(malformed)? == rest.len();
+    let mut piece = Zeroizing::new([0; 8192]);
+    while !body.is_done() {
+        match stream.read(&mut piece[..]) {
+            Ok(0) if body.is_whole_at_end() => break,
+            Ok(0) => return Err(closed()),
+            Ok(read) => clean = body.feed(&piece[..read]).map_err(malformed)? == read,
+            Err(error) => return Err(classify(error, Phase::Body, limits)),
+        }
+    }
+    Ok((body.take(), clean))
+}
+
+/// What was going on when something failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connect,
+    Send,
+    Head,
+    Body,
+}
+
+fn late(what: &str, limit: Duration) -> TransportError {
+    let seconds = limit.as_secs_f64();
+    TransportError::new(Kind::Timeout, format!("{what} within {seconds:.1} s"))
+}
+
+fn unresolved() -> TransportError {
+    TransportError::new(Kind::Resolve, "the name has no address")
+}
+
+fn closed() -> TransportError {
+    TransportError::new(
+        Kind::Closed,
+        "the connection was closed before a whole answer",
+    )
+}
+
+fn malformed(how: Malformed) -> TransportError {
+    let (kind, what) = match how {
+        Malformed::Nonsense => (Kind::Protocol, "the answer is not HTTP that makes sense"),
+        Malformed::TooManyLines => (Kind::TooLarge, "the answer has too many headers"),
+        Malformed::TooLong => (Kind::TooLarge, "the answer's body is too large"),
+    };
+    TransportError::new(kind, what)
+}
+
+/// Whether the other side hung up, as opposed to: took too long.
+fn is_broken(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::BrokenPipe | K::ConnectionReset | K::ConnectionAborted
+    )
+}
+
+fn classify(error: io::Error, phase: Phase, limits: &Limits) -> TransportError {
+    use io::ErrorKind as K;
+    #[cfg(feature = "tls")]
+    if let Some(refusal) = tls::refusal(&error) {
+        return TransportError::new(Kind::Tls, refusal).with_source(error);
+    }
+    if matches!(error.kind(), K::TimedOut | K::WouldBlock) {
+        return match phase {
+            Phase::Connect => late("no connection", limits.connect),
+            Phase::Send | Phase::Head => late("no answer", limits.first_byte),
+            Phase::Body => late("no whole answer", limits.attempt),
+        };
+    }
+    let (kind, message) = match error.kind() {
+        K::ConnectionRefused => (Kind::Connect, "the connection was refused"),
+        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown | K::AddrNotAvailable => {
+            (Kind::Connect, "the address cannot be reached")
+        }
+        K::PermissionDenied => (Kind::Connect, "this system forbids the connection"),
+        // An address that needs a zone, say; nothing was sent.
+        K::InvalidInput if phase == Phase::Connect => {
+            (Kind::Connect, "the address cannot be reached")
+        }
+        K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
+            (Kind::Closed, "the connection was reset")
+        }
+        K::UnexpectedEof => return closed(),
+        _ if phase == Phase::Connect => (Kind::Connect, "no connection could be made"),
+        _ => (Kind::Closed, "the connection failed"),
+    };
+    TransportError::new(kind, message).with_source(error)
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpTransport")
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;
