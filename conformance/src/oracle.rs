@@ -100,7 +100,7 @@ impl Oracle {
         let Some(on) = step["on"].as_str() else {
             return ask::run(&self.world, op, step);
         };
-        let made = match self.objects.get(on).ok_or(Failure::missing())? {
+        let made = match self.objects.get(on).ok_or_else(Failure::missing)? {
             Object::Access(access) => access.run(&self.world, op, step)?,
             Object::Identity(identity) => identity.run(&self.world, op, step)?,
         };

@@ -179,7 +179,17 @@ mod mutual {
 
     #[cfg(all(test, not(gce_auth_loom)))]
     mod tests {
+        use std::{fs, process, sync::Arc};
+
         use super::*;
+        use crate::{
+            client::settings::MetadataClient,
+            io::{
+                env::Environment,
+                fake::{HandClock, Reply, ScriptedTransport},
+                transport::TransportErrorKind,
+            },
+        };
 
         #[test]
         fn modes_are_read_without_regard_to_case() {
@@ -193,6 +203,58 @@ mod mutual {
                     "{text}"
                 );
             }
+        }
+
+        /// Answers, and fails over HTTPS as often as it is told.
+        fn world(mode: &str, replies: Vec<Reply>) -> (MetadataClient, Arc<ScriptedTransport>) {
+            let directory = std::env::temp_dir().join(format!("gce-auth-mtls-{}", process::id()));
+            fs::create_dir_all(&directory).unwrap();
+            let certificate = include_str!("../../tests/data/agent.pem");
+            let key = include_str!("../../tests/data/agent.key");
+            fs::write(directory.join("root.crt"), certificate).unwrap();
+            fs::write(directory.join("client.key"), format!("{certificate}{key}")).unwrap();
+            let transport = Arc::new(ScriptedTransport::new(replies));
+            let client = MetadataClient::builder()
+                .transport(Arc::clone(&transport) as _)
+                .clock(Arc::new(HandClock::at(1)))
+                .mtls_dir(directory)
+                .build_in(&Environment {
+                    mtls_mode: Some(mode.to_owned()),
+                    metadata_host: Some("metadata.google.internal".to_owned()),
+                    ..Environment::default()
+                });
+            (client, transport)
+        }
+
+        fn schemes(transport: &ScriptedTransport) -> Vec<String> {
+            let requests = transport.requests();
+            let scheme = |request: &Request<Vec<u8>>| {
+                let with = request.extensions().get::<ClientIdentity>().is_some();
+                assert_eq!(with, request.uri().scheme_str() == Some("https"));
+                request.uri().scheme_str().unwrap().to_owned()
+            };
+            requests.iter().map(scheme).collect()
+        }
+
+        #[test]
+        fn strict_means_https_or_nothing_and_default_falls_back() {
+            let (client, transport) = world("strict", vec![Reply::status(404)]);
+            assert!(client.blocking_get("instance/name").is_err());
+            assert_eq!(schemes(&transport), ["https"]);
+            let untrusted = Reply::Broken(TransportErrorKind::Tls);
+            let (client, transport) = world("strict", vec![untrusted.clone(), Reply::text("vm")]);
+            assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
+            assert_eq!(schemes(&transport), ["https", "https"]);
+            for failure in [untrusted, Reply::status(503), Reply::status(404)] {
+                let (client, transport) = world("default", vec![failure, Reply::text("vm")]);
+                assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
+                assert_eq!(schemes(&transport), ["https", "http"]);
+            }
+            let (client, transport) = world("none", vec![Reply::text("vm")]);
+            assert!(client.blocking_get("instance/name").is_ok());
+            assert_eq!(schemes(&transport), ["http"]);
+            let error = world("on", vec![]).0.endpoint().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
         }
 
         #[test]

@@ -291,6 +291,12 @@ impl MetadataClientBuilder {
         MetadataClient(Arc::new(self.settle(&Environment::default())))
     }
 
+    /// A client in an environment of a test's own.
+    #[cfg(all(test, feature = "tls"))]
+    pub(crate) fn build_in(self, environment: &Environment) -> MetadataClient {
+        MetadataClient(Arc::new(self.settle(environment)))
+    }
+
     fn settle(self, environment: &Environment) -> Settings {
         let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
         let (limits, endpoint) = match (self.limits, timeout(environment)) {

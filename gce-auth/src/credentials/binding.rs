@@ -85,3 +85,149 @@ fn missing() -> Error {
          GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN=false for tokens that are not bound",
     )
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use std::{path::PathBuf, sync::Arc};
+
+    use http::Request;
+
+    use super::*;
+    use crate::{
+        client::settings::MetadataClient,
+        io::{env::Environment, fake::HandClock},
+    };
+
+    /// A directory of this test's own, with a certificate configuration.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("gce-auth-binding-{name}-{}", std::process::id());
+            let folder = Self(std::env::temp_dir().join(name));
+            fs::create_dir_all(&folder.0).unwrap();
+            folder
+        }
+
+        fn write(&self, name: &str, content: &str) -> String {
+            let file = self.0.join(name);
+            fs::write(&file, content).unwrap();
+            file.to_str().unwrap().to_owned()
+        }
+
+        fn configure(&self, certificate: &str) -> String {
+            let config = serde_json::json!({
+                "cert_configs": {"workload": {"cert_path": certificate}}
+            });
+            self.write("config.json", &config.to_string())
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const AGENT: &str = include_str!("../../tests/data/agent.pem");
+    const WORKLOAD: &str = include_str!("../../tests/data/workload.pem");
+
+    /// What becomes of a request, and how often was waited.
+    fn bind(
+        environment: Environment,
+        directory: &std::path::Path,
+    ) -> (Result<Request<Vec<u8>>, Error>, usize) {
+        let clock = Arc::new(HandClock::at(1));
+        let client = MetadataClient::builder()
+            .clock(Arc::clone(&clock) as _)
+            .workload_credentials_dir(directory)
+            .build_in(&environment);
+        let mut budget = Budget::of(Duration::from_secs(60));
+        let request = Request::get("http://m/token").body(Vec::new()).unwrap();
+        let bound = bound(&client.0, &mut budget, request);
+        (bound, clock.take_sleeps().len())
+    }
+
+    fn configured(config: String) -> Environment {
+        Environment {
+            certificate_config: Some(config),
+            ..Environment::default()
+        }
+    }
+
+    #[test]
+    fn an_agents_certificates_are_sent_and_nothing_else_of_the_file() {
+        let folder = Folder::new("agent");
+        let key = include_str!("../../tests/data/agent.key");
+        let file = folder.write("cert.pem", &format!("{AGENT}{key}{WORKLOAD}"));
+        let (bound, waits) = bind(configured(folder.configure(&file)), &folder.0.join("none"));
+        let bound = bound.unwrap();
+        assert_eq!((bound.method(), waits), (&http::Method::POST, 0));
+        assert_eq!(bound.headers()["content-type"], "application/json");
+        let body: serde_json::Value = serde_json::from_slice(bound.body()).unwrap();
+        let chain = body["certificate_chain"].as_str().unwrap();
+        assert_eq!(chain, format!("{AGENT}{WORKLOAD}"));
+    }
+
+    #[test]
+    fn whoever_is_no_agent_or_opts_out_sends_nothing() {
+        let folder = Folder::new("plain");
+        let other = folder.write("other.pem", WORKLOAD);
+        let agent = folder.write("agent.pem", AGENT);
+        let elsewhere = folder.0.join("none");
+        let opted_out = Environment {
+            bound_tokens: Some(" False ".to_owned()),
+            ..configured(folder.configure(&agent))
+        };
+        let without = Environment {
+            use_client_certificate: Some("no".to_owned()),
+            ..configured(folder.configure(&agent))
+        };
+        for environment in [
+            configured(folder.write("broken.json", "{")),
+            configured("/nonexistent".to_owned()),
+            opted_out,
+            without,
+        ] {
+            let (bound, waits) = bind(environment, &elsewhere);
+            assert_eq!((bound.unwrap().method(), waits), (&http::Method::GET, 0));
+        }
+        for file in [
+            other,
+            folder.write("damaged.pem", "-----BEGIN CERTIFICATE-----"),
+        ] {
+            let (bound, _) = bind(configured(folder.configure(&file)), &elsewhere);
+            assert_eq!(bound.unwrap().method(), http::Method::GET);
+        }
+    }
+
+    #[test]
+    fn what_the_platform_is_about_to_write_is_waited_for() {
+        let folder = Folder::new("soon");
+        let config = folder.0.join("config.json").to_str().unwrap().to_owned();
+        let (bound, waits) = bind(configured(config), &folder.0);
+        assert_eq!(waits, 100);
+        let error = bound.unwrap_err();
+        assert!(error.is_retryable() && error.hint().unwrap().contains("GOOGLE_API"));
+        let late = folder.0.join("late.pem").to_str().unwrap().to_owned();
+        let (bound, waits) = bind(configured(folder.configure(&late)), &folder.0);
+        assert!(bound.is_err() && waits == 100);
+        folder.write("late.pem", AGENT);
+        let (bound, waits) = bind(configured(folder.configure(&late)), &folder.0);
+        assert_eq!((bound.unwrap().method(), waits), (&http::Method::POST, 0));
+    }
+
+    #[test]
+    fn the_bundle_of_gke_is_found_without_configuration() {
+        let folder = Folder::new("bundle");
+        folder.write("x509.credential-bundle.private-key.pem", AGENT);
+        let (bound, _) = bind(Environment::default(), &folder.0);
+        assert_eq!(bound.unwrap().method(), http::Method::POST);
+        let explicit = Environment {
+            context_aware_config: Some("/nonexistent".to_owned()),
+            ..Environment::default()
+        };
+        let (bound, _) = bind(explicit, &folder.0);
+        assert_eq!(bound.unwrap().method(), http::Method::GET);
+    }
+}

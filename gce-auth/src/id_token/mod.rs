@@ -303,3 +303,6 @@ impl fmt::Debug for IdTokenCredentials {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;

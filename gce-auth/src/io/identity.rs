@@ -155,3 +155,35 @@ impl IdentityFiles {
         Ok(None)
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_again_when_they_were_written() {
+        let name = format!("gce-auth-identity-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let files = IdentityFiles::new(Some(folder.clone()));
+        assert!(files.load().unwrap().is_none());
+        let certificate = include_str!("../../tests/data/agent.pem");
+        let key = include_str!("../../tests/data/agent.key");
+        fs::write(folder.join(NAMES[0]), certificate).unwrap();
+        fs::write(folder.join(NAMES[1]), certificate).unwrap();
+        let error = files.load().unwrap_err();
+        assert!(error.message().contains("no private key"), "{error:?}");
+        fs::write(folder.join(NAMES[1]), format!("{certificate}{key}")).unwrap();
+        let one = files.load().unwrap().unwrap();
+        assert!(one.is(&files.load().unwrap().unwrap()));
+        assert_eq!((one.certificates().len(), one.roots().len()), (1, 1));
+        assert!(!format!("{one:?}").contains("KEY"));
+        let later = SystemTime::UNIX_EPOCH;
+        let file = fs::File::options().write(true).open(folder.join(NAMES[1]));
+        file.unwrap().set_modified(later).unwrap();
+        assert!(!one.is(&files.load().unwrap().unwrap()));
+        fs::write(folder.join(NAMES[0]), "junk").unwrap();
+        assert!(files.load().is_err());
+        let _ = fs::remove_dir_all(folder);
+    }
+}

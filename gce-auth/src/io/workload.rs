@@ -51,6 +51,7 @@ impl Workload {
     /// Whether requests to Google's APIs are to show a client certificate, and
     /// so go to their mTLS hosts: as the variables say, else whether one is
     /// configured.
+    #[cfg(feature = "iam")]
     pub(crate) fn uses_client_certificate(&self, environment: &Environment) -> bool {
         if let Some(wanted) = environment.wants_client_certificate() {
             return wanted;

@@ -1,0 +1,186 @@
+//! Headers for requests, handed out: the hot path, and what waits behind it.
+
+use http::HeaderValue;
+
+use crate::{
+    credentials::Credentials,
+    engine::RefreshMode,
+    provide::{HeadersFuture, ProvideHeaders},
+    values::{
+        error::Error,
+        headers::{Headers, HeadersTag},
+        token::Bearer,
+    },
+};
+
+impl Credentials {
+    /// The headers of a request to a Google API.
+    ///
+    /// With a valid token in hand this takes no lock, allocates nothing and
+    /// does not wait.
+    ///
+    /// # Errors
+    /// Whatever keeps the metadata server from giving a token; see
+    /// [`ErrorKind`](crate::ErrorKind). Never while a valid token is in hand.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the request for a token, if one was
+    /// begun, ends by itself and its token is kept.
+    pub async fn headers(&self) -> Result<Headers, Error> {
+        match self.hot_headers() {
+            Some(headers) => Ok(headers),
+            None => {
+                let bearer = self.0.engine.get(self.mode()).await?;
+                Ok(self.show(&bearer))
+            }
+        }
+    }
+
+    /// [`headers`](Self::headers), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub fn blocking_headers(&self) -> Result<Headers, Error> {
+        match self.hot_headers() {
+            Some(headers) => Ok(headers),
+            None => {
+                let bearer = self.0.engine.blocking_get(self.mode())?;
+                Ok(self.show(&bearer))
+            }
+        }
+    }
+
+    /// The headers, if a valid token is in hand. Never waits, and starts a
+    /// refresh in the background when one is due: made for callers that
+    /// cannot wait, such as a tonic interceptor.
+    #[must_use]
+    pub fn cached_headers(&self) -> Option<Headers> {
+        let cached = self.cached(RefreshMode::Background, Headers::clone);
+        if cached.is_none() {
+            self.0.engine.start();
+        }
+        cached
+    }
+
+    /// Lends the headers to `f`, if a valid token is in hand; nothing is
+    /// cloned. Otherwise as [`cached_headers`](Self::cached_headers).
+    pub fn with_cached<R>(&self, f: impl FnOnce(&Headers) -> R) -> Option<R> {
+        let cached = self.cached(RefreshMode::Background, f);
+        if cached.is_none() {
+            self.0.engine.start();
+        }
+        cached
+    }
+
+    /// The headers, if they are not those that `tag` stands for: `None` says
+    /// that nothing has changed, and nothing is built to say so.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn call(credentials: gce_auth::Credentials) -> Result<(), gce_auth::Error> {
+    /// let mut headers = credentials.headers().await?;
+    /// // Before each request:
+    /// if let Some(changed) = credentials.headers_if_changed(&headers.tag()).await? {
+    ///     headers = changed;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.headers().await?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
+    /// [`headers_if_changed`](Self::headers_if_changed), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub fn blocking_headers_if_changed(&self, tag: &HeadersTag) -> Result<Option<Headers>, Error> {
+        match self.hot_change(tag) {
+            Some(change) => Ok(change),
+            None => Ok(Some(self.blocking_headers()?).filter(|headers| *headers != tag.0)),
+        }
+    }
+
+    /// The value of the `authorization` header.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub async fn authorization(&self) -> Result<HeaderValue, Error> {
+        self.token().await.map(|token| token.authorization())
+    }
+
+    /// [`authorization`](Self::authorization), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`headers`](Self::headers).
+    pub fn blocking_authorization(&self) -> Result<HeaderValue, Error> {
+        self.blocking_token().map(|token| token.authorization())
+    }
+
+    pub(super) fn hot_headers(&self) -> Option<Headers> {
+        self.cached(self.mode(), Headers::clone)
+    }
+
+    /// What has changed since `tag`, if that can be told without waiting.
+    #[expect(clippy::option_option, reason = "known or not, changed or not")]
+    fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
+        self.cached(self.mode(), |headers| {
+            (*headers != tag.0).then(|| headers.clone())
+        })
+    }
+
+    #[cfg(not(feature = "iam"))]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
+        self.0.engine.cached(mode, |bearer| self.show(bearer), lend)
+    }
+
+    #[cfg(feature = "iam")]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
+        let engine = &self.0.engine;
+        let Some(boundary) = &self.0.boundary else {
+            return engine.cached(mode, |bearer| self.show(bearer), lend);
+        };
+        self.renew_boundary();
+        // The boundary has a life of its own, and is not a part of the copy.
+        let shown = engine.cached(mode, |bearer| self.show_token(bearer), Headers::clone)?;
+        Some(lend(&Headers {
+            locations: boundary.header(engine.now()),
+            ..shown
+        }))
+    }
+
+    fn show(&self, bearer: &Bearer) -> Headers {
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.0.boundary {
+            return Headers {
+                locations: boundary.header(self.0.engine.now()),
+                ..self.show_token(bearer)
+            };
+        }
+        self.show_token(bearer)
+    }
+
+    fn show_token(&self, bearer: &Bearer) -> Headers {
+        let bearer = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
+        Headers::new(bearer, self.0.settled.user_project.clone())
+    }
+}
+
+impl ProvideHeaders for Credentials {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        match self.hot_headers() {
+            Some(headers) => HeadersFuture::ready(Ok(headers)),
+            None => HeadersFuture::new(self.headers()),
+        }
+    }
+
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        Self::invalidate_headers(self, rejected)
+    }
+}
