@@ -284,7 +284,7 @@ impl Backend for State {
     }
 
     fn arrived(&self, request: &Request) -> Arrival {
-        if request.path.starts_with(PAGE) {
+        if request.path.starts_with(PAGE) || PAGE.trim_end_matches('/') == request.path {
             return Arrival {
                 id: 0,
                 disturbance: None,
