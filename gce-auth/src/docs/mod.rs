@@ -1,6 +1,9 @@
 //! What does not fit beside one item: how to use the crate well, and where it
 //! is weak. Nothing here is code.
 
+#[doc = include_str!("environment.md")]
+pub mod environment {}
+
 #[doc = include_str!("limits.md")]
 pub mod limits {}
 

@@ -6,7 +6,6 @@ use http::{HeaderMap, Method, Uri};
 use super::*;
 use crate::{
     io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
-    values::error::ErrorKind,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -121,7 +120,7 @@ mod granted {
     use serde_json::Value;
 
     use super::*;
-    use crate::Credentials;
+    use crate::{Credentials, values::error::ErrorKind};
 
     fn body(world: &World, n: usize) -> Value {
         let requests = world.transport.requests();
