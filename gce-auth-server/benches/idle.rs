@@ -1,5 +1,5 @@
-//! What idle connections cost, and whether others are still served. Needs two file descriptors for each; `CONNECTIONS` changes
-//! their number.
+//! What idle connections cost the server, and whether others are still served. Needs a file descriptor for each; `CONNECTIONS`
+//! changes their number.
 
 #![allow(
     clippy::print_stdout,
@@ -10,6 +10,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gce_auth_server::Emulator;
@@ -40,32 +41,50 @@ fn ask(emulator: &Emulator) -> (Duration, Duration) {
     (times[500], times[999])
 }
 
-fn main() {
-    let count: usize = std::env::var("CONNECTIONS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(10_000);
-    let emulator = Emulator::builder().start().unwrap();
-    let (median, worst) = ask(&emulator);
-    println!("alone: {median:?} in the median, {worst:?} at worst");
-
-    let before = resident();
+/// Opens connections, each second with half a request, says so, and holds them until it is told to end.
+fn hold(address: &str, count: usize) {
     let mut idle = Vec::with_capacity(count);
     for index in 0..count {
-        let mut stream = TcpStream::connect(emulator.addr()).unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
         if index % 2 == 1 {
             stream.write_all(&REQUEST[..40]).unwrap();
         }
         idle.push(stream);
     }
+    println!("held");
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+fn main() {
+    let count: usize = std::env::var("CONNECTIONS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(10_000);
+    if let Ok(address) = std::env::var("HOLD_AT") {
+        return hold(&address, count);
+    }
+    let emulator = Emulator::builder().start().unwrap();
     let (median, worst) = ask(&emulator);
-    println!(
-        "beside {count} idle connections, each second with half a request: {median:?} in the median, {worst:?} at worst"
-    );
+    println!("alone: {median:?} in the median, {worst:?} at worst");
+
+    let before = resident();
+    // In a process of its own, so that what is measured here is the server's.
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .env("HOLD_AT", emulator.addr().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 4];
+    holder.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    let (median, worst) = ask(&emulator);
+    println!("beside {count} idle connections: {median:?} in the median, {worst:?} at worst");
     if let (Some(before), Some(after)) = (before, resident()) {
         println!(
             "memory for each: {} bytes",
             after.saturating_sub(before) / count
         );
     }
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
 }

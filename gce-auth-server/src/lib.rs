@@ -10,6 +10,10 @@
 //!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
 //!   keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509 certificates, `/.well-known/openid-configuration`).
 //!
+//! What goes wrong is up to you: [faults](FaultRule) by path, client, count, rate or chance, in code, from a
+//! [plan](EmulatorBuilder::plan) or by request, and a cold start that refuses connections. The document can come from
+//! [files that are followed](EmulatorBuilder::document_file), or lie over that of [another server](EmulatorBuilder::upstream).
+//!
 //! Programs in other languages drive it by [requests of its own](#control-requests).
 //!
 //! The behaviour follows Google's "View and query VM metadata" and what was seen on real machines.

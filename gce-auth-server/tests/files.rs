@@ -170,9 +170,10 @@ fn overlays_come_in_their_order_and_wake_who_waits() {
     fs::write(&file, "instance.id = 'many'").unwrap();
     let said = next(&events).to_string();
     assert!(said.contains("instance/id"), "{said}");
-    fs::write(&file, "instance = 'x").unwrap();
+    fs::write(&file, "# first\ninstance = 'secret").unwrap();
     let said = next(&events).to_string();
-    assert!(said.contains("overlay.toml"), "{said}");
+    assert!(said.contains("overlay.toml: line 2"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
 }
 
 #[test]

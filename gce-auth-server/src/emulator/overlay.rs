@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::recipe;
+
 /// The top of the tree. Anything else is a typing error.
 const TOP: [&str; 4] = ["instance", "oslogin", "project", "universe"];
 
@@ -11,7 +13,7 @@ const DATE: &str = "$__toml_private_datetime";
 /// The values with their paths, in the order of the paths.
 pub(crate) fn parse(text: &str) -> Result<Vec<(String, Value)>, String> {
     let tables: Map<String, Value> =
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        toml::from_str(text).map_err(|error| recipe::toml_error(text, &error))?;
     let mut values = Vec::new();
     for (key, value) in tables {
         let path = key

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::faults::Fault;
 use super::forms::{self, RuleForm};
+use super::recipe;
 use super::rules::FaultRule;
 
 /// What shall go wrong, and how tokens age.
@@ -21,7 +22,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let form: PlanForm =
-            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+            toml::from_str(text).map_err(|error| recipe::toml_error(text, &error))?;
         let mut rules = Vec::with_capacity(form.faults.len() + 1);
         let mut refuse = None;
         if let Some(cold) = form.cold_start {
