@@ -246,3 +246,33 @@ fn a_wait_that_nobody_waits_for_any_more_ends() {
     let asked = emulator.request_count(TOKEN);
     assert!(asked < 5, "{asked} requests");
 }
+
+#[test]
+fn waiting_until_ready_costs_no_thread_for_each_who_waits() {
+    let _alone = alone();
+    let emulator = emulator();
+    let refused = Fault::Status {
+        code: 403,
+        retry_after: None,
+    };
+    emulator.fail_next("/", usize::MAX, refused);
+    let (accounts, _) = hundred(&brief(&emulator));
+    let mut waiting: Vec<_> = accounts
+        .iter()
+        .map(|one| Box::pin(one.wait_ready(Duration::from_secs(600))))
+        .collect();
+    let mut most = 0;
+    until("all have asked twice", || {
+        for call in &mut waiting {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(call.as_mut().poll(&mut context).is_pending());
+        }
+        most = most.max(threads());
+        let asked = support::asked(&emulator);
+        asked.iter().filter(|path| path.contains("token")).count() >= 100
+    });
+    // One more sleeps for all who wait.
+    assert!(most <= MOST + 1, "{most} threads");
+    drop(waiting);
+    gone();
+}

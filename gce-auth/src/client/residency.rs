@@ -215,11 +215,12 @@ impl MetadataClient {
         })
     }
 
-    /// `GCE_METADATA_IP`, else the configured endpoint, else the address.
+    /// The endpoint of the code, else `GCE_METADATA_IP`, else the configured
+    /// one, else the address.
     fn ping_endpoint(&self, environment: &Environment) -> Result<Endpoint, Error> {
         match &environment.metadata_ip {
-            Some(text) => ping::named_by_ip(text),
-            None => self.0.endpoint().cloned(),
+            Some(text) if !self.0.in_code => ping::named_by_ip(text),
+            _ => self.0.endpoint().cloned(),
         }
     }
 }

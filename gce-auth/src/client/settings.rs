@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     endpoint: Result<Endpoint, Error>,
     /// Whether somebody, in code or in the environment, said where the server is.
     pub(crate) configured: bool,
+    /// Whether it was code that said so.
+    pub(crate) in_code: bool,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) executor: Arc<dyn Executor>,
@@ -75,6 +77,7 @@ impl Settings {
         Self {
             endpoint: self.endpoint.clone(),
             configured: self.configured,
+            in_code: self.in_code,
             transport: Arc::clone(&self.transport),
             clock: Arc::clone(&self.clock),
             executor: Arc::clone(&self.executor),
@@ -298,6 +301,7 @@ impl MetadataClientBuilder {
     }
 
     fn settle(self, environment: &Environment) -> Settings {
+        let in_code = self.endpoint.is_some();
         let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
         let (limits, endpoint) = match (self.limits, timeout(environment)) {
             (Some(limits), _) | (None, Ok(limits)) => (limits, endpoint),
@@ -311,6 +315,7 @@ impl MetadataClientBuilder {
         Settings {
             endpoint,
             configured,
+            in_code,
             transport: self.transport.unwrap_or_else(http::shared),
             clock: self.clock.unwrap_or_else(clock::shared),
             executor: self.executor.unwrap_or_else(threads::shared),

@@ -93,6 +93,10 @@ impl<T: Clone + Send + 'static> Flight<T> {
         self.wait(limit)
     }
 
+    pub(crate) fn has_landed(&self) -> bool {
+        lock(&self.state).outcome.is_some()
+    }
+
     /// The outcome, as a future that belongs to no runtime.
     pub(crate) fn outcome(self: &Arc<Self>) -> Landed<T> {
         self.awaited.set();

@@ -17,8 +17,8 @@ use crate::{
     wire::{request::METADATA_FLAVOR, retry},
 };
 
-/// No header takes a longer token, in bytes.
-const LONGEST_TOKEN: usize = 64 * 1024;
+/// No answer that holds a token or describes an account is longer, in bytes.
+const LONGEST_OBJECT: usize = 64 * 1024;
 
 /// The universe of every program that was not told otherwise.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
@@ -153,6 +153,10 @@ impl Answer {
     }
 
     fn object(&self) -> Result<Map<String, Value>, Error> {
+        // Small things in JSON take much room in memory.
+        if self.0.body().len() > LONGEST_OBJECT {
+            return Err(unusable("the answer is longer than 64 KiB"));
+        }
         match self.json()? {
             Value::Object(map) => Ok(map),
             _ => Err(unusable("the answer is JSON, but not an object")),
@@ -167,9 +171,6 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
         return Err(unusable("the answer holds no access_token"));
     };
     let token = Zeroizing::new(token);
-    if token.len() > LONGEST_TOKEN {
-        return Err(unusable("the access_token is longer than 64 KiB"));
-    }
     let value = BearerValue::new(&token)
         .ok_or_else(|| unusable("the access_token is empty or cannot stand in a header"))?;
     match fields.get("token_type") {

@@ -126,6 +126,19 @@ fn a_ping_goes_to_the_address_of_the_environment() {
 }
 
 #[test]
+fn an_endpoint_in_code_is_pinged_whatever_the_environment_says() {
+    let transport = Arc::new(ScriptedTransport::new([Reply::text("computeMetadata/\n")]));
+    let client = MetadataClient::builder()
+        .endpoint("127.0.0.1:7")
+        .transport(Arc::clone(&transport) as Arc<dyn Transport>)
+        .dmi_product_name_file("/nowhere")
+        .build_without_environment();
+    let ip = environment(|it| it.metadata_ip = text("127.0.0.1:99"));
+    assert!(client.detect(&ip).unwrap().is_on_gce());
+    assert_eq!(transport.requests()[0].uri(), "http://127.0.0.1:7/");
+}
+
+#[test]
 fn senseless_variables_are_named() {
     let world = world(None, [refused()]);
     let odd = environment(|it| it.detection = text("perhaps"));
