@@ -127,3 +127,6 @@ impl<T> Raised<T> for Result<T, Error> {
         self.map_err(|error| Failure::of(&error, raiser))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@
 #[doc = include_str!("environment.md")]
 pub mod environment {}
 
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("limits.md")]
 pub mod limits {}
 
