@@ -334,7 +334,8 @@ impl Backend for State {
 
     async fn answer(&self, op: Op, request: Option<Request>) -> Reply {
         if let (Some(upstream), Some(request)) = (&self.upstream, &request)
-            && let Some(reply) = self.relay(upstream, &op, request).await
+            // In a box of its own: its state is large, and thousands may wait who need none of it.
+            && let Some(reply) = Box::pin(self.relay(upstream, &op, request)).await
         {
             return reply;
         }
