@@ -28,8 +28,9 @@ pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, 
 pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{
     client::{
+        builder::MetadataClientBuilder,
         residency::{Detection, Residency},
-        settings::{MetadataClient, MetadataClientBuilder},
+        settings::MetadataClient,
     },
     credentials::{Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState},
     defaults::{

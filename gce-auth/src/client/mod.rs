@@ -3,6 +3,7 @@
 
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
+pub(crate) mod builder;
 pub(crate) mod call;
 #[cfg(feature = "iam")]
 pub(crate) mod iam;

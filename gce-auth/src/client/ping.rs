@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{
     client::{
+        builder::positive,
         secure::{self, Unsent},
-        settings::{MetadataClient, positive},
+        settings::MetadataClient,
     },
     io::{env::Environment, transport::TransportError},
     values::{

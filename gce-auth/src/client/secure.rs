@@ -111,6 +111,10 @@ mod mutual {
             }
         }
 
+        pub(crate) fn directories(&self) -> &[PathBuf] {
+            self.files.directories()
+        }
+
         /// What the request to `uri` is to be sent with, if with anything.
         pub(super) fn identity(&self, uri: &Uri) -> Result<Option<(ClientIdentity, Mode)>, Unsent> {
             if self.mode == Mode::None {

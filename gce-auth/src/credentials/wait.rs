@@ -155,7 +155,7 @@ impl Ticker {
         drop(current);
         let landed = flight.outcome();
         let work = Work::new(WorkKind::Watch, flight.awaited.clone(), move || {
-            flight.run()
+            flight.run();
         });
         if let Err(work) = executor.execute(work) {
             work.run();

@@ -129,6 +129,10 @@ impl IdentityFiles {
         }
     }
 
+    pub(crate) fn directories(&self) -> &[PathBuf] {
+        &self.directories
+    }
+
     /// What the files hold now, read again if they were written since; `None`
     /// where they are not both there.
     pub(crate) fn load(&self) -> Result<Option<ClientIdentity>, TransportError> {

@@ -21,7 +21,7 @@ const WELL_KNOWN: &str = "/var/run/secrets/workload-spiffe-credentials";
 const BUNDLE: &str = "x509.credential-bundle.private-key.pem";
 
 /// The files of a workload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Workload {
     directory: PathBuf,
 }

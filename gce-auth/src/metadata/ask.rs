@@ -1,6 +1,6 @@
 //! A request to the metadata server of the program's own making.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
@@ -20,7 +20,9 @@ use crate::{
 };
 
 /// What the metadata server answered: a text, or a JSON document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows neither: metadata may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MetadataValue {
     text: String,
     json: bool,
@@ -47,9 +49,18 @@ impl MetadataValue {
     }
 }
 
+impl fmt::Debug for MetadataValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataValue")
+            .field("bytes", &self.text.len())
+            .field("json", &self.json)
+            .finish()
+    }
+}
+
 /// A request to the metadata server, to be described and sent: see
 /// [`MetadataClient::request`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct MetadataRequest {
     client: MetadataClient,
@@ -241,6 +252,16 @@ impl MetadataRequest {
     }
 }
 
+impl fmt::Debug for MetadataRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
 fn read(answer: &Answer) -> Result<MetadataValue, Error> {
     let Some(kind) = answer.header(CONTENT_TYPE) else {
         return Err(response::unusable("the answer does not say what it is"));
@@ -298,6 +319,10 @@ mod tests {
             .blocking_send()
             .unwrap();
         assert!(value.is_json() && value.text() == "{\"a\":1}");
+        assert_eq!(
+            format!("{value:?}"),
+            "MetadataValue { bytes: 7, json: true }"
+        );
         let sent = &transport.requests()[0];
         assert_eq!(
             sent.uri(),

@@ -1,0 +1,291 @@
+//! Configures a client: code, else environment, else default.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+#[cfg(feature = "tls")]
+use crate::{
+    client::secure::{Mode, MutualTls},
+    io::workload::Workload,
+};
+use crate::{
+    client::settings::{MetadataClient, Settings},
+    io::{
+        clock::{self, Clock},
+        env::Environment,
+        firmware, http,
+        threads::{self, Executor},
+        transport::{Limits, Transport},
+    },
+    values::{
+        endpoint::Endpoint,
+        error::{Error, ErrorKind},
+    },
+    wire::retry::RetryPolicy,
+};
+
+/// Configures a [`MetadataClient`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct MetadataClientBuilder {
+    endpoint: Option<String>,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    executor: Option<Arc<dyn Executor>>,
+    retry: Option<RetryPolicy>,
+    limits: Option<Limits>,
+    dmi_file: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    workload_dir: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    mtls_dir: Option<PathBuf>,
+    exact: bool,
+}
+
+impl MetadataClientBuilder {
+    /// Where the metadata server is: `host`, `host:port` or `[v6-address]:port`.
+    /// Beats every environment variable.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Carries requests through this instead of the library's own HTTP.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Takes the time from here.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Runs blocking work here instead of on the library's own threads.
+    pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
+        self.executor = Some(executor);
+        self
+    }
+
+    /// How often and how long an operation is tried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// How long one attempt may take and how much it may bring.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Reads the machine's product name from this file instead of
+    /// `/sys/class/dmi/id/product_name`.
+    pub fn dmi_product_name_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.dmi_file = Some(file.into());
+        self
+    }
+
+    /// Looks for the certificates of the workload in this directory instead of
+    /// `/var/run/secrets/workload-spiffe-credentials`.
+    #[cfg(feature = "tls")]
+    pub fn workload_credentials_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.workload_dir = Some(directory.into());
+        self
+    }
+
+    /// Looks for the certificates of HTTPS to the metadata server (`root.crt` and
+    /// `client.key`) in this directory instead of `/run/google-mds-mtls`.
+    /// `GCE_METADATA_MTLS_MODE` says whether they are used.
+    #[cfg(feature = "tls")]
+    pub fn mtls_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.mtls_dir = Some(directory.into());
+        self
+    }
+
+    /// Freshness to the second, as google-auth has it: no jitter, no skew, no
+    /// gentle polling, no quiet time after a failure.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn exact_freshness(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Builds the client; reads the environment, and does nothing else.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) where the endpoint, or the variable it
+    /// comes from, makes no sense.
+    pub fn build(self) -> Result<MetadataClient, Error> {
+        let settings = self.settle(&Environment::read());
+        settings.endpoint()?;
+        Ok(MetadataClient(Arc::new(settings)))
+    }
+
+    /// A client that no variable has a say in.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn build_without_environment(self) -> MetadataClient {
+        MetadataClient(Arc::new(self.settle(&Environment::default())))
+    }
+
+    /// A client in an environment of a test's own.
+    #[cfg(all(test, feature = "tls"))]
+    pub(crate) fn build_in(self, environment: &Environment) -> MetadataClient {
+        MetadataClient(Arc::new(self.settle(environment)))
+    }
+
+    pub(super) fn settle(self, environment: &Environment) -> Settings {
+        let in_code = self.endpoint.is_some();
+        let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
+        let (limits, endpoint) = match (self.limits, timeout(environment)) {
+            (Some(limits), _) | (None, Ok(limits)) => (limits, endpoint),
+            (None, Err(error)) => (Limits::new(), Err(error)),
+        };
+        #[cfg(feature = "tls")]
+        let (mtls_mode, endpoint) = match Mode::parse(environment.mtls_mode.as_deref()) {
+            Ok(mode) => (mode, endpoint),
+            Err(error) => (Mode::None, Err(error)),
+        };
+        Settings {
+            endpoint,
+            configured,
+            in_code,
+            transport: self.transport.unwrap_or_else(http::shared),
+            clock: self.clock.unwrap_or_else(clock::shared),
+            executor: self.executor.unwrap_or_else(threads::shared),
+            retry: self.retry.unwrap_or_default(),
+            limits,
+            exact: self.exact,
+            #[cfg(feature = "tls")]
+            environment: environment.clone(),
+            #[cfg(feature = "tls")]
+            workload: self.workload_dir.map(Workload::new).unwrap_or_default(),
+            #[cfg(feature = "tls")]
+            mutual_tls: Arc::new(MutualTls::new(mtls_mode, self.mtls_dir)),
+            dmi_file: self
+                .dmi_file
+                .unwrap_or_else(firmware::dmi_product_name_file),
+        }
+    }
+}
+
+/// The endpoint, and whether somebody chose it.
+fn endpoint(code: Option<&str>, environment: &Environment) -> (Result<Endpoint, Error>, bool) {
+    if let Some(text) = code {
+        return (Endpoint::parse(text), true);
+    }
+    for (name, value) in [
+        ("GCE_METADATA_HOST", &environment.metadata_host),
+        ("GCE_METADATA_ROOT", &environment.metadata_root),
+    ] {
+        if let Some(text) = value {
+            let parsed = Endpoint::parse(text).map_err(|error| {
+                error
+                    .context(name)
+                    .with_hint(format!("set {name} to host or host:port, or unset it"))
+            });
+            return (parsed, true);
+        }
+    }
+    (Ok(Endpoint::well_known()), false)
+}
+
+/// The default limits, with the attempt's from `GCE_METADATA_TIMEOUT`.
+fn timeout(environment: &Environment) -> Result<Limits, Error> {
+    let mut limits = Limits::new();
+    if let Some(text) = &environment.metadata_timeout {
+        let seconds = positive(text).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                format!("GCE_METADATA_TIMEOUT is {text:?}, which is no number of seconds"),
+            )
+            .with_hint("set GCE_METADATA_TIMEOUT to whole seconds, like 3, or unset it")
+        })?;
+        limits.attempt = Duration::from_secs(seconds.into());
+        limits.first_byte = limits.attempt;
+        limits.connect = limits.connect.min(limits.attempt);
+    }
+    Ok(limits)
+}
+
+/// A whole number above zero.
+pub(crate) fn positive(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|number| *number > 0)
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    fn environment(host: Option<&str>, root: Option<&str>) -> Environment {
+        Environment {
+            metadata_host: host.map(str::to_owned),
+            metadata_root: root.map(str::to_owned),
+            ..Environment::default()
+        }
+    }
+
+    fn resolved(builder: MetadataClientBuilder, environment: &Environment) -> (String, bool) {
+        let settings = builder.settle(environment);
+        (
+            settings.endpoint().unwrap().to_string(),
+            settings.configured,
+        )
+    }
+
+    #[test]
+    fn code_beats_host_beats_root_beats_the_address() {
+        let both = environment(Some("host:1"), Some("root:2"));
+        let in_code = MetadataClient::builder().endpoint("[::1]:3");
+        assert_eq!(resolved(in_code, &both), ("[::1]:3".into(), true));
+        let builder = MetadataClient::builder;
+        assert_eq!(resolved(builder(), &both), ("host:1".into(), true));
+        let root = environment(None, Some("root:2"));
+        assert_eq!(resolved(builder(), &root), ("root:2".into(), true));
+        let nothing = Environment::default();
+        assert_eq!(
+            resolved(builder(), &nothing),
+            ("169.254.169.254".into(), false)
+        );
+    }
+
+    #[test]
+    fn a_senseless_variable_is_named() {
+        for (host, root, name) in [
+            (Some(""), Some("root"), "GCE_METADATA_HOST"),
+            (None, Some("a/b"), "GCE_METADATA_ROOT"),
+        ] {
+            let settings = MetadataClient::builder().settle(&environment(host, root));
+            let error = settings.endpoint().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(error.hint().unwrap().contains(name));
+            assert!(settings.reach().is_none());
+        }
+    }
+
+    #[test]
+    fn the_timeout_is_read_or_refused() {
+        let with = |text: &str| {
+            let mut environment = Environment::default();
+            environment.metadata_timeout = Some(text.to_owned());
+            MetadataClient::builder().settle(&environment)
+        };
+        assert_eq!(with("7").limits.attempt, Duration::from_secs(7));
+        assert_eq!(with("1").limits.connect, Duration::from_secs(1));
+        for text in ["", "0", "-3", "soon", "1.5"] {
+            let error = with(text).endpoint().unwrap_err();
+            assert!(error.to_string().contains("GCE_METADATA_TIMEOUT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_reach_is_equal_and_another_transport_is_not() {
+        let settle = |builder: MetadataClientBuilder| builder.settle(&Environment::default());
+        let one = settle(MetadataClient::builder()).reach();
+        assert!(one == settle(MetadataClient::builder()).reach() && one.is_some());
+        let other = Arc::new(http::HttpTransport::default());
+        assert!(one != settle(MetadataClient::builder().transport(other)).reach());
+        assert!(one != settle(MetadataClient::builder().exact_freshness()).reach());
+    }
+}
