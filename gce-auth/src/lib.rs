@@ -38,12 +38,12 @@ pub use crate::{
         blocking_fetch_id_token, default_credentials, fetch_id_token,
     },
     engine::RefreshMode,
-    metadata::ask::{MetadataRequest, MetadataValue},
-    provide::{HeadersFuture, ProvideHeaders},
     id_token::{
         BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
         IdTokenCredentialsBuilder,
     },
+    metadata::ask::{MetadataRequest, MetadataValue},
+    provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, HeadersTag},

@@ -4,9 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method, Uri};
 
 use super::*;
-use crate::{
-    io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
-};
+use crate::io::fake::{HandClock, HandQueue, Reply, ScriptedTransport};
 
 const NOW: u64 = 1_700_000_000;
 

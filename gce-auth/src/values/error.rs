@@ -164,8 +164,11 @@ impl Error {
     #[must_use]
     pub fn of_provider(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let cause = cause.into();
-        Self::new(ErrorKind::Provider, format!("there are no headers: {cause}"))
-            .with_source(cause.into())
+        Self::new(
+            ErrorKind::Provider,
+            format!("there are no headers: {cause}"),
+        )
+        .with_source(cause.into())
     }
 
     pub(crate) fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
