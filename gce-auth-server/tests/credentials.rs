@@ -334,6 +334,11 @@ fn a_blob_and_a_jwt_are_signed_for_who_has_a_token() {
     );
     let left: u64 = info["expires_in"].as_str().unwrap().parse().unwrap();
     assert!((590..=600).contains(&left));
+    // As Google's Node client asks: a form without a word, and the token beside it.
+    let bearer = format!("Bearer {}", made["accessToken"].as_str().unwrap());
+    let beside = [("Authorization", &*bearer)];
+    let same = request(emulator.addr(), "POST", "/tokeninfo", &beside, b"").json();
+    assert_eq!(same["scope"], info["scope"]);
 
     let narrow = made["accessToken"].as_str().unwrap();
     let refused = iam(&emulator, narrow, "signBlob", &json!({"payload": blob}));

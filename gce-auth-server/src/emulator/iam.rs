@@ -87,13 +87,7 @@ pub(crate) fn answer(
 
 /// Lets in whoever shows a token that this emulator issued, has not expired, and has a scope that covers IAM.
 fn authorize(state: &State, call: &CloudCall) -> Result<(), Reply> {
-    let token = call
-        .authorization
-        .as_deref()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let Some(token) = token else {
+    let Some(token) = call.bearer() else {
         return Err(error(
             401,
             "UNAUTHENTICATED",

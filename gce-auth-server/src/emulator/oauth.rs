@@ -202,14 +202,9 @@ fn token_info(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
     if let Some(token) = call.parameters.non_empty("id_token") {
         return id_token_info(key, token, now);
     }
-    let body;
-    let token = match call.parameters.non_empty("access_token") {
-        Some(token) => token,
-        None => {
-            body = String::from_utf8_lossy(&call.body).into_owned();
-            body.strip_prefix("access_token=").unwrap_or_default()
-        }
-    };
+    // In the query, in a form, or as Google's Node client sends it: in the header.
+    let token = call.parameters.non_empty("access_token");
+    let token = token.or_else(|| call.bearer()).unwrap_or_default();
     let mint = state.mint();
     let Some(issued) = mint.known(token, now) else {
         return refused(400, "invalid_token", "Invalid Value");

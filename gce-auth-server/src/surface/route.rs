@@ -122,6 +122,16 @@ pub(crate) struct CloudCall {
     pub(crate) body: Vec<u8>,
 }
 
+impl CloudCall {
+    /// The token in the `Authorization` header, if there is one.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// The keys as JWK set.
