@@ -122,7 +122,7 @@ impl IdTokenCredentials {
     ///
     /// # Errors
     /// Whatever keeps the metadata server from giving a token; see
-    /// [`ErrorKind`]. Never while a valid token is in hand.
+    /// [`ErrorKind`](crate::ErrorKind). Never while a valid token is in hand.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the request, if one was begun, ends
