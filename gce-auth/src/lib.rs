@@ -1,5 +1,9 @@
 #![doc = include_str!("lib.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test says with it what it expects")
+)]
 
 mod client;
 mod credentials;

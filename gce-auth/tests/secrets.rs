@@ -374,7 +374,7 @@ impl log::Log for Recorder {
 /// and in letters, has dumped: thread by thread, as text.
 fn dumped(lines: &[Line]) -> Vec<String> {
     let mut threads: HashMap<ThreadId, Vec<u8>> = HashMap::new();
-    for line in lines.iter() {
+    for line in lines {
         let hex: String = line.text.chars().take(39).filter(|c| *c != ' ').collect();
         let bytes = hex.as_bytes().chunks(2).filter_map(|two| {
             let two = std::str::from_utf8(two).ok()?;
