@@ -57,7 +57,7 @@ impl Subscriber for Notes {
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         self.note("span", attributes.metadata(), |line| {
-            attributes.record(line)
+            attributes.record(line);
         });
         span::Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
     }

@@ -267,8 +267,10 @@ mod tests {
     #[test]
     fn the_timeout_is_read_or_refused() {
         let with = |text: &str| {
-            let mut environment = Environment::default();
-            environment.metadata_timeout = Some(text.to_owned());
+            let environment = Environment {
+                metadata_timeout: Some(text.to_owned()),
+                ..Environment::default()
+            };
             MetadataClient::builder().settle(&environment)
         };
         assert_eq!(with("7").limits.attempt, Duration::from_secs(7));

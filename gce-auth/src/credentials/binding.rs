@@ -134,14 +134,14 @@ mod tests {
 
     /// What becomes of a request, and how often was waited.
     fn bind(
-        environment: Environment,
+        environment: &Environment,
         directory: &std::path::Path,
     ) -> (Result<Request<Vec<u8>>, Error>, usize) {
         let clock = Arc::new(HandClock::at(1));
         let client = MetadataClient::builder()
             .clock(Arc::clone(&clock) as _)
             .workload_credentials_dir(directory)
-            .build_in(&environment);
+            .build_in(environment);
         let mut budget = Budget::of(Duration::from_secs(60));
         let request = Request::get("http://m/token").body(Vec::new()).unwrap();
         let bound = bound(&client.0, &mut budget, request);
@@ -160,7 +160,7 @@ mod tests {
         let folder = Folder::new("agent");
         let key = include_str!("../../tests/data/agent.key");
         let file = folder.write("cert.pem", &format!("{AGENT}{key}{WORKLOAD}"));
-        let (bound, waits) = bind(configured(folder.configure(&file)), &folder.0.join("none"));
+        let (bound, waits) = bind(&configured(folder.configure(&file)), &folder.0.join("none"));
         let bound = bound.unwrap();
         assert_eq!((bound.method(), waits), (&http::Method::POST, 0));
         assert_eq!(bound.headers()["content-type"], "application/json");
@@ -189,14 +189,14 @@ mod tests {
             opted_out,
             without,
         ] {
-            let (bound, waits) = bind(environment, &elsewhere);
+            let (bound, waits) = bind(&environment, &elsewhere);
             assert_eq!((bound.unwrap().method(), waits), (&http::Method::GET, 0));
         }
         for file in [
             other,
             folder.write("damaged.pem", "-----BEGIN CERTIFICATE-----"),
         ] {
-            let (bound, _) = bind(configured(folder.configure(&file)), &elsewhere);
+            let (bound, _) = bind(&configured(folder.configure(&file)), &elsewhere);
             assert_eq!(bound.unwrap().method(), http::Method::GET);
         }
     }
@@ -205,15 +205,15 @@ mod tests {
     fn what_the_platform_is_about_to_write_is_waited_for() {
         let folder = Folder::new("soon");
         let config = folder.0.join("config.json").to_str().unwrap().to_owned();
-        let (bound, waits) = bind(configured(config), &folder.0);
+        let (bound, waits) = bind(&configured(config), &folder.0);
         assert_eq!(waits, 100);
         let error = bound.unwrap_err();
         assert!(error.is_retryable() && error.hint().unwrap().contains("GOOGLE_API"));
         let late = folder.0.join("late.pem").to_str().unwrap().to_owned();
-        let (bound, waits) = bind(configured(folder.configure(&late)), &folder.0);
+        let (bound, waits) = bind(&configured(folder.configure(&late)), &folder.0);
         assert!(bound.is_err() && waits == 100);
         folder.write("late.pem", AGENT);
-        let (bound, waits) = bind(configured(folder.configure(&late)), &folder.0);
+        let (bound, waits) = bind(&configured(folder.configure(&late)), &folder.0);
         assert_eq!((bound.unwrap().method(), waits), (&http::Method::POST, 0));
     }
 
@@ -221,13 +221,13 @@ mod tests {
     fn the_bundle_of_gke_is_found_without_configuration() {
         let folder = Folder::new("bundle");
         folder.write("x509.credential-bundle.private-key.pem", AGENT);
-        let (bound, _) = bind(Environment::default(), &folder.0);
+        let (bound, _) = bind(&Environment::default(), &folder.0);
         assert_eq!(bound.unwrap().method(), http::Method::POST);
         let explicit = Environment {
             context_aware_config: Some("/nonexistent".to_owned()),
             ..Environment::default()
         };
-        let (bound, _) = bind(explicit, &folder.0);
+        let (bound, _) = bind(&explicit, &folder.0);
         assert_eq!(bound.unwrap().method(), http::Method::GET);
     }
 }

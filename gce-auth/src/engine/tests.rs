@@ -186,7 +186,7 @@ fn the_same_token_again_is_asked_for_gently() {
     // Born stale: the next attempt waits its ten seconds, then the next.
     for (second, fetches) in [(1, 1), (8, 1), (1, 2), (9, 2), (1, 3), (9, 3), (1, 4)] {
         world.advance(second);
-        assert_eq!(world.get().is_ok(), true);
+        assert!(world.get().is_ok());
         world.queue.run_all();
         assert_eq!(world.fetches(), fetches);
     }

@@ -298,8 +298,8 @@ mod tests {
         assert!(starts.try_recv().is_err(), "the last thread was given away");
         let (done, waits) = mpsc::channel();
         let job = move || {
-            done.send(thread::current().name().map(str::to_owned))
-                .unwrap()
+            let name = thread::current().name().map(str::to_owned);
+            done.send(name).unwrap();
         };
         executor.execute(work(WorkKind::AccessToken, job)).unwrap();
         assert_eq!(waits.recv().unwrap().as_deref(), Some("gce-auth"));

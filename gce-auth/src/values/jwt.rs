@@ -82,7 +82,7 @@ mod tests {
             UnverifiedClaims::read(&token("{}", r#"{"aud":"a","exp":12,"sub":"1"}"#)).unwrap();
         assert!(claims.is_for("a") && !claims.is_for("b"));
         assert_eq!(claims.expiry(), Some(12.0));
-        assert_eq!(claims.clone().into_map()["sub"], "1");
+        assert_eq!(claims.into_map()["sub"], "1");
         let listed = UnverifiedClaims::read(&token("{}", r#"{"aud":["x","a"]}"#)).unwrap();
         assert!(listed.is_for("a") && !listed.is_for("y"));
     }

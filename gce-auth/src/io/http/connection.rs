@@ -51,6 +51,10 @@ impl Connection {
     }
 
     /// The connection, for reading and writing until `end`.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "a session changes")
+    )]
     pub(super) fn until(&mut self, end: Duration) -> Timed<'_> {
         Timed {
             socket: Socket {
@@ -71,6 +75,10 @@ impl Connection {
         self.stream.set_nonblocking(false).is_ok() && quiet
     }
 
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "a session changes")
+    )]
     fn peek(&mut self) -> bool {
         #[cfg(feature = "tls")]
         if let Some(session) = &mut self.session {
