@@ -1,5 +1,7 @@
 //! The driver of google-auth's recorded behaviour, on a scenario of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
