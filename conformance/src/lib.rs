@@ -8,3 +8,8 @@
 
 mod env;
 pub mod interop;
+
+/// The examples of the README, which are to compile, and to run where they can.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
