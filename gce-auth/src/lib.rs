@@ -36,7 +36,9 @@ pub use crate::{
         residency::{Detection, Residency},
         settings::MetadataClient,
     },
-    credentials::{Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState},
+    credentials::{
+        CertificateBinding, Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState,
+    },
     defaults::{
         DefaultCredentials, DefaultOptions, Unread, blocking_default_credentials,
         blocking_fetch_id_token, default_credentials, fetch_id_token,

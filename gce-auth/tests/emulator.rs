@@ -11,8 +11,8 @@ use std::{
 
 use futures_executor::block_on;
 use gce_auth::{
-    Credentials, ErrorKind, IdTokenCredentials, IdTokenFormat, MetadataClient, RefreshMode,
-    TokenState,
+    CertificateBinding, Credentials, ErrorKind, IdTokenCredentials, IdTokenFormat, MetadataClient,
+    RefreshMode, TokenState,
     time::{Clock, SystemClock},
 };
 use gce_auth_server::{Account, Emulator, Fault, Profile};
@@ -749,6 +749,11 @@ fn the_status_tells_what_is_known_without_asking() {
     for failures in 1..=2 {
         let error = credentials.blocking_refresh().unwrap_err();
         let status = credentials.status();
+        let binding = &status.certificate_binding;
+        assert!(
+            matches!(binding, Some(CertificateBinding::NotBound(why)) if !why.is_empty()),
+            "{binding:?}"
+        );
         let (at, last) = status.last_error.unwrap();
         assert_eq!(last.to_string(), error.to_string());
         assert!(at >= before - Duration::from_millis(20));

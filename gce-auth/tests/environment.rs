@@ -41,7 +41,9 @@ fn address(emulator: &Emulator) -> String {
 /// A file that stands for what the firmware says.
 fn firmware(name: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let file = directory.join(format!("product-{}", name.replace(' ', "-")));
+    // Of this process: others write theirs at the same time.
+    let process = std::process::id();
+    let file = directory.join(format!("product-{}-{process}", name.replace(' ', "-")));
     fs::write(&file, format!("{name}\n")).unwrap();
     file
 }

@@ -7,6 +7,7 @@ use http::Request;
 
 use crate::{
     client::{call::Budget, settings::Settings},
+    credentials::{CertificateBinding, LastBinding},
     io::{
         events,
         workload::{Place, Workload},
@@ -31,19 +32,28 @@ pub(crate) fn bound(
     settings: &Settings,
     budget: &mut Budget,
     request: Request<Vec<u8>>,
+    last: &LastBinding,
 ) -> Result<Request<Vec<u8>>, Error> {
     Ok(match chain(settings, budget)? {
-        Some(chain) => request::bind(request, &chain.to_pem()),
-        None => request,
+        Ok(chain) => {
+            last.note(CertificateBinding::Bound);
+            request::bind(request, &chain.to_pem())
+        }
+        Err(why) => {
+            last.note(CertificateBinding::NotBound(why));
+            request
+        }
     })
 }
 
-/// The certificates of the agent that this workload is, if it is one. A
+/// The certificates of the agent that this workload is, or why it is none. A
 /// certificate that cannot be used binds nothing, and is no error.
-fn chain(settings: &Settings, budget: &mut Budget) -> Result<Option<Chain>, Error> {
+fn chain(settings: &Settings, budget: &mut Budget) -> Result<Result<Chain, String>, Error> {
     let environment = &settings.environment;
     if !Workload::may_bind(environment) {
-        return Ok(None);
+        return Ok(Err(
+            "the environment says that tokens are not to be bound".into()
+        ));
     }
     let mut place = settings.workload.agent_certificate(environment);
     for (times, wait) in WAITS {
@@ -58,7 +68,7 @@ fn chain(settings: &Settings, budget: &mut Budget) -> Result<Option<Chain>, Erro
     }
     let file = match place {
         Place::At(file) => file,
-        Place::Nowhere => return Ok(None),
+        Place::Nowhere => return Ok(Err("there is no certificate for this workload".into())),
         Place::Soon => return Err(missing()),
     };
     let read = fs::read(&file).map_err(|error| error.to_string());
@@ -67,10 +77,11 @@ fn chain(settings: &Settings, budget: &mut Budget) -> Result<Option<Chain>, Erro
         Chain::read(&pem).map_err(str::to_owned)
     });
     match chain {
-        Ok(chain) => Ok(Some(chain).filter(Chain::is_of_an_agent)),
+        Ok(chain) if chain.is_of_an_agent() => Ok(Ok(chain)),
+        Ok(_) => Ok(Err("its certificate is not that of an agent".into())),
         Err(why) => {
             events::not_bound(&file, &why);
-            Ok(None)
+            Ok(Err(format!("{} cannot be used: {why}", file.display())))
         }
     }
 }
@@ -144,7 +155,12 @@ mod tests {
             .build_in(environment);
         let mut budget = Budget::of(Duration::from_secs(60));
         let request = Request::get("http://m/token").body(Vec::new()).unwrap();
-        let bound = bound(&client.0, &mut budget, request);
+        let last = LastBinding::default();
+        let bound = bound(&client.0, &mut budget, request, &last);
+        if let Ok(request) = &bound {
+            let is_bound = last.get() == Some(CertificateBinding::Bound);
+            assert_eq!(is_bound, request.method() == http::Method::POST);
+        }
         (bound, clock.take_sleeps().len())
     }
 

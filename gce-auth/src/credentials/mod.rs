@@ -28,10 +28,11 @@ use std::{
 use http::HeaderValue;
 
 pub(crate) use crate::credentials::builder::quota_project;
+pub(crate) use crate::credentials::status::LastBinding;
 pub use crate::credentials::{
     builder::CredentialsBuilder,
     state::CredentialsInfo,
-    status::{Status, TokenState},
+    status::{CertificateBinding, Status, TokenState},
 };
 use crate::{
     client::settings::MetadataClient,
@@ -207,6 +208,7 @@ impl Credentials {
     #[must_use]
     pub fn status(&self) -> Status {
         let mut status = Status::of(self.0.engine.keeper(), self.0.engine.now());
+        status.certificate_binding = self.0.source.binding.get();
         status.scopes_not_granted = self.0.source.learned().account.map(|account| {
             let asked = self.0.settled.wish.scopes.iter();
             asked

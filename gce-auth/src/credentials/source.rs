@@ -7,6 +7,7 @@ use crate::{
         call::{self, Budget},
         settings::{MetadataClient, Reach},
     },
+    credentials::LastBinding,
     engine::{
         Source,
         freshness::Policy,
@@ -101,6 +102,7 @@ pub(crate) struct TokenSource {
     pub(crate) wish: Wish,
     pub(crate) origin: Origin,
     learned: RwLock<Learned>,
+    pub(crate) binding: LastBinding,
 }
 
 /// Who makes the tokens.
@@ -123,6 +125,7 @@ impl TokenSource {
             wish,
             origin: Origin::Server,
             learned: RwLock::new(learned),
+            binding: LastBinding::default(),
         }
     }
 
@@ -237,7 +240,12 @@ impl Source for TokenSource {
             wish.enforce_scopes,
         )?;
         #[cfg(feature = "tls")]
-        let request = super::binding::bound(settings, &mut budget, request)?;
+        let request = super::binding::bound(settings, &mut budget, request, &self.binding)?;
+        #[cfg(not(feature = "tls"))]
+        self.binding
+            .note(crate::credentials::CertificateBinding::none(
+                "the feature tls is off",
+            ));
         let bearer = call::call(settings, &mut budget, &request, response::token)
             .map_err(|error| explain(error, &wish.account))?;
         if wish.expected.is_some() {

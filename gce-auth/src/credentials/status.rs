@@ -1,6 +1,9 @@
 //! What is known of a credential without asking anybody.
 
-use std::time::SystemTime;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use crate::{
     engine::{
@@ -20,6 +23,40 @@ pub enum TokenState {
     Stale,
     /// No token is held, or it has expired.
     Invalid,
+}
+
+/// Whether tokens are bound to a certificate of this workload, so that nobody
+/// else can use them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateBinding {
+    /// They are bound to the certificate of the agent that this workload is.
+    Bound,
+    /// They are not; and why.
+    NotBound(String),
+}
+
+impl CertificateBinding {
+    pub(crate) fn none(why: impl Into<String>) -> Self {
+        Self::NotBound(why.into())
+    }
+}
+
+/// What became of the binding when a token was last asked for.
+#[derive(Debug, Default)]
+pub(crate) struct LastBinding(RwLock<Option<CertificateBinding>>);
+
+impl LastBinding {
+    pub(crate) fn note(&self, binding: CertificateBinding) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(binding);
+    }
+
+    pub(crate) fn get(&self) -> Option<CertificateBinding> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// The state of a credential, from memory alone.
@@ -43,6 +80,9 @@ pub struct Status {
     /// The scopes that were asked for and are not among those of the account;
     /// `None` until the account is known (after `refresh` or `account`).
     pub scopes_not_granted: Option<Vec<String>>,
+    /// Whether tokens are bound to a certificate, or why they are not; `None`
+    /// until this credential has asked for one.
+    pub certificate_binding: Option<CertificateBinding>,
 }
 
 impl Status {
@@ -67,6 +107,7 @@ impl Status {
             next_attempt: next.map(|next| now.system_time() + (next - now.boot)),
             in_flight: known.in_flight,
             scopes_not_granted: None,
+            certificate_binding: None,
         }
     }
 }

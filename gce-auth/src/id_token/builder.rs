@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     client::settings::MetadataClient,
-    credentials::quota_project,
+    credentials::{LastBinding, quota_project},
     engine::RefreshMode,
     id_token::{
         IdTokenCredentials, Settled,
@@ -229,6 +229,7 @@ impl IdTokenCredentialsBuilder {
             client,
             wish,
             email,
+            binding: LastBinding::default(),
             #[cfg(feature = "iam")]
             grantor,
         };

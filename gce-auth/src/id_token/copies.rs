@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::{
+    credentials::LastBinding,
     credentials::quota_project,
     id_token::{
         IdTokenCredentials, Settled,
@@ -84,6 +85,7 @@ impl IdTokenCredentials {
             client: ours.client.clone(),
             wish,
             email: email.map_or_else(OnceLock::new, OnceLock::from),
+            binding: LastBinding::default(),
             #[cfg(feature = "iam")]
             grantor: ours.grantor.clone(),
         };

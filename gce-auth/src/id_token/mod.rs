@@ -28,7 +28,7 @@ pub use crate::id_token::{
 };
 use crate::{
     client::settings::MetadataClient,
-    credentials::{Status, renewal::Renewals},
+    credentials::{LastBinding, Status, renewal::Renewals},
     engine::{Engine, RefreshMode},
     id_token::source::{Audiences, IdentitySource},
     provide::{HeadersFuture, ProvideHeaders},
@@ -86,6 +86,7 @@ impl IdTokenCredentials {
             client: MetadataClient::new(),
             wish: Self::builder(audience).wish,
             email: OnceLock::new(),
+            binding: LastBinding::default(),
             #[cfg(feature = "iam")]
             grantor: None,
         };
@@ -229,7 +230,9 @@ impl IdTokenCredentials {
     /// What is known without asking anybody: no I/O, no wait.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::of(self.0.engine.keeper(), self.0.engine.now())
+        let mut status = Status::of(self.0.engine.keeper(), self.0.engine.now());
+        status.certificate_binding = self.0.source.binding.get();
+        status
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).

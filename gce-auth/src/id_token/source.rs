@@ -7,7 +7,7 @@ use crate::{
         call::{self, Budget},
         settings::{MetadataClient, Reach},
     },
-    credentials::source::explain,
+    credentials::{LastBinding, source::explain},
     engine::{
         Source,
         freshness::Policy,
@@ -87,6 +87,7 @@ pub(crate) struct IdentitySource {
     pub(crate) wish: IdWish,
     /// The email address of the account, once it was asked for.
     pub(crate) email: OnceLock<String>,
+    pub(crate) binding: LastBinding,
     #[cfg(feature = "iam")]
     pub(crate) grantor: Option<Arc<Grantor>>,
 }
@@ -138,9 +139,13 @@ impl IdentitySource {
         )?;
         #[cfg(feature = "tls")]
         let request = if wish.bind == BindIdToken::Never {
+            self.binding
+                .note(crate::credentials::CertificateBinding::none(
+                    "it was not to be",
+                ));
             request
         } else {
-            crate::credentials::binding::bound(settings, &mut budget, request)?
+            crate::credentials::binding::bound(settings, &mut budget, request, &self.binding)?
         };
         call::call(settings, &mut budget, &request, |answer, sent| {
             response::identity(answer, &wish.audience, sent)

@@ -8,13 +8,14 @@ pub(crate) fn dmi_product_name_file() -> PathBuf {
 }
 
 /// The product name, trimmed: from `file`, or on Windows from the registry.
-/// `None` where it cannot be read.
+/// `None` where it cannot be read, or is empty.
 pub(crate) fn product_name(file: &Path) -> Option<String> {
-    if let Some(name) = registry_product_name() {
-        return Some(name.trim().to_owned());
-    }
-    let bytes = std::fs::read(file).ok()?;
-    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    let name = registry_product_name().or_else(|| {
+        let bytes = std::fs::read(file).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    })?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// `HKLM\SYSTEM\HardwareConfig\Current`, where Go's client looks as well.
