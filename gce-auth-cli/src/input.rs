@@ -10,6 +10,8 @@ use crate::exit::{Exit, Failure};
 
 /// No token, key set or document to sign through IAM is longer.
 const LONGEST: u64 = 16 * 1024 * 1024;
+/// No token or key is longer.
+const LONGEST_SECRET: u64 = 1024 * 1024;
 
 /// The bytes of `file`; of standard input where there is none, or `-`.
 pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
@@ -42,4 +44,18 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 pub(crate) fn text(file: Option<&Path>) -> Result<String, Failure> {
     String::from_utf8(bytes(file)?)
         .map_err(|_| Failure::new(Exit::Usage, "what was read is not text (UTF-8)"))
+}
+
+/// The text of a file that holds a token or a key, and is read for its sake alone.
+pub(crate) fn secret(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read =
+        fs::File::open(file).and_then(|file| file.take(LONGEST_SECRET).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => {
+            let why = format!("cannot read {}: {error}", file.display());
+            Err(Failure::new(Exit::Usage, why))
+        }
+    }
 }

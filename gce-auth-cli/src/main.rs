@@ -11,6 +11,7 @@ mod out;
 mod signals;
 mod text;
 mod timer;
+mod tokens;
 
 use std::process::ExitCode;
 

@@ -21,12 +21,13 @@ Examples:
   gce-auth emulate --port 8080 &
   eval \"$(gce-auth emulate --port 8080 --env)\" && gce-auth token
   gce-auth emulate --project my-project --set instance/attributes/env=dev
+  gce-auth emulate --token-command 'gcloud auth print-access-token'
   gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
 
 /// Runs a metadata server of its own, for tests and laptops, until Ctrl-C.
 ///
 /// It needs no network, no credential and no privilege, and keeps nothing on disk unless told to. Its tokens are
-/// good for nothing but its own APIs.
+/// good for nothing but its own APIs, unless it is told where real ones come from.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -71,7 +72,7 @@ impl Args {
             return print_variables(address, out);
         }
         let mut ending = signals::Ending::new().map_err(|error| signals_failure(&error))?;
-        let emulator = self.start(address)?;
+        let emulator = self.start(address, out)?;
         if self.ready_json {
             out.value(&ready(&emulator).to_string())?;
         } else {
@@ -88,8 +89,8 @@ impl Args {
         Ok(())
     }
 
-    fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
-        let mut builder = self.world.builder().address(address);
+    fn start(&self, address: SocketAddr, out: &Out) -> Result<Emulator, Failure> {
+        let mut builder = self.world.builder(out)?.address(address);
         if let Some(port) = self.https_port {
             builder = builder.https(SocketAddr::from((self.address, port)));
         }

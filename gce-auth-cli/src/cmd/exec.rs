@@ -40,7 +40,7 @@ no such program, 126 where it cannot be run.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// With this machine's own metadata server instead of an emulator
-    #[arg(long, conflicts_with_all = ["World", "journal"])]
+    #[arg(long, conflicts_with_all = ["World", "RealTokens", "journal"])]
     real: bool,
     /// The metadata server, with --real
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
@@ -63,7 +63,7 @@ impl Args {
         }
         let emulator = self
             .world
-            .start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+            .start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), out)?;
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
         let code = self.run_with(&emulator.env(), out)?;
         if self.journal {

@@ -9,6 +9,8 @@ use crate::{
     cmd::token::full_scope,
     config,
     exit::{Exit, Failure},
+    out::Out,
+    tokens::{RealSource, RealTokens},
 };
 
 /// What the emulated machine is like.
@@ -53,6 +55,8 @@ pub(crate) struct World {
     /// A directory to keep the signing key in, so that tokens can be verified after a restart
     #[arg(long, value_name = "DIR")]
     keys_directory: Option<PathBuf>,
+    #[command(flatten)]
+    tokens: RealTokens,
 }
 
 /// The kinds of machine that the emulator can pose as.
@@ -88,14 +92,21 @@ impl From<Kind> for Profile {
 
 impl World {
     /// Starts it at `address`.
-    pub(crate) fn start(&self, address: SocketAddr) -> Result<Emulator, Failure> {
-        start(self.builder().address(address))
+    pub(crate) fn start(&self, address: SocketAddr, out: &Out) -> Result<Emulator, Failure> {
+        start(self.builder(out)?.address(address))
     }
 
-    pub(crate) fn builder(&self) -> EmulatorBuilder {
+    pub(crate) fn builder(&self, out: &Out) -> Result<EmulatorBuilder, Failure> {
+        let real = self.tokens.open(self.token_lifetime, out)?;
         let mut builder = Emulator::builder().profile(self.profile.into());
-        if let Some(project) = &self.project {
+        let keys = real.as_ref();
+        let project = self.project.as_deref();
+        if let Some(project) = project.or_else(|| keys.and_then(RealSource::project)) {
             builder = builder.project_id(project);
+        }
+        let email = keys.and_then(RealSource::account);
+        if let Some(email) = email.filter(|_| self.account.is_empty()) {
+            builder = builder.account(Account::new(email));
         }
         for email in &self.account {
             let mut account = Account::new(email);
@@ -125,7 +136,10 @@ impl World {
         for (path, value) in &self.set {
             builder = builder.set(path, value);
         }
-        builder
+        if let Some(real) = real {
+            builder = real.feed(builder);
+        }
+        Ok(builder)
     }
 }
 

@@ -1,0 +1,314 @@
+//! Emulators that hand out tokens from elsewhere.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use gce_auth_server::{Account, Emulator};
+use serde_json::{Value, json};
+use support::{ask, gce_auth, run};
+
+/// What `gce-auth emulate` serves, until the test ends.
+struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    #[track_caller]
+    fn new(arguments: &[&str]) -> Self {
+        let mut child = gce_auth(&[&["emulate", "--ready-json"], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let address = ready["address"].as_str().unwrap().parse().unwrap();
+        Self { child, address }
+    }
+
+    /// The answer to a request for a token.
+    fn token(&self) -> Value {
+        let path = "instance/service-accounts/default/token";
+        let text = ask(self.address, &["get", path]).value();
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let name = format!("gce-auth-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// A file that its owner alone can read.
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        permit(&path, 0o600);
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn permit(path: impl AsRef<Path>, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_command_gives_tokens_and_is_told_for_whom() {
+    let command = "printf '{\"access_token\": \"%s/%s\", \"expires_in\": 1000}' \
+                   \"$GCE_AUTH_ACCOUNT\" \"$GCE_AUTH_SCOPES\"";
+    let served = Served::new(&[
+        "--account",
+        "me@x.iam.gserviceaccount.com",
+        "--scopes",
+        "devstorage.read_only,pubsub",
+        "--token-command",
+        command,
+    ]);
+    let answer = served.token();
+    assert_eq!(
+        answer["access_token"],
+        "me@x.iam.gserviceaccount.com/https://www.googleapis.com/auth/devstorage.read_only,\
+         https://www.googleapis.com/auth/pubsub"
+    );
+    let left = answer["expires_in"].as_u64().unwrap();
+    assert!((900..=1000).contains(&left), "{answer}");
+}
+
+#[test]
+fn a_token_alone_holds_as_long_as_is_said() {
+    let served = Served::new(&[
+        "--token-command",
+        "echo ya29.alone",
+        "--token-lifetime",
+        "77",
+    ]);
+    let answer = served.token();
+    assert_eq!(answer["access_token"], "ya29.alone");
+    assert!(answer["expires_in"].as_u64().unwrap() <= 77);
+}
+
+#[test]
+fn a_command_is_run_once_while_its_token_holds() {
+    let directory = Directory::new("runs");
+    let runs = directory.write("runs", "");
+    let command = format!(
+        "echo run >> {runs}; printf '{{\"access_token\": \"ya29.kept\", \"expires_in\": 3600}}'"
+    );
+    let served = Served::new(&["--token-command", &command]);
+    assert_eq!(
+        served.token()["access_token"],
+        served.token()["access_token"]
+    );
+    assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n");
+}
+
+#[test]
+fn a_command_that_fails_says_why_to_the_client_and_recovers() {
+    let directory = Directory::new("fails");
+    let token = directory.0.join("token");
+    let command = format!("cat {} || exit 9", token.display());
+    let served = Served::new(&["--token-command", &command]);
+    let path = "instance/service-accounts/default/token";
+    let ran = ask(served.address, &["get", "--timeout", "0.5", path]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    let answer = raw(served.address, path);
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("the token command failed, exit status: 9"));
+    assert!(answer.contains("No such file"), "{answer}");
+    directory.write("token", "ya29.late\n");
+    assert_eq!(served.token()["access_token"], "ya29.late");
+}
+
+#[test]
+fn a_file_is_read_anew_for_each_request() {
+    let directory = Directory::new("file");
+    let file = directory.write("token", "ya29.first\n");
+    let served = Served::new(&["--token-file", &file]);
+    let answer = served.token();
+    assert_eq!(answer["access_token"], "ya29.first");
+    assert!(answer["expires_in"].as_u64().unwrap() <= 300);
+    directory.write("token", "ya29.second");
+    assert_eq!(served.token()["access_token"], "ya29.second");
+    fs::remove_file(&file).unwrap();
+    let answer = raw(served.address, "instance/service-accounts/default/token");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("cannot read"), "{answer}");
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_told_of() {
+    let directory = Directory::new("readers");
+    let file = directory.write("token", "ya29.secret");
+    let script = ["--", "true"];
+    let ran = run(&[&["exec", "--token-file", &file], &script[..]].concat());
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    permit(&file, 0o644);
+    let ran = run(&[&["exec", "--token-file", &file], &script[..]].concat());
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stderr.contains("chmod 600"), "{ran:?}");
+    assert!(!ran.stderr.contains("ya29"), "{ran:?}");
+}
+
+#[test]
+fn tokens_come_from_one_place() {
+    let directory = Directory::new("usage");
+    let file = directory.write("token", "ya29.secret");
+    let both = ["emulate", "--token-command", "x", "--token-file", &file];
+    assert_eq!(run(&both).code, Some(2));
+    let real = ["exec", "--real", "--token-file", &file, "--", "true"];
+    assert_eq!(run(&real).code, Some(2));
+    run(&["emulate", "--token-file", "/no/such/file"]).failure(2);
+    let empty = directory.write("empty", "\n");
+    run(&["emulate", "--token-file", &empty]).failure(2);
+    for text in ["ya29.secret", "{}", r#"{"type": "service_account"}"#] {
+        let file = directory.write("key", text);
+        let line = run(&["emulate", "--service-account-key", &file]).failure(2);
+        assert!(line.contains("is no service account's key"), "{line}");
+        assert!(!line.contains("secret"), "{line}");
+    }
+}
+
+const OWNER: &str = "owner@keys.iam.gserviceaccount.com";
+
+/// A token endpoint that knows the key in `directory`, and that key as Google
+/// gives it to download.
+fn token_endpoint(directory: &Directory) -> (Emulator, Value) {
+    let google = Emulator::builder()
+        .account(Account::new(OWNER))
+        .keys_directory(&directory.0)
+        .start()
+        .unwrap();
+    // The key is made when it is first needed.
+    ask(google.addr(), &["id-token", "--audience", "x"]).value();
+    let is_key = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.contains("-----BEGIN PRIVATE KEY-----")
+    };
+    let files = fs::read_dir(&directory.0).unwrap();
+    let file = files.map(|entry| entry.unwrap().path()).find(is_key);
+    let key = json!({
+        "type": "service_account",
+        "project_id": "keys",
+        "private_key_id": "1234",
+        "private_key": fs::read_to_string(file.unwrap()).unwrap(),
+        "client_email": OWNER,
+        "token_uri": format!("{}/token", google.url()),
+    });
+    (google, key)
+}
+
+#[test]
+fn a_service_accounts_key_is_exchanged_for_its_tokens() {
+    let directory = Directory::new("key");
+    let (google, key) = token_endpoint(&directory);
+    let file = directory.write("key.json", &key.to_string());
+    let served = Served::new(&["--service-account-key", &file]);
+    let info = ask(served.address, &["info", "--json"]).value();
+    let info: Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(info["account"], OWNER);
+    assert_eq!(info["project"], "keys");
+    let answer = served.token();
+    assert!(answer["expires_in"].as_u64().unwrap() > 3000, "{answer}");
+
+    // Whoever gave it knows it, and it is asked for once.
+    let token = answer["access_token"].as_str().unwrap();
+    let known = tokeninfo(google.addr(), token);
+    assert!(known.starts_with("HTTP/1.1 200 "), "{known}");
+    assert!(known.contains(OWNER) && known.contains("cloud-platform"));
+    assert_eq!(served.token()["access_token"], token);
+    let asked = google.requests();
+    let asked = asked.iter().filter(|request| request.path == "/token");
+    assert_eq!(asked.count(), 1);
+}
+
+#[test]
+fn a_key_gives_no_tokens_of_other_accounts() {
+    let directory = Directory::new("other");
+    let (google, key) = token_endpoint(&directory);
+    let file = directory.write("key.json", &key.to_string());
+    let key = ["--service-account-key", &file];
+    let served = Served::new(&[&key[..], &["--account", "other@x"]].concat());
+    let answer = raw(served.address, "instance/service-accounts/default/token");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains(OWNER) && answer.contains("other@x"));
+    let asked = google.requests();
+    assert!(asked.iter().all(|request| request.path != "/token"));
+}
+
+#[test]
+fn what_the_token_endpoint_refuses_is_told() {
+    let (directory, strange) = (Directory::new("refused"), Directory::new("strange"));
+    let (_google, key) = token_endpoint(&directory);
+    let (stranger, mut forged) = token_endpoint(&strange);
+    forged["token_uri"] = key["token_uri"].clone();
+    let file = strange.write("key.json", &forged.to_string());
+    let served = Served::new(&["--service-account-key", &file]);
+    let answer = raw(served.address, "instance/service-accounts/default/token");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("400: invalid_grant: Invalid JWT Signature."));
+    drop(stranger);
+
+    // Nobody is there.
+    let mut key = key;
+    key["token_uri"] = format!("http://{}/token", support::nobody()).into();
+    let file = directory.write("key.json", &key.to_string());
+    let served = Served::new(&["--service-account-key", &file]);
+    let answer = raw(served.address, "instance/service-accounts/default/token");
+    assert!(answer.contains("the connection was refused"), "{answer}");
+}
+
+/// The answer to one attempt to get a value, headers and all.
+fn raw(server: SocketAddr, path: &str) -> String {
+    let path = format!("/computeMetadata/v1/{path}");
+    fetch(server, &path)
+}
+
+fn tokeninfo(server: SocketAddr, token: &str) -> String {
+    fetch(server, &format!("/tokeninfo?access_token={token}"))
+}
+
+fn fetch(server: SocketAddr, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(server).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {server}\r\nMetadata-Flavor: Google\r\n\
+         Connection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
