@@ -157,6 +157,8 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
         json!({"path": "/", "fault": {"kind": "close", "bytes": 1}}),
         json!({"path": "/", "times": null, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": -1, "fault": {"kind": "close"}}),
+        json!({"path": "/", "times": 0, "fault": {"kind": "close"}}),
+        json!({"path": "/", "forSeconds": 0, "fault": {"kind": "close"}}),
         json!({"path": "/", "times": 1, "forSeconds": 1, "fault": {"kind": "close"}}),
     ] {
         assert_eq!(post("faults", &bad), 400, "{bad}");

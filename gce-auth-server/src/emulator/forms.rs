@@ -78,6 +78,9 @@ impl RuleForm {
                 self.probability,
             ) {
                 (None, None, None, None, None) => rule,
+                (Some(0), None, None, None, None) | (None, Some(0), None, None, None) => {
+                    return Err("a fault for no request, or for no time, would be none".into());
+                }
                 (Some(times), None, None, None, None) => rule.times(saturated(times)),
                 (None, Some(seconds), None, None, None) => {
                     rule.lasting(Duration::from_secs(seconds))
