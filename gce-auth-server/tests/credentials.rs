@@ -4,9 +4,11 @@
 
 mod client;
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -627,4 +629,35 @@ fn tokens_can_come_from_elsewhere() {
         "no &lt;token&gt; for broken@p.iam.gserviceaccount.com\n"
     );
     assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_token_that_nobody_waits_for_any_more_is_there_for_the_next() {
+    let (entered, entries) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let emulator = Emulator::builder()
+        .token_source(move |_, _| {
+            entered.send(()).unwrap();
+            released.lock().unwrap().recv().unwrap();
+            Ok(("slow".to_owned(), Duration::from_secs(3600)))
+        })
+        .start()
+        .unwrap();
+    let mut impatient = TcpStream::connect(emulator.addr()).unwrap();
+    impatient
+        .write_all(
+            b"GET /computeMetadata/v1/instance/service-accounts/default/token HTTP/1.1\r\n\
+              Host: m\r\nMetadata-Flavor: Google\r\n\r\n",
+        )
+        .unwrap();
+    entries.recv().unwrap();
+    drop(impatient);
+    // It was noticed that it went: the journal has the request as one without an answer.
+    while emulator.requests()[0].duration.is_none() {
+        std::thread::yield_now();
+    }
+    release.send(()).unwrap();
+    assert_eq!(token(emulator.addr(), "default"), "slow");
+    assert!(entries.try_recv().is_err(), "it was fetched twice");
 }

@@ -1,5 +1,7 @@
 //! The live leaves of a service account: its access token and its identity token.
 
+use std::sync::{Arc, PoisonError};
+
 use serde_json::json;
 
 use super::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
@@ -104,26 +106,29 @@ impl State {
         };
         let holder = Holder::new(&account, bound);
         // One asks, the others find its answer in the cache.
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let now = self.clock.now();
         if let Some(issued) = self.mint().current(&holder, now) {
             return Ok(issued);
         }
+        // It goes on when the client gives up, so that the next one finds the token.
+        let mint = self.shared_mint();
         let fetched = tokio::task::spawn_blocking(move || {
-            let token = source.fetch(&account.email, &account.scopes);
-            (account, token)
+            let _turn = turn;
+            let (token, lifetime) = source.fetch(&account.email, &account.scopes)?;
+            let issued = Issued {
+                token,
+                account,
+                expires: now.plus(lifetime),
+            };
+            mint.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .keep(holder, &issued, now);
+            Ok::<_, String>(issued)
         });
         match fetched.await {
-            Ok((account, Ok((token, lifetime)))) => {
-                let issued = Issued {
-                    token,
-                    account,
-                    expires: now.plus(lifetime),
-                };
-                self.mint().keep(holder, &issued, now);
-                Ok(issued)
-            }
-            Ok((_, Err(why))) => Err(pages::backend_failed(&why)),
+            Ok(Ok(issued)) => Ok(issued),
+            Ok(Err(why)) => Err(pages::backend_failed(&why)),
             Err(_) => Err(pages::internal()),
         }
     }

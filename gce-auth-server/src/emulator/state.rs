@@ -53,11 +53,11 @@ pub(crate) struct State {
     pub(crate) profile: Profile,
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
-    mint: Mutex<Mint>,
+    mint: Arc<Mutex<Mint>>,
     pub(crate) source: Option<TokenSource>,
     upstream: Option<Upstream>,
-    /// Held by the request that asks the source.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Held while the source is asked.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     journal: Mutex<Journal>,
     told: broadcast::Sender<RecordedRequest>,
     rules: Mutex<Rules>,
@@ -80,10 +80,10 @@ impl State {
             warm: parts.plan.refuse.map(|time| clock.now().plus(time)),
             clock,
             key: parts.key.map(Arc::new),
-            mint: Mutex::new(parts.mint),
+            mint: Arc::new(Mutex::new(parts.mint)),
             source: parts.source,
             upstream: parts.upstream,
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             journal: Mutex::default(),
             told: broadcast::Sender::new(1024),
             rules: Mutex::default(),
@@ -109,6 +109,11 @@ impl State {
 
     pub(crate) fn mint(&self) -> MutexGuard<'_, Mint> {
         self.mint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mint, for who outlives a request.
+    pub(crate) fn shared_mint(&self) -> Arc<Mutex<Mint>> {
+        Arc::clone(&self.mint)
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
