@@ -16,6 +16,7 @@ use crate::{
     client::{call::Budget, iam},
     credentials::Credentials,
     io::{
+        events,
         threads::{Awaited, Work, WorkKind},
         transport::Limits,
     },
@@ -265,6 +266,9 @@ impl Credentials {
 
     fn refresh_boundary(&self, boundary: &Boundary, attempts: u32, patience: Duration) {
         let found = self.ask_boundary(boundary, attempts, patience);
+        if found.is_none() {
+            events::no_boundary(&self.service_account_email());
+        }
         boundary.settle(found, self.0.engine.now());
     }
 

@@ -181,17 +181,31 @@ impl TokenSource {
     }
 
     pub(crate) fn ask_account(&self, budget: &mut Budget) -> Result<AccountInfo, Error> {
-        let settings = &*self.client.0;
         // An identity that is a URL is no name in a path.
-        let account = Some(self.email()).filter(|email| !email.contains('/'));
-        let account = account.unwrap_or_else(|| self.wish.account.clone());
-        let request = request::account_info(settings.endpoint()?, &account)?;
-        let info = call::call(settings, budget, &request, |answer, _| {
-            response::account_info(answer)
-        })
-        .map_err(|error| explain(error, &account))?;
+        let learned = Some(self.email()).filter(|email| !email.contains('/'));
+        let learned = learned.filter(|email| *email != self.wish.account);
+        let info = match learned {
+            None => self.ask_account_by(&self.wish.account, budget)?,
+            Some(email) => match self.ask_account_by(&email, budget) {
+                // Another account was attached since: who is it now?
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.ask_account_by(&self.wish.account, budget)?
+                }
+                asked => asked?,
+            },
+        };
+        self.expect(&info.email)?;
         self.learn(&info);
         Ok(info)
+    }
+
+    fn ask_account_by(&self, name: &str, budget: &mut Budget) -> Result<AccountInfo, Error> {
+        let settings = &*self.client.0;
+        let request = request::account_info(settings.endpoint()?, name)?;
+        call::call(settings, budget, &request, |answer, _| {
+            response::account_info(answer)
+        })
+        .map_err(|error| explain(error, name))
     }
 
     /// The email address that stands behind the account now.
@@ -229,8 +243,7 @@ impl Source for TokenSource {
         let settings = &*self.client.0;
         let mut budget = Budget::since(settings, started);
         if forced {
-            let info = self.ask_account(&mut budget)?;
-            self.expect(&info.email)?;
+            self.ask_account(&mut budget)?;
         }
         let wish = &self.wish;
         let request = request::token(

@@ -301,3 +301,49 @@ fn unchanged_headers_are_not_built_again() {
 
 #[cfg(feature = "iam")]
 mod boundary;
+
+#[test]
+fn an_account_that_was_exchanged_is_found_again() {
+    let other = || {
+        let info = r#"{"email":"b@p.iam.gserviceaccount.com","aliases":[],"scopes":[]}"#;
+        Reply::Answer(200, info.to_owned())
+    };
+    let world = world(
+        [
+            info(),
+            Reply::token("one", 3600),
+            Reply::status(404),
+            other(),
+            Reply::token("two", 3600),
+        ],
+        |builder| builder,
+    );
+    world.credentials.blocking_refresh().unwrap();
+    world.credentials.blocking_refresh().unwrap();
+    let email = "b@p.iam.gserviceaccount.com";
+    assert_eq!(world.credentials.service_account_email(), email);
+    assert_eq!(world.credentials.blocking_token().unwrap().secret(), "two");
+    assert_eq!(
+        world.asked()[2],
+        "a@p.iam.gserviceaccount.com/?recursive=true"
+    );
+    assert_eq!(world.asked()[3], "default/?recursive=true");
+}
+
+#[test]
+fn an_account_that_is_not_the_expected_one_is_not_learned() {
+    let world = world(
+        [
+            Reply::Answer(200, r#"{"email":"evil@p","scopes":[]}"#.to_owned()),
+            info(),
+            Reply::token("good", 3600),
+            Reply::text("a@p.iam.gserviceaccount.com"),
+        ],
+        |builder| builder.expect_account("a@p.iam.gserviceaccount.com"),
+    );
+    let error = world.credentials.blocking_refresh().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+    assert_eq!(world.credentials.service_account_email(), "default");
+    world.credentials.blocking_refresh().unwrap();
+    assert_eq!(world.asked()[1], "default/?recursive=true");
+}

@@ -44,6 +44,15 @@ pub(crate) fn attempt_failed(request: &str, attempt: u32, error: &Error) {
     let _ = (request, attempt, error);
 }
 
+/// A lookup of a regional access boundary failed; it is made again later.
+#[cfg(feature = "iam")]
+pub(crate) fn no_boundary(account: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "gce_auth::boundary", account, "no boundary was found");
+    #[cfg(not(feature = "tracing"))]
+    let _ = account;
+}
+
 /// A certificate was found, and no token can be bound to it.
 #[cfg(feature = "tls")]
 pub(crate) fn not_bound(file: &std::path::Path, why: &str) {
