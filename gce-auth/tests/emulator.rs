@@ -667,7 +667,8 @@ fn a_refresh_asks_for_the_account_and_then_for_the_token() {
     assert_ne!(credentials.cached_token(), Some(old));
     // An error of either is an error, and what was held stays.
     let held = credentials.cached_token();
-    emulator.fail_next("instance/", 1, refused(404));
+    // Asked by the email that was learned, and then by the name that was wished for.
+    emulator.fail_next("instance/", 2, refused(404));
     let error = credentials.blocking_refresh().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(credentials.cached_token(), held);
