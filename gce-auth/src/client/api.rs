@@ -4,10 +4,10 @@
 use http::{Request, Response};
 
 use crate::{
-    client::settings::Settings,
+    client::{call::unanswered, settings::Settings},
     io::{
         random,
-        transport::{Limits, TransportError, TransportErrorKind},
+        transport::{Limits, TransportError},
     },
     values::{
         error::{Error, ErrorKind},
@@ -83,23 +83,12 @@ fn is_transient(error: &Error) -> bool {
 }
 
 pub(super) fn broken(error: TransportError) -> Error {
-    let kind = match error.kind() {
-        TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
-            ErrorKind::Unavailable
-        }
-        TransportErrorKind::Timeout => ErrorKind::Timeout,
-        TransportErrorKind::Protocol | TransportErrorKind::TooLarge => ErrorKind::InvalidResponse,
-        TransportErrorKind::Tls => ErrorKind::Tls,
-    };
-    let mut failed = Error::new(kind, error.message());
-    if matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout) {
-        failed = failed.with_hint(
+    let failed = unanswered(error);
+    if matches!(failed.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
+        return failed.with_hint(
             "can this host be reached from here? Without an external address, a machine needs \
              Private Google Access or Cloud NAT",
         );
-    }
-    if let Some(source) = error.into_source() {
-        failed = failed.with_source(source);
     }
     failed
 }

@@ -293,8 +293,8 @@ fn is_transient(kind: ErrorKind) -> bool {
     )
 }
 
-/// What an attempt without an answer means.
-fn broken(error: TransportError, settings: &Settings) -> Ended {
+/// The error of an attempt that brought no answer.
+pub(super) fn unanswered(error: TransportError) -> Error {
     let kind = match error.kind() {
         TransportErrorKind::Resolve | TransportErrorKind::Connect | TransportErrorKind::Closed => {
             ErrorKind::Unavailable
@@ -303,16 +303,23 @@ fn broken(error: TransportError, settings: &Settings) -> Ended {
         TransportErrorKind::Protocol | TransportErrorKind::TooLarge => ErrorKind::InvalidResponse,
         TransportErrorKind::Tls => ErrorKind::Tls,
     };
-    let mut failed = Error::new(kind, error.message());
-    if error.kind() == TransportErrorKind::Resolve && settings.configured {
+    let failed = Error::new(kind, error.message());
+    match error.into_source() {
+        Some(source) => failed.with_source(source),
+        None => failed,
+    }
+}
+
+/// What an attempt without an answer means.
+fn broken(error: TransportError, settings: &Settings) -> Ended {
+    let unknown_name = error.kind() == TransportErrorKind::Resolve && settings.configured;
+    let mut failed = unanswered(error);
+    if unknown_name {
         failed = failed.with_hint(
             "name the server by its address, 169.254.169.254, where names cannot be looked up",
         );
     }
-    if let Some(source) = error.into_source() {
-        failed = failed.with_source(source);
-    }
-    if is_transient(kind) {
+    if is_transient(failed.kind()) {
         Ended::Transient(Failure::new(failed, None))
     } else {
         Ended::Final(failed)
