@@ -57,6 +57,34 @@ impl ErrorKind {
         )
     }
 
+    /// What to do about errors of this kind.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::NotOnGce => {
+                "name a metadata server with GCE_METADATA_HOST, or run on Google Cloud"
+            }
+            Self::Unavailable => "ask again: the metadata server, or the way to it, is down",
+            Self::Timeout => "ask again, or allow more time with Limits and RetryPolicy",
+            Self::NotFound => "list the directory above to see what the server has",
+            Self::Forbidden => {
+                "see whether this endpoint is switched off for the instance, or the account disabled"
+            }
+            Self::RateLimited => {
+                "ask less often: share one credential, and keep values that never change"
+            }
+            Self::NotMetadataServer => "see what answers at this address: it is no metadata server",
+            Self::InvalidResponse => "look at what the server answers to this request",
+            Self::Expired => "ask again, and see whether the clock of this machine is right",
+            Self::Config => "correct the setting that is named",
+            Self::Tls => "see which certificates the server shows, and whom this system trusts",
+            Self::Signing => "see whether the signer works at all",
+            Self::InvalidOperation => "use credentials that have what was asked of them",
+            Self::Refused => "see what the API says, and which role, scope or API it wants",
+            Self::Rejected => "refuse the request that came with this token",
+            Self::Provider => "look at the program's own source of headers",
+        }
+    }
+
     /// The name of the kind, as written in this enum.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -128,10 +156,12 @@ impl Error {
         self.0.kind.is_retryable()
     }
 
-    /// What to do next, where there is something to say.
+    /// What to do next: about this error, where more is known, else about its
+    /// kind. Only the former is a part of the text of the error.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+        let general = self.0.kind.advice();
+        Some(self.0.hint.as_deref().unwrap_or(general))
     }
 
     /// The request that failed, as `METHOD URL`; never with a secret in it.
@@ -312,6 +342,15 @@ mod tests {
         );
         assert!(error.is_retryable());
         assert_eq!(error.attempts(), 3);
+    }
+
+    #[test]
+    fn every_error_says_what_to_do_next() {
+        let plain = Error::new(ErrorKind::NotFound, "there is no such path");
+        assert!(plain.hint().unwrap().contains("directory above"));
+        assert_eq!(plain.to_string(), "there is no such path");
+        let known = plain.with_hint("attach an account");
+        assert_eq!(known.hint(), Some("attach an account"));
     }
 
     #[test]
