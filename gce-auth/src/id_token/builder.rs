@@ -10,13 +10,14 @@ use crate::{
         IdTokenCredentials, Settled,
         source::{BindIdToken, IdWish, IdentitySource},
     },
-    values::error::{Error, ErrorKind},
-    wire::request::{IdTokenFormat, MetadataPath},
+    values::error::Error,
+    wire::request::{IdTokenFormat, MetadataPath, check_audience},
 };
 #[cfg(feature = "iam")]
 use crate::{
     credentials::Credentials,
     id_token::grant::{self, GrantWish, Grantor, JwtSigner},
+    values::error::ErrorKind,
     wire::grant as wire_grant,
 };
 
@@ -267,15 +268,4 @@ impl Granted {
         }
         Ok(())
     }
-}
-
-pub(super) fn check_audience(audience: &str) -> Result<(), Error> {
-    if audience.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
-                "name whom the token is for, such as the URL of the service that receives it",
-            ),
-        );
-    }
-    Ok(())
 }

@@ -3,15 +3,14 @@
 use std::sync::OnceLock;
 
 use crate::{
-    credentials::LastBinding,
-    credentials::quota_project,
+    credentials::{LastBinding, quota_project},
     id_token::{
         IdTokenCredentials, Settled,
-        builder::check_audience,
         source::{IdWish, IdentitySource},
     },
     io::env::Environment,
     values::error::Error,
+    wire::request::check_audience,
 };
 #[cfg(feature = "iam")]
 use crate::{values::error::ErrorKind, wire::grant::check_token_uri};

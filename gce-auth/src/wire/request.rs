@@ -177,6 +177,18 @@ pub(crate) fn token(
     Ok(request)
 }
 
+/// Refuses an audience that is nobody's.
+pub(crate) fn check_audience(audience: &str) -> Result<(), Error> {
+    if audience.is_empty() {
+        return Err(
+            Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
+                "name whom the token is for, such as the URL of the service that receives it",
+            ),
+        );
+    }
+    Ok(())
+}
+
 /// An ID token for `audience`.
 pub(crate) fn identity(
     endpoint: &Endpoint,
@@ -185,13 +197,7 @@ pub(crate) fn identity(
     format: IdTokenFormat,
     licenses: bool,
 ) -> Result<Request<Vec<u8>>, Error> {
-    if audience.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
-                "name whom the token is for, such as the URL of the service that receives it",
-            ),
-        );
-    }
+    check_audience(audience)?;
     let mut query = Query::default().with("audience", audience).with(
         "format",
         match format {
