@@ -11,7 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents,
+};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use client::{Answer, get, request, token};
@@ -394,6 +399,19 @@ fn the_iam_api_refuses_in_google_s_shape() {
             "{method} {bad}"
         );
     }
+    let delegates = |delegates: Value| json!({"payload": "YQ==", "delegates": delegates});
+    let resource = |account: &str| format!("projects/-/serviceAccounts/{account}");
+    for (chain, code) in [
+        (json!([]), 200),
+        (json!([resource(EMAIL)]), 200),
+        (json!([resource(EMAIL), resource("x@y")]), 404),
+        (json!([EMAIL]), 400),
+        (json!([1]), 400),
+        (json!(EMAIL), 400),
+    ] {
+        let answer = iam(&emulator, &good, "signBlob", &delegates(chain.clone()));
+        assert_eq!(answer.status, code, "{chain}");
+    }
     assert_eq!(iam(&emulator, &good, "dance", &body).status, 404);
     let stranger = request(
         emulator.addr(),
@@ -418,6 +436,53 @@ fn the_iam_api_refuses_in_google_s_shape() {
     let fresh = token(emulator.addr(), "default");
     emulator.revoke_tokens();
     assert_eq!(iam(&emulator, &fresh, "signBlob", &body).status, 401);
+}
+
+#[test]
+fn an_assertion_may_be_signed_with_an_uploaded_key() {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let der = pair.public_key().as_der().unwrap();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        BASE64_STANDARD.encode(der.as_ref())
+    );
+    let emulator = Emulator::builder()
+        .account(Account::new(EMAIL).public_key("no key").public_key(pem))
+        .account(Account::new("other@x.example"))
+        .start()
+        .unwrap();
+    let now = claims(
+        &emulator,
+        get(
+            emulator.addr(),
+            "instance/service-accounts/default/identity?audience=a",
+        )
+        .text(),
+    )["iat"]
+        .as_i64()
+        .unwrap();
+    let buy = |algorithm: &str, issuer: &str| {
+        let claims = json!({"iss": issuer, "aud": "https://x/token", "target_audience": "b",
+                            "iat": now, "exp": now + 60});
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&json!({"alg": algorithm})), part(&claims));
+        let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref());
+        let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+        let body = format!("assertion={message}.{signature}&grant_type={grant}");
+        form(&emulator, "/token", &body).json()
+    };
+    let bought = buy("ES256", EMAIL);
+    let id = claims(&emulator, bought["id_token"].as_str().unwrap());
+    assert_eq!(id["email"], EMAIL);
+    for (algorithm, issuer) in [
+        ("RS256", EMAIL),
+        ("none", EMAIL),
+        ("ES256", "other@x.example"),
+        ("ES256", "x@y"),
+    ] {
+        assert_eq!(buy(algorithm, issuer)["error"], "invalid_grant");
+    }
 }
 
 #[test]

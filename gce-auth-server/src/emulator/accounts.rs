@@ -27,6 +27,7 @@ pub struct Account {
     scopes: Vec<String>,
     aliases: Vec<String>,
     refusal: Option<Refusal>,
+    public_keys: Vec<String>,
 }
 
 /// Why IAM gives no tokens for an account.
@@ -47,6 +48,7 @@ impl Account {
             scopes: vec![CLOUD_PLATFORM.into()],
             aliases: Vec::new(),
             refusal: None,
+            public_keys: Vec::new(),
         }
     }
 
@@ -70,6 +72,22 @@ impl Account {
     pub fn missing(mut self) -> Self {
         self.refusal = Some(Refusal::Missing);
         self
+    }
+
+    /// A public key that was uploaded to the account, as `-----BEGIN PUBLIC KEY-----` in PEM, RSA or on P-256: the token endpoint
+    /// takes assertions of this account that the private key signed with RS256 or ES256, besides those that the emulator signed.
+    #[must_use]
+    pub fn public_key(mut self, pem: impl Into<String>) -> Self {
+        self.public_keys.push(pem.into());
+        self
+    }
+
+    /// The public keys that were uploaded to the account of this email.
+    pub(crate) fn public_keys<'a>(accounts: &'a [Self], email: &str) -> &'a [String] {
+        accounts
+            .iter()
+            .find(|account| account.email == email)
+            .map_or(&[], |account| &account.public_keys)
     }
 
     /// Why there are no tokens for an account of this email.

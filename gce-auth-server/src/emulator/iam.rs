@@ -73,6 +73,9 @@ pub(crate) fn answer(
             _ => return invalid("Invalid JSON payload received."),
         }
     };
+    if let Err(reply) = check_delegates(state, &body) {
+        return reply;
+    }
     let Some(key) = key else {
         return failed();
     };
@@ -117,6 +120,31 @@ fn authorize(state: &State, call: &CloudCall) -> Result<(), Reply> {
             "Request had insufficient authentication scopes.",
         )),
     }
+}
+
+/// Delegates are accounts of this machine, named as resources. What each may do to the next is not asked.
+fn check_delegates(state: &State, body: &Value) -> Result<(), Reply> {
+    let delegates = match &body["delegates"] {
+        Value::Null => return Ok(()),
+        Value::Array(delegates) => delegates,
+        _ => return Err(invalid("Invalid value at 'delegates'.")),
+    };
+    for delegate in delegates {
+        let name = delegate
+            .as_str()
+            .and_then(|name| name.strip_prefix("projects/-/serviceAccounts/"))
+            .ok_or_else(|| {
+                invalid("Delegates must have the form projects/-/serviceAccounts/{ACCOUNT_EMAIL_OR_UNIQUEID}.")
+            })?;
+        let known = state
+            .world
+            .read(|document| Identity::find_by_email(document, name).is_some());
+        if !known {
+            let message = format!("Not found; Gaia id not found for email {name}");
+            return Err(error(404, "NOT_FOUND", &message));
+        }
+    }
+    Ok(())
 }
 
 fn allowed_locations() -> Reply {
