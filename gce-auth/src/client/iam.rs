@@ -5,6 +5,7 @@ use http::Request;
 use crate::{
     client::settings::Settings,
     values::error::{Error, ErrorKind},
+    wire::iam::IamEndpoint,
 };
 
 /// The host of the IAM Service Account Credentials API in a universe.
@@ -17,6 +18,11 @@ pub(crate) fn host(settings: &Settings, universe: &str) -> String {
     } else {
         format!("iamcredentials.{universe}")
     }
+}
+
+/// Where that API is, unless somebody said so.
+pub(crate) fn endpoint(settings: &Settings, universe: &str) -> Result<IamEndpoint, Error> {
+    IamEndpoint::parse(&format!("https://{}", host(settings, universe)))
 }
 
 /// The request as it is, or with the certificate that its host wants.

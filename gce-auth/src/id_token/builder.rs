@@ -18,7 +18,7 @@ use crate::{
     credentials::Credentials,
     id_token::grant::{self, GrantWish, Grantor, JwtSigner},
     values::error::ErrorKind,
-    wire::grant as wire_grant,
+    wire::{grant as wire_grant, iam::IamEndpoint},
 };
 
 /// Configures [`IdTokenCredentials`].
@@ -44,6 +44,7 @@ struct Granted {
     claims: Option<String>,
     signer: Option<Arc<dyn JwtSigner>>,
     credentials: Option<Credentials>,
+    endpoint: Option<String>,
 }
 
 impl IdTokenCredentialsBuilder {
@@ -100,7 +101,8 @@ impl IdTokenCredentialsBuilder {
     }
 
     /// Whether the token is bound to the certificate of the agent that this
-    /// workload is. Needs the feature `tls`; without it nothing is bound.
+    /// workload is. Needs the feature `tls`; without it nothing is bound, and
+    /// [`Always`](BindIdToken::Always) is refused.
     pub fn bind_id_token(mut self, bind: BindIdToken) -> Self {
         self.wish.bind = bind;
         self
@@ -167,6 +169,14 @@ impl IdTokenCredentialsBuilder {
         self
     }
 
+    /// Where IAM signs, in the IAM flow: see
+    /// [`SignerBuilder::iam_endpoint`](crate::SignerBuilder::iam_endpoint).
+    #[cfg(feature = "iam")]
+    pub fn iam_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.granted.endpoint = Some(url.into());
+        self
+    }
+
     /// Builds the credentials; reads the environment, and does nothing else.
     ///
     /// # Errors
@@ -174,6 +184,14 @@ impl IdTokenCredentialsBuilder {
     /// environment, makes no sense, and where one is of the other flow.
     pub fn build(self) -> Result<IdTokenCredentials, Error> {
         check_audience(&self.wish.audience)?;
+        #[cfg(not(feature = "tls"))]
+        if self.wish.bind == BindIdToken::Always {
+            return Err(Error::new(
+                crate::values::error::ErrorKind::Config,
+                "ID tokens cannot be bound to a certificate without the feature tls",
+            )
+            .with_hint("switch the feature tls of this crate on, or leave bind_id_token out"));
+        }
         #[cfg(feature = "iam")]
         self.granted.check(self.wish.bind)?;
         let client = MetadataClient::one_of(self.client.clone(), self.endpoint.clone())?;
@@ -214,10 +232,11 @@ impl IdTokenCredentialsBuilder {
                 Some(credentials) => credentials,
                 None => Credentials::builder().client(client.clone()).build()?,
             };
-            let signer = self.granted.signer;
+            let endpoint = self.granted.endpoint.as_deref();
             Some(Arc::new(Grantor {
                 credentials,
-                signer,
+                signer: self.granted.signer,
+                endpoint: endpoint.map(IamEndpoint::parse).transpose()?,
             }))
         } else {
             None
@@ -253,7 +272,8 @@ impl Granted {
         let own = self.token_uri.is_some()
             || self.claims.is_some()
             || self.signer.is_some()
-            || self.credentials.is_some();
+            || self.credentials.is_some()
+            || self.endpoint.is_some();
         if self.wanted && bind != BindIdToken::Automatic {
             return refuse(
                 "binding an ID token to a certificate is a setting",
@@ -262,7 +282,7 @@ impl Granted {
         }
         if own && !self.wanted {
             return refuse(
-                "token_uri, additional_claims, signer and credentials are settings",
+                "token_uri, additional_claims, signer, credentials and iam_endpoint are settings",
                 "call iam_flow as well, or leave them out",
             );
         }

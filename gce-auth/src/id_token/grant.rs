@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::{
-        iam::{host, identified},
+        iam::{endpoint, identified},
         settings::Settings,
         tries::{self, Judged},
     },
@@ -20,7 +20,7 @@ use crate::{
     },
     wire::{
         grant::{self, Assertion},
-        iam::{self, IamEndpoint},
+        iam::{self, IamEndpoint, Signatory},
     },
 };
 
@@ -84,6 +84,8 @@ pub(crate) struct GrantWish {
 pub(crate) struct Grantor {
     pub(crate) credentials: Credentials,
     pub(crate) signer: Option<Arc<dyn JwtSigner>>,
+    /// Where IAM is, where somebody said so.
+    pub(crate) endpoint: Option<IamEndpoint>,
 }
 
 /// Reads what is to be claimed besides.
@@ -147,7 +149,7 @@ impl Grantor {
             });
         }
         let endpoint = self.endpoint(settings)?;
-        let blob = iam::sign_blob(&endpoint, email, bytes)?;
+        let blob = iam::sign_blob(&endpoint, Signatory::alone(email), bytes)?;
         tries::repeat(
             settings,
             &limits(settings),
@@ -171,8 +173,10 @@ impl Grantor {
     }
 
     fn endpoint(&self, settings: &Settings) -> Result<IamEndpoint, Error> {
-        let domain = self.credentials.blocking_universe_domain()?;
-        IamEndpoint::parse(&format!("https://{}", host(settings, &domain)))
+        match &self.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => endpoint(settings, &self.credentials.blocking_universe_domain()?),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ mod copies;
 #[cfg(feature = "iam")]
 mod grant;
 mod request;
+#[cfg(feature = "iam")]
+mod signing;
 mod source;
 mod state;
 mod token;

@@ -84,44 +84,6 @@ impl IdTokenCredentials {
         Headers::new(Some(sendable(token)?), project).apply_to(headers);
         Ok(())
     }
-
-    /// A signature over `message` by the account, in the IAM flow: through IAM,
-    /// or by the program's signer.
-    ///
-    /// # Errors
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) in the metadata flow,
-    /// which signs nothing; else what keeps the signature from being made.
-    #[cfg(feature = "iam")]
-    pub async fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let (credentials, message) = (self.clone(), message.to_vec());
-        let work = move |_: &_| credentials.blocking_sign_bytes(&message);
-        self.client().background(WorkKind::Other, work).await
-    }
-
-    /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.
-    ///
-    /// # Errors
-    /// As for [`sign_bytes`](Self::sign_bytes).
-    #[cfg(feature = "iam")]
-    pub fn blocking_sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let source = &self.0.source;
-        let Some(grantor) = &source.grantor else {
-            return Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "credentials of the metadata flow sign nothing",
-            )
-            .with_hint("build them with iam_flow, or use a Signer"));
-        };
-        let email = source.email()?;
-        grantor.sign(&source.client.0, &email, message)
-    }
-
-    /// Who signs: the account, if its email address is known.
-    #[cfg(feature = "iam")]
-    #[must_use]
-    pub fn signer_email(&self) -> Option<String> {
-        self.service_account_email()
-    }
 }
 
 impl Renewable for IdTokenCredentials {

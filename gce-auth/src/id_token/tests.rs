@@ -190,6 +190,16 @@ mod granted {
             .script([Reply::Answer(200, r#"{"signedBlob":"AQI="}"#.to_owned())]);
         assert_eq!(credentials.blocking_sign_bytes(b"x").unwrap(), [1, 2]);
         assert_eq!(credentials.signer_email().as_deref(), Some("a@p.example"));
+        let signer = credentials.signer().unwrap();
+        world
+            .transport
+            .script([Reply::Answer(200, r#"{"signedBlob":"AwQ="}"#.to_owned())]);
+        assert_eq!(signer.sign(b"x").unwrap(), [3, 4]);
+        assert_eq!(signer.algorithm(), JwtAlgorithm::Rs256);
+        assert_eq!(signer.key_id(), None);
+        world.transport.script([Reply::Answer(403, String::new())]);
+        let error = signer.sign(b"x").unwrap_err();
+        assert!(error.to_string().contains(":signBlob"), "{error}");
     }
 
     #[derive(Debug)]
@@ -222,6 +232,9 @@ mod granted {
         let copy = credentials
             .with_token_uri("https://sts.example/token")
             .unwrap();
+        let kept = copy.signer().unwrap();
+        assert_eq!(kept.key_id().as_deref(), Some("k1"));
+        assert_eq!(copy.blocking_sign_bytes(b".").unwrap(), b"sig");
         copy.blocking_token().unwrap();
         assert_eq!(
             world.transport.requests()[0].uri(),
@@ -247,6 +260,8 @@ mod granted {
             world.builder().token_uri("https://t/"),
             world.builder().additional_claims("{}"),
             world.builder().signer(Arc::new(Mine(true))),
+            world.builder().iam_endpoint("http://127.0.0.1:1"),
+            world.builder().iam_flow().iam_endpoint("iam"),
             world
                 .builder()
                 .iam_flow()
@@ -254,12 +269,16 @@ mod granted {
             world.builder().iam_flow().token_uri("nonsense"),
             world.builder().iam_flow().additional_claims("[]"),
         ] {
-            assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Config);
+            let error = builder.build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.hint().is_some(), "{error}");
         }
         let plain = world.builder().build().unwrap();
         assert!(plain.with_token_uri("https://t/").is_err());
         let error = plain.blocking_sign_bytes(b"x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+        assert!(error.hint().unwrap().contains("iam_flow"));
+        assert!(plain.signer().is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     credentials::Credentials,
     io::transport::Limits,
     signer::{Inner, Signer},
-    values::error::Error,
+    values::error::{Error, ErrorKind},
     wire::{
         iam::{self, IamEndpoint},
         retry::RetryPolicy,
@@ -36,6 +36,7 @@ use crate::{
 pub struct SignerBuilder {
     credentials: Option<Credentials>,
     account: Option<String>,
+    delegates: Vec<String>,
     endpoint: Option<String>,
     limits: Option<Limits>,
     retry: Option<RetryPolicy>,
@@ -56,9 +57,26 @@ impl SignerBuilder {
         self
     }
 
+    /// The accounts on the way from the credentials' account to the one that
+    /// signs, by their email addresses, where the first may not act as the last
+    /// itself: each needs `roles/iam.serviceAccountTokenCreator` on the next,
+    /// the last of them on the account that signs (Google, "Create
+    /// short-lived credentials in a delegation chain"). None unless said
+    /// otherwise.
+    pub fn delegates<I>(mut self, emails: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.delegates = emails.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Where the API is, for emulators and for private endpoints:
     /// `https://host`, or `http://host:port`. Unless said otherwise,
-    /// `https://iamcredentials.` and the universe domain of the credentials.
+    /// `https://iamcredentials.` and the universe domain of the credentials;
+    /// `https://iamcredentials.mtls.` and that, where the workload has a
+    /// certificate for Google's APIs, which then is shown (AIP-4114).
     ///
     /// The access token is sent there. Over plain HTTP whoever is on the way
     /// reads it.
@@ -93,8 +111,15 @@ impl SignerBuilder {
             None => Credentials::builder().build()?,
         };
         let account = self.account.take();
-        if let Some(email) = &account {
+        for email in account.iter().chain(&self.delegates) {
             iam::check_account(email)?;
+        }
+        if account.is_none() && !self.delegates.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "delegates lead to no other account than that of the credentials",
+            )
+            .with_hint("name the account that signs with service_account"));
         }
         let endpoint = self
             .endpoint
@@ -125,6 +150,7 @@ impl SignerBuilder {
         Signer(Arc::new(Inner {
             credentials,
             account,
+            delegates: self.delegates,
             endpoint,
             patience: Patience { limits, retry },
             resolved: OnceLock::new(),

@@ -17,13 +17,16 @@ pub use crate::signer::{
     url::{SignedUrl, StorageUrl},
 };
 use crate::{
-    client::api::{self, Patience},
+    client::{
+        self,
+        api::{self, Patience},
+    },
     credentials::Credentials,
     io::threads::WorkKind,
     values::error::{Error, ErrorKind},
     wire::{
         api::Refusal,
-        iam::{self, IamEndpoint},
+        iam::{self, IamEndpoint, Signatory},
     },
 };
 
@@ -56,6 +59,8 @@ struct Inner {
     credentials: Credentials,
     /// The account that signs, where it was named.
     account: Option<String>,
+    /// The accounts on the way to it.
+    delegates: Vec<String>,
     /// Where the API is, where somebody said so.
     endpoint: Option<IamEndpoint>,
     patience: Patience,
@@ -97,7 +102,7 @@ impl Signer {
     /// As for [`sign`](Self::sign).
     pub fn blocking_sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
         let (key_id, bytes) = self.call(
-            |endpoint, email| iam::sign_blob(endpoint, email, bytes),
+            |endpoint, who| iam::sign_blob(endpoint, who, bytes),
             iam::signed_blob,
         )?;
         Ok(Signature { key_id, bytes })
@@ -137,7 +142,7 @@ impl Signer {
     pub fn blocking_sign_jwt(&self, claims: &str) -> Result<SignedJwt, Error> {
         iam::check_claims(claims)?;
         let (key_id, jwt) = self.call(
-            |endpoint, email| iam::sign_jwt(endpoint, email, claims),
+            |endpoint, who| iam::sign_jwt(endpoint, who, claims),
             iam::signed_jwt,
         )?;
         Ok(SignedJwt { key_id, jwt })
@@ -202,29 +207,38 @@ impl Signer {
     fn endpoint(&self) -> Result<IamEndpoint, Error> {
         match &self.0.endpoint {
             Some(endpoint) => Ok(endpoint.clone()),
-            None => IamEndpoint::of_universe(&self.0.credentials.blocking_universe_domain()?),
+            None => {
+                let credentials = &self.0.credentials;
+                let universe = credentials.blocking_universe_domain()?;
+                client::iam::endpoint(&credentials.client().0, &universe)
+            }
         }
     }
 
     /// One call of the API, with the headers of the moment at each attempt.
     fn call<T>(
         &self,
-        make: impl Fn(&IamEndpoint, &str) -> Result<Request<Vec<u8>>, Error>,
+        make: impl Fn(&IamEndpoint, Signatory<'_>) -> Result<Request<Vec<u8>>, Error>,
         read: impl Fn(Response<Vec<u8>>) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         let credentials = &self.0.credentials;
         let email = self.blocking_service_account_email()?;
-        let request = make(&self.endpoint()?, &email)?;
+        let who = Signatory {
+            email: &email,
+            delegates: &self.0.delegates,
+        };
+        let request = make(&self.endpoint()?, who)?;
+        let settings = &credentials.client().0;
         let mut sent = None;
         let answer = api::call(
-            &credentials.client().0,
+            settings,
             &self.0.patience,
             || {
                 let headers = credentials.blocking_headers()?;
                 let mut request = request.clone();
                 headers.apply_to(request.headers_mut());
                 sent = Some(headers);
-                Ok(request)
+                client::iam::identified(settings, request)
             },
             |response, _| read(response),
         );
@@ -249,6 +263,7 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signer")
             .field("service_account", &self.known_email())
+            .field("delegates", &self.0.delegates)
             .field("iam_endpoint", &self.0.endpoint)
             .field("credentials", &self.0.credentials)
             .finish()

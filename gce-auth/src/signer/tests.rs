@@ -6,7 +6,9 @@ use super::*;
 use crate::{
     client::settings::MetadataClient,
     io::{
+        env::Environment,
         fake::{HandClock, Reply, ScriptedTransport},
+        identity::ClientIdentity,
         transport::TransportErrorKind,
     },
 };
@@ -179,9 +181,84 @@ fn senseless_settings_are_refused_early() {
     for builder in [
         Signer::builder().service_account("default"),
         Signer::builder().iam_endpoint("iam"),
+        Signer::builder().delegates(["a@b"]),
+        Signer::builder()
+            .service_account(EMAIL)
+            .delegates(["default"]),
     ] {
         let credentials = world([]).credentials;
         let error = builder.credentials(credentials).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
     }
+}
+
+#[test]
+fn delegates_are_named_in_every_request() {
+    let jwt = r#"{"keyId":"key-1","signedJwt":"aaaa.bbbb.cccc"}"#;
+    let world = world([Reply::token("t", 3600), api(200, SIGNED), api(200, jwt)]);
+    let signer = Signer::builder()
+        .credentials(world.credentials.clone())
+        .service_account(EMAIL)
+        .delegates(["one@p.iam.gserviceaccount.com", "1134"])
+        .iam_endpoint("http://127.0.0.1:1")
+        .build()
+        .unwrap();
+    signer.blocking_sign(b"x").unwrap();
+    signer.blocking_sign_jwt("{}").unwrap();
+    for request in &world.transport.requests()[1..] {
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(
+            body["delegates"],
+            serde_json::json!([
+                "projects/-/serviceAccounts/one@p.iam.gserviceaccount.com",
+                "projects/-/serviceAccounts/1134"
+            ])
+        );
+    }
+    assert!(format!("{signer:?}").contains("one@p."));
+}
+
+#[test]
+fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
+    let name = format!("gce-auth-signer-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let bundle = folder.join("x509.credential-bundle.private-key.pem");
+    let pem = concat!(
+        include_str!("../../tests/data/agent.pem"),
+        include_str!("../../tests/data/agent.key")
+    );
+    std::fs::write(bundle, pem).unwrap();
+    for (wanted, host) in [
+        (None, "iamcredentials.mtls.u.example"),
+        (Some("false"), "iamcredentials.u.example"),
+    ] {
+        let transport = Arc::new(ScriptedTransport::new([
+            Reply::token("t", 3600),
+            api(200, SIGNED),
+        ]));
+        let environment = Environment {
+            use_client_certificate: wanted.map(str::to_owned),
+            ..Environment::default()
+        };
+        let client = MetadataClient::builder()
+            .transport(transport.clone())
+            .workload_credentials_dir(&folder)
+            .build_in(&environment);
+        let credentials = Credentials::builder()
+            .client(client)
+            .universe_domain("u.example");
+        let signer = Signer::builder()
+            .credentials(credentials.build().unwrap())
+            .service_account(EMAIL)
+            .build()
+            .unwrap();
+        signer.blocking_sign(b"x").unwrap();
+        let requests = transport.requests();
+        let request = requests.last().unwrap();
+        assert_eq!(request.uri().host(), Some(host));
+        let identity = request.extensions().get::<ClientIdentity>();
+        assert_eq!(identity.is_some(), host.contains("mtls"));
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }

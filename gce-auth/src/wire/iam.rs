@@ -19,11 +19,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) struct IamEndpoint(Uri);
 
 impl IamEndpoint {
-    /// Google's, in a universe.
-    pub(crate) fn of_universe(domain: &str) -> Result<Self, Error> {
-        Self::parse(&format!("https://iamcredentials.{domain}"))
-    }
-
     /// Reads `https://host` or, for emulators, `http://host:port`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
@@ -85,24 +80,40 @@ fn not_an_account(email: &str) -> Error {
     .with_hint("name the service account by its email address")
 }
 
+/// Who signs, and through whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signatory<'a> {
+    pub(crate) email: &'a str,
+    /// The accounts between the caller and who signs, by email address.
+    pub(crate) delegates: &'a [String],
+}
+
+impl<'a> Signatory<'a> {
+    pub(crate) fn alone(email: &'a str) -> Self {
+        Self {
+            email,
+            delegates: &[],
+        }
+    }
+}
+
 /// `signBlob`: a signature over any bytes.
 pub(crate) fn sign_blob(
     endpoint: &IamEndpoint,
-    email: &str,
+    who: Signatory<'_>,
     bytes: &[u8],
 ) -> Result<Request<Vec<u8>>, Error> {
-    let body = json!({ "payload": BASE64_STANDARD.encode(bytes) });
-    post(endpoint.method(email, "signBlob")?, &body)
+    let payload = BASE64_STANDARD.encode(bytes);
+    post(endpoint.method(who.email, "signBlob")?, who, &payload)
 }
 
 /// `signJwt`: a whole JWT with these claims.
 pub(crate) fn sign_jwt(
     endpoint: &IamEndpoint,
-    email: &str,
+    who: Signatory<'_>,
     claims: &str,
 ) -> Result<Request<Vec<u8>>, Error> {
-    let body = json!({ "payload": claims });
-    post(endpoint.method(email, "signJwt")?, &body)
+    post(endpoint.method(who.email, "signJwt")?, who, claims)
 }
 
 /// Checks that `claims` are what `signJwt` takes.
@@ -116,7 +127,12 @@ pub(crate) fn check_claims(claims: &str) -> Result<(), Error> {
     }
 }
 
-fn post(uri: Uri, body: &Value) -> Result<Request<Vec<u8>>, Error> {
+fn post(uri: Uri, who: Signatory<'_>, payload: &str) -> Result<Request<Vec<u8>>, Error> {
+    let mut body = json!({ "payload": payload });
+    if !who.delegates.is_empty() {
+        let name = |email: &String| format!("projects/-/serviceAccounts/{email}");
+        body["delegates"] = who.delegates.iter().map(name).collect();
+    }
     Request::builder()
         .method(Method::POST)
         .uri(uri)

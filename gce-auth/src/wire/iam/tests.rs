@@ -17,8 +17,8 @@ fn refused(status: u16, body: &str) -> Error {
 
 #[test]
 fn a_blob_is_sent_as_base64_to_the_account() {
-    let endpoint = IamEndpoint::of_universe("googleapis.com").unwrap();
-    let request = sign_blob(&endpoint, EMAIL, b"\xff\xfe?").unwrap();
+    let endpoint = IamEndpoint::parse("https://iamcredentials.googleapis.com").unwrap();
+    let request = sign_blob(&endpoint, Signatory::alone(EMAIL), b"\xff\xfe?").unwrap();
     assert_eq!(
         request.uri(),
         "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
@@ -32,7 +32,7 @@ fn a_blob_is_sent_as_base64_to_the_account() {
 #[test]
 fn claims_are_sent_as_a_text() {
     let endpoint = IamEndpoint::parse("http://127.0.0.1:8080/").unwrap();
-    let request = sign_jwt(&endpoint, EMAIL, r#"{"a":1}"#).unwrap();
+    let request = sign_jwt(&endpoint, Signatory::alone(EMAIL), r#"{"a":1}"#).unwrap();
     assert_eq!(
         request.uri().to_string(),
         format!("http://127.0.0.1:8080/v1/projects/-/serviceAccounts/{EMAIL}:signJwt")
@@ -41,6 +41,30 @@ fn claims_are_sent_as_a_text() {
     assert!(check_claims(r#"{"a":1}"#).is_ok());
     for bad in ["", "[]", "1", "{", "null"] {
         assert_eq!(check_claims(bad).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[test]
+fn delegates_are_sent_by_their_resource_names() {
+    let endpoint = IamEndpoint::parse("http://127.0.0.1:8080").unwrap();
+    let delegates = ["a@b".to_owned(), "113400000000000000000".to_owned()];
+    let who = Signatory {
+        email: EMAIL,
+        delegates: &delegates,
+    };
+    for request in [
+        sign_blob(&endpoint, who, b"x").unwrap(),
+        sign_jwt(&endpoint, who, "{}").unwrap(),
+    ] {
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(
+            body["delegates"],
+            json!([
+                "projects/-/serviceAccounts/a@b",
+                "projects/-/serviceAccounts/113400000000000000000"
+            ])
+        );
+        assert!(request.uri().path().contains(EMAIL));
     }
 }
 
