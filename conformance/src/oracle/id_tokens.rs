@@ -185,10 +185,11 @@ fn built(client: MetadataClient, flow: Flow, args: &Value) -> Result<IdTokenCred
         builder = builder.quota_project_id(project);
     }
     if let Some(bind) = args["bind_id_token"].as_bool() {
-        builder = builder.bind_id_token(if bind {
-            BindIdToken::Always
-        } else {
-            BindIdToken::Never
+        // google-auth's True binds where it can, as nothing said does, but is a setting.
+        builder = builder.bind_id_token(match (bind, flow) {
+            (false, _) => BindIdToken::Never,
+            (true, Flow::Metadata) => BindIdToken::Automatic,
+            (true, Flow::Iam) => BindIdToken::Always,
         });
     }
     builder.build().raised_by(Raiser::Check)

@@ -34,16 +34,45 @@ pub(crate) fn bound(
     request: Request<Vec<u8>>,
     last: &LastBinding,
 ) -> Result<Request<Vec<u8>>, Error> {
-    Ok(match chain(settings, budget)? {
-        Ok(chain) => {
-            last.note(CertificateBinding::Bound);
-            request::bind(request, &chain.to_pem())
-        }
-        Err(why) => {
-            last.note(CertificateBinding::NotBound(why));
-            request
-        }
-    })
+    let (request, _) = bind(settings, budget, request, last)?;
+    Ok(request)
+}
+
+/// The request with the certificate, or the error that there is none.
+pub(crate) fn always_bound(
+    settings: &Settings,
+    budget: &mut Budget,
+    request: Request<Vec<u8>>,
+    last: &LastBinding,
+) -> Result<Request<Vec<u8>>, Error> {
+    match bind(settings, budget, request, last)? {
+        (request, CertificateBinding::Bound) => Ok(request),
+        (_, CertificateBinding::NotBound(why)) => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("the token is always to be bound to a certificate, but {why}"),
+        )
+        .with_hint(
+            "run this as an agent whose certificate the platform provides, or leave \
+             bind_id_token automatic",
+        )),
+    }
+}
+
+fn bind(
+    settings: &Settings,
+    budget: &mut Budget,
+    request: Request<Vec<u8>>,
+    last: &LastBinding,
+) -> Result<(Request<Vec<u8>>, CertificateBinding), Error> {
+    let (request, binding) = match chain(settings, budget)? {
+        Ok(chain) => (
+            request::bind(request, &chain.to_pem()),
+            CertificateBinding::Bound,
+        ),
+        Err(why) => (request, CertificateBinding::NotBound(why)),
+    };
+    last.note(binding.clone());
+    Ok((request, binding))
 }
 
 /// The certificates of the agent that this workload is, or why it is none. A
@@ -215,6 +244,25 @@ mod tests {
             let (bound, _) = bind(&configured(folder.configure(&file)), &elsewhere);
             assert_eq!(bound.unwrap().method(), http::Method::GET);
         }
+    }
+
+    #[test]
+    fn who_counts_on_it_gets_no_token_that_is_not_bound() {
+        let folder = Folder::new("always");
+        let client = MetadataClient::builder()
+            .workload_credentials_dir(&folder.0)
+            .build_in(&Environment::default());
+        let request = || Request::get("http://m/token").body(Vec::new()).unwrap();
+        let mut budget = Budget::of(Duration::from_secs(60));
+        let last = LastBinding::default();
+        let error = always_bound(&client.0, &mut budget, request(), &last).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+        assert!(error.to_string().contains("there is no certificate"));
+        assert!(error.hint().unwrap().contains("bind_id_token"));
+        folder.write("x509.credential-bundle.private-key.pem", AGENT);
+        let bound = always_bound(&client.0, &mut budget, request(), &last).unwrap();
+        assert_eq!(bound.method(), http::Method::POST);
+        assert_eq!(last.get(), Some(CertificateBinding::Bound));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+#[cfg(feature = "tls")]
+use crate::credentials::{CertificateBinding, binding};
 use crate::{
     client::{
         call::{self, Budget},
@@ -41,7 +43,9 @@ pub enum BindIdToken {
     /// has opted out in the environment.
     #[default]
     Automatic,
-    /// The same, said by a program that counts on it.
+    /// To such a certificate; without one there is no token, but
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation). Stricter than
+    /// google-auth's `bind_id_token=True`, which is what is automatic here.
     Always,
     /// Never.
     Never,
@@ -138,14 +142,18 @@ impl IdentitySource {
             wish.licenses,
         )?;
         #[cfg(feature = "tls")]
-        let request = if wish.bind == BindIdToken::Never {
-            self.binding
-                .note(crate::credentials::CertificateBinding::none(
-                    "it was not to be",
-                ));
-            request
-        } else {
-            crate::credentials::binding::bound(settings, &mut budget, request, &self.binding)?
+        let request = match wish.bind {
+            BindIdToken::Automatic => {
+                binding::bound(settings, &mut budget, request, &self.binding)?
+            }
+            BindIdToken::Always => {
+                binding::always_bound(settings, &mut budget, request, &self.binding)?
+            }
+            BindIdToken::Never => {
+                let never = CertificateBinding::none("it was not to be");
+                self.binding.note(never);
+                request
+            }
         };
         call::call(settings, &mut budget, &request, |answer, sent| {
             response::identity(answer, &wish.audience, sent)
