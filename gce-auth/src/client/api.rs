@@ -64,7 +64,7 @@ pub(crate) fn call<T>(
         let again = is_transient(&refusal.error)
             .then(|| {
                 let sample = random::sample();
-                let asked = refusal.retry_after;
+                let asked = refusal.error.retry_after();
                 patience.retry.next_wait(made, asked, left, sample)
             })
             .flatten();

@@ -172,7 +172,7 @@ impl Attempts<'_> {
             #[cfg(feature = "tls")]
             Unsent::Secured(error) => match broken(error, settings) {
                 // The certificates may be in the middle of being renewed.
-                Ended::Final(error) => Ended::Transient(Failure::new(error, None)),
+                Ended::Final(error) => Ended::Transient(Failure::new(error)),
                 ended => ended,
             },
             Unsent::Refused(error) => Ended::Final(error),
@@ -219,7 +219,7 @@ impl Attempts<'_> {
         }
         let wait = settings.retry.next_wait(
             self.made,
-            failure.retry_after,
+            failure.error.retry_after(),
             self.budget.left,
             random::sample(),
         );
@@ -320,7 +320,7 @@ fn broken(error: TransportError, settings: &Settings) -> Ended {
         );
     }
     if is_transient(failed.kind()) {
-        Ended::Transient(Failure::new(failed, None))
+        Ended::Transient(Failure::new(failed))
     } else {
         Ended::Final(failed)
     }

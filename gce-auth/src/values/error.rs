@@ -135,6 +135,7 @@ struct Inner {
     what: Cow<'static, str>,
     place: Option<String>,
     status: Option<u16>,
+    retry_after: Option<Duration>,
     attempts: u32,
     elapsed: Option<Duration>,
     hint: Option<Cow<'static, str>>,
@@ -176,6 +177,13 @@ impl Error {
         self.0.status
     }
 
+    /// How long the server asked to wait before the next request
+    /// (`Retry-After`, RFC 9110), where it asked for anything.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// How many times the request was sent; 0 where nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -207,6 +215,7 @@ impl Error {
             what: what.into(),
             place: None,
             status: None,
+            retry_after: None,
             attempts: 0,
             elapsed: None,
             hint: None,
@@ -225,6 +234,10 @@ impl Error {
 
     pub(crate) fn with_status(self, status: u16) -> Self {
         self.edit(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        self.edit(|inner| inner.retry_after = wait)
     }
 
     pub(crate) fn after(self, attempts: u32, elapsed: Duration) -> Self {

@@ -27,22 +27,20 @@ pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 #[derive(Debug)]
 pub(crate) struct Answer(Response<Zeroizing<Vec<u8>>>);
 
-/// A failed answer: the error, and how long the server asks to wait.
+/// A failed answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
     /// Whether the answer says that it comes from a metadata server.
     pub(crate) genuine: bool,
-    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure of whoever was asked.
-    pub(crate) fn new(error: Error, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn new(error: Error) -> Self {
         Self {
             error,
             genuine: false,
-            retry_after,
         }
     }
 }
@@ -53,7 +51,7 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
     let response = response.map(Zeroizing::new);
     let status = response.status();
     if status.is_success() && !has_flavor(&response) {
-        return Err(final_failure(not_a_metadata_server(
+        return Err(Failure::new(not_a_metadata_server(
             "what answered is not a metadata server: no Metadata-Flavor: Google in the answer",
         )));
     }
@@ -62,22 +60,17 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
     }
     if status.is_success() {
         // No content, a part of it, or somebody else's version of it.
-        return Err(final_failure(
+        return Err(Failure::new(
             unusable("the metadata server answered with a success that is not 200")
                 .with_status(status.as_u16()),
         ));
     }
     if status.is_redirection() {
-        return Err(final_failure(
+        return Err(Failure::new(
             not_a_metadata_server("what answered is not a metadata server: it redirects")
                 .with_status(status.as_u16()),
         ));
     }
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(retry::retry_after);
     let (kind, what) = match status {
         StatusCode::NOT_FOUND => (ErrorKind::NotFound, "the metadata server has no such path"),
         StatusCode::FORBIDDEN => (
@@ -109,9 +102,8 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
         );
     }
     Err(Failure {
-        error,
+        error: error.with_retry_after(retry::asked_for(response.headers())),
         genuine,
-        retry_after,
     })
 }
 
@@ -152,7 +144,7 @@ impl Answer {
         })
     }
 
-    fn object(&self) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Error> {
         // Small things in JSON take much room in memory.
         if self.0.body().len() > LONGEST_OBJECT {
             return Err(unusable("the answer is longer than 64 KiB"));
@@ -367,10 +359,6 @@ pub(crate) fn unusable(what: impl Into<std::borrow::Cow<'static, str>>) -> Error
 fn not_a_metadata_server(what: &'static str) -> Error {
     Error::new(ErrorKind::NotMetadataServer, what)
         .with_hint("is a proxy, a captive portal or another server at this address?")
-}
-
-fn final_failure(error: Error) -> Failure {
-    Failure::new(error, None)
 }
 
 /// What a plain-text refusal says, for people: its first line, shortened. An

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, header::RETRY_AFTER};
+
 /// How often and how long one operation is tried.
 ///
 /// Only transient failures are repeated: no connection, no answer in time, a
@@ -139,6 +141,15 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// How long an answer with these headers asks to wait.
+pub(crate) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()
+        .and_then(retry_after)
 }
 
 /// Reads `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not used by

@@ -93,7 +93,7 @@ fn a_refusal_in_words_is_quoted_and_nothing_else_is() {
 #[test]
 fn retry_after_is_passed_on() {
     let failure = refused(429, &[("Retry-After", "7")], "");
-    assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(failure.error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 #[test]
