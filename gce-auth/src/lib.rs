@@ -48,7 +48,11 @@ pub use crate::{
         BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
         IdTokenCredentialsBuilder,
     },
-    metadata::ask::{MetadataRequest, MetadataValue},
+    metadata::{
+        ask::{MetadataRequest, MetadataValue},
+        change::MetadataChange,
+        watch::Watch,
+    },
     provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::{Error, ErrorKind},
@@ -64,6 +68,7 @@ pub mod transport {
     pub use crate::io::identity::ClientIdentity;
     pub use crate::io::{
         http::HttpTransport,
+        interrupt::{Armed, Interrupt},
         transport::{Limits, Transport, TransportError, TransportErrorKind},
     };
 }

@@ -12,6 +12,7 @@ pub(crate) mod firmware;
 pub(crate) mod http;
 #[cfg(feature = "tls")]
 pub(crate) mod identity;
+pub(crate) mod interrupt;
 pub(crate) mod lookup;
 pub(crate) mod random;
 pub(crate) mod threads;

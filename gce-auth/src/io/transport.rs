@@ -147,7 +147,8 @@ impl StdError for TransportError {
 /// of a blocking caller, never inside a poll of a future. It is given the true
 /// URI, makes exactly one attempt, follows no redirect, uses no proxy for the
 /// metadata server, asks for no compression and honours `limits`: retries and
-/// everything else are the library's.
+/// everything else are the library's. A request that may take long can be
+/// broken off early: see [`Interrupt`](crate::transport::Interrupt).
 ///
 /// # Examples
 /// A transport that only says where it was asked to go:

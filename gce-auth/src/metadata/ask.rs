@@ -262,7 +262,7 @@ impl fmt::Debug for MetadataRequest {
     }
 }
 
-fn read(answer: &Answer) -> Result<MetadataValue, Error> {
+pub(super) fn read(answer: &Answer) -> Result<MetadataValue, Error> {
     let Some(kind) = answer.header(CONTENT_TYPE) else {
         return Err(response::unusable("the answer does not say what it is"));
     };

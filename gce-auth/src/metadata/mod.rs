@@ -2,6 +2,9 @@
 
 mod account;
 pub(crate) mod ask;
+pub(crate) mod change;
+mod follow;
 mod get;
 mod place;
 mod task;
+pub(crate) mod watch;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     time::Duration,
 };
 
@@ -48,6 +48,12 @@ impl Connection {
             stream,
             session: Some(session),
         })
+    }
+
+    /// What hangs up, from any thread: reading and writing then end at once.
+    pub(super) fn hang_up(&self) -> io::Result<impl FnOnce() + Send + use<>> {
+        let stream = self.stream.try_clone()?;
+        Ok(move || drop(stream.shutdown(Shutdown::Both)))
     }
 
     /// The connection, for reading and writing until `end`.

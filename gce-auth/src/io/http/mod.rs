@@ -26,6 +26,7 @@ use self::{
 use crate::io::{identity::ClientIdentity, tls};
 use crate::{
     io::{
+        interrupt::Interrupt,
         lookup,
         transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
     },
@@ -157,7 +158,12 @@ impl Transport for HttpTransport {
             Some(kept) => kept,
             None => self.connect(&request, limits, end)?,
         };
+        let armed = match Interrupt::of(&request) {
+            Some(interrupt) => Some(interrupt.on_raise(connection.hang_up().map_err(unsent)?)),
+            None => None,
+        };
         let (head, body, keeps) = Self::exchange(&mut connection, &request, limits, end)?;
+        drop(armed);
         if keeps {
             self.pool.keep(route, connection);
         }
@@ -281,6 +287,11 @@ fn late(what: &str, limit: Duration) -> TransportError {
 
 fn unresolved() -> TransportError {
     TransportError::new(Kind::Resolve, "the name has no address")
+}
+
+/// This process has no more file descriptors, say.
+fn unsent(error: io::Error) -> TransportError {
+    TransportError::new(Kind::Connect, "no connection could be prepared").with_source(error)
 }
 
 fn closed() -> TransportError {

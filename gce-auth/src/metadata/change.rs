@@ -1,0 +1,56 @@
+//! A change of a place of the tree.
+
+use std::{fmt, sync::Arc};
+
+use crate::metadata::ask::MetadataValue;
+
+/// What a place of the tree has become: see [`Watch`](crate::Watch).
+#[derive(Clone, PartialEq, Eq)]
+pub struct MetadataChange {
+    value: Option<Arc<MetadataValue>>,
+    etag: Option<String>,
+}
+
+impl MetadataChange {
+    /// The value now; `None` where there is none: it was deleted, or never set.
+    #[must_use]
+    pub fn value(&self) -> Option<&MetadataValue> {
+        self.value.as_deref()
+    }
+
+    /// The text of the value now; `None` as for [`value`](Self::value).
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.value().map(MetadataValue::text)
+    }
+
+    /// What the server calls this version, where it says: see
+    /// [`Watch::last_etag`](crate::Watch::last_etag).
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
+    pub(super) fn found(value: MetadataValue, etag: Option<String>) -> Self {
+        Self {
+            value: Some(Arc::new(value)),
+            etag,
+        }
+    }
+
+    pub(super) fn missing() -> Self {
+        Self {
+            value: None,
+            etag: None,
+        }
+    }
+}
+
+impl fmt::Debug for MetadataChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataChange")
+            .field("value", &self.value())
+            .field("etag", &self.etag)
+            .finish()
+    }
+}

@@ -1,0 +1,272 @@
+//! Watching a place of the tree: each of its changes, as it happens.
+
+use std::{fmt, iter, sync::Arc, time::Duration};
+
+use crate::{
+    client::settings::MetadataClient,
+    engine::flight::Flight,
+    io::{
+        interrupt::Interrupt,
+        threads::{Work, WorkKind},
+    },
+    metadata::{
+        change::MetadataChange,
+        follow::{Follow, Place, let_go},
+    },
+    values::error::{Error, ErrorKind},
+};
+
+/// How long a server is asked to hold a request, as Google's guest agent does.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// Watches a place of the metadata tree: its value now, then each change.
+///
+/// The first [`next`](Self::next) gives the value as it is, and each one after
+/// it waits for the next change, with `wait_for_change` (Google, "View and
+/// query VM metadata"). Values that come and go while nobody asks may be seen
+/// as one change, and one that changes back is not seen at all; the last one is
+/// never missed. A deleted value is a change to none, after which the watch
+/// goes on; a place that does not exist is asked for every few seconds.
+///
+/// Once there was an answer, no outage ends the watch or is seen in it: the
+/// server is asked again, with the client's
+/// [waits](crate::RetryPolicy::longest_wait) between, until it answers. What
+/// does not pass by itself is an error of `next`; nothing needs to be rebuilt
+/// after it, and a `next` that follows an error waits a while by itself.
+///
+/// While an async `next` waits, and after it was cancelled, the watch has a
+/// thread of its own; a blocking one works on its caller's. Dropping the watch
+/// breaks the request off and ends the thread.
+///
+/// # Examples
+/// ```no_run
+/// # async fn call(client: gce_auth::MetadataClient) -> Result<(), gce_auth::Error> {
+/// let mut event = client.watch("instance/maintenance-event");
+/// loop {
+///     let change = event.next().await?;
+///     if change.text().is_some_and(|event| event != "NONE") {
+///         println!("this machine is about to move or to stop");
+///     }
+/// }
+/// # }
+/// ```
+#[must_use = "a watch does nothing until it is asked for what is next"]
+pub struct Watch {
+    place: Place,
+    known: Option<MetadataChange>,
+    etag: Option<String>,
+    failed: u32,
+    asked: Option<Duration>,
+    under_way: Option<UnderWay>,
+}
+
+/// The wait for the next change.
+struct UnderWay {
+    flight: Arc<Flight<MetadataChange>>,
+    interrupt: Interrupt,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.flight.process == std::process::id() {
+            self.interrupt.raise();
+            self.flight.land(Err(let_go()));
+        }
+    }
+}
+
+impl MetadataClient {
+    /// Watches what is at `path`, which is written as it stands below
+    /// `computeMetadata/v1/`. One that ends in a slash is a directory, and is
+    /// watched with all below it. Nothing is asked before the first
+    /// [`next`](Watch::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> Result<(), gce_auth::Error> {
+    /// let client = gce_auth::MetadataClient::new();
+    /// for change in client.watch("instance/attributes/").blocking_iter() {
+    ///     println!("{}", change?.text().unwrap_or("deleted"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self, path: impl Into<String>) -> Watch {
+        Watch {
+            place: Place {
+                client: self.clone(),
+                path: path.into(),
+                recursive: false,
+                hold: HOLD,
+            },
+            known: None,
+            etag: None,
+            failed: 0,
+            asked: None,
+            under_way: None,
+        }
+    }
+}
+
+impl Watch {
+    /// Watches all that is below the path, as one JSON document
+    /// (`recursive=true`). A path that ends in a slash needs no mention of it.
+    pub fn recursive(mut self) -> Self {
+        self.place.recursive = true;
+        self
+    }
+
+    /// Begins after the version with this [etag](MetadataChange::etag), which
+    /// an earlier watch has seen: the first [`next`](Self::next) waits if it is
+    /// the current one.
+    pub fn last_etag(mut self, etag: impl Into<String>) -> Self {
+        self.etag = Some(etag.into());
+        self
+    }
+
+    /// For how long the server is asked to hold a request while nothing changes
+    /// (`timeout_sec`, in whole seconds, at least one); 60 s unless said
+    /// otherwise. A dead connection is noticed 10 s later. To wait for that
+    /// long is no failure, and the next request follows at once.
+    pub fn hold(mut self, time: Duration) -> Self {
+        self.place.hold = Duration::from_secs(time.as_secs().max(1));
+        self
+    }
+
+    /// Waits for the next change; the first time, gives what is there.
+    ///
+    /// # Errors
+    /// For the first value as for [`get`](MetadataClient::get), but that a
+    /// missing one is none. Later only what does not pass by itself:
+    /// [`Forbidden`](ErrorKind::Forbidden);
+    /// [`NotMetadataServer`](ErrorKind::NotMetadataServer);
+    /// [`InvalidResponse`](ErrorKind::InvalidResponse), also for a directory
+    /// whose path ends in no slash. [`Config`](ErrorKind::Config) for a path
+    /// that cannot be one, or leads to a token.
+    /// [`Unavailable`](ErrorKind::Unavailable) where no thread can be started.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the watch goes on waiting, and the
+    /// change is given to the next call.
+    pub async fn next(&mut self) -> Result<MetadataChange, Error> {
+        let outcome = self.started().outcome().await;
+        self.learn(outcome)
+    }
+
+    /// [`next`](Self::next), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn blocking_next(&mut self) -> Result<MetadataChange, Error> {
+        let (flight, _) = self.begun();
+        let outcome = flight.blocking_outcome(Duration::MAX);
+        self.learn(outcome)
+    }
+
+    /// [`next`](Self::next), waiting on this thread for at most `limit`; `None`
+    /// where nothing came by then, which loses nothing.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn blocking_next_within(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<MetadataChange>, Error> {
+        let flight = self.started();
+        let outcome = flight.wait(limit);
+        if !flight.has_landed() {
+            return Ok(None);
+        }
+        self.learn(outcome).map(Some)
+    }
+
+    /// What is there, then each change, without end; waits on this thread. An
+    /// error is an item, and not the last one.
+    pub fn blocking_iter(
+        &mut self,
+    ) -> impl Iterator<Item = Result<MetadataChange, Error>> + use<'_> {
+        iter::repeat_with(|| self.blocking_next())
+    }
+
+    /// The wait for the next change, and whether it is a new one, which nobody
+    /// does yet.
+    fn begun(&mut self) -> (Arc<Flight<MetadataChange>>, bool) {
+        let process = std::process::id();
+        if let Some(under_way) = &self.under_way {
+            // Nobody in this process does what was begun before a fork.
+            if under_way.flight.process == process {
+                return (Arc::clone(&under_way.flight), false);
+            }
+        }
+        let interrupt = Interrupt::new();
+        let follow = Follow {
+            place: self.place.clone(),
+            interrupt: interrupt.clone(),
+            known: self.known.clone(),
+            etag: self.etag.clone(),
+            failed: self.failed,
+            asked: self.asked,
+        };
+        let now = self.place.client.0.clock.now();
+        let flight = Arc::new(Flight::new(now, process, move || follow.run()));
+        self.under_way = Some(UnderWay {
+            flight: Arc::clone(&flight),
+            interrupt,
+        });
+        (flight, true)
+    }
+
+    /// The wait for the next change, which somebody does.
+    fn started(&mut self) -> Arc<Flight<MetadataChange>> {
+        let (flight, is_new) = self.begun();
+        if is_new {
+            let job = Arc::clone(&flight);
+            let work = Work::new(WorkKind::Watch, flight.awaited.clone(), move || job.run());
+            let executor = &self.place.client.0.executor;
+            if executor.execute(work).is_err() {
+                // It may have no end, and must not be done inside of a poll.
+                flight.land(Err(no_thread()));
+            }
+        }
+        flight
+    }
+
+    /// What the wait came to, which is then over.
+    fn learn(&mut self, outcome: Result<MetadataChange, Error>) -> Result<MetadataChange, Error> {
+        self.under_way = None;
+        match &outcome {
+            Ok(change) => {
+                self.etag = change.etag().map(str::to_owned);
+                self.known = Some(change.clone());
+                (self.failed, self.asked) = (0, None);
+            }
+            Err(error) => {
+                self.failed = self.failed.saturating_add(1);
+                self.asked = error.retry_after();
+            }
+        }
+        outcome
+    }
+}
+
+fn no_thread() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "no thread could be started to wait for a change",
+    )
+    .with_hint("call blocking_next on a thread that may wait, or see to it that one can start")
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("path", &self.place.path)
+            .field("recursive", &self.place.recursive)
+            .field("etag", &self.etag)
+            .field("waits", &self.under_way.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;
