@@ -59,7 +59,12 @@ pub use crate::{
         headers::{Headers, HeadersTag},
         token::{AccessToken, Now},
     },
-    wire::{request::IdTokenFormat, response::AccountInfo, retry::RetryPolicy},
+    wire::{
+        instance::{Disk, NetworkInterface, Scheduling, UpcomingMaintenance},
+        request::IdTokenFormat,
+        response::AccountInfo,
+        retry::RetryPolicy,
+    },
 };
 
 /// Carrying requests: bring your own HTTP stack, or bound the one that is here.

@@ -5,6 +5,8 @@ pub(crate) mod ask;
 pub(crate) mod change;
 mod follow;
 mod get;
+mod guest;
+mod machine;
 mod place;
 mod task;
 pub(crate) mod watch;

@@ -9,6 +9,7 @@ pub(crate) mod grant;
 pub(crate) mod http1;
 #[cfg(feature = "iam")]
 pub(crate) mod iam;
+pub(crate) mod instance;
 #[cfg(feature = "verify")]
 pub(crate) mod jwks;
 pub(crate) mod request;
