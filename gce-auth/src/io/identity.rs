@@ -13,19 +13,29 @@ use zeroize::Zeroizing;
 
 use crate::io::transport::{TransportError, TransportErrorKind};
 
-/// Where the guest agent puts the files (Google's guest agent, `agentcrypto`).
-#[cfg(not(windows))]
-const DIRECTORIES: [&str; 1] = ["/run/google-mds-mtls"];
-/// What the guest agent writes, and what it documents and google-auth reads.
-#[cfg(windows)]
-const DIRECTORIES: [&str; 2] = [
-    r"C:\ProgramData\Google\Compute Engine",
-    r"C:\ProgramData\Google\ComputeEngine",
-];
-#[cfg(not(windows))]
-const NAMES: [&str; 2] = ["root.crt", "client.key"];
-#[cfg(windows)]
-const NAMES: [&str; 2] = ["mds-mtls-root.crt", "mds-mtls-client.key"];
+/// Where the guest agent puts the files, and how it calls them (Google's guest
+/// agent, `agentcrypto`).
+struct Usual {
+    directories: &'static [&'static str],
+    names: [&'static str; 2],
+}
+
+const UNIX: Usual = Usual {
+    directories: &["/run/google-mds-mtls"],
+    names: ["root.crt", "client.key"],
+};
+
+/// Where the agent writes them, and where it says that it does, which is where
+/// google-auth reads them.
+const WINDOWS: Usual = Usual {
+    directories: &[
+        r"C:\ProgramData\Google\Compute Engine",
+        r"C:\ProgramData\Google\ComputeEngine",
+    ],
+    names: ["mds-mtls-root.crt", "mds-mtls-client.key"],
+};
+
+const USUAL: Usual = if cfg!(windows) { WINDOWS } else { UNIX };
 
 /// What one request is sent with: an extension of the request, which a
 /// transport that carries HTTPS honours.
@@ -113,6 +123,7 @@ impl fmt::Debug for ClientIdentity {
 /// The files, and what they held when they were last read.
 pub(crate) struct IdentityFiles {
     directories: Vec<PathBuf>,
+    names: [&'static str; 2],
     read: Mutex<Option<(Stamp, ClientIdentity)>>,
 }
 
@@ -122,9 +133,19 @@ type Stamp = (PathBuf, [Option<SystemTime>; 2]);
 impl IdentityFiles {
     /// The files of `directory`, else of where they usually are.
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        let usual = || DIRECTORIES.iter().map(PathBuf::from).collect();
+        match directory {
+            Some(directory) => Self::of(vec![directory], USUAL.names),
+            None => Self::of(
+                USUAL.directories.iter().map(PathBuf::from).collect(),
+                USUAL.names,
+            ),
+        }
+    }
+
+    fn of(directories: Vec<PathBuf>, names: [&'static str; 2]) -> Self {
         Self {
-            directories: directory.map_or_else(usual, |directory| vec![directory]),
+            directories,
+            names,
             read: Mutex::default(),
         }
     }
@@ -137,7 +158,7 @@ impl IdentityFiles {
     /// where they are not both there.
     pub(crate) fn load(&self) -> Result<Option<ClientIdentity>, TransportError> {
         for directory in &self.directories {
-            let files = NAMES.map(|name| directory.join(name));
+            let files = self.names.map(|name| directory.join(name));
             if !files.iter().all(|file| file.exists()) {
                 continue;
             }
@@ -173,21 +194,52 @@ mod tests {
         assert!(files.load().unwrap().is_none());
         let certificate = include_str!("../../tests/data/agent.pem");
         let key = include_str!("../../tests/data/agent.key");
-        fs::write(folder.join(NAMES[0]), certificate).unwrap();
-        fs::write(folder.join(NAMES[1]), certificate).unwrap();
+        fs::write(folder.join(USUAL.names[0]), certificate).unwrap();
+        fs::write(folder.join(USUAL.names[1]), certificate).unwrap();
         let error = files.load().unwrap_err();
         assert!(error.message().contains("no private key"), "{error:?}");
-        fs::write(folder.join(NAMES[1]), format!("{certificate}{key}")).unwrap();
+        fs::write(folder.join(USUAL.names[1]), format!("{certificate}{key}")).unwrap();
         let one = files.load().unwrap().unwrap();
         assert!(one.is(&files.load().unwrap().unwrap()));
         assert_eq!((one.certificates().len(), one.roots().len()), (1, 1));
         assert!(!format!("{one:?}").contains("KEY"));
         let later = SystemTime::UNIX_EPOCH;
-        let file = fs::File::options().write(true).open(folder.join(NAMES[1]));
+        let file = fs::File::options()
+            .write(true)
+            .open(folder.join(USUAL.names[1]));
         file.unwrap().set_modified(later).unwrap();
         assert!(!one.is(&files.load().unwrap().unwrap()));
-        fs::write(folder.join(NAMES[0]), "junk").unwrap();
+        fs::write(folder.join(USUAL.names[0]), "junk").unwrap();
         assert!(files.load().is_err());
+        let _ = fs::remove_dir_all(folder);
+    }
+
+    #[test]
+    fn on_windows_both_folders_are_looked_into() {
+        let name = format!("gce-auth-windows-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        // The last parts of the paths, below a folder that is here.
+        let below = |directory: &&str| folder.join(directory.rsplit('\\').next().unwrap());
+        let directories: Vec<PathBuf> = WINDOWS.directories.iter().map(below).collect();
+        assert!(directories[0].ends_with("Compute Engine"));
+        assert!(directories[1].ends_with("ComputeEngine"));
+        let files = IdentityFiles::of(directories.clone(), WINDOWS.names);
+        assert!(files.load().unwrap().is_none());
+        let certificate = include_str!("../../tests/data/agent.pem");
+        let key = include_str!("../../tests/data/agent.key");
+        for directory in [&directories[1], &directories[0]] {
+            fs::create_dir_all(directory).unwrap();
+            fs::write(directory.join("mds-mtls-root.crt"), certificate).unwrap();
+            let both = format!("{certificate}{key}");
+            fs::write(directory.join("mds-mtls-client.key"), both).unwrap();
+            assert!(files.load().unwrap().is_some());
+            let read = files.read.lock().unwrap();
+            assert_eq!(
+                read.as_ref().unwrap().0.0,
+                *directory,
+                "the first that has them"
+            );
+        }
         let _ = fs::remove_dir_all(folder);
     }
 }
