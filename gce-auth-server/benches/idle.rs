@@ -1,5 +1,5 @@
-//! What idle connections cost the server, and whether others are still served. Needs a file descriptor for each; `CONNECTIONS`
-//! changes their number.
+//! What idle connections, half requests and readers that do not read cost the server, and whether others are still served.
+//! `CONNECTIONS` changes their number.
 
 #![allow(
     clippy::print_stdout,
@@ -8,23 +8,22 @@
     reason = "a bench measures and prints"
 )]
 
+mod machine;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gce_auth_server::Emulator;
+use machine::Other;
 
 const REQUEST: &[u8] = b"GET /computeMetadata/v1/instance/id HTTP/1.1\r\n\
     Host: metadata.google.internal\r\nMetadata-Flavor: Google\r\n\r\n";
 
-/// Resident memory of this process in bytes, where the system tells.
-fn resident() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kilobytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
+/// As large as a value of the custom metadata can be.
+const LARGE: usize = 256 * 1024;
+const GREEDY: &[u8] = b"GET /computeMetadata/v1/instance/attributes/large HTTP/1.1\r\n\
+    Host: metadata.google.internal\r\nMetadata-Flavor: Google\r\n\r\n";
 
 /// The median and the worst of a thousand requests, each on a new connection.
 fn ask(emulator: &Emulator) -> (Duration, Duration) {
@@ -41,50 +40,51 @@ fn ask(emulator: &Emulator) -> (Duration, Duration) {
     (times[500], times[999])
 }
 
-/// Opens connections, each second with half a request, says so, and holds them until it is told to end.
-fn hold(address: &str, count: usize) {
-    let mut idle = Vec::with_capacity(count);
-    for index in 0..count {
-        let mut stream = TcpStream::connect(address).unwrap();
-        if index % 2 == 1 {
-            stream.write_all(&REQUEST[..40]).unwrap();
-        }
-        idle.push(stream);
+/// The clients: open connections and hold them. `first` says what the connection of a number begins with.
+fn hold(server: &str, count: usize) {
+    machine::open_files(count);
+    let mut held: Vec<TcpStream> = Vec::with_capacity(count);
+    for _ in 0..count {
+        held.push(TcpStream::connect(server).unwrap());
     }
-    println!("held");
-    let _ = std::io::stdin().read(&mut [0]);
+    machine::say("idle");
+    for stream in &mut held {
+        stream.write_all(&REQUEST[..40]).unwrap();
+    }
+    machine::say("half");
+    for stream in &mut held {
+        stream.write_all(&REQUEST[40..]).unwrap();
+        stream.write_all(GREEDY).unwrap();
+    }
+    machine::say("greedy");
 }
 
 fn main() {
-    let count: usize = std::env::var("CONNECTIONS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(10_000);
-    if let Ok(address) = std::env::var("HOLD_AT") {
-        return hold(&address, count);
+    let count = machine::number("CONNECTIONS", 10_000);
+    if let Some(server) = machine::server() {
+        return hold(&server, count);
     }
+    machine::open_files(count);
     let emulator = Emulator::builder().start().unwrap();
+    let large = "x".repeat(LARGE);
+    emulator.set("instance/attributes/large", &large).unwrap();
     let (median, worst) = ask(&emulator);
     println!("alone: {median:?} in the median, {worst:?} at worst");
 
-    let before = resident();
-    // In a process of its own, so that what is measured here is the server's.
-    let mut holder = Command::new(std::env::current_exe().unwrap())
-        .env("HOLD_AT", emulator.addr().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = [0; 4];
-    holder.stdout.take().unwrap().read_exact(&mut said).unwrap();
-    let (median, worst) = ask(&emulator);
-    println!("beside {count} idle connections: {median:?} in the median, {worst:?} at worst");
-    if let (Some(before), Some(after)) = (before, resident()) {
-        println!(
-            "memory for each: {} bytes",
-            after.saturating_sub(before) / count
-        );
+    let before = machine::resident();
+    let mut clients = Other::start(&emulator.addr().to_string());
+    for (word, what) in [
+        ("idle", "idle connections"),
+        ("half", "half requests"),
+        ("greedy", "readers of a large value that do not read"),
+    ] {
+        assert_eq!(clients.hear(), word);
+        let (median, worst) = ask(&emulator);
+        println!("beside {count} {what}: {median:?} in the median, {worst:?} at worst");
+        if let (Some(before), Some(after)) = (before, machine::resident()) {
+            let each = after.saturating_sub(before) / count;
+            println!("memory of the server for each: {each} bytes");
+        }
+        clients.tell();
     }
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
 }

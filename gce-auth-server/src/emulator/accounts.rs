@@ -146,8 +146,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// The account of this key, email or alias.
     pub(crate) fn find(document: &Value, name: &str) -> Option<Self> {
-        let path = ["instance", "service-accounts", name].map(Into::into);
-        Self::read(Node::find(document, &path)?.value)
+        let path = ["instance", "service-accounts", name];
+        Self::read(Node::find(document, path)?.value)
     }
 
     /// The account of this email or unique id, as the IAM API knows it.

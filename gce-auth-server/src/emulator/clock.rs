@@ -1,6 +1,7 @@
 //! The emulator's clock: the machine's, moved as far as a test wants. The only file that reads one.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
@@ -10,6 +11,8 @@ use tokio::sync::Notify;
 pub(crate) struct Clock {
     moved: AtomicI64,
     turned: Notify,
+    /// The last second that a date was asked for, and this date.
+    dated: Mutex<(i64, String)>,
 }
 
 impl Clock {
@@ -24,6 +27,16 @@ impl Clock {
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             });
         Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
+    }
+
+    /// The time as a `Date` header has it.
+    pub(crate) fn http_date(&self) -> String {
+        let now = self.now();
+        let mut dated = self.dated.lock().unwrap_or_else(PoisonError::into_inner);
+        if dated.0 != now.seconds() || dated.1.is_empty() {
+            *dated = (now.seconds(), now.http_date());
+        }
+        dated.1.clone()
     }
 
     /// A point from which [`Lap::elapsed`] measures, whatever is done to the clock.
@@ -223,6 +236,10 @@ mod tests {
         let before = clock.now();
         clock.advance(Duration::from_secs(1000));
         assert!(before.until(clock.now()) >= Duration::from_secs(1000));
+        assert_eq!(clock.http_date().len(), 29);
+        let date = clock.http_date();
+        clock.advance(Duration::from_secs(3600));
+        assert_ne!(clock.http_date(), date);
         clock.advance(Duration::MAX);
         assert!(clock.now() > before);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use serde_json::json;
+use serde_json::Value;
 
 use super::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
 use super::identity::{self, Detail};
@@ -70,15 +70,14 @@ impl State {
             account.scopes = asked;
         }
         match self.cached_token(account, bound).await {
-            Ok(issued) => render::credential(
-                "application/json",
-                json!({
-                    "access_token": issued.token,
-                    "expires_in": self.clock.now().until(issued.expires).as_secs(),
-                    "token_type": "Bearer",
-                })
-                .to_string(),
-            ),
+            Ok(issued) => {
+                let token = Value::from(issued.token.as_str());
+                let left = self.clock.now().until(issued.expires).as_secs();
+                let text = format!(
+                    r#"{{"access_token":{token},"expires_in":{left},"token_type":"Bearer"}}"#
+                );
+                render::credential("application/json", text)
+            }
             Err(reply) => reply,
         }
     }
@@ -96,7 +95,7 @@ impl State {
         &self,
         account: Identity,
         bound: Option<String>,
-    ) -> Result<Issued, Reply> {
+    ) -> Result<Arc<Issued>, Reply> {
         let Some(source) = self.source.clone() else {
             let now = self.clock.now();
             return self
@@ -116,11 +115,11 @@ impl State {
         let fetched = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let (token, lifetime) = source.fetch(&account.email, &account.scopes)?;
-            let issued = Issued {
+            let issued = Arc::new(Issued {
                 token,
                 account,
                 expires: now.plus(lifetime),
-            };
+            });
             mint.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .keep(holder, &issued, now);

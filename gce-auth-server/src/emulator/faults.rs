@@ -67,7 +67,7 @@ impl Fault {
             Self::Body {
                 content_type,
                 bytes,
-            } => Disturbance::Instead(Reply::new(200, content_type, bytes.clone())),
+            } => Disturbance::Instead(Reply::new(200, content_type.clone(), bytes.clone())),
             Self::Truncate(bytes) => Disturbance::CutAfter(*bytes),
         }
     }

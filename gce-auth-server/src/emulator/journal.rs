@@ -1,13 +1,15 @@
 //! Who asked what: the last requests, without the secrets that were in them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use super::clock::{Clock, Lap};
-use crate::surface::Request;
+use crate::surface::fields::Fields;
 use crate::surface::query::Query;
 use crate::surface::route::PREFIX;
+use crate::surface::{Method, Request};
 
 const KEPT: usize = 10_000;
 const HEADERS: [&str; 7] = [
@@ -87,74 +89,108 @@ impl fmt::Display for RecordedRequest {
 
 #[derive(Default)]
 pub(crate) struct Journal {
-    requests: VecDeque<RecordedRequest>,
-    /// When each of them began.
-    laps: VecDeque<Lap>,
+    entries: VecDeque<Entry>,
     last_id: u64,
+}
+
+/// A request as it is kept: thousands of them, so in little memory.
+pub(crate) struct Entry {
+    id: u64,
+    method: Method,
+    /// The path, the query, and then the headers.
+    what: Fields,
+    body_length: usize,
+    began: Lap,
+    status: Option<u16>,
+    duration: Option<Duration>,
+    fault: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl Entry {
+    fn path(&self) -> &str {
+        self.what.get("path").unwrap_or_default()
+    }
+
+    fn query(&self) -> &str {
+        self.what.get("query").unwrap_or_default()
+    }
+
+    /// For whoever wants to know.
+    pub(crate) fn show(&self) -> RecordedRequest {
+        let headers = self.what.iter().skip(2);
+        RecordedRequest {
+            method: self.method.as_str().into(),
+            path: self.path().into(),
+            query: self.query().into(),
+            headers: headers
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            body_length: self.body_length,
+            id: self.id,
+            status: self.status,
+            duration: self.duration,
+            fault: self.fault.clone(),
+            hint: self.hint.clone(),
+        }
+    }
 }
 
 impl Journal {
     /// Takes note of a request, and of what shall go wrong with it; gives its number.
     pub(crate) fn record(&mut self, request: &Request, fault: Option<String>) -> u64 {
-        if self.requests.len() >= KEPT {
-            self.requests.pop_front();
-            self.laps.pop_front();
+        // The oldest makes room, and leaves its memory to the newest.
+        let oldest = (self.entries.len() >= KEPT).then(|| self.entries.pop_front());
+        let mut what = oldest.flatten().map(|entry| entry.what).unwrap_or_default();
+        what.clear();
+        what.push("path", &request.path);
+        what.push("query", &without_secrets(&request.query));
+        for (name, value) in request.headers.iter() {
+            if HEADERS.contains(&name) {
+                what.push(name, value);
+            }
         }
         self.last_id += 1;
-        self.laps.push_back(Clock::lap());
-        self.requests.push_back(RecordedRequest {
+        self.entries.push_back(Entry {
             id: self.last_id,
+            method: request.method.clone(),
+            what,
+            body_length: request.body.len(),
+            began: Clock::lap(),
             status: None,
             duration: None,
             fault,
             hint: None,
-            method: request.method.as_str().into(),
-            path: request.path.clone(),
-            query: without_secrets(&request.query),
-            headers: request
-                .headers
-                .iter()
-                .filter(|(name, _)| HEADERS.contains(&name.as_str()))
-                .cloned()
-                .collect(),
-            body_length: request.body.len(),
         });
         self.last_id
     }
 
     /// Takes note of a request's end; gives what is known of it, if it was not forgotten.
-    pub(crate) fn complete(
-        &mut self,
-        id: u64,
-        status: Option<u16>,
-        hint: impl FnOnce(&RecordedRequest, u16) -> Option<String>,
-    ) -> Option<&RecordedRequest> {
-        let first = self.requests.front()?.id;
+    pub(crate) fn complete(&mut self, id: u64, status: Option<u16>) -> Option<&mut Entry> {
+        let first = self.entries.front()?.id;
         let index = usize::try_from(id.checked_sub(first)?).ok()?;
-        let elapsed = self.laps.get(index)?.elapsed();
-        let request = self.requests.get_mut(index)?;
-        request.status = status;
-        request.duration = Some(elapsed);
-        request.hint = status.and_then(|status| hint(request, status));
-        Some(request)
+        let entry = self.entries.get_mut(index)?;
+        entry.status = status;
+        entry.duration = Some(entry.began.elapsed());
+        Some(entry)
     }
 
-    pub(crate) fn last(&self) -> Option<&RecordedRequest> {
-        self.requests.back()
+    pub(crate) fn last(&self) -> Option<&Entry> {
+        self.entries.back()
     }
 
     pub(crate) fn all(&self) -> Vec<RecordedRequest> {
-        self.requests.iter().cloned().collect()
+        self.entries.iter().map(Entry::show).collect()
     }
 
     /// The requests for this path that had each of these parameters.
     pub(crate) fn matching(&self, path: &str, parameters: &[(String, String)]) -> usize {
         let path = full_path(path);
-        self.requests
+        self.entries
             .iter()
-            .filter(|request| request.path == path)
-            .filter(|request| {
-                let query = Query::parse(&request.query);
+            .filter(|entry| entry.path() == path)
+            .filter(|entry| {
+                let query = Query::parse(entry.query());
                 parameters
                     .iter()
                     .all(|(name, value)| query.get(name) == Some(value))
@@ -164,15 +200,14 @@ impl Journal {
 
     pub(crate) fn count(&self, path: &str) -> usize {
         let path = full_path(path);
-        self.requests
+        self.entries
             .iter()
-            .filter(|request| request.path == path)
+            .filter(|entry| entry.path() == path)
             .count()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.requests.clear();
-        self.laps.clear();
+        self.entries.clear();
     }
 }
 
@@ -185,7 +220,10 @@ pub(crate) fn full_path(path: &str) -> String {
     }
 }
 
-fn without_secrets(query: &str) -> String {
+fn without_secrets(query: &str) -> Cow<'_, str> {
+    if query.is_empty() {
+        return Cow::Borrowed(query);
+    }
     query
         .split('&')
         .map(|pair| match pair.split_once('=') {
@@ -194,25 +232,24 @@ fn without_secrets(query: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join("&")
+        .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surface::Method;
 
     fn request(path: &str, query: &str) -> Request {
         Request {
-            secure: false,
-            local: true,
-            method: Method::Get,
             path: path.into(),
             query: query.into(),
-            headers: vec![
-                ("authorization".into(), "Bearer ya29.secret".into()),
-                ("user-agent".into(), "test".into()),
-            ],
-            body: Vec::new(),
+            headers: [
+                ("authorization", "Bearer ya29.secret"),
+                ("user-agent", "test"),
+            ]
+            .into_iter()
+            .collect(),
+            ..Request::default()
         }
     }
 
@@ -246,19 +283,11 @@ mod tests {
         journal.clear();
         let second = journal.record(&request("/b", ""), Some("503".into()));
         let third = journal.record(&request("/c", ""), None);
-        assert!(journal.complete(first, Some(200), |_, _| None).is_none());
-        assert_eq!(
-            journal
-                .complete(third, Some(404), |_, _| None)
-                .unwrap()
-                .path,
-            "/c"
-        );
-        assert_eq!(
-            journal.complete(second, None, |_, _| None).unwrap().path,
-            "/b"
-        );
-        assert!(journal.complete(0, None, |_, _| None).is_none());
+        let mut complete = |id, status| journal.complete(id, status).map(|entry| entry.show().path);
+        assert_eq!(complete(first, Some(200)), None);
+        assert_eq!(complete(third, Some(404)).as_deref(), Some("/c"));
+        assert_eq!(complete(second, None).as_deref(), Some("/b"));
+        assert_eq!(complete(0, None), None);
         let all = journal.all();
         assert_eq!((all[0].status, all[1].status), (None, Some(404)));
         assert!(all[0].duration.is_some());

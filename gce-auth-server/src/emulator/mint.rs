@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -15,7 +16,6 @@ use super::clock::Instant;
 const REMEMBERED: usize = 10_000;
 
 /// What a token stands for.
-#[derive(Clone)]
 pub(crate) struct Issued {
     pub(crate) token: String,
     pub(crate) account: Identity,
@@ -47,8 +47,8 @@ impl Holder {
 pub(crate) struct Mint {
     lifetime: Duration,
     margin: Option<Duration>,
-    issued: HashMap<String, Issued>,
-    current: HashMap<Holder, String>,
+    issued: HashMap<String, Arc<Issued>>,
+    current: HashMap<Holder, Arc<Issued>>,
 }
 
 impl Mint {
@@ -69,7 +69,7 @@ impl Mint {
         account: &Identity,
         certificates: Option<String>,
         now: Instant,
-    ) -> Option<Issued> {
+    ) -> Option<Arc<Issued>> {
         let holder = Holder::new(account, certificates);
         if let Some(issued) = self.current(&holder, now) {
             return Some(issued);
@@ -80,22 +80,21 @@ impl Mint {
     }
 
     /// The cached token, unless it is nearly old.
-    pub(crate) fn current(&self, holder: &Holder, now: Instant) -> Option<Issued> {
+    pub(crate) fn current(&self, holder: &Holder, now: Instant) -> Option<Arc<Issued>> {
         let margin = self.margin.unwrap_or(self.lifetime / 12);
         self.current
             .get(holder)
-            .and_then(|token| self.issued.get(token))
             .filter(|issued| now.until(issued.expires) > margin)
             .cloned()
     }
 
     /// Puts a token into the cache.
-    pub(crate) fn keep(&mut self, holder: Holder, issued: &Issued, now: Instant) {
+    pub(crate) fn keep(&mut self, holder: Holder, issued: &Arc<Issued>, now: Instant) {
         if self.current.len() >= REMEMBERED {
             self.current.clear();
         }
-        self.current.insert(holder, issued.token.clone());
-        self.remember(issued.clone(), now);
+        self.current.insert(holder, Arc::clone(issued));
+        self.remember(Arc::clone(issued), now);
     }
 
     /// A new token. `None` if there is no randomness.
@@ -104,19 +103,19 @@ impl Mint {
         account: &Identity,
         lifetime: Duration,
         now: Instant,
-    ) -> Option<Issued> {
+    ) -> Option<Arc<Issued>> {
         let mut random = [0; 96];
         SystemRandom::new().fill(&mut random).ok()?;
-        let issued = Issued {
+        let issued = Arc::new(Issued {
             token: format!("ya29.c.{}", BASE64_URL_SAFE_NO_PAD.encode(random)),
             account: account.clone(),
             expires: now.plus(lifetime),
-        };
-        self.remember(issued.clone(), now);
+        });
+        self.remember(Arc::clone(&issued), now);
         Some(issued)
     }
 
-    fn remember(&mut self, issued: Issued, now: Instant) {
+    fn remember(&mut self, issued: Arc<Issued>, now: Instant) {
         if self.issued.len() >= REMEMBERED {
             self.forget_old(now);
         }
@@ -125,7 +124,10 @@ impl Mint {
 
     /// What a token stands for, if it was issued here and has not expired.
     pub(crate) fn known(&self, token: &str, now: Instant) -> Option<&Issued> {
-        self.issued.get(token).filter(|issued| issued.expires > now)
+        self.issued
+            .get(token)
+            .map(Arc::as_ref)
+            .filter(|issued| issued.expires > now)
     }
 
     /// Empties the cache, so that the next token is a new one. Those handed out stay good.
@@ -158,7 +160,8 @@ impl Mint {
             self.issued.retain(|_, issued| issued.expires > middle);
         }
         let issued = &self.issued;
-        self.current.retain(|_, token| issued.contains_key(token));
+        self.current
+            .retain(|_, current| issued.contains_key(&current.token));
     }
 }
 
@@ -195,6 +198,7 @@ mod tests {
             mint.cached(&account(scopes), certificates.map(Into::into), now)
                 .unwrap()
                 .token
+                .clone()
         };
         assert_eq!(get(&["a", "b"], None), get(&["b", "a"], None));
         assert_ne!(get(&["a", "b"], None), get(&["a"], None));

@@ -26,6 +26,7 @@ mod recipe;
 mod relay;
 mod rules;
 mod sealed;
+mod shown;
 mod source;
 mod start;
 mod state;

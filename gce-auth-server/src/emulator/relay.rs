@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::accounts::Identity;
-use super::state::{State, same};
+use super::state::State;
 use super::world::etag_of;
+use crate::surface::etag::Etag;
 use crate::surface::query::{Reading, Wait};
 use crate::surface::route::{Op, Target};
 use crate::surface::tree::Node;
@@ -32,13 +33,15 @@ impl State {
     ) -> Option<Reply> {
         let here = |target: &Target| {
             self.world.read(|document| {
-                Node::find(document, &target.segments).map(|node| node.is_directory())
+                Node::find(document, target.steps()).map(|node| node.is_directory())
             })
         };
         let answer = match op {
-            Op::Read(target, reading) => match here(target) {
+            Op::Read(reading, target) => match here(target) {
                 None => self.pass(upstream, request, Some(target)).await,
-                Some(true) if target.slash => self.merged(upstream, request, target, reading).await,
+                Some(true) if target.slash() => {
+                    self.merged(upstream, request, target, reading).await
+                }
                 Some(_) => return None,
             },
             Op::Credential { account, .. } => {
@@ -87,7 +90,7 @@ impl State {
         if let (301, Some(target)) = (answer.status, target) {
             return Ok(target.add_slash());
         }
-        let mut reply = Reply::new(answer.status, &answer.content_type, answer.body);
+        let mut reply = Reply::new(answer.status, answer.content_type, answer.body);
         for (name, value) in answer.headers {
             reply = reply.with(name, value);
         }
@@ -109,7 +112,7 @@ impl State {
         else {
             return Ok(reply);
         };
-        if last_etag.as_ref().is_some_and(|last| !same(last, &etag)) {
+        if last_etag.as_ref().is_some_and(|last| !etag.is(last)) {
             return Ok(reply);
         }
         let here = async {
@@ -147,7 +150,7 @@ impl State {
         });
         let ask = Ask {
             method: "GET",
-            target: format!("{}?recursive=true&alt=json{wait}", target.path),
+            target: format!("{}?recursive=true&alt=json{wait}", target.path()),
             headers: passed(request)?,
             body: Vec::new(),
             timeout: changed_from.is_none().then_some(TIMEOUT),
@@ -157,7 +160,7 @@ impl State {
         match answer.status {
             404 => return Ok((Value::Object(Map::new()), String::new())),
             200 => {}
-            _ => return Err(Reply::new(answer.status, &answer.content_type, answer.body)),
+            _ => return Err(Reply::new(answer.status, answer.content_type, answer.body)),
         }
         let value = serde_json::from_slice(&answer.body)
             .map_err(|_| failed("the other metadata server answered with broken JSON"))?;
@@ -177,20 +180,20 @@ impl State {
         theirs: &Value,
         target: &Target,
         reading: &Reading,
-    ) -> Result<(Reply, String), Reply> {
+    ) -> Result<(Reply, Etag), Reply> {
         let document = self
             .world
             .read(|document| {
-                let node = Node::find(document, &target.segments)?;
+                let node = Node::find(document, target.steps())?;
                 let mut value = theirs.clone();
                 put_over(&mut value, node.value);
                 Some(nest(node.keys(), value))
             })
             .ok_or_else(|| target.not_found())?;
-        let node = Node::find(&document, &target.segments).ok_or_else(|| target.not_found())?;
+        let node = Node::find(&document, target.steps()).ok_or_else(|| target.not_found())?;
         let form = render::form(&node, target, reading)?;
         let etag = etag_of(&node);
-        Ok((render::reply(&node, form, etag.clone()), etag))
+        Ok((render::reply(&node, form, etag), etag))
     }
 }
 
@@ -272,7 +275,7 @@ mod tests {
     fn a_value_is_found_where_it_was_nested() {
         let keys = ["instance", "networkInterfaces", "1"].map(Into::into);
         let document = nest(keys.into(), json!({"mtu": 1}));
-        let path = ["instance", "network-interfaces", "1", "mtu"].map(Into::into);
-        assert_eq!(Node::find(&document, &path).unwrap().value, &json!(1));
+        let path = ["instance", "network-interfaces", "1", "mtu"];
+        assert_eq!(Node::find(&document, path).unwrap().value, &json!(1));
     }
 }

@@ -256,17 +256,12 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surface::Method;
 
     fn ask(rules: &mut Rules, path: &str, client: &str) -> Option<u16> {
         let request = Request {
-            secure: false,
-            local: true,
-            method: Method::Get,
             path: path.into(),
-            query: String::new(),
-            headers: vec![("user-agent".into(), client.into())],
-            body: Vec::new(),
+            headers: [("user-agent", client)].into_iter().collect(),
+            ..Request::default()
         };
         match rules.next(&request, Instant::from_seconds(0))? {
             (Disturbance::Instead(reply), _) => Some(reply.status),

@@ -23,7 +23,7 @@ use super::world::World;
 use super::{control, hints, iam, oauth, page};
 use crate::backend::{Arrival, Backend};
 use crate::surface::query::{Reading, Wait};
-use crate::surface::render::{self, Form};
+use crate::surface::render;
 use crate::surface::route::{Credential, Endpoint, Op, PAGE, Target};
 use crate::surface::{Reply, Request, pages};
 use crate::upstream::Upstream;
@@ -176,7 +176,7 @@ impl State {
         }
         // Before the first look, so that no change falls between the two.
         let changes = reading.wait.as_ref().map(|_| self.world.subscribe());
-        let (reply, etag) = match self.look(target, reading) {
+        let (reply, etag) = match self.world.look(target, reading) {
             Ok(seen) => seen,
             Err(reply) => return reply,
         };
@@ -184,14 +184,13 @@ impl State {
         else {
             return reply;
         };
-        if last_etag.as_ref().is_some_and(|last| !same(last, &etag)) {
+        if last_etag.as_ref().is_some_and(|last| !etag.is(last)) {
             return reply;
         }
-        // Thousands may wait here, so what was rendered is not kept.
         drop(reply);
         let changed = async {
             while changes.changed().await.is_ok() {
-                if self.world.etag(&target.segments).as_ref() != Some(&etag) {
+                if self.world.etag(target.place()) != Some(etag) {
                     break;
                 }
             }
@@ -202,25 +201,17 @@ impl State {
                 let _ = tokio::time::timeout(*timeout, changed).await;
             }
         }
-        match self.look(target, reading) {
+        match self.world.look(target, reading) {
             Ok((reply, _)) | Err(reply) => reply,
         }
     }
 
-    /// The place as it is now, and its ETag.
-    fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, String), Reply> {
-        self.world
-            .visit(&target.segments, |node, etag| {
-                let form: Form = render::form(node, target, reading)?;
-                Ok((render::reply(node, form, etag.clone()), etag))
-            })
-            .unwrap_or_else(|| Err(target.not_found()))
-    }
-
     fn guest_attributes_refusal(&self, target: &Target) -> Option<Reply> {
-        let guest =
-            target.segments.len() >= 2 && target.segments[..2] == ["instance", "guest-attributes"];
-        if !guest || (target.segments.len() == 2 && !target.slash) {
+        const PLACE: &str = "instance/guest-attributes";
+        let below = target.place().strip_prefix(PLACE)?;
+        // Without its slash the directory is redirected.
+        let inside = below.starts_with('/') || (below.is_empty() && target.slash());
+        if !inside {
             return None;
         }
         let on = self
@@ -265,7 +256,7 @@ impl State {
 
 impl Backend for State {
     fn date(&self) -> String {
-        self.clock.now().http_date()
+        self.clock.http_date()
     }
 
     async fn warm(&self) {
@@ -301,27 +292,28 @@ impl Backend for State {
         if self.told.receiver_count() > 0
             && let Some(request) = journal.last()
         {
-            let _ = self.told.send(request.clone());
+            let _ = self.told.send(request.show());
         }
         Arrival { id, disturbance }
     }
 
     fn departed(&self, id: u64, status: Option<u16>) {
         let mut journal = self.journal();
-        let known = journal.complete(id, status, |request, status| {
-            if !matches!(status, 301 | 403 | 404) || self.relays() {
-                return None;
-            }
-            self.world
-                .read(|document| hints::hint(request, status, document))
-        });
+        let Some(entry) = journal.complete(id, status) else {
+            return;
+        };
+        if let Some(status @ (301 | 403 | 404)) = status
+            && !self.relays()
+        {
+            let request = entry.show();
+            let hint = |document: &Value| hints::hint(&request, status, document);
+            entry.hint = self.world.read(hint);
+        }
         let listeners = self.told.receiver_count() > 0;
         if !listeners && self.observers.is_empty() {
             return;
         }
-        let Some(request) = known.cloned() else {
-            return;
-        };
+        let request = entry.show();
         drop(journal);
         if listeners {
             let _ = self.told.send(request.clone());
@@ -347,7 +339,7 @@ impl Backend for State {
         match op {
             Op::Home => render::lines("computeMetadata/\n"),
             Op::Versions => render::lines("v1/\n"),
-            Op::Read(target, reading) => self.read(&target, &reading).await,
+            Op::Read(reading, target) => self.read(&target, &reading).await,
             Op::Credential {
                 target,
                 account,
@@ -383,9 +375,4 @@ impl Backend for State {
             },
         }
     }
-}
-
-/// Whether two ETags are the same; some clients fill theirs up to 16 digits.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    one.trim_start_matches('0') == other.trim_start_matches('0')
 }

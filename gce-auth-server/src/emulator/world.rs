@@ -1,6 +1,5 @@
 //! The document and its versions: one tree that serves every path, and tells those who wait when it changes.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
@@ -9,11 +8,12 @@ use tokio::sync::watch;
 
 use super::error::SetError;
 use super::places::{container, copy_account, empty, keys, list, look, segments, step};
-use crate::surface::render;
-use crate::surface::tree::Node;
-
-/// How many ETags are remembered between two changes.
-const REMEMBERED_ETAGS: usize = 1024;
+use super::shown::{Shape, Shown};
+use crate::surface::etag::Etag;
+use crate::surface::query::Reading;
+use crate::surface::route::Target;
+use crate::surface::tree::{Node, steps};
+use crate::surface::{Reply, render};
 
 pub(crate) struct World {
     state: Mutex<State>,
@@ -22,8 +22,8 @@ pub(crate) struct World {
 
 struct State {
     document: Value,
-    /// Of this version, by path: thousands who wait for the same place cost one computation.
-    etags: HashMap<Vec<String>, String>,
+    /// Of this version.
+    shown: Shown,
 }
 
 impl World {
@@ -31,7 +31,7 @@ impl World {
         Self {
             state: Mutex::new(State {
                 document,
-                etags: HashMap::new(),
+                shown: Shown::default(),
             }),
             version: watch::Sender::new(0),
         }
@@ -56,32 +56,32 @@ impl World {
         read(&self.lock().document)
     }
 
-    /// Reads a place and its ETag; `None` if there is no such place.
-    pub(crate) fn visit<T>(
-        &self,
-        segments: &[String],
-        visit: impl FnOnce(&Node<'_>, String) -> T,
-    ) -> Option<T> {
+    /// The answer for a place as it is now, and its ETag; or the refusal.
+    pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
         let mut state = self.lock();
-        let State { document, etags } = &mut *state;
-        let node = Node::find(document, segments)?;
-        let etag = match etags.get(segments) {
-            Some(etag) => etag.clone(),
-            None => {
-                let etag = etag_of(&node);
-                if etags.len() >= REMEMBERED_ETAGS {
-                    etags.clear();
-                }
-                etags.insert(segments.to_vec(), etag.clone());
-                etag
-            }
-        };
-        Some(visit(&node, etag))
+        let State { document, shown } = &mut *state;
+        let shape = Shape::new(target, reading);
+        if let Some(known) = shown.find(target.place(), shape) {
+            return Ok(known);
+        }
+        let node = Node::find(document, target.steps()).ok_or_else(|| target.not_found())?;
+        let form = render::form(&node, target, reading)?;
+        let etag = shown.etag(target.place()).unwrap_or_else(|| etag_of(&node));
+        let reply = render::reply(&node, form, etag);
+        shown.keep(target.place(), etag, shape, &reply);
+        Ok((reply, etag))
     }
 
     /// The ETag of a place; `None` if there is no such place.
-    pub(crate) fn etag(&self, segments: &[String]) -> Option<String> {
-        self.visit(segments, |_, etag| etag)
+    pub(crate) fn etag(&self, place: &str) -> Option<Etag> {
+        let mut state = self.lock();
+        let State { document, shown } = &mut *state;
+        if let Some(known) = shown.etag(place) {
+            return Some(known);
+        }
+        let etag = etag_of(&Node::find(document, steps(place))?);
+        shown.keep_etag(place, etag);
+        Some(etag)
     }
 
     /// Sets a leaf from text, in the type that the place has already, or as a string where nothing was.
@@ -223,7 +223,7 @@ impl World {
     }
 
     fn changed(&self, mut state: MutexGuard<'_, State>) {
-        state.etags.clear();
+        state.shown.clear();
         drop(state);
         self.version.send_modify(|version| *version += 1);
     }
@@ -233,14 +233,11 @@ impl World {
     }
 }
 
-/// 16 hex digits that change exactly when the place does, whatever form it is asked for in.
-pub(crate) fn etag_of(node: &Node<'_>) -> String {
-    digest::digest(&digest::SHA256, render::json(node).as_bytes())
-        .as_ref()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+/// Changes exactly when the place does, whatever form it is asked for in.
+pub(crate) fn etag_of(node: &Node<'_>) -> Etag {
+    let digest = digest::digest(&digest::SHA256, render::json(node).as_bytes());
+    let number = digest.as_ref().iter().take(8);
+    Etag(number.fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]
@@ -342,13 +339,9 @@ mod tests {
     #[test]
     fn etags_change_with_the_value_and_only_then() {
         let world = world();
-        let etag = |path: &str| {
-            world
-                .visit(&segments(path).unwrap(), |_, etag| etag)
-                .unwrap()
-        };
+        let etag = |path: &str| world.etag(path).unwrap();
         let (root, tags, id) = (etag(""), etag("instance/tags"), etag("instance/id"));
-        assert_eq!(root.len(), 16);
+        assert_eq!(etag("instance/tags"), tags);
         world.set("instance/id", "2").unwrap();
         assert_eq!(etag("instance/tags"), tags);
         assert_ne!(etag("instance/id"), id);

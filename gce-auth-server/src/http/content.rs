@@ -29,8 +29,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn new(body: Vec<u8>, pace: Pace) -> Self {
-        let mut rest = Bytes::from(body);
+    pub(super) fn new(mut rest: Bytes, pace: Pace) -> Self {
         if let Pace::CutAfter(length) = pace {
             rest.truncate(length);
         }

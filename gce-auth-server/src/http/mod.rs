@@ -2,6 +2,7 @@
 
 mod content;
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +25,7 @@ use self::content::{Closed, Content, Pace};
 use crate::backend::{Arrival, Backend, Disturbance};
 use crate::doors::Doors;
 use crate::spelling;
+use crate::surface::fields::Fields;
 use crate::surface::route::route;
 use crate::surface::{Method, Reply, Request, pages};
 
@@ -158,7 +160,7 @@ where
     let reset = AtomicBool::new(false);
     let service = service_fn(|request| Box::pin(exchange(request, &room, &reset)));
     let mut connection = http1::Builder::new()
-        .preserve_header_case(true)
+        .title_case_headers(true)
         .auto_date_header(false)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
@@ -187,18 +189,11 @@ async fn exchange<B: Backend>(
         method: Method::parse(parts.method.as_str()),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.as_str().into(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect(),
+        headers: fields(&parts.headers),
         body: Vec::new(),
     };
+    // It may wait for long.
+    drop(parts);
     let too_large = match read_body(body).await? {
         Some(bytes) => {
             request.body = bytes;
@@ -256,6 +251,18 @@ async fn exchange<B: Backend>(
     Ok(response(reply, backend, spelling, pace))
 }
 
+/// The headers of a request; what is no text in them is replaced.
+fn fields(headers: &HeaderMap) -> Fields {
+    let length = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    let mut fields = Fields::with_capacity(headers.len(), length.sum());
+    for (name, value) in headers {
+        fields.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+    }
+    fields
+}
+
 /// A request between its arrival and the head of its answer. Ends without a status if the client leaves before.
 struct Visit<'a, B: Backend> {
     backend: &'a B,
@@ -271,6 +278,9 @@ impl<B: Backend> Drop for Visit<'_, B> {
 
 /// The whole body, or `None` if it is too large.
 async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
+    if body.is_end_stream() {
+        return Ok(Some(Vec::new()));
+    }
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Ok(None);
     }
@@ -288,19 +298,39 @@ fn response<B: Backend>(
     spelling: &Extensions,
     pace: Pace,
 ) -> hyper::Response<Content> {
-    let lines = reply.header_lines(&backend.date());
+    let lines = reply.header_lines(backend.date());
     let mut response = hyper::Response::new(Content::new(reply.body, pace));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     response.extensions_mut().clone_from(spelling);
+    let headers = response.headers_mut();
+    headers.reserve(lines.len());
     for (name, value) in lines {
+        let value = match value {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        };
         // A value that no header may hold is left out rather than sent.
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_str(&value),
-        ) {
-            response.headers_mut().append(name, value);
+        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_maybe_shared(value))
+        {
+            headers.append(name, value);
         }
     }
     response
+}
+
+/// A header's name, without a look into its letters where it is well known.
+fn header_name(name: &'static str) -> Option<HeaderName> {
+    const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
+    Some(match name {
+        "Metadata-Flavor" => FLAVOR,
+        "Content-Type" => header::CONTENT_TYPE,
+        "ETag" => header::ETAG,
+        "Date" => header::DATE,
+        "Server" => header::SERVER,
+        "Content-Length" => header::CONTENT_LENGTH,
+        "X-XSS-Protection" => header::X_XSS_PROTECTION,
+        "X-Frame-Options" => header::X_FRAME_OPTIONS,
+        other => return HeaderName::from_bytes(other.as_bytes()).ok(),
+    })
 }

@@ -65,10 +65,7 @@ mod tests {
             method: Method::Get,
             path: path.into(),
             query: String::new(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
+            headers: headers.iter().copied().collect(),
             body: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! The protocol's surface, pure: which requests are let in, what they mean, how a value looks on the wire.
 
+pub(crate) mod etag;
+pub(crate) mod fields;
 pub(crate) mod guard;
 pub(crate) mod pages;
 pub(crate) mod query;
@@ -7,8 +9,15 @@ pub(crate) mod render;
 pub(crate) mod route;
 pub(crate) mod tree;
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use etag::Etag;
+use fields::Fields;
+
 /// A request as it came in, its body included.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Request {
     /// Whether it came over TLS.
     pub(crate) secure: bool,
@@ -20,7 +29,7 @@ pub(crate) struct Request {
     /// The query as sent, without the question mark.
     pub(crate) query: String,
     /// Names in lower case, in the order sent.
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) headers: Fields,
     pub(crate) body: Vec<u8>,
 }
 
@@ -34,15 +43,13 @@ impl Request {
 
     /// The first header of this (lower-case) name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.get(name)
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Method {
+    #[default]
     Get,
     Head,
     Post,
@@ -80,10 +87,11 @@ impl Method {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) dialect: Dialect,
-    pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) body: Bytes,
     /// Whether more comes after the body, so that its length is not known.
     pub(crate) open_ended: bool,
+    etag: Option<Etag>,
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
 }
@@ -100,13 +108,18 @@ pub(crate) enum Dialect {
 }
 
 impl Reply {
-    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(
+        status: u16,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) -> Self {
         Self {
             status,
             dialect: Dialect::Metadata,
             content_type: content_type.into(),
             body: body.into(),
             open_ended: false,
+            etag: None,
             more: Vec::new(),
         }
     }
@@ -114,6 +127,12 @@ impl Reply {
     /// Adds a header.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.more.push((name, value.into()));
+        self
+    }
+
+    /// Says which state of a place this is.
+    pub(crate) fn tagged(mut self, etag: Etag) -> Self {
+        self.etag = Some(etag);
         self
     }
 
@@ -134,7 +153,7 @@ impl Reply {
     }
 
     /// A text about the emulator itself.
-    pub(crate) fn own(content_type: &str, text: &str) -> Self {
+    pub(crate) fn own(content_type: &'static str, text: &'static str) -> Self {
         Self {
             dialect: Dialect::NoFlavor,
             ..Self::new(200, content_type, text)
@@ -159,40 +178,46 @@ impl Reply {
     }
 
     /// The header lines in the server's own order. A redirect carries no date, as seen on real machines.
-    pub(crate) fn header_lines(&self, date: &str) -> Vec<(&'static str, String)> {
-        let length = self.body.len().to_string();
+    pub(crate) fn header_lines(&self, date: String) -> Vec<(&'static str, Cow<'static, str>)> {
+        let more = || {
+            let owned = |(name, value): &(&'static str, String)| (*name, value.clone().into());
+            self.more.iter().map(owned)
+        };
         let redirect = self.more.iter().any(|(name, _)| *name == "Location");
         let mut lines = Vec::with_capacity(10);
         if self.dialect == Dialect::Metadata {
             lines.push(("Metadata-Flavor", "Google".into()));
         }
         if redirect {
-            lines.extend(self.more.clone());
+            lines.extend(more());
         }
         lines.push(("Content-Type", self.content_type.clone()));
+        if let Some(etag) = self.etag {
+            lines.push(("ETag", etag.to_string().into()));
+        }
         if !redirect {
-            lines.extend(self.more.clone());
+            lines.extend(more());
             lines.push(("Date", date.into()));
         }
         match self.dialect {
             Dialect::Metadata | Dialect::NoFlavor => {
                 lines.push(("Server", "Metadata Server for VM".into()));
-                lines.push(("Content-Length", length));
             }
             Dialect::Cloud { max_age } => {
                 lines.push((
                     "Cache-Control",
                     max_age.map_or_else(
                         || "private".into(),
-                        |age| format!("public, max-age={age}, must-revalidate, no-transform"),
+                        |age| {
+                            format!("public, max-age={age}, must-revalidate, no-transform").into()
+                        },
                     ),
                 ));
                 lines.push(("Server", "ESF".into()));
-                lines.push(("Content-Length", length));
             }
         }
-        if self.open_ended {
-            lines.retain(|(name, _)| *name != "Content-Length");
+        if !self.open_ended {
+            lines.push(("Content-Length", self.body.len().to_string().into()));
         }
         lines.push(("X-XSS-Protection", "0".into()));
         lines.push(("X-Frame-Options", "SAMEORIGIN".into()));
@@ -206,9 +231,10 @@ mod tests {
 
     #[test]
     fn headers_stand_in_the_order_seen_on_a_real_machine() {
-        let reply = Reply::new(200, "application/text", "12345").with("ETag", "b2830b5c81343278");
+        let reply =
+            Reply::new(200, "application/text", "12345").tagged(Etag(0xb283_0b5c_8134_3278));
         let names: Vec<_> = reply
-            .header_lines("Fri, 22 Nov 2019 20:28:02 GMT")
+            .header_lines("Fri, 22 Nov 2019 20:28:02 GMT".into())
             .into_iter()
             .map(|(name, _)| name)
             .collect();
@@ -229,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_google_api_does_not_pose_as_the_metadata_server() {
-        let lines = Reply::cloud(200, &serde_json::json!({})).header_lines("now");
+        let lines = Reply::cloud(200, &serde_json::json!({})).header_lines("now".into());
         assert!(lines.iter().all(|(name, _)| *name != "Metadata-Flavor"));
     }
 }

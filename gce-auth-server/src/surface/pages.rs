@@ -194,15 +194,15 @@ mod tests {
         let location = "http://localhost:80/computeMetadata/v1/instance/?recursive=true";
         assert!(
             reply
-                .header_lines("")
+                .header_lines(String::new())
                 .contains(&("Location", location.into()))
         );
-        assert_eq!(reply.body, b"/computeMetadata/v1/instance/\n");
+        assert_eq!(reply.body, "/computeMetadata/v1/instance/\n");
     }
 
     #[test]
     fn nothing_of_the_path_becomes_markup() {
-        let body = String::from_utf8(not_found("/<script>").body).unwrap();
+        let body = String::from_utf8(not_found("/<script>").body.into()).unwrap();
         assert!(body.contains("<code>/&lt;script&gt;</code>"));
         assert!(body.contains("<title>Error 404 (Not Found)!!1</title>"));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::etag::Etag;
 use super::query::{Alt, Reading};
 use super::route::Target;
 use super::tree::{Appearance, LIVE, Node};
@@ -23,7 +24,7 @@ pub(crate) enum Form {
 /// Decides the form, or the refusal.
 pub(crate) fn form(node: &Node<'_>, target: &Target, reading: &Reading) -> Result<Form, Reply> {
     if node.is_directory() {
-        if !target.slash {
+        if !target.slash() {
             return Err(target.add_slash());
         }
         return match (reading.recursive, reading.alt) {
@@ -38,12 +39,12 @@ pub(crate) fn form(node: &Node<'_>, target: &Target, reading: &Reading) -> Resul
             (false, None) => Ok(Form::Listing),
         };
     }
-    if target.slash {
+    if target.slash() {
         return Err(target.not_found());
     }
     if node.value.is_null() {
         // Only the certificates of workloads are told apart from what does not exist.
-        return Err(if target.path.contains("/credentials/") {
+        return Err(if target.path().contains("/credentials/") {
             target.not_found()
         } else {
             pages::unconfigured()
@@ -57,7 +58,7 @@ pub(crate) fn form(node: &Node<'_>, target: &Target, reading: &Reading) -> Resul
 }
 
 /// The place in this form.
-pub(crate) fn reply(node: &Node<'_>, form: Form, etag: String) -> Reply {
+pub(crate) fn reply(node: &Node<'_>, form: Form, etag: Etag) -> Reply {
     let (content_type, body) = match form {
         Form::Listing => (TEXT, listing(node)),
         Form::Json => (JSON, json(node)),
@@ -68,16 +69,16 @@ pub(crate) fn reply(node: &Node<'_>, form: Form, etag: String) -> Reply {
         }
         Form::Text => (TEXT, plain(node.value)),
     };
-    Reply::new(200, content_type, body).with("ETag", etag)
+    Reply::new(200, content_type, body).tagged(etag)
 }
 
 /// The token of an account.
-pub(crate) fn credential(content_type: &str, body: String) -> Reply {
+pub(crate) fn credential(content_type: &'static str, body: String) -> Reply {
     Reply::new(200, content_type, body)
 }
 
 /// A listing that is no place of the document.
-pub(crate) fn lines(text: &str) -> Reply {
+pub(crate) fn lines(text: &'static str) -> Reply {
     Reply::new(200, TEXT, text)
 }
 
@@ -186,27 +187,20 @@ pub(crate) fn plain(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::Request;
+    use super::super::route::PREFIX;
     use super::*;
 
     fn show(document: &Value, path: &str, reading: &Reading) -> Result<(String, String), u16> {
-        let slash = path.is_empty() || path.ends_with('/');
-        let segments: Vec<String> = path
-            .trim_end_matches('/')
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(Into::into)
-            .collect();
-        let target = Target {
-            path: format!("/computeMetadata/v1/{path}"),
-            query: String::new(),
-            origin: String::new(),
-            segments,
-            slash,
-        };
-        let node = Node::find(document, &target.segments).ok_or(404_u16)?;
+        let target = Target::new(Request {
+            path: format!("{PREFIX}{path}"),
+            ..Request::default()
+        });
+        let node = Node::find(document, target.steps()).ok_or(404_u16)?;
         let form = form(&node, &target, reading).map_err(|reply| reply.status)?;
-        let reply = reply(&node, form, "e".into());
-        Ok((reply.content_type, String::from_utf8(reply.body).unwrap()))
+        let reply = reply(&node, form, Etag(0));
+        let text = String::from_utf8(reply.body.into()).unwrap();
+        Ok((reply.content_type.into(), text))
     }
 
     fn document() -> Value {

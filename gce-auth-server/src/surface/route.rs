@@ -1,6 +1,7 @@
 //! What a request means.
 
 use super::query::{Query, Reading};
+use super::tree::steps;
 use super::{Method, Reply, Request, guard, pages};
 
 /// Where version 1 of the tree begins.
@@ -19,7 +20,7 @@ pub(crate) enum Op {
     /// `/computeMetadata/`, the versions.
     Versions,
     /// A value or directory of the tree.
-    Read(Target, Reading),
+    Read(Reading, Target),
     /// A live leaf of a service account.
     Credential {
         target: Target,
@@ -73,40 +74,42 @@ pub(crate) enum Credential {
 }
 
 /// The place a request names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// The path as sent.
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) origin: String,
-    /// Below `/computeMetadata/v1/`.
-    pub(crate) segments: Vec<String>,
-    /// Whether the path ends with a slash.
-    pub(crate) slash: bool,
-}
+pub(crate) struct Target(Request);
 
 impl Target {
-    fn below(request: &Request, rest: &str) -> Self {
-        let trimmed = rest.strip_suffix('/').unwrap_or(rest);
-        Self {
-            path: request.path.clone(),
-            query: request.query.clone(),
-            origin: request.origin(),
-            segments: if rest.is_empty() {
-                Vec::new()
-            } else {
-                trimmed.split('/').map(Into::into).collect()
-            },
-            slash: rest.is_empty() || rest.ends_with('/'),
+    /// What a request names whose path begins with [`PREFIX`].
+    pub(crate) fn new(request: Request) -> Self {
+        Self(request)
+    }
+
+    /// The path as sent.
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Below `/computeMetadata/v1/`, without a slash at the end.
+    pub(crate) fn place(&self) -> &str {
+        match self.0.path.strip_prefix(PREFIX).unwrap_or_default() {
+            "/" => "/",
+            rest => rest.strip_suffix('/').unwrap_or(rest),
         }
     }
 
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
+        steps(self.place())
+    }
+
+    /// Whether it is asked for as a directory: with a slash at the end.
+    pub(crate) fn slash(&self) -> bool {
+        self.0.path.ends_with('/')
+    }
+
     pub(crate) fn not_found(&self) -> Reply {
-        pages::not_found(&self.path)
+        pages::not_found(self.path())
     }
 
     pub(crate) fn add_slash(&self) -> Reply {
-        pages::add_slash(&self.origin, &self.path, &self.query)
+        pages::add_slash(&self.0.origin(), self.path(), &self.0.query)
     }
 }
 
@@ -229,29 +232,37 @@ pub(crate) fn route(request: Request) -> Result<Op, Reply> {
         };
     }
     guard::check(&request)?;
+    if request.path.starts_with(PREFIX) {
+        return below(request);
+    }
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return Err(pages::method_not_allowed(
+            request.method.as_str(),
+            &request.path,
+            "GET, HEAD",
+        ));
+    }
+    elsewhere(&request)
+}
 
-    let read = matches!(request.method, Method::Get | Method::Head);
-    let refused = |allow| pages::method_not_allowed(request.method.as_str(), &request.path, allow);
-    let Some(rest) = request.path.strip_prefix(PREFIX) else {
-        if !read {
-            return Err(refused("GET, HEAD"));
-        }
-        return elsewhere(&request);
-    };
-    let target = Target::below(&request, rest);
-    let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
+/// What lies below version 1.
+fn below(mut request: Request) -> Result<Op, Reply> {
+    let method = request.method.clone();
+    let body = std::mem::take(&mut request.body);
+    let query = Query::parse(&request.query);
+    let target = Target::new(request);
+    let segments: Vec<&str> = target.steps().collect();
 
-    match (&request.method, segments.as_slice()) {
+    match (&method, segments.as_slice()) {
         (
             Method::Get | Method::Head | Method::Post,
             ["instance", "service-accounts", account, leaf],
-        ) if !target.slash && matches!(*leaf, "token" | "identity") => {
-            let query = Query::parse(&request.query);
+        ) if !target.slash() && matches!(*leaf, "token" | "identity") => {
             if query.flag("wait_for_change") {
                 return Err(pages::bad_request("wait_for_change is not supported here"));
             }
-            let certificates = if request.method == Method::Post {
-                Some(certificate_chain(&request.body)?)
+            let certificates = if method == Method::Post {
+                Some(certificate_chain(&body)?)
             } else {
                 None
             };
@@ -267,11 +278,11 @@ pub(crate) fn route(request: Request) -> Result<Op, Reply> {
                 target,
             })
         }
-        (Method::Put, ["instance", "guest-attributes", namespace, key]) if !target.slash => {
+        (Method::Put, ["instance", "guest-attributes", namespace, key]) if !target.slash() => {
             Ok(Op::WriteGuestAttribute {
                 namespace: (*namespace).into(),
                 key: (*key).into(),
-                value: String::from_utf8(request.body)
+                value: String::from_utf8(body)
                     .map_err(|_| pages::bad_request("the value must be UTF-8"))?,
                 target,
             })
@@ -285,14 +296,18 @@ pub(crate) fn route(request: Request) -> Result<Op, Reply> {
                 target,
             })
         }
-        _ if !read => Err(refused(match segments.as_slice() {
-            ["instance", "service-accounts", _, "token" | "identity"] => "GET, HEAD, POST",
-            ["instance", "guest-attributes", _, _] => "GET, HEAD, PUT, DELETE",
-            _ => "GET, HEAD",
-        })),
-        _ => {
-            let reading = Reading::parse(&Query::parse(&request.query))?;
-            Ok(Op::Read(target, reading))
+        (Method::Get | Method::Head, _) => Ok(Op::Read(Reading::parse(&query)?, target)),
+        (_, segments) => {
+            let allow = match segments {
+                ["instance", "service-accounts", _, "token" | "identity"] => "GET, HEAD, POST",
+                ["instance", "guest-attributes", _, _] => "GET, HEAD, PUT, DELETE",
+                _ => "GET, HEAD",
+            };
+            Err(pages::method_not_allowed(
+                method.as_str(),
+                target.path(),
+                allow,
+            ))
         }
     }
 }

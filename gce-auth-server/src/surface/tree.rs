@@ -36,10 +36,15 @@ impl<'a> Node<'a> {
     }
 
     /// The place that a path's segments name, if there is one.
-    pub(crate) fn find(root: &'a Value, segments: &[String]) -> Option<Self> {
+    pub(crate) fn find(
+        root: &'a Value,
+        segments: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Option<Self> {
         segments
-            .iter()
-            .try_fold(Self::root(root), |node, segment| node.child(segment))
+            .into_iter()
+            .try_fold(Self::root(root), |node, segment| {
+                node.child(segment.as_ref())
+            })
     }
 
     /// The keys from the root to here, as a pointer into the document.
@@ -69,7 +74,7 @@ impl<'a> Node<'a> {
             return None;
         }
         match self.value {
-            Value::Object(_) => self.at(&self.key_of(segment)?),
+            Value::Object(_) => self.at(self.key_of(segment)?),
             Value::Array(_) => {
                 let index: usize = segment.parse().ok()?;
                 // `+0` and `00` are other spellings of a number, but no paths.
@@ -130,18 +135,20 @@ impl<'a> Node<'a> {
     }
 
     /// The document's key for a segment of a path.
-    fn key_of(&self, segment: &str) -> Option<String> {
+    fn key_of(&self, segment: &str) -> Option<&'a str> {
         let map = self.value.as_object()?;
         if is_verbatim(&self.keys) {
-            if map.contains_key(segment) {
-                return Some(segment.into());
-            }
-            return self.is_accounts().then(|| alias(map, segment)).flatten();
+            return match map.get_key_value(segment) {
+                Some((key, _)) => Some(key),
+                None => self.is_accounts().then(|| alias(map, segment)).flatten(),
+            };
         }
         if self.keys == ["universe"] && segment == "universe_domain" {
-            return Some("universeDomain".into());
+            return Some("universeDomain");
         }
-        map.keys().find(|key| kebab(key) == segment).cloned()
+        map.keys()
+            .find(|key| stands_as(key, segment))
+            .map(String::as_str)
     }
 
     fn segment_of<'k>(&self, key: &'k str) -> Cow<'k, str> {
@@ -189,18 +196,19 @@ pub(crate) enum Appearance {
 
 /// Whether the keys below this place were chosen by a user, and so stand in paths as they are.
 pub(crate) fn is_verbatim(keys: &[impl AsRef<str>]) -> bool {
-    let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
-    matches!(
-        keys.as_slice(),
-        ["instance" | "project", "attributes"]
-            | ["instance", "serviceAccounts"]
-            | ["instance", "guestAttributes" | "partnerAttributes", ..]
-            | ["oslogin", "authenticate", "sessions", ..]
-    )
+    let [first, second, rest @ ..] = keys else {
+        return false;
+    };
+    match (first.as_ref(), second.as_ref()) {
+        ("instance" | "project", "attributes") | ("instance", "serviceAccounts") => rest.is_empty(),
+        ("instance", "guestAttributes" | "partnerAttributes") => true,
+        ("oslogin", "authenticate") => rest.first().is_some_and(|key| key.as_ref() == "sessions"),
+        _ => false,
+    }
 }
 
 /// The key of the account that has this alias.
-fn alias(accounts: &serde_json::Map<String, Value>, name: &str) -> Option<String> {
+fn alias<'a>(accounts: &'a serde_json::Map<String, Value>, name: &str) -> Option<&'a str> {
     accounts
         .iter()
         .find(|(_, account)| {
@@ -208,7 +216,29 @@ fn alias(accounts: &serde_json::Map<String, Value>, name: &str) -> Option<String
                 .as_array()
                 .is_some_and(|aliases| aliases.iter().any(|alias| alias == name))
         })
-        .map(|(key, _)| key.clone())
+        .map(|(key, _)| key.as_str())
+}
+
+/// The segments of a path from the root of the tree, without a slash at its end.
+pub(crate) fn steps(place: &str) -> impl Iterator<Item = &str> {
+    place.split('/').filter(move |_| !place.is_empty())
+}
+
+/// Whether a key of the document stands in paths as this segment: `kebab(key) == segment`, but without a copy.
+fn stands_as(key: &str, segment: &str) -> bool {
+    let mut rest = segment.chars();
+    let mut first = true;
+    for character in key.chars() {
+        let upper = character.is_ascii_uppercase();
+        if upper && !first && rest.next() != Some('-') {
+            return false;
+        }
+        if rest.next() != Some(character.to_ascii_lowercase()) {
+            return false;
+        }
+        first = false;
+    }
+    rest.next().is_none()
 }
 
 /// `machineType` becomes `machine-type`.
@@ -250,10 +280,6 @@ mod tests {
 
     use super::*;
 
-    fn segments(path: &str) -> Vec<String> {
-        path.split('/').map(Into::into).collect()
-    }
-
     #[test]
     fn schema_keys_change_their_case_and_no_others_do() {
         let root = json!({"instance": {
@@ -261,7 +287,7 @@ mod tests {
             "attributes": {"sshKeys": "k", "ssh-keys": "l"},
             "networkInterfaces": [{"dhcpv6Refresh": "x", "forwardedIps": ["10.0.0.1"], "dnsServers": ["1.1.1.1"]}],
         }});
-        let at = |path: &str| Node::find(&root, &segments(path)).map(|node| node.value.clone());
+        let at = |path: &str| Node::find(&root, steps(path)).map(|node| node.value.clone());
         assert_eq!(at("instance/machine-type"), Some(json!("e2")));
         assert_eq!(at("instance/machineType"), None);
         assert_eq!(at("instance/attributes/sshKeys"), Some(json!("k")));
@@ -286,7 +312,7 @@ mod tests {
         let at = |name: &str| {
             Node::find(
                 &root,
-                &segments(&format!("instance/service-accounts/{name}/email")),
+                steps(&format!("instance/service-accounts/{name}/email")),
             )
             .is_some()
         };
@@ -297,14 +323,32 @@ mod tests {
     #[test]
     fn the_domain_of_the_universe_has_two_names() {
         let root = json!({"universe": {"universeDomain": "googleapis.com"}});
-        assert!(Node::find(&root, &segments("universe/universe_domain")).is_some());
-        assert!(Node::find(&root, &segments("universe/universe-domain")).is_some());
+        assert!(Node::find(&root, steps("universe/universe_domain")).is_some());
+        assert!(Node::find(&root, steps("universe/universe-domain")).is_some());
     }
 
     #[test]
     fn kebab_and_camel_are_each_other_s_inverse() {
         for key in ["cpuPlatform", "dhcpv6Refresh", "ipv6s", "0.1", "id"] {
             assert_eq!(camel(&kebab(key)), key);
+        }
+        for key in [
+            "cpuPlatform",
+            "dhcpv6Refresh",
+            "TargetState",
+            "0.1",
+            "id",
+            "aB",
+            "\u{e9}C",
+        ] {
+            for other in [key, "cpuPlatform", "cpu", "cpuPlatformX", "ID"] {
+                let segment = kebab(other);
+                assert_eq!(
+                    stands_as(key, &segment),
+                    kebab(key) == segment,
+                    "{key} {other}"
+                );
+            }
         }
         assert_eq!(kebab("TargetState"), "target-state");
     }
