@@ -5,6 +5,8 @@
 //!
 //! - the tree below `/computeMetadata/v1/` as a real machine does: values, listings, `recursive=true`, `alt=`,
 //!   `wait_for_change=true`, ETags, and the server's own headers, redirects and errors;
+//! - who may log in, for OS Login's modules: `oslogin/users`, `oslogin/groups`, `oslogin/authorize`, from login profiles that are set
+//!   at `oslogin/users` and groups at `oslogin/groups`, as JSON;
 //! - access tokens that age, and ID tokens that verify, for any number of service accounts;
 //! - on the same port, under Google's own paths, what belongs to them: the IAM Credentials API
 //!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
@@ -62,6 +64,7 @@
 //! | `GET faults`, `DELETE faults`, `DELETE faults/ID` | shows them; takes all away, or one |
 //! | `GET events` | server-sent events: requests as they come and as they end, and the state |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
+//! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |

@@ -43,6 +43,25 @@ fn cloud_init() {
         "{\"user-data\":\"#cloud-config\\n\"}"
     );
     assert_eq!(ask("project/attributes/?recursive=True").text(), "{}");
+    // It publishes the keys of the host.
+    let publish = || {
+        request(
+            emulator.addr(),
+            "PUT",
+            "/computeMetadata/v1/instance/guest-attributes/hostkeys/ssh-ed25519",
+            &[("Metadata-Flavor", "Google")],
+            b"AAAAC3NzaC1lZDI1NTE5AAAA",
+        )
+    };
+    assert_eq!(publish().status, 403);
+    emulator
+        .set("instance/attributes/enable-guest-attributes", "TRUE")
+        .unwrap();
+    assert_eq!(publish().status, 200);
+    assert_eq!(
+        ask("instance/guest-attributes/hostkeys/ssh-ed25519").text(),
+        "AAAAC3NzaC1lZDI1NTE5AAAA"
+    );
     assert_eq!(
         emulator.requests()[0].header("user-agent"),
         Some("Cloud-Init/22.4")
@@ -233,4 +252,48 @@ fn the_login_daemon_finds_its_directory() {
         r#"{"authenticate":{"sessions":{}}}"#
     );
     assert_eq!(get(emulator.addr(), "oslogin/users?username=a").status, 404);
+    let everybody = get(emulator.addr(), "oslogin/users?pagesize=10");
+    assert_eq!(
+        everybody.text(),
+        r#"{"loginProfiles":[],"nextPageToken":"0"}"#
+    );
+
+    let user = r#"[{"name":"ann@example.com","posixAccounts":[{"username":"ann","uid":"1001"}]}]"#;
+    emulator.set("oslogin/users", user).unwrap();
+    let group = r#"[{"name":"ops","gid":"2001","members":["ann"]}]"#;
+    emulator.set("oslogin/groups", group).unwrap();
+    for (path, part) in [
+        ("users?username=ann", "\"ann@example.com\""),
+        ("users?uid=1001", "\"ann@example.com\""),
+        ("users?groupname=ops", "\"usernames\":[\"ann\"]"),
+        ("groups?username=ann&pagesize=5", "\"posixGroups\":[{"),
+        ("groups?gid=2001", "\"name\":\"ops\""),
+        (
+            "authorize?email=ann@example.com&policy=login",
+            "{\"success\":true}",
+        ),
+        (
+            "authorize?email=eve@example.com&policy=login",
+            "{\"success\":false}",
+        ),
+    ] {
+        let answer = get(emulator.addr(), &format!("oslogin/{path}"));
+        assert_eq!(
+            answer.header("Content-Type"),
+            Some("application/json"),
+            "{path}"
+        );
+        assert!(answer.text().contains(part), "{path}: {}", answer.text());
+    }
+    // Who may log in is told to who asks for it, and to nobody else.
+    assert_eq!(get(emulator.addr(), "oslogin/").text(), "authenticate/\n");
+    assert!(
+        !get(emulator.addr(), "?recursive=true")
+            .text()
+            .contains("ann")
+    );
+    for path in ["users/", "users/0", "groups/0/name", "authorize/"] {
+        let answer = get(emulator.addr(), &format!("oslogin/{path}"));
+        assert_eq!(answer.status, 404, "{path}");
+    }
 }

@@ -164,12 +164,36 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
         assert_eq!(post("faults", &bad), 400, "{bad}");
     }
     assert_eq!(post("clock", &json!({"advanceSeconds": "x"})), 400);
+    control(&emulator, "DELETE", "faults", &Value::Null);
+
+    let lifetimes = || control(&emulator, "GET", "tokens", &Value::Null).json();
+    let at_first = json!({"lifetimeSeconds": 3599, "renewalSeconds": 299});
+    assert_eq!(lifetimes(), at_first);
+    let short = json!({"lifetimeSeconds": 60, "renewalSeconds": 10});
+    assert_eq!((post("tokens", &short), lifetimes()), (200, short));
+    let path = "instance/service-accounts/default/token";
+    let left = get(emulator.addr(), path).json()["expires_in"].clone();
+    assert!((58..=60).contains(&left.as_u64().unwrap()), "{left}");
+    let token_before = token(emulator.addr(), "default");
+    emulator.advance(std::time::Duration::from_secs(51));
+    assert_ne!(token(emulator.addr(), "default"), token_before);
+    for bad in [
+        json!({"lifetimeSeconds": 0}),
+        json!({"lifetimeSeconds": "60"}),
+        json!({"renewalSeconds": -1}),
+        json!({"lifetimeSeconds": 40_000_000}),
+        json!({"lifetime": 60}),
+        json!([]),
+    ] {
+        assert_eq!(post("tokens", &bad), 400, "{bad}");
+    }
     assert_eq!(post("dance", &Value::Null), 404);
 
     emulator.set("instance/attributes/a", "2").unwrap();
     assert_eq!(post("reset", &Value::Null), 200);
     assert_eq!(get(emulator.addr(), "instance/attributes/a").text(), "1");
     assert_eq!(emulator.requests().len(), 1);
+    assert_eq!(lifetimes(), at_first);
 }
 
 #[test]

@@ -123,6 +123,21 @@ fn an_access_token_counts_down_and_is_replaced_before_its_end() {
     assert_ne!(first["access_token"], third["access_token"]);
     emulator.rotate_token();
     assert_ne!(third["access_token"], ask()["access_token"]);
+
+    let as_text = |alt: &str| {
+        let path = format!("instance/service-accounts/default/token?alt={alt}");
+        get(emulator.addr(), &path)
+    };
+    let text = as_text("text");
+    assert_eq!(text.header("Content-Type"), Some("application/text"));
+    let names: Vec<&str> = text
+        .text()
+        .lines()
+        .filter_map(|line| Some(line.split_once(' ')?.0))
+        .collect();
+    assert_eq!(names, ["access_token", "expires_in", "token_type"]);
+    assert_eq!(as_text("json").json()["token_type"], "Bearer");
+    assert_eq!(as_text("xml").status, 400);
 }
 
 #[test]
@@ -571,6 +586,36 @@ fn an_assertion_buys_a_token() {
         request(emulator.addr(), "GET", "/token", &[], b"").status,
         405
     );
+}
+
+#[test]
+fn a_refresh_token_is_refused_in_google_s_shape() {
+    let emulator = emulator();
+    let grant = "grant_type=refresh_token";
+    for (body, error, description) in [
+        (
+            format!("{grant}&client_id=a&client_secret=b&refresh_token=1//c"),
+            "invalid_grant",
+            "Bad Request",
+        ),
+        (
+            format!("{grant}&refresh_token=1//c"),
+            "invalid_request",
+            "Could not determine client ID from request.",
+        ),
+        (
+            grant.into(),
+            "invalid_request",
+            "Missing required parameter: refresh_token",
+        ),
+    ] {
+        let answer = form(&emulator, "/token", &body);
+        assert_eq!(answer.status, 400);
+        assert_eq!(
+            answer.json(),
+            json!({"error": error, "error_description": description})
+        );
+    }
 }
 
 #[test]

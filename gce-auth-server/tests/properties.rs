@@ -4,6 +4,7 @@
 
 mod client;
 
+use std::collections::BTreeMap;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -109,15 +110,39 @@ fn kebab(key: &str) -> String {
     out
 }
 
-/// Walks what the recursive form shows, and asks for each place by its path.
-fn check(emulator: &Emulator, path: &str, value: &Value, verbatim: bool) {
-    let ask = |path: &str| get(emulator.addr(), path);
-    let directory = match value {
+fn is_directory(value: &Value) -> bool {
+    match value {
         Value::Object(_) => true,
         Value::Array(items) => items.iter().any(Value::is_object),
         _ => false,
-    };
-    if !directory {
+    }
+}
+
+/// Whether the names below a path were chosen by a user.
+fn is_verbatim(path: &str) -> bool {
+    matches!(path, "instance/attributes" | "instance/service-accounts")
+}
+
+/// What stands below a directory, by its name in a path.
+fn children(value: &Value, verbatim: bool) -> Vec<(String, &Value)> {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (if verbatim { key.clone() } else { kebab(key) }, value))
+            .collect(),
+        Value::Array(items) if is_directory(value) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| (index.to_string(), value))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Walks what the recursive form shows, and asks for each place by its path.
+fn check(emulator: &Emulator, path: &str, value: &Value, verbatim: bool) {
+    let ask = |path: &str| get(emulator.addr(), path);
+    if !is_directory(value) {
         let as_json = ask(&format!("{path}?alt=json"));
         assert_eq!(as_json.status, 200, "{path}");
         assert_eq!(&as_json.json(), value, "{path}");
@@ -140,18 +165,7 @@ fn check(emulator: &Emulator, path: &str, value: &Value, verbatim: bool) {
         value,
         "{path}"
     );
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (if verbatim { key.clone() } else { kebab(key) }, value))
-            .collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(index, value)| (index.to_string(), value))
-            .collect(),
-        _ => Vec::new(),
-    };
+    let children = children(value, verbatim);
     let listing = ask(&slash);
     let listed: Vec<&str> = listing
         .text()
@@ -167,11 +181,8 @@ fn check(emulator: &Emulator, path: &str, value: &Value, verbatim: bool) {
             listed.contains(&name.as_str()),
             "{path}: {name} not in {listed:?}"
         );
-        let verbatim = matches!(
-            &*format!("{slash}{name}"),
-            "instance/attributes" | "instance/service-accounts"
-        );
-        check(emulator, &format!("{slash}{name}"), child, verbatim);
+        let path = format!("{slash}{name}");
+        check(emulator, &path, child, is_verbatim(&path));
     }
 }
 
@@ -212,6 +223,51 @@ fn an_etag_changes_exactly_when_its_place_does() {
             prop_assert_eq!(one == two, first.0 == second.0);
             prop_assert_eq!(one == two, first.1 == second.1);
             prop_assert_eq!(&etag("project/?recursive=true"), &other);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Every place of a document, as a path, with its value.
+fn places(path: &str, value: &Value, verbatim: bool, found: &mut BTreeMap<String, Value>) {
+    let slash = if path.is_empty() || !is_directory(value) {
+        path.to_owned()
+    } else {
+        format!("{path}/")
+    };
+    found.insert(slash.clone(), value.clone());
+    for (name, child) in children(value, verbatim) {
+        let path = format!("{slash}{name}");
+        let verbatim = is_verbatim(&path);
+        places(&path, child, verbatim, found);
+    }
+}
+
+#[test]
+fn of_any_two_documents_the_etags_differ_exactly_where_the_values_do() {
+    runner(16)
+        .run(&(document(), document()), |(one, mut two)| {
+            // Two that have something in common.
+            two["instance"]["attributes"] = one["instance"]["attributes"].clone();
+            let emulator = Emulator::builder()
+                .document(one.to_string())
+                .start()
+                .unwrap();
+            let mut all = BTreeMap::new();
+            places("", &one, false, &mut all);
+            let etag = |path: &str| {
+                let answer = get(emulator.addr(), path);
+                answer.header("ETag").map(ToOwned::to_owned)
+            };
+            let of_one: Vec<_> = all.keys().map(|path| etag(path)).collect();
+            emulator.set_json("", &two.to_string()).unwrap();
+            let mut others = BTreeMap::new();
+            places("", &two, false, &mut others);
+            for ((path, value), before) in all.iter().zip(of_one) {
+                prop_assert!(before.is_some(), "{}", path);
+                let same = others.get(path) == Some(value);
+                prop_assert_eq!(etag(path) == before, same, "{}", path);
+            }
             Ok(())
         })
         .unwrap();

@@ -1,4 +1,4 @@
-//! The wire, byte for byte, as it was seen on real machines.
+//! The metadata server's answers in all their forms. What they are byte for byte stands in `golden.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
@@ -13,70 +13,9 @@ fn emulator() -> Emulator {
 
 const FLAVOR: (&str, &str) = ("Metadata-Flavor", "Google");
 
-/// The answer with its date and ETag replaced, as they differ from run to run.
-fn golden(answer: &client::Answer) -> String {
-    let mut out = String::new();
-    for line in answer.head.lines() {
-        if line.starts_with("Date: ") {
-            out.push_str("Date: DATE");
-        } else if line.starts_with("ETag: ") {
-            out.push_str("ETag: ETAG");
-        } else if line == "Connection: close" || line == "connection: close" {
-            continue;
-        } else {
-            out.push_str(line);
-        }
-        out.push('\n');
-    }
-    out + answer.text()
-}
-
-#[test]
-fn a_value() {
-    let emulator = emulator();
-    emulator
-        .set("instance/attributes/greeting", "hello, world")
-        .unwrap();
-    let answer = get(emulator.addr(), "instance/attributes/greeting");
-    assert_eq!(
-        golden(&answer),
-        "HTTP/1.1 200 OK\n\
-         Metadata-Flavor: Google\n\
-         Content-Type: application/text\n\
-         ETag: ETAG\n\
-         Date: DATE\n\
-         Server: Metadata Server for VM\n\
-         Content-Length: 12\n\
-         X-XSS-Protection: 0\n\
-         X-Frame-Options: SAMEORIGIN\n\
-         \n\
-         hello, world"
-    );
-    let etag = answer.header("ETag").unwrap();
-    assert_eq!(etag.len(), 16);
-    assert!(
-        etag.bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    );
-    assert!(answer.header("Date").unwrap().ends_with(" GMT"));
-}
-
 #[test]
 fn a_directory_without_its_slash() {
     let emulator = emulator();
-    assert_eq!(
-        golden(&get(emulator.addr(), "instance")),
-        "HTTP/1.1 301 Moved Permanently\n\
-         Metadata-Flavor: Google\n\
-         Location: http://metadata.google.internal/computeMetadata/v1/instance/\n\
-         Content-Type: text/html\n\
-         Server: Metadata Server for VM\n\
-         Content-Length: 30\n\
-         X-XSS-Protection: 0\n\
-         X-Frame-Options: SAMEORIGIN\n\
-         \n\
-         /computeMetadata/v1/instance/\n"
-    );
     let answer = request(
         emulator.addr(),
         "GET",
@@ -103,19 +42,7 @@ fn a_directory_without_its_slash() {
 fn the_root_is_free_and_says_who_answers() {
     let emulator = emulator();
     let answer = request(emulator.addr(), "GET", "/", &[], b"");
-    assert_eq!(
-        golden(&answer),
-        "HTTP/1.1 200 OK\n\
-         Metadata-Flavor: Google\n\
-         Content-Type: application/text\n\
-         Date: DATE\n\
-         Server: Metadata Server for VM\n\
-         Content-Length: 17\n\
-         X-XSS-Protection: 0\n\
-         X-Frame-Options: SAMEORIGIN\n\
-         \n\
-         computeMetadata/\n"
-    );
+    assert_eq!(answer.header("Metadata-Flavor"), Some("Google"));
     let head = request(emulator.addr(), "HEAD", "/", &[], b"");
     assert_eq!(head.header("Content-Length"), Some("17"));
     assert!(head.body.is_empty());
@@ -129,20 +56,7 @@ fn refusals() {
     };
     let id = "/computeMetadata/v1/instance/id";
 
-    let answer = ask("GET", id, &[]);
-    assert_eq!(
-        golden(&answer),
-        "HTTP/1.1 403 Forbidden\n\
-         Metadata-Flavor: Google\n\
-         Content-Type: text/html; charset=UTF-8\n\
-         Date: DATE\n\
-         Server: Metadata Server for VM\n\
-         Content-Length: 52\n\
-         X-XSS-Protection: 0\n\
-         X-Frame-Options: SAMEORIGIN\n\
-         \n\
-         Missing required header \"Metadata-Flavor\": \"Google\"\n"
-    );
+    assert_eq!(ask("GET", id, &[]).status, 403);
     assert_eq!(ask("GET", id, &[("Metadata-Flavor", "google")]).status, 403);
     let forwarded = ("X-Forwarded-For", "10.0.0.1");
     assert_eq!(ask("GET", id, &[FLAVOR, forwarded]).status, 403);
@@ -181,9 +95,12 @@ fn refusals() {
         "/computeMetadata/v1beta1/instance/id",
         "/0.1/meta-data/attributes/",
     ] {
-        let answer = ask("GET", path, &[FLAVOR]);
-        assert_eq!(answer.status, 403);
-        assert!(answer.text().contains("Legacy metadata endpoint accessed"));
+        for headers in [&[FLAVOR][..], &[]] {
+            let answer = ask("GET", path, headers);
+            assert_eq!(answer.status, 403);
+            assert!(answer.text().contains("Legacy metadata endpoint accessed"));
+        }
+        assert_eq!(ask("GET", path, &[forwarded]).status, 403);
     }
     let posted = ask("POST", id, &[FLAVOR]);
     assert_eq!(

@@ -50,6 +50,8 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
         (Method::Get, "events", "") => return page::stream(),
         (Method::Get, "clock", "") => Ok(json!({"now": state.clock.now().rfc3339()})),
         (Method::Post, "clock", "") => clock(state, &call.body),
+        (Method::Get, "tokens", "") => Ok(tokens(state)),
+        (Method::Post, "tokens", "") => set_tokens(state, &call.body),
         (Method::Post, "tokens", "rotate") => {
             state.mint().rotate();
             done()
@@ -78,7 +80,7 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("requests", "") => "GET, DELETE",
         ("faults", "") => "GET, POST, DELETE",
         ("faults", _) => "DELETE",
-        ("clock", "") => "GET, POST",
+        ("clock" | "tokens", "") => "GET, POST",
         ("events" | "openapi.json", "") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
@@ -177,6 +179,41 @@ fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
         .ok_or_else(|| refused(400, "advanceSeconds must be a whole number"))?;
     state.clock.advance(Duration::from_secs(by));
     Ok(json!({"now": state.clock.now().rfc3339()}))
+}
+
+fn tokens(state: &State) -> Value {
+    let mint = state.mint();
+    json!({
+        "lifetimeSeconds": mint.lifetime().as_secs(),
+        "renewalSeconds": mint.margin().as_secs(),
+    })
+}
+
+/// How long the access tokens live that are made from now on.
+fn set_tokens(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    const YEAR: u64 = 365 * 86_400;
+    let body = object(body, &["lifetimeSeconds", "renewalSeconds"])?;
+    let seconds = |name: &str, least: u64| match body.get(name) {
+        None => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .filter(|seconds| (least..=YEAR).contains(seconds))
+            .map(|seconds| Some(Duration::from_secs(seconds)))
+            .ok_or_else(|| refused(400, &format!("{name} must be from {least} to {YEAR}"))),
+    };
+    let (lifetime, renewal) = (
+        seconds("lifetimeSeconds", 1)?,
+        seconds("renewalSeconds", 0)?,
+    );
+    let mut mint = state.mint();
+    if let Some(lifetime) = lifetime {
+        mint.set_lifetime(lifetime);
+    }
+    if renewal.is_some() {
+        mint.set_margin(renewal);
+    }
+    drop(mint);
+    Ok(tokens(state))
 }
 
 /// Adds a fault; answers with its number.

@@ -10,7 +10,7 @@ use super::jwt;
 use super::mint::{Holder, Issued};
 use super::profiles::attribute;
 use super::state::State;
-use crate::surface::query::{Query, is_true};
+use crate::surface::query::{Alt, Query, Reading, is_true};
 use crate::surface::route::Target;
 use crate::surface::{Reply, pages, render};
 
@@ -31,6 +31,10 @@ impl State {
                 )
             })
         });
+        let alt = match Reading::parse(query) {
+            Ok(reading) => reading.alt,
+            Err(reply) => return reply,
+        };
         let Some((mut account, enforced)) = found else {
             return target.not_found();
         };
@@ -71,12 +75,8 @@ impl State {
         }
         match self.cached_token(account, bound).await {
             Ok(issued) => {
-                let token = Value::from(issued.token.as_str());
                 let left = self.clock.now().until(issued.expires).as_secs();
-                let text = format!(
-                    r#"{{"access_token":{token},"expires_in":{left},"token_type":"Bearer"}}"#
-                );
-                render::credential("application/json", text)
+                access_token(&issued.token, left, alt)
             }
             Err(reply) => reply,
         }
@@ -171,4 +171,16 @@ impl State {
             None => pages::internal(),
         }
     }
+}
+
+/// A token as JSON, or as text, as a directory of its parts would be shown.
+fn access_token(token: &str, seconds: u64, alt: Option<Alt>) -> Reply {
+    if alt == Some(Alt::Text) {
+        let text = format!("access_token {token}\nexpires_in {seconds}\ntoken_type Bearer\n");
+        return render::credential("application/text", text);
+    }
+    let token = Value::from(token);
+    let text =
+        format!(r#"{{"access_token":{token},"expires_in":{seconds},"token_type":"Bearer"}}"#);
+    render::credential("application/json", text)
 }

@@ -47,6 +47,8 @@ impl Holder {
 pub(crate) struct Mint {
     lifetime: Duration,
     margin: Option<Duration>,
+    /// Both at the start.
+    initial: (Duration, Option<Duration>),
     issued: HashMap<String, Arc<Issued>>,
     current: HashMap<Holder, Arc<Issued>>,
 }
@@ -58,6 +60,7 @@ impl Mint {
         Self {
             lifetime,
             margin,
+            initial: (lifetime, margin),
             issued: HashMap::new(),
             current: HashMap::new(),
         }
@@ -81,7 +84,7 @@ impl Mint {
 
     /// The cached token, unless it is nearly old.
     pub(crate) fn current(&self, holder: &Holder, now: Instant) -> Option<Arc<Issued>> {
-        let margin = self.margin.unwrap_or(self.lifetime / 12);
+        let margin = self.margin();
         self.current
             .get(holder)
             .filter(|issued| now.until(issued.expires) > margin)
@@ -148,6 +151,22 @@ impl Mint {
     pub(crate) fn set_lifetime(&mut self, lifetime: Duration) {
         self.lifetime = lifetime;
         self.current.clear();
+    }
+
+    /// How long before its end a cached token is replaced.
+    pub(crate) fn margin(&self) -> Duration {
+        self.margin.unwrap_or(self.lifetime / 12)
+    }
+
+    /// `None` is a twelfth of the lifetime.
+    pub(crate) fn set_margin(&mut self, margin: Option<Duration>) {
+        self.margin = margin;
+    }
+
+    /// As at the start: no tokens, and the lifetime of then.
+    pub(crate) fn reset(&mut self) {
+        self.revoke();
+        (self.lifetime, self.margin) = self.initial;
     }
 
     fn forget_old(&mut self, now: Instant) {

@@ -17,6 +17,7 @@ mod jwt;
 mod keys;
 mod mint;
 mod oauth;
+mod oslogin;
 mod overlay;
 mod page;
 mod places;

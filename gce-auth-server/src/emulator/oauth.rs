@@ -72,6 +72,7 @@ fn grant_refused(description: &str) -> Reply {
 fn token(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
     match call.parameters.get("grant_type") {
         Some(JWT_BEARER) => {}
+        Some("refresh_token") => return refresh(call),
         None => {
             return refused(
                 400,
@@ -136,6 +137,26 @@ fn token(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
         ),
         None => refused(500, "internal_failure", "No randomness."),
     }
+}
+
+/// The grant of a user's refresh token. There are no users here, so no refresh token is good.
+fn refresh(call: &CloudCall) -> Reply {
+    let given = |name: &str| call.parameters.non_empty(name).is_some();
+    if !given("refresh_token") {
+        return refused(
+            400,
+            "invalid_request",
+            "Missing required parameter: refresh_token",
+        );
+    }
+    if !given("client_id") {
+        return refused(
+            400,
+            "invalid_request",
+            "Could not determine client ID from request.",
+        );
+    }
+    grant_refused("Bad Request")
 }
 
 /// Whether the assertion is for a token endpoint, and of these minutes.

@@ -111,7 +111,7 @@ pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
     match profile {
         Profile::Gce | Profile::GceWithoutAccount | Profile::Shielded => json!({
             "instance": vm(facts, &accounts),
-            "oslogin": {"authenticate": {"sessions": {}}},
+            "oslogin": {"authenticate": {"sessions": {}}, "groups": [], "users": []},
             "project": {
                 "attributes": {},
                 "numericProjectId": number,

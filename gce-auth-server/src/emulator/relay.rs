@@ -56,6 +56,13 @@ impl State {
             Op::WriteGuestAttribute { .. } | Op::DeleteGuestAttribute { .. } => {
                 self.pass(upstream, request, None).await
             }
+            Op::Login { .. } => {
+                let known = self.world.read(|document| document["oslogin"].is_object());
+                if known {
+                    return None;
+                }
+                self.pass(upstream, request, None).await
+            }
             Op::Home | Op::Versions | Op::Page | Op::Cloud(_) | Op::Control(_) => return None,
         };
         Some(answer.unwrap_or_else(|reply| reply))

@@ -20,7 +20,7 @@ use super::rules::{FaultRule, Rules};
 use super::source::TokenSource;
 use super::watch::Watcher;
 use super::world::World;
-use super::{control, hints, iam, oauth, page};
+use super::{control, hints, iam, oauth, oslogin, page};
 use crate::backend::{Arrival, Backend};
 use crate::surface::query::{Reading, Wait};
 use crate::surface::render;
@@ -126,7 +126,7 @@ impl State {
 
     /// Everything as it was at the start, the signing key excepted.
     pub(crate) fn reset(&self) {
-        self.mint().revoke();
+        self.mint().reset();
         self.journal().clear();
         self.clock.reset();
         self.begin_plan();
@@ -365,6 +365,13 @@ impl Backend for State {
                 namespace,
                 key,
             } => self.delete_guest_attribute(&target, &namespace, key.as_deref()),
+            Op::Login {
+                target,
+                what,
+                query,
+            } => self
+                .world
+                .read(|document| oslogin::answer(document, what, &query, &target)),
             Op::Page => page::page(),
             Op::Control(call) => control::answer(self, &call),
             Op::Cloud(call) => match &call.endpoint {

@@ -12,7 +12,7 @@ pub(crate) fn check(request: &Request) -> Result<(), Reply> {
     if request.header("x-forwarded-for").is_some() {
         return Err(pages::forwarded());
     }
-    if request.path == "/" || has_flavor(request) {
+    if request.path == "/" || is_legacy(&request.path) || has_flavor(request) {
         return Ok(());
     }
     Err(pages::flavor_missing())
@@ -44,6 +44,14 @@ fn is_loopback(host: &str) -> bool {
     }
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name.eq_ignore_ascii_case("localhost")
+}
+
+/// Whether a path is one of the versions before v1, which asked for no header. What they answer is [`pages::legacy`].
+pub(crate) fn is_legacy(path: &str) -> bool {
+    ["/computeMetadata/v1beta1", "/0.1"].iter().any(|version| {
+        path.strip_prefix(version)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 fn has_flavor(request: &Request) -> bool {
@@ -83,6 +91,20 @@ mod tests {
         assert_eq!(check(&request(path, &wrong)).unwrap_err().status, 403);
         assert!(check(&request(path, &[("metadata-flavor", "Google")])).is_ok());
         assert!(check(&request(path, &[("x-google-metadata-request", "True")])).is_ok());
+    }
+
+    #[test]
+    fn the_versions_before_v1_are_told_so_without_the_flavor() {
+        for path in [
+            "/0.1/meta-data/attributes/",
+            "/0.1",
+            "/computeMetadata/v1beta1/x",
+        ] {
+            assert!(check(&request(path, &[])).is_ok(), "{path}");
+            let forwarded = [("x-forwarded-for", "10.0.0.1")];
+            assert!(check(&request(path, &forwarded)).is_err(), "{path}");
+        }
+        assert!(check(&request("/computeMetadata/v1beta12/x", &[])).is_err());
     }
 
     #[test]

@@ -43,6 +43,12 @@ pub(crate) enum Op {
         namespace: String,
         key: Option<String>,
     },
+    /// Who may log in.
+    Login {
+        target: Target,
+        what: Login,
+        query: Query,
+    },
     /// A call to one of the Google APIs that stand beside the metadata server.
     Cloud(CloudCall),
     /// The live page.
@@ -71,6 +77,14 @@ pub(crate) struct ControlCall {
 pub(crate) enum Credential {
     Token,
     Identity,
+}
+
+/// What is asked about those who may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Users,
+    Groups,
+    Authorize,
 }
 
 /// The place a request names.
@@ -296,6 +310,28 @@ fn below(mut request: Request) -> Result<Op, Reply> {
                 target,
             })
         }
+        (
+            Method::Get | Method::Head,
+            [
+                "oslogin",
+                what @ ("users" | "groups" | "authorize"),
+                rest @ ..,
+            ],
+        ) => {
+            if !rest.is_empty() || target.slash() {
+                return Err(target.not_found());
+            }
+            let what = match *what {
+                "users" => Login::Users,
+                "groups" => Login::Groups,
+                _ => Login::Authorize,
+            };
+            Ok(Op::Login {
+                what,
+                query,
+                target,
+            })
+        }
         (Method::Get | Method::Head, _) => Ok(Op::Read(Reading::parse(&query)?, target)),
         (_, segments) => {
             let allow = match segments {
@@ -321,9 +357,7 @@ fn elsewhere(request: &Request) -> Result<Op, Reply> {
         "/computeMetadata" | "/computeMetadata/v1" => {
             Err(pages::add_slash(&request.origin(), path, &request.query))
         }
-        _ if path.starts_with("/computeMetadata/v1beta1") || path.starts_with("/0.1/") => {
-            Err(pages::legacy(path))
-        }
+        _ if guard::is_legacy(path) => Err(pages::legacy(path)),
         _ => Err(pages::not_found(path)),
     }
 }

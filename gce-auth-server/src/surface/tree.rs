@@ -19,6 +19,9 @@ pub(crate) const INDEXED: [&str; 7] = [
 /// The leaves below a service account that are made when asked for.
 pub(crate) const LIVE: [&str; 2] = ["identity", "token"];
 
+/// What stands below `oslogin` in the document, but is shown to whoever asks for a user or a group only.
+pub(crate) const LOGINS: [&str; 2] = ["groups", "users"];
+
 /// A place in the document.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'a> {
@@ -106,6 +109,7 @@ impl<'a> Node<'a> {
             Value::Object(map) => {
                 let mut children: Vec<_> = map
                     .iter()
+                    .filter(|(key, _)| self.keys != ["oslogin"] || !LOGINS.contains(&key.as_str()))
                     .map(|(key, value)| {
                         (
                             self.segment_of(key).into_owned(),
@@ -175,6 +179,12 @@ impl<'a> Node<'a> {
 
     /// Whether the place is left out, or shown empty, where something above it is printed.
     pub(crate) fn appearance(&self) -> Appearance {
+        if let [first, second] = self.keys.as_slice()
+            && first == "oslogin"
+            && LOGINS.contains(&second.as_ref())
+        {
+            return Appearance::Hidden;
+        }
         match self.value {
             Value::Null => Appearance::Hidden,
             Value::Object(map) if !map.is_empty() && map.values().all(Value::is_null) => {
