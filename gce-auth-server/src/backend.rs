@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +37,16 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// What follows the answer of an operation that is a stream. `None` if there are too many already.
     fn feed(self: Arc<Self>) -> Option<mpsc::Receiver<Vec<u8>>>;
 
+    /// The answer, if it is there without any waiting.
+    fn at_once(&self, op: &Op) -> Option<Reply>;
+
     /// Answers. `request` is what the operation was understood from, if requests may be passed on. The future is dropped when the
-    /// client leaves.
-    fn answer(&self, op: Op, request: Option<Request>) -> impl Future<Output = Reply> + Send;
+    /// client leaves. It has a box of its own: most requests do without, and then need not carry its room.
+    fn answer(
+        &self,
+        op: Op,
+        request: Option<Request>,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>>;
 }
 
 /// What is known of a request when it comes in.

@@ -9,12 +9,40 @@ use super::identity::{self, Detail};
 use super::jwt;
 use super::mint::{Holder, Issued};
 use super::profiles::attribute;
+use super::source::TokenSource;
 use super::state::State;
 use crate::surface::query::{Alt, Query, Reading, is_true};
 use crate::surface::route::Target;
 use crate::surface::{Reply, pages, render};
 
+/// The token that a request is for, and the form of the answer.
+struct Wanted {
+    account: Identity,
+    alt: Option<Alt>,
+}
+
 impl State {
+    /// Answers `token`, unless somebody has to be asked for it.
+    pub(crate) fn token_at_once(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        bound: Option<&String>,
+    ) -> Option<Reply> {
+        if self.source.is_some() {
+            return None;
+        }
+        let answer = self.wanted(target, account, query).and_then(|wanted| {
+            let now = self.clock.now();
+            let issued = self.mint().cached(&wanted.account, bound.cloned(), now);
+            issued
+                .map(|issued| self.access_token(&issued, wanted.alt))
+                .ok_or_else(pages::internal)
+        });
+        Some(answer.unwrap_or_else(|reply| reply))
+    }
+
     /// Answers `token`.
     pub(crate) async fn token(
         &self,
@@ -23,6 +51,22 @@ impl State {
         query: &Query,
         bound: Option<String>,
     ) -> Reply {
+        let Some(source) = self.source.clone() else {
+            let answer = self.token_at_once(target, account, query, bound.as_ref());
+            return answer.unwrap_or_else(pages::internal);
+        };
+        let Wanted { account, alt } = match self.wanted(target, account, query) {
+            Ok(wanted) => wanted,
+            Err(reply) => return reply,
+        };
+        match self.fetched_token(source, account, bound).await {
+            Ok(issued) => self.access_token(&issued, alt),
+            Err(reply) => reply,
+        }
+    }
+
+    /// What token a request is for; or the refusal.
+    fn wanted(&self, target: &Target, account: &str, query: &Query) -> Result<Wanted, Reply> {
         let found = self.world.read(|document| {
             Identity::find(document, account).map(|account| {
                 (
@@ -31,19 +75,13 @@ impl State {
                 )
             })
         });
-        let alt = match Reading::parse(query) {
-            Ok(reading) => reading.alt,
-            Err(reply) => return reply,
-        };
-        let Some((mut account, enforced)) = found else {
-            return target.not_found();
-        };
-        if account.scopes.is_empty() {
-            return target.not_found();
-        }
+        let alt = Reading::parse(query)?.alt;
+        let (mut account, enforced) = found
+            .filter(|(account, _)| !account.scopes.is_empty())
+            .ok_or_else(|| target.not_found())?;
         let permission = "iam.serviceAccounts.getAccessToken";
         if let Some(reply) = self.iam_refusal(&account, "access token", permission) {
-            return reply;
+            return Err(reply);
         }
         let asked: Vec<String> = query
             .get("scopes")
@@ -56,30 +94,33 @@ impl State {
             None => enforced && !asked.is_empty(),
             Some(value) if is_true(value) => true,
             Some(_) => {
-                return pages::bad_request("enforce_scopes must be true when it is given");
+                return Err(pages::bad_request(
+                    "enforce_scopes must be true when it is given",
+                ));
             }
         };
         if enforce {
             if asked.is_empty() {
-                return pages::bad_request("enforce_scopes requires non-empty scopes");
+                return Err(pages::bad_request(
+                    "enforce_scopes requires non-empty scopes",
+                ));
             }
             let all = account.scopes.iter().any(|scope| scope == CLOUD_PLATFORM);
             if !all && !asked.iter().all(|scope| account.scopes.contains(scope)) {
-                return pages::bad_request(
+                return Err(pages::bad_request(
                     "the requested scopes are not a subset of the scopes of the instance",
-                );
+                ));
             }
             account.scopes = asked;
         } else if self.profile.honours_scopes() && !asked.is_empty() {
             account.scopes = asked;
         }
-        match self.cached_token(account, bound).await {
-            Ok(issued) => {
-                let left = self.clock.now().until(issued.expires).as_secs();
-                access_token(&issued.token, left, alt)
-            }
-            Err(reply) => reply,
-        }
+        Ok(Wanted { account, alt })
+    }
+
+    fn access_token(&self, issued: &Issued, alt: Option<Alt>) -> Reply {
+        let left = self.clock.now().until(issued.expires).as_secs();
+        access_token(&issued.token, left, alt)
     }
 
     fn iam_refusal(&self, account: &Identity, what: &str, permission: &str) -> Option<Reply> {
@@ -90,19 +131,13 @@ impl State {
         Some(pages::iam_refused(code, what, permission))
     }
 
-    /// A token from the server's cache, from the mint, or from the program's own source.
-    async fn cached_token(
+    /// A token from the server's cache, or from the program's own source.
+    async fn fetched_token(
         &self,
+        source: TokenSource,
         account: Identity,
         bound: Option<String>,
     ) -> Result<Arc<Issued>, Reply> {
-        let Some(source) = self.source.clone() else {
-            let now = self.clock.now();
-            return self
-                .mint()
-                .cached(&account, bound, now)
-                .ok_or_else(pages::internal);
-        };
         let holder = Holder::new(&account, bound);
         // One asks, the others find its answer in the cache.
         let turn = Arc::clone(&self.turn).lock_owned().await;

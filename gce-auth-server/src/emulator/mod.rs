@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod faults;
 mod forms;
+mod guest;
 mod hints;
 mod iam;
 mod identity;

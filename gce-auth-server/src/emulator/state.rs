@@ -1,6 +1,7 @@
 //! The emulator behind the protocol: it answers what the surface understood.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -14,7 +15,7 @@ use super::journal::{Journal, RecordedRequest};
 use super::keys::SigningKey;
 use super::mint::Mint;
 use super::plan::Plan;
-use super::profiles::{Profile, attribute};
+use super::profiles::Profile;
 use super::recipe::Recipe;
 use super::rules::{FaultRule, Rules};
 use super::source::TokenSource;
@@ -22,10 +23,11 @@ use super::watch::Watcher;
 use super::world::World;
 use super::{control, hints, iam, oauth, oslogin, page};
 use crate::backend::{Arrival, Backend};
+use crate::surface::etag::Etag;
 use crate::surface::query::{Reading, Wait};
 use crate::surface::render;
 use crate::surface::route::{Credential, Endpoint, Op, PAGE, Target};
-use crate::surface::{Reply, Request, pages};
+use crate::surface::{Reply, Request};
 use crate::upstream::Upstream;
 
 /// What a state is made from.
@@ -170,13 +172,19 @@ impl State {
             .flatten()
     }
 
-    async fn read(&self, target: &Target, reading: &Reading) -> Reply {
-        if let Some(reply) = self.guest_attributes_refusal(target) {
-            return reply;
+    /// A place as it is now, and its ETag; or the refusal.
+    fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
+        match self.guest_attributes_refusal(target) {
+            Some(reply) => Err(reply),
+            None => self.world.look(target, reading),
         }
+    }
+
+    /// A place, once it has changed if that is wanted.
+    async fn read(&self, target: &Target, reading: &Reading) -> Reply {
         // Before the first look, so that no change falls between the two.
         let changes = reading.wait.as_ref().map(|_| self.world.subscribe());
-        let (reply, etag) = match self.world.look(target, reading) {
+        let (reply, etag) = match self.look(target, reading) {
             Ok(seen) => seen,
             Err(reply) => return reply,
         };
@@ -201,55 +209,8 @@ impl State {
                 let _ = tokio::time::timeout(*timeout, changed).await;
             }
         }
-        match self.world.look(target, reading) {
+        match self.look(target, reading) {
             Ok((reply, _)) | Err(reply) => reply,
-        }
-    }
-
-    fn guest_attributes_refusal(&self, target: &Target) -> Option<Reply> {
-        const PLACE: &str = "instance/guest-attributes";
-        let below = target.place().strip_prefix(PLACE)?;
-        // Without its slash the directory is redirected.
-        let inside = below.starts_with('/') || (below.is_empty() && target.slash());
-        if !inside {
-            return None;
-        }
-        let on = self
-            .world
-            .read(|document| attribute(document, "enable-guest-attributes"));
-        (!on).then(pages::guest_attributes_off)
-    }
-
-    fn write_guest_attribute(
-        &self,
-        target: &Target,
-        namespace: &str,
-        key: &str,
-        value: &str,
-    ) -> Reply {
-        if let Some(reply) = self.guest_attributes_refusal(target) {
-            return reply;
-        }
-        match self.world.set(
-            &format!("instance/guest-attributes/{namespace}/{key}"),
-            value,
-        ) {
-            Ok(()) => render::lines(""),
-            Err(_) => pages::bad_request("invalid guest attribute"),
-        }
-    }
-
-    fn delete_guest_attribute(&self, target: &Target, namespace: &str, key: Option<&str>) -> Reply {
-        if let Some(reply) = self.guest_attributes_refusal(target) {
-            return reply;
-        }
-        let path = match key {
-            Some(key) => format!("instance/guest-attributes/{namespace}/{key}"),
-            None => format!("instance/guest-attributes/{namespace}"),
-        };
-        match self.world.remove(&path) {
-            Ok(()) => render::lines(""),
-            Err(_) => target.not_found(),
         }
     }
 }
@@ -329,9 +290,39 @@ impl Backend for State {
         self.upstream.is_some()
     }
 
-    async fn answer(&self, op: Op, request: Option<Request>) -> Reply {
+    fn at_once(&self, op: &Op) -> Option<Reply> {
+        if self.relays() {
+            return None;
+        }
+        match op {
+            Op::Read(reading, target) if reading.wait.is_none() => {
+                let (Ok((reply, _)) | Err(reply)) = self.look(target, reading);
+                Some(reply)
+            }
+            Op::Credential {
+                target,
+                account,
+                kind: Credential::Token,
+                query,
+                certificates,
+            } => self.token_at_once(target, account, query, certificates.as_ref()),
+            _ => None,
+        }
+    }
+
+    fn answer(
+        &self,
+        op: Op,
+        request: Option<Request>,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+        Box::pin(self.answer_in_time(op, request))
+    }
+}
+
+impl State {
+    async fn answer_in_time(&self, op: Op, request: Option<Request>) -> Reply {
         if let (Some(upstream), Some(request)) = (&self.upstream, &request)
-            // In a box of its own: its state is large, and thousands may wait who need none of it.
+            // In a box of its own, too: thousands may wait who need none of it.
             && let Some(reply) = Box::pin(self.relay(upstream, &op, request)).await
         {
             return reply;

@@ -158,7 +158,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let reset = AtomicBool::new(false);
-    let service = service_fn(|request| Box::pin(exchange(request, &room, &reset)));
+    let service = service_fn(|request| {
+        let (request, body) = understand(request, &room);
+        Box::pin(exchange(request, body, &room, &reset))
+    });
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
         .auto_date_header(false)
@@ -176,14 +179,10 @@ where
     None
 }
 
-async fn exchange<B: Backend>(
-    request: hyper::Request<Incoming>,
-    room: &Room<B>,
-    reset: &AtomicBool,
-) -> Result<hyper::Response<Content>, Closed> {
-    let (backend, spelling) = (&*room.backend, &room.spelling);
+/// What the surface has to know of a request, but for its body.
+fn understand<B>(request: hyper::Request<Incoming>, room: &Room<B>) -> (Request, Incoming) {
     let (parts, body) = request.into_parts();
-    let mut request = Request {
+    let request = Request {
         secure: room.secure,
         local: room.local,
         method: Method::parse(parts.method.as_str()),
@@ -192,15 +191,25 @@ async fn exchange<B: Backend>(
         headers: fields(&parts.headers),
         body: Vec::new(),
     };
-    // It may wait for long.
-    drop(parts);
-    let too_large = match read_body(body).await? {
-        Some(bytes) => {
-            request.body = bytes;
-            false
+    (request, body)
+}
+
+/// From a request to its answer. What it rarely needs lies in boxes, as each request under way has this in memory, and most have
+/// nothing to wait for.
+async fn exchange<B: Backend>(
+    mut request: Request,
+    body: Incoming,
+    room: &Room<B>,
+    reset: &AtomicBool,
+) -> Result<hyper::Response<Content>, Closed> {
+    let (backend, spelling) = (&*room.backend, &room.spelling);
+    let mut too_large = false;
+    if !body.is_end_stream() {
+        match Box::pin(read_body(body)).await? {
+            Some(bytes) => request.body = bytes,
+            None => too_large = true,
         }
-        None => true,
-    };
+    }
 
     let Arrival { id, disturbance } = backend.arrived(&request);
     let mut visit = Visit {
@@ -216,7 +225,7 @@ async fn exchange<B: Backend>(
             visit.status = Some(reply.status);
             return Ok(response(reply, backend, spelling, pace));
         }
-        Some(Disturbance::Late(delay)) => tokio::time::sleep(delay).await,
+        Some(Disturbance::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
         Some(Disturbance::Flavor(other)) => flavor = Some(other),
         Some(Disturbance::Never) => std::future::pending().await,
         Some(Disturbance::Close) => return Err(Closed),
@@ -240,7 +249,10 @@ async fn exchange<B: Backend>(
                 }
                 None => pages::status(503),
             },
-            Ok(op) => backend.answer(op, original).await,
+            Ok(op) => match backend.at_once(&op) {
+                Some(reply) => reply,
+                None => backend.answer(op, original).await,
+            },
             Err(reply) => reply,
         }
     };
@@ -278,9 +290,6 @@ impl<B: Backend> Drop for Visit<'_, B> {
 
 /// The whole body, or `None` if it is too large.
 async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
-    if body.is_end_stream() {
-        return Ok(Some(Vec::new()));
-    }
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Ok(None);
     }

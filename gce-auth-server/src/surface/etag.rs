@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn zeros_in_front_do_not_count() {
-        let etag = Etag(0x630d_db99_80ea_9e3);
+        let etag = Etag(0x0630_ddb9_980e_a9e3);
         assert_eq!(etag.to_string(), "0630ddb9980ea9e3");
         assert!(etag.is("630ddb9980ea9e3") && etag.is("0630ddb9980ea9e3"));
         assert!(!etag.is("0") && !etag.is("NONE") && !etag.is("30ddb9980ea9e3"));
