@@ -82,10 +82,16 @@ fn compute_metadata_and_auth_find_and_verify_what_the_emulator_was_told() {
             &seen.step("subscribe")["values"],
             json!(["first", "second"]),
         )
-        .finds("Subscribe", &seen.step("subscribe")["deleted"], true);
+        .finds("Subscribe", &seen.step("subscribe")["deleted"], true)
+        .finds(
+            "universe",
+            &seen.step("universe_by_path")["domain"],
+            machine::UNIVERSE,
+        );
 
     judge
         .library("cloud.google.com/go/auth")
+        .finds("detection", &seen.step("default")["found"], true)
         .finds(
             "project",
             &seen.step("default")["project"],

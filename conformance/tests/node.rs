@@ -27,6 +27,7 @@ fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
         .email()
         .scopes()
         .universe()
+        .access_token()
         .finds(
             "lists",
             &seen.step("machine")["tags"],

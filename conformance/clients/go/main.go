@@ -94,6 +94,8 @@ func getters(ctx context.Context) {
 		"scopes": must(metadata.ScopesWithContext(ctx, "")),
 	})
 
+	say("universe_by_path", Found{"domain": must(metadata.GetWithContext(ctx, "universe/universe-domain"))})
+
 	_, err := metadata.InstanceAttributeValueWithContext(ctx, "no-such-attribute")
 	var missing metadata.NotDefinedError
 	say("missing", Found{"not_defined": errors.As(err, &missing)})
@@ -120,7 +122,8 @@ func authenticate(ctx context.Context) {
 	detected := must(credentials.DetectDefault(&credentials.DetectOptions{
 		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
 	}))
-	say("default", Found{"project": must(detected.ProjectID(ctx))})
+	// Without a file that says otherwise, they are those of the metadata server, or none.
+	say("default", Found{"found": detected != nil, "project": must(detected.ProjectID(ctx))})
 	say("universe", Found{"domain": must(detected.UniverseDomain(ctx))})
 
 	token := must(detected.Token(ctx))

@@ -27,6 +27,12 @@ function redacted(token) {
   };
 }
 
+async function tokeninfo(token) {
+  const response = await fetch(`${TOKENINFO_URL}?${new URLSearchParams({access_token: token})}`);
+  const {email, scope} = await response.json();
+  return {email, scope};
+}
+
 async function metadata() {
   say('detection', {present: await gcpMetadata.isAvailable()});
 
@@ -51,6 +57,12 @@ async function metadata() {
   });
   say('account', {email: account.email, scopes});
   say('universe', {domain: await gcpMetadata.universe('universe-domain')});
+  const {access_token: token, expires_in: left} = await gcpMetadata.instance(
+    'service-accounts/default/token',
+  );
+  const library = 'gcp-metadata';
+  say('access_token', {library, token: redacted(token), seconds_left: left});
+  say('access_token_info', {library, ...(await tokeninfo(token))});
   say('bulk', {
     found: await gcpMetadata.bulk([
       {metadataKey: 'project/project-id'},
@@ -74,9 +86,7 @@ async function authentication() {
     token: redacted(token),
     seconds_left: (client.credentials.expiry_date - Date.now()) / 1000,
   });
-  const response = await fetch(`${TOKENINFO_URL}?${new URLSearchParams({access_token: token})}`);
-  const {email, scope} = await response.json();
-  say('access_token_info', {email, scope});
+  say('access_token_info', await tokeninfo(token));
 
   const verifier = new OAuth2Client({
     endpoints: {oauth2FederatedSignonPemCertsUrl: CERTS_URL},

@@ -1,6 +1,7 @@
-//! The table of clients in `CLIENTS.md`: written by runs, and held against each one.
+//! The tables of clients: what each library got right in `CLIENTS.md`, and in short in the README. Written by runs, and held
+//! against each one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -22,16 +23,33 @@ GCE_AUTH_CLIENTS=write cargo test -p gce-auth-conformance
 | --- | --- | --- | --- |
 ";
 
+/// What every client is asked for, by the name under which it is judged: the columns of the table in the README.
+const COLUMNS: [&str; 9] = [
+    "access token",
+    "ID token",
+    "project",
+    "zone",
+    "attribute",
+    "account",
+    "scopes",
+    "universe",
+    "detection",
+];
+
+/// Between these lines of the README its table stands.
+const BEGIN: &str = "<!-- clients, written by their tests -->\n";
+const END: &str = "<!-- end of clients -->\n";
+
 /// A line of the table.
 pub(super) fn row(language: &str, library: &str, version: &str, passed: &str) -> String {
     format!("| {language} | {library} | {version} | {passed} |\n")
 }
 
-/// Holds the rows of a language against the table, or puts them there when that is asked for.
+/// Holds the rows of a language against the tables, or puts them there when that is asked for.
 ///
 /// # Panics
 ///
-/// When they differ, or the table can't be read or written.
+/// When they differ, or a table can't be read or written.
 pub(super) fn settle(language: &str, rows: &[String]) {
     let path = path();
     let write = env::write_clients();
@@ -49,18 +67,62 @@ pub(super) fn settle(language: &str, rows: &[String]) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 
     let new = with(&old, language, rows);
+    let readme = readme();
+    let old_readme =
+        fs::read_to_string(&readme).unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+    let new_readme = in_short(&old_readme, &new);
     if write {
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(new.as_bytes()))
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fs::write(&readme, new_readme)
+            .unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        return;
     }
-    assert!(
-        write || old == new,
-        "CLIENTS.md does not say what this run of the {language} client has shown:\n{}\n\
-         Run the test again with GCE_AUTH_CLIENTS=write.",
-        rows.concat()
-    );
+    for (name, old, new) in [
+        ("CLIENTS.md", old, new),
+        ("README.md", old_readme, new_readme),
+    ] {
+        assert!(
+            old == new,
+            "{name} does not say what this run of the {language} client has shown:\n{}\n\
+             Run the test again with GCE_AUTH_CLIENTS=write.",
+            rows.concat()
+        );
+    }
+}
+
+/// A README whose table says in short what this table of clients says.
+///
+/// # Panics
+///
+/// When the README has no place for it.
+fn in_short(readme: &str, table: &str) -> String {
+    let place = readme
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = place.expect("the README has a place for the table of clients");
+    let mut text = format!("{before}{BEGIN}| | library | {} |\n", COLUMNS.join(" | "));
+    text.push_str(&format!("|{}\n", " --- |".repeat(COLUMNS.len() + 2)));
+    for line in table.lines().filter(|line| is_row(line)) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, language, library, version, passed, _] = cells[..] else {
+            continue;
+        };
+        let passed: Vec<&str> = passed.split(", ").collect();
+        let marks = COLUMNS.map(|column| if passed.contains(&column) { "✓" } else { "" });
+        text.push_str(&format!(
+            "| {language} | {library} {version} | {} |\n",
+            marks.join(" | ")
+        ));
+    }
+    text + END + after
+}
+
+/// Whether a line of `CLIENTS.md` is one of a library.
+fn is_row(line: &str) -> bool {
+    line.starts_with("| ") && !HEAD.contains(line)
 }
 
 /// The table with these rows for a language, the languages in order.
@@ -68,7 +130,7 @@ fn with(table: &str, language: &str, rows: &[String]) -> String {
     let ours = format!("| {language} |");
     let mut lines: Vec<&str> = table
         .lines()
-        .filter(|line| line.starts_with("| ") && !HEAD.contains(line) && !line.starts_with(&ours))
+        .filter(|line| is_row(line) && !line.starts_with(&ours))
         .chain(rows.iter().map(|row| row.trim_end()))
         .collect();
     lines.sort_by_key(|line| line.split('|').nth(1));
@@ -84,10 +146,13 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("CLIENTS.md")
 }
 
+fn readme() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
 
     use super::*;
 
@@ -119,5 +184,24 @@ mod tests {
             .filter_map(|line| Some(line.split('|').nth(1)?.trim().to_lowercase()))
             .collect();
         assert_eq!(languages, folders);
+    }
+
+    #[test]
+    fn the_readme_says_the_same_in_short() {
+        let table = fs::read_to_string(path()).unwrap();
+        let text = fs::read_to_string(readme()).unwrap();
+        assert!(
+            in_short(&text, &table) == text,
+            "the README's table of clients is not that of CLIENTS.md"
+        );
+
+        let table = with("", "C", &[row("C", "c", "1", "zone, tags, access token")]);
+        let text = in_short(&format!("a\n{BEGIN}old\n{END}b\n"), &table);
+        assert!(text.starts_with("a\n") && text.ends_with(&format!("{END}b\n")));
+        assert!(
+            text.contains("| C | c 1 | ✓ |  |  | ✓ |  |  |  |  |  |\n"),
+            "{text}"
+        );
+        assert!(!text.contains("old"));
     }
 }
