@@ -7,7 +7,10 @@
 
 mod support;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_executor::block_on;
 use gce_auth::{Credentials, IdTokenCredentials};
@@ -151,4 +154,31 @@ fn a_child_does_not_wait_for_the_call_that_its_parent_is_in() {
     assert_eq!(code, 0, "what the child could not do");
     // The parent's own call is repeated after its limit, and succeeds.
     assert!(credentials.blocking_token().is_ok());
+}
+
+#[test]
+fn a_child_watches_for_itself_and_leaves_its_parents_wait_alone() {
+    const KEY: &str = "instance/attributes/key";
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let emulator = Emulator::builder().set(KEY, "one").start().unwrap();
+    let client = support::client(&emulator).build().unwrap();
+    let mut watch = client.watch(KEY);
+    watch.blocking_next().unwrap();
+    let soon = Duration::from_millis(1);
+    assert_eq!(watch.blocking_next_within(soon).unwrap(), None);
+    until("the parent waits", || emulator.waiting() == 1);
+    let code = in_a_child(|| {
+        let later = Duration::from_millis(300);
+        if watch.blocking_next_within(later).map_err(|_| 1)?.is_some() {
+            return Err(2);
+        }
+        // Both waits are dropped here: the child's, and its copy of the parent's.
+        watch = client.watch(KEY);
+        watch.blocking_next().map_err(|_| 3).map(drop)
+    });
+    assert_eq!(code, 0, "what the child could not do");
+    emulator.set(KEY, "two").unwrap();
+    assert_eq!(watch.blocking_next().unwrap().text(), Some("two"));
+    // Two of the parent, and two of the child: no wait was broken and begun again.
+    assert_eq!(emulator.request_count(KEY), 4);
 }

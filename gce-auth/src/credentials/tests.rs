@@ -238,6 +238,58 @@ fn in_blocking_mode_a_good_token_outlives_a_failed_refresh() {
 }
 
 #[test]
+fn a_mode_changes_while_the_token_stays_and_copies_keep_that_of_the_builder() {
+    let world = world([Reply::token("one", 3600)], |builder| builder);
+    let credentials = &world.credentials;
+    let shown = |credentials: &Credentials| {
+        let headers = credentials.blocking_headers().unwrap();
+        headers
+            .authorization()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(shown(credentials), "Bearer one");
+    credentials.set_refresh_mode(RefreshMode::Blocking);
+    assert_eq!(credentials.held_token().unwrap().secret(), "one");
+    assert_eq!(
+        (shown(credentials), world.asked().len()),
+        ("Bearer one".into(), 1)
+    );
+    world.advance(3500);
+    world.transport.script([Reply::token("two", 3600)]);
+    assert_eq!(
+        shown(credentials),
+        "Bearer two",
+        "whoever finds it stale waits"
+    );
+
+    let copy = credentials.with_quota_project("q").unwrap();
+    world.transport.script([Reply::token("three", 3600)]);
+    assert_eq!(shown(&copy), "Bearer three");
+    world.advance(3500);
+    assert_eq!(shown(&copy), "Bearer three", "nobody waits");
+    assert_eq!(world.queue.len(), 1);
+}
+
+#[test]
+fn headers_that_are_handed_out_carry_no_metric() {
+    let world = world([info(), Reply::token("one", 3600)], |builder| {
+        builder.quota_project_id("q")
+    });
+    assert!(
+        world
+            .before("https://x/")
+            .unwrap()
+            .contains_key("x-goog-api-client")
+    );
+    let headers = world.credentials.blocking_headers().unwrap();
+    let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["authorization", "x-goog-user-project"]);
+}
+
+#[test]
 fn copies_know_what_was_learnt_and_hold_no_token() {
     let world = world(
         [info(), Reply::token("one", 3600), Reply::text("u.example")],

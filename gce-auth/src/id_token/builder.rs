@@ -180,7 +180,7 @@ impl IdTokenCredentialsBuilder {
     /// Builds the credentials; reads the environment, and does nothing else.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) where a setting, or a variable of the
+    /// [`Config`](crate::ErrorKind::Config) where a setting, or a variable of the
     /// environment, makes no sense, and where one is of the other flow.
     pub fn build(self) -> Result<IdTokenCredentials, Error> {
         check_audience(&self.wish.audience)?;
