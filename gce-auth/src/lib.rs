@@ -16,6 +16,8 @@ pub mod fuzzing;
 mod id_token;
 mod io;
 mod metadata;
+#[cfg(feature = "tower")]
+mod middleware;
 mod provide;
 #[cfg(feature = "iam")]
 mod signer;
@@ -26,6 +28,8 @@ mod wire;
 
 #[cfg(feature = "iam")]
 pub use crate::id_token::{JwtAlgorithm, JwtSigner};
+#[cfg(feature = "tower")]
+pub use crate::middleware::{AuthLayer, AuthService, BoxError};
 #[cfg(feature = "iam")]
 pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, StorageUrl};
 #[cfg(feature = "verify")]
@@ -75,6 +79,16 @@ pub mod transport {
         http::HttpTransport,
         interrupt::{Armed, Interrupt},
         transport::{Limits, Transport, TransportError, TransportErrorKind},
+    };
+}
+
+/// The parts of an [`AuthLayer`] that have names of their own.
+#[cfg(feature = "tower")]
+pub mod layer {
+    pub use crate::middleware::{
+        copy::{BodyCopy, CloneBody, CopyWith, NoCopy},
+        future::AuthFuture,
+        protocol::{Grpc, GrpcBody, Http, Protocol, Sent},
     };
 }
 

@@ -76,6 +76,15 @@ impl<'a> HeadersFuture<'a> {
     pub fn new(future: impl Future<Output = Result<Headers, Error>> + Send + 'a) -> Self {
         Self(Kind::Coming(Box::pin(future)))
     }
+
+    /// What is there already, if it is.
+    #[cfg(feature = "tower")]
+    pub(crate) fn into_ready(self) -> Option<Result<Headers, Error>> {
+        match self.0 {
+            Kind::Ready(outcome) => outcome,
+            Kind::Coming(_) => None,
+        }
+    }
 }
 
 impl Future for HeadersFuture<'_> {
