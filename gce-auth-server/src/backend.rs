@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// What is to be done besides answering, as long as there is a runtime.
     fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send;
+
+    /// Is told of a connection that was closed at once, as its peer is no guest.
+    fn refused(&self, peer: SocketAddr);
 
     /// Is told that nothing can be served, and why.
     fn failed(&self, error: &io::Error);

@@ -12,12 +12,16 @@ use tokio::net::TcpSocket;
 #[cfg(unix)]
 use tokio::net::UnixSocket;
 
+use crate::network::Guests;
+
 /// Listeners that do not block, ready to be served.
 pub(crate) struct Doors {
     pub(crate) tcp: Port,
     pub(crate) tls: Option<(Port, Arc<rustls::ServerConfig>)>,
     #[cfg(unix)]
     pub(crate) unix: Option<UnixDoor>,
+    /// Who may come in by a port.
+    pub(crate) guests: Guests,
 }
 
 impl Doors {

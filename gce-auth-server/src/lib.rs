@@ -91,6 +91,8 @@ mod emulator;
 #[cfg(feature = "emulator")]
 mod http;
 #[cfg(feature = "emulator")]
+mod network;
+#[cfg(feature = "emulator")]
 mod spelling;
 #[cfg(feature = "emulator")]
 mod surface;

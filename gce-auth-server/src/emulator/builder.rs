@@ -18,6 +18,7 @@ use super::source::TokenSource;
 #[must_use]
 pub struct EmulatorBuilder {
     pub(super) address: SocketAddr,
+    pub(super) networks: Vec<String>,
     pub(super) recipe: Recipe,
     pub(super) observers: Observers,
     pub(super) token_lifetime: Duration,
@@ -38,6 +39,7 @@ impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            networks: Vec::new(),
             recipe: Recipe::default(),
             observers: Observers::default(),
             token_lifetime: Duration::from_secs(3599),
@@ -60,6 +62,17 @@ impl EmulatorBuilder {
     /// Where to listen. By default a free port of `127.0.0.1`; port 0 means a free port.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
+        self
+    }
+
+    /// Answers only those who connect from this network, in CIDR notation like `10.0.0.0/8` or `fd00::/8`, or from this address. May
+    /// be called for several. This machine itself is always answered; other connections are closed at once, and
+    /// [`on_event`](Self::on_event) tells of them.
+    ///
+    /// Without it whoever reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
+    /// machine alone, whatever is allowed here.
+    pub fn allow_from(mut self, network: impl Into<String>) -> Self {
+        self.networks.push(network.into());
         self
     }
 

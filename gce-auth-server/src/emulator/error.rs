@@ -10,6 +10,7 @@ pub struct StartError(Reason);
 #[derive(Debug)]
 enum Reason {
     Listen(String, io::Error),
+    Network(String, String),
     Thread(io::Error),
     Key(io::Error),
     Certificates(Box<dyn Error + Send + Sync>),
@@ -23,6 +24,10 @@ enum Reason {
 impl StartError {
     pub(crate) fn listen(address: impl fmt::Display, error: io::Error) -> Self {
         Self(Reason::Listen(address.to_string(), error))
+    }
+
+    pub(crate) fn network(network: String, why: String) -> Self {
+        Self(Reason::Network(network, why))
     }
 
     pub(crate) fn thread(error: io::Error) -> Self {
@@ -70,6 +75,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Reason::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Reason::Network(network, why) => write!(f, "`{network}` is no network: {why}"),
             Reason::Thread(error) => write!(f, "cannot start the emulator's thread: {error}"),
             Reason::Key(error) => write!(f, "cannot keep the signing key: {error}"),
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
@@ -90,6 +96,7 @@ impl Error for StartError {
             Reason::Listen(_, error) | Reason::Thread(error) | Reason::Key(error) => Some(error),
             Reason::Certificates(error) => Some(&**error),
             Reason::Document(_)
+            | Reason::Network(..)
             | Reason::Overlay(_)
             | Reason::Plan(_)
             | Reason::Set(_)

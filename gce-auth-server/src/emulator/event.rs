@@ -1,6 +1,7 @@
 //! What an emulator tells whoever listens.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,12 @@ pub enum Event {
     Answered {
         /// What is known of it.
         request: RecordedRequest,
+    },
+    /// A connection was closed at once, as it came from no network that is [allowed](super::EmulatorBuilder::allow_from).
+    #[non_exhaustive]
+    Refused {
+        /// Where it came from.
+        peer: SocketAddr,
     },
     /// A file of the document changed, and the document was made anew.
     #[non_exhaustive]
@@ -42,6 +49,11 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered { request } => request.fmt(f),
+            Self::Refused { peer } => write!(
+                f,
+                "a connection from {} was closed: it is of no network that is allowed",
+                peer.ip().to_canonical()
+            ),
             Self::Reloaded { files } => {
                 f.write_str("the document was read again")?;
                 for (index, file) in files.iter().enumerate() {

@@ -36,7 +36,7 @@ mod watch;
 mod world;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -105,12 +105,22 @@ impl Emulator {
     /// `http://` and the address, without a slash at the end. The live page is at `/emulator/` below it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.reachable())
+    }
+
+    /// The address by which programs of this machine reach it: `0.0.0.0` is a place to listen, none to connect to.
+    fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
     }
 
     /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's libraries,
     /// `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection of Python's and for Node's, and
-    /// `METADATA_SERVER_DETECTION` so that Node's does not probe.
+    /// `METADATA_SERVER_DETECTION` so that Node's does not probe. Where it listens on all addresses, they name the loopback one.
     ///
     /// ```
     /// # let emulator = gce_auth_server::Emulator::builder().start()?;
@@ -120,7 +130,7 @@ impl Emulator {
     /// ```
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        let host = self.address.to_string();
+        let host = self.reachable().to_string();
         vec![
             ("GCE_METADATA_HOST".into(), host.clone()),
             ("GCE_METADATA_ROOT".into(), host.clone()),

@@ -24,6 +24,7 @@ use super::{Emulator, Https};
 use crate::doors::SocketFile;
 use crate::doors::{Doors, Port};
 use crate::http;
+use crate::network::{Guests, Network};
 use crate::tls::Mtls;
 use crate::upstream::Upstream;
 
@@ -32,7 +33,7 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// When the address is taken, when a path that was set cannot be, or when the document or the plan is none.
+    /// When the address is taken, when a path that was set cannot be, or when the document, the plan or a network is none.
     pub fn start(mut self) -> Result<Emulator, StartError> {
         let upstream = match &self.upstream {
             Some(url) => {
@@ -40,6 +41,13 @@ impl EmulatorBuilder {
             }
             None => None,
         };
+        let mut networks = Vec::with_capacity(self.networks.len());
+        for text in &self.networks {
+            let network =
+                Network::parse(text).map_err(|why| StartError::network(text.clone(), why))?;
+            networks.push(network);
+        }
+        let guests = Guests::of(networks);
         self.recipe.bare = upstream.is_some();
         let watcher = Watcher::new(self.recipe.files());
         let mut document = self.recipe.make()?;
@@ -120,6 +128,7 @@ impl EmulatorBuilder {
             tls,
             #[cfg(unix)]
             unix,
+            guests,
         };
         let (stop, stopped) = oneshot::channel();
         let backend = Arc::clone(&state);

@@ -1,6 +1,7 @@
 //! The emulator behind the protocol: it answers what the surface understood.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -232,6 +233,10 @@ impl Backend for State {
         if let Some(watcher) = watcher {
             watcher.run(&self).await;
         }
+    }
+
+    fn refused(&self, peer: SocketAddr) {
+        self.tell(&Event::Refused { peer });
     }
 
     fn failed(&self, error: &io::Error) {

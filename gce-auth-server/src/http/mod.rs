@@ -5,6 +5,7 @@ mod content;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -24,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use self::content::{Closed, Content, Pace};
 use crate::backend::{Arrival, Backend, Disturbance};
 use crate::doors::Doors;
+use crate::network::Guests;
 use crate::spelling;
 use crate::surface::fields::Fields;
 use crate::surface::route::route;
@@ -71,12 +74,13 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
         local: true,
     };
     let (plain, tcp) = (room(false), doors.tcp.open()?);
+    let (guests, host) = (doors.guests.clone(), Arc::clone(backend));
     tokio::spawn(accept(
-        async move || tcp.accept().await,
+        async move || admit(&tcp, &guests, &*host).await,
         move |(stream, peer)| {
             let _ = stream.set_nodelay(true);
             let mut room = plain.clone();
-            room.local = peer.ip().is_loopback();
+            room.local = peer.ip().to_canonical().is_loopback();
             async move {
                 if let Some(stream) = connection(stream, room).await {
                     let _ = stream.set_zero_linger();
@@ -87,12 +91,13 @@ fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io
     if let Some((tcp, config)) = doors.tls {
         let (secure, tcp) = (room(true), tcp.open()?);
         let tls = TlsAcceptor::from(config);
+        let (guests, host) = (doors.guests, Arc::clone(backend));
         tokio::spawn(accept(
-            async move || tcp.accept().await,
+            async move || admit(&tcp, &guests, &*host).await,
             move |(stream, peer)| {
                 let _ = stream.set_nodelay(true);
                 let (tls, mut room) = (tls.clone(), secure.clone());
-                room.local = peer.ip().is_loopback();
+                room.local = peer.ip().to_canonical().is_loopback();
                 async move {
                     if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
                         connection(stream, room).await;
@@ -130,6 +135,22 @@ async fn accept<S, F: Future<Output = ()> + Send + 'static>(
             // Out of descriptors, most likely: others have to leave first.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
+    }
+}
+
+/// The next connection of a guest; those of others are closed.
+async fn admit<B: Backend>(
+    tcp: &TcpListener,
+    guests: &Guests,
+    host: &B,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        let (stream, peer) = tcp.accept().await?;
+        if guests.admit(peer.ip()) {
+            return Ok((stream, peer));
+        }
+        drop(stream);
+        host.refused(peer);
     }
 }
 
