@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use clap::{
-    Parser,
+    Args as _, CommandFactory, FromArgMatches, Parser, ValueEnum,
     builder::styling::{AnsiColor, Styles},
 };
 use gce_auth::{MetadataClient, RetryPolicy, transport::Limits};
 
-use crate::{cmd::Command, exit, exit::Failure};
+use crate::{
+    cmd::{self, Command},
+    deadline, env, exit,
+    exit::Failure,
+    out::Out,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -47,6 +52,33 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+impl Args {
+    /// Reads the arguments; ends the process where they make no sense.
+    ///
+    /// If the first of them names a command, that one alone is described: to describe all takes
+    /// longer than to get a token.
+    pub(crate) fn read() -> Self {
+        let arguments = env::arguments();
+        let name = arguments.get(1).and_then(|name| name.to_str());
+        let known = match name.and_then(cmd::alone) {
+            Some(command) => root().subcommand(command),
+            None => Self::command(),
+        };
+        let mut matches = known.get_matches_from(arguments);
+        Self::from_arg_matches_mut(&mut matches)
+            .unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+}
+
+/// The command without commands.
+fn root() -> clap::Command {
+    let root = clap::Command::new("gce-auth")
+        .styles(STYLES)
+        .max_term_width(100)
+        .subcommand_required(true);
+    Manner::augment_args(root)
+}
+
 /// How much is said on standard error.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Manner {
@@ -76,8 +108,16 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// A client of that server, which gives up in time.
-    pub(crate) fn client(&self) -> Result<MetadataClient, Failure> {
+    /// A client of that server; the whole command gives up in time.
+    pub(crate) fn client(&self, out: &Out) -> Result<MetadataClient, Failure> {
+        if let Some(timeout) = self.timeout {
+            deadline::set(timeout, *out);
+        }
+        self.patient_client()
+    }
+
+    /// A client of that server, of which each operation gives up in time.
+    pub(crate) fn patient_client(&self) -> Result<MetadataClient, Failure> {
         let mut builder = MetadataClient::builder();
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint);
@@ -90,6 +130,33 @@ impl Reach {
             }
         }
         Ok(builder.build()?)
+    }
+}
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Shape {
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// The forms of what was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    #[default]
+    Text,
+    /// A JSON object
+    Json,
+}
+
+impl Shape {
+    pub(crate) fn is_json(self) -> bool {
+        self.json || self.format == Form::Json
     }
 }
 
@@ -129,6 +196,27 @@ mod tests {
     #[test]
     fn the_arguments_contradict_nothing() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_alone_is_as_among_all() {
+        let mut all = Args::command();
+        all.build();
+        let names: Vec<_> = all
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .filter(|name| name != "help")
+            .collect();
+        assert!(names.len() > 15);
+        for name in names {
+            let mut one = root().subcommand(cmd::alone(&name).expect(&name));
+            one.build();
+            let help = |whole: &mut clap::Command| {
+                let command = whole.find_subcommand_mut(&name).expect(&name);
+                command.render_long_help().to_string()
+            };
+            assert_eq!(help(&mut one), help(&mut all), "{name}");
+        }
     }
 
     #[test]

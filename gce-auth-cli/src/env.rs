@@ -1,5 +1,12 @@
 //! The only file that reads environment variables.
 
+use std::ffi::OsString;
+
+/// What the command was called with, its own name first.
+pub(crate) fn arguments() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
 /// A variable that is set, whatever its bytes are.
 #[expect(
     clippy::disallowed_methods,

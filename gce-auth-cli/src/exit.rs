@@ -36,7 +36,12 @@ impl Exit {
             ErrorKind::NotOnGce | ErrorKind::NotMetadataServer => Self::NoServer,
             ErrorKind::Unavailable if error.status().is_none() => Self::NoServer,
             ErrorKind::Timeout => Self::Timeout,
-            ErrorKind::Forbidden | ErrorKind::Refused => Self::Refused,
+            ErrorKind::Forbidden => Self::Refused,
+            ErrorKind::Refused => match error.status() {
+                Some(401 | 403) => Self::Refused,
+                Some(404) => Self::NotFound,
+                _ => Self::Failed,
+            },
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Expired => Self::TooShort,
             ErrorKind::Config => Self::Usage,
@@ -90,10 +95,20 @@ impl From<Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Library(error) => error.fmt(f),
+            Self::Library(error) => advised(error, f),
             Self::Plain(_, why) => f.write_str(why),
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }
+    }
+}
+
+/// An error, and what to do: of its kind where no more is known.
+fn advised(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = error.to_string();
+    f.write_str(&text)?;
+    match error.hint() {
+        Some(hint) if !text.ends_with(hint) => write!(f, "; {hint}"),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cmd;
 mod config;
+mod deadline;
 mod env;
 mod exit;
 mod input;
@@ -15,12 +16,10 @@ mod tokens;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::{config::Args, out::Out};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     let out = Out::new(args.manner);
     match args.command.run(&out) {
         Ok(code) => code,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{config::Manner, env, exit::Failure};
 
 /// Where a command's words go.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Out {
     manner: Manner,
     colour: bool,

@@ -79,6 +79,12 @@ pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Text that curl reads as one value in a configuration.
+pub(crate) fn curl_word(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("\"{escaped}\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +143,12 @@ mod tests {
             redacted("ya29.0123456789012345678901234"),
             "ya29.… (30 characters)"
         );
+    }
+
+    #[test]
+    fn curl_reads_one_value() {
+        assert_eq!(curl_word("a: b"), r#""a: b""#);
+        assert_eq!(curl_word(r#"a: "b\c""#), r#""a: \"b\\c\"""#);
     }
 
     #[test]

@@ -137,6 +137,91 @@ fn an_emulator_is_not_shown_to_other_machines() {
     run(&["emulate", "--plan", "/no/such/file"]).failure(2);
 }
 
+#[test]
+fn an_emulator_may_be_shown_to_networks_that_are_named() {
+    let arguments = [
+        "emulate",
+        "--address",
+        "0.0.0.0",
+        "--allow-from",
+        "198.51.100.0/24,fd00::/8",
+    ];
+    let (_guard, mut stdout) = start(&arguments);
+    let first = line(&mut stdout);
+    // The address by which programs of this machine reach it.
+    let address = first
+        .trim()
+        .strip_prefix("export GCE_METADATA_HOST=127.0.0.1:")
+        .unwrap();
+    let address = format!("127.0.0.1:{address}");
+    ask(address.parse().unwrap(), &["token"]).value();
+    let line = run(&[&arguments[..3], &["--allow-from", "10.1.2.3/8"]].concat()).failure(2);
+    assert!(line.contains("10.0.0.0/8"), "{line}");
+}
+
+#[test]
+fn what_goes_wrong_can_be_an_argument() {
+    let late = ["emulate", "--ready-json", "--cold-start", "3600"];
+    let (_guard, mut stdout) = start(&late);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    let server = ready["address"].as_str().unwrap().parse().unwrap();
+    ask(server, &["token", "--timeout", "0.2"]).failure(3);
+
+    let fault = "path = \"instance/id\", fault = { kind = \"status\", code = 403 }";
+    let aging = ["--token-lifetime", "1000", "--token-renewal", "900"];
+    let arguments = [
+        "emulate",
+        "--ready-json",
+        "--fault",
+        fault,
+        "--project-number",
+        "42",
+    ];
+    let (_guard, mut stdout) = start(&[&arguments[..], &aging[..]].concat());
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    let server = ready["address"].as_str().unwrap().parse().unwrap();
+    ask(server, &["get", "instance/id"]).failure(5);
+    ask(server, &["get", "instance/zone"]).value();
+    let number = ask(server, &["get", "project/numeric-project-id"]).value();
+    assert_eq!(number, "42\n");
+    ask(server, &["token", "--min-lifetime", "890"]).value();
+}
+
+#[test]
+fn an_emulator_tells_what_happens_to_who_wants_to_know() {
+    let file = std::env::temp_dir().join(format!("gce-auth-told-{}.toml", std::process::id()));
+    std::fs::write(&file, "[instance.attributes]\ncolor = \"red\"\n").unwrap();
+    let path = file.to_str().unwrap();
+    let mut child = gce_auth(&["emulate", "--ready-json", "--verbose", "--overlay", path])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let _guard = Guard(child);
+    let ready: Value = serde_json::from_str(&line(&mut stdout)).unwrap();
+    let server = ready["address"].as_str().unwrap().parse().unwrap();
+    ask(server, &["get", "instance/attributes/color"]).value();
+    let mut told = || {
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        line
+    };
+    let asked = told();
+    assert!(asked.contains("attributes/color 200"), "{asked}");
+    // A bad edit changes nothing, and is told of.
+    std::fs::write(&file, "[instance.attributes\n").unwrap();
+    let rejected = told();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        rejected.contains("stays as it was") && rejected.contains("line 1"),
+        "{rejected}"
+    );
+    let color = ask(server, &["get", "instance/attributes/color"]).value();
+    assert_eq!(color, "red\n");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_emulator_opens_the_doors_it_is_told_to() {
@@ -321,8 +406,12 @@ mod exec {
             ran.stderr.contains("service-accounts/default/token"),
             "{ran:?}"
         );
+        assert!(ran.stderr.contains("/token 200 in "), "{ran:?}");
         assert!(!ran.stderr.contains("ya29"), "{ran:?}");
         assert!(ran.stdout.starts_with("ya29."));
+        let ran = run(&["exec", "--journal", "--quiet", "--", "sh", "-c", "exit 3"]);
+        assert_eq!(ran.code, Some(3));
+        assert!(ran.stderr.contains("made 0 requests"), "{ran:?}");
     }
 
     #[test]

@@ -4,25 +4,9 @@
 
 mod support;
 
-use std::{io::Write, process::Stdio};
-
 use gce_auth_server::Fault;
 use serde_json::Value;
-use support::{Ran, ask, emulator, gce_auth, nobody, run};
-
-/// Runs with `input` on standard input.
-fn feed(arguments: &[&str], server: &str, input: &[u8]) -> Ran {
-    let mut child = gce_auth(arguments)
-        .env("GCE_METADATA_HOST", server)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The command may refuse its arguments before it reads.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    Ran::new(child.wait_with_output().unwrap())
-}
+use support::{ask, emulator, feed, nobody, run};
 
 #[test]
 fn bytes_are_signed_from_standard_input_or_a_file() {
@@ -148,4 +132,44 @@ fn keys_that_cannot_be_fetched_are_no_verdict() {
         "10",
     ];
     feed(&arguments, "", token.as_bytes()).failure(3);
+}
+
+#[test]
+fn an_id_token_can_come_through_iam() {
+    let emulator = emulator();
+    let (url, audience) = (emulator.url(), "https://a.example");
+    let exchange = format!("{url}/token");
+    let arguments = ["id-token", "--audience", audience, "--via", "iam"];
+    let beside = ["--iam-endpoint", &url, "--token-uri", &exchange];
+    let arguments = [&arguments[..], &beside[..]].concat();
+    let token = ask(emulator.addr(), &arguments).value();
+    let asked = |part: &str| {
+        let requests = emulator.requests().into_iter();
+        requests
+            .filter(|request| request.path.contains(part))
+            .count()
+    };
+    assert_eq!((asked(":signBlob"), asked("identity")), (1, 0));
+    assert_eq!(emulator.request_count("/token"), 1);
+    let keys = format!("{url}/oauth2/v3/certs");
+    let verify = [
+        "verify",
+        "--audience",
+        audience,
+        "--jwks-url",
+        &keys,
+        "--leeway",
+        "10",
+    ];
+    let claims = feed(&verify, "", token.as_bytes()).value();
+    let claims: Value = serde_json::from_str(&claims).unwrap();
+    assert_eq!(claims["aud"], audience);
+
+    let refused = Fault::Status {
+        code: 403,
+        retry_after: None,
+    };
+    emulator.fail_next("/v1/", usize::MAX, refused);
+    let line = ask(emulator.addr(), &arguments).failure(5);
+    assert!(line.contains("signBlob"), "{line}");
 }

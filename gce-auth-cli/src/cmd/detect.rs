@@ -7,7 +7,7 @@ use gce_auth::Detection;
 use serde_json::json;
 
 use crate::{
-    config::Reach,
+    config::{Reach, Shape},
     exit::{Exit, Failure},
     out::Out,
 };
@@ -17,7 +17,7 @@ Examples:
   gce-auth detect && echo 'on Google Cloud'
   gce-auth detect --like google-auth           what Python's library would find
 
-The exit code is 0 on Google Cloud and 3 elsewhere.";
+In JSON: on_google_cloud, reason, firmware. The exit code is 0 on Google Cloud and 3 elsewhere.";
 
 /// Says whether this is Google Cloud, and what tells so.
 #[derive(Debug, clap::Args)]
@@ -26,9 +26,8 @@ pub(crate) struct Args {
     /// Which way to find out
     #[arg(long, value_enum, default_value_t)]
     like: Way,
-    /// As a JSON object: on_google_cloud, reason, firmware
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     reach: Reach,
 }
@@ -49,12 +48,12 @@ impl Args {
             let why = "google-auth does not detect at an endpoint; set GCE_METADATA_IP to it";
             return Err(Failure::new(Exit::Usage, why));
         }
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         let found = client.blocking_on_gce(match self.like {
             Way::Fast => Detection::Fast,
             Way::GoogleAuth => Detection::GoogleAuth,
         })?;
-        if self.json {
+        if self.shape.is_json() {
             out.json(&json!({
                 "on_google_cloud": found.is_on_gce(),
                 "reason": found.reason(),

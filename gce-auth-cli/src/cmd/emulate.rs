@@ -1,7 +1,7 @@
 //! `gce-auth emulate`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -21,6 +21,8 @@ Examples:
   gce-auth emulate --port 8080 &
   eval \"$(gce-auth emulate --port 8080 --env)\" && gce-auth token
   gce-auth emulate --project my-project --set instance/attributes/env=dev
+  gce-auth emulate --fault 'path = \"instance/\", times = 2, fault = { kind = \"status\", code = 503 }'
+  gce-auth emulate --address 0.0.0.0 --allow-from 172.17.0.0/16        for containers of this machine
   gce-auth emulate --token-command 'gcloud auth print-access-token'
   gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
 
@@ -34,9 +36,12 @@ pub(crate) struct Args {
     /// The port to listen on; 0 is any that is free
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// The address to listen on, of this machine alone
+    /// The address to listen on; one that other machines reach needs --allow-from
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
+    /// Networks that may connect besides this machine, separated by commas; control requests stay for this machine
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    allow_from: Vec<String>,
     /// Once it listens, print one line of JSON: address, url, https_address, pid, env
     #[arg(long)]
     ready_json: bool,
@@ -60,10 +65,11 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
         let address = SocketAddr::from((self.address, self.port));
-        if !self.address.is_loopback() {
+        if !self.address.is_loopback() && self.allow_from.is_empty() {
             let why = format!(
                 "the emulator hands out tokens to whoever asks, and {} can be reached from other \
-                 machines; use 127.0.0.1 or ::1",
+                 machines; say with --allow-from which networks may ask, like 172.17.0.0/16, or use \
+                 127.0.0.1 or ::1",
                 self.address
             );
             return Err(Failure::new(Exit::Usage, why));
@@ -80,6 +86,10 @@ impl Args {
                 "a metadata server for tests listens on {} until Ctrl-C; these lead programs to it:",
                 emulator.url()
             ));
+            out.note(format_args!(
+                "what is asked is shown at {}/emulator/",
+                emulator.url()
+            ));
             if let Some(address) = emulator.https_addr() {
                 out.note(format_args!("HTTPS with client certificates: {address}"));
             }
@@ -91,6 +101,9 @@ impl Args {
 
     fn start(&self, address: SocketAddr, out: &Out) -> Result<Emulator, Failure> {
         let mut builder = self.world.builder(out)?.address(address);
+        for network in &self.allow_from {
+            builder = builder.allow_from(network);
+        }
         if let Some(port) = self.https_port {
             builder = builder.https(SocketAddr::from((self.address, port)));
         }
@@ -119,7 +132,13 @@ fn print_variables(address: SocketAddr, out: &Out) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, why));
     }
     let model = world::start(Emulator::builder())?;
-    let (from, to) = (model.addr().to_string(), address.to_string());
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let to = SocketAddr::new(host, address.port()).to_string();
+    let from = model.addr().to_string();
     let variables: Vec<_> = model
         .env()
         .into_iter()

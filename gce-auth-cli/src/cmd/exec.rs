@@ -6,14 +6,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use gce_auth::Detection;
-use gce_auth_server::RecordedRequest;
 
 use crate::{
     cmd::{doctor::default_credentials, world::World},
-    config::Reach,
+    config::{self, Reach},
     env,
     exit::{Exit, Failure},
     out::Out,
@@ -34,8 +34,8 @@ no such program, 126 where it cannot be run.";
 ///
 /// Every Google SDK in it is led to that server: GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP
 /// and METADATA_SERVER_DETECTION are set, proxies are told to let it be, and what would come first is
-/// taken away: GOOGLE_APPLICATION_CREDENTIALS and NO_GCE_CHECK. Signals are passed on. The server ends
-/// with the program.
+/// taken away: GOOGLE_APPLICATION_CREDENTIALS, NO_GCE_CHECK and GCE_METADATA_MTLS_MODE. Signals are
+/// passed on. The server ends with the program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// The metadata server, with --real
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
     endpoint: Option<String>,
+    /// With --real, give up looking for the server after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = config::seconds, requires = "real")]
+    timeout: Option<Duration>,
     /// Afterwards, print on standard error what the program asked the server
     #[arg(long)]
     journal: bool,
@@ -72,7 +75,7 @@ impl Args {
                 "the program made {} requests:",
                 requests.len()
             ));
-            requests.iter().for_each(|request| out.say(line(request)));
+            requests.iter().for_each(|request| out.say(request));
         }
         Ok(code)
     }
@@ -81,9 +84,9 @@ impl Args {
     fn real_server(&self) -> Result<Vec<(String, String)>, Failure> {
         let reach = Reach {
             endpoint: self.endpoint.clone(),
-            timeout: None,
+            timeout: self.timeout,
         };
-        let client = reach.client()?;
+        let client = reach.patient_client()?;
         let found = client.blocking_on_gce(Detection::Fast)?;
         if !found.is_on_gce() {
             let why = format!("{found}; leave out --real to run it with an emulator");
@@ -108,6 +111,7 @@ impl Args {
             .args(arguments)
             .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
             .env_remove("NO_GCE_CHECK")
+            .env_remove("GCE_METADATA_MTLS_MODE")
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .envs(without_proxy(variables));
         match signals::run(&mut command) {
@@ -151,14 +155,4 @@ fn warn_of_other_credentials(out: &Out) {
             "Google's SDKs use the credentials in {file} before they ask a metadata server"
         ));
     }
-}
-
-/// A request, as the journal shows it.
-fn line(request: &RecordedRequest) -> String {
-    let query = if request.query.is_empty() { "" } else { "?" };
-    let agent = request.header("user-agent").unwrap_or("no user agent");
-    format!(
-        "{} {}{query}{} ({agent})",
-        request.method, request.path, request.query
-    )
 }

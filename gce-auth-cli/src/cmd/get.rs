@@ -1,12 +1,17 @@
 //! `gce-auth get`.
 
-use crate::{config::Reach, exit::Failure, out::Out};
+use crate::{
+    config::{Reach, Shape},
+    exit::Failure,
+    out::Out,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   gce-auth get instance/zone
   gce-auth get project/attributes/                   the keys, one per line
   gce-auth get instance/attributes/startup-script --exact > script.sh
+  gce-auth get instance/tags --json                  a list, as JSON
   gce-auth get --recursive instance/ | jq .tags";
 
 /// Prints a metadata value, or lists a directory.
@@ -22,21 +27,26 @@ pub(crate) struct Args {
     #[arg(short = 'n', long)]
     exact: bool,
     #[command(flatten)]
+    shape: Shape,
+    #[command(flatten)]
     reach: Reach,
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         let path = self.path.trim_start_matches('/');
         let path = path.strip_prefix("computeMetadata/v1/").unwrap_or(path);
         out.detail(format_args!("asking {} for {path}", client.endpoint()?));
         let text = if self.recursive {
             client.blocking_get_recursive(path)?
+        } else if self.shape.is_json() {
+            let request = client.request(path).parameter("alt", "json");
+            request.blocking_send()?.into_text()
         } else {
             client.blocking_get(path)?
         };
-        if self.exact {
+        if self.exact || text.is_empty() {
             out.exact(&text)
         } else {
             out.value(&text)

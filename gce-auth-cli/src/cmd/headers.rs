@@ -5,7 +5,7 @@ use gce_auth::{Credentials, Headers, IdTokenCredentials, MetadataClient};
 use serde_json::{Map, Value};
 
 use crate::{
-    cmd::token::full_scope,
+    cmd::token::full_scopes,
     config::{Reach, WhichAccount},
     exit::Failure,
     out::Out,
@@ -53,7 +53,7 @@ enum Form {
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         out.detail(format_args!("asking {}", client.endpoint()?));
         let headers = match &self.audience {
             Some(audience) => self.with_id_token(client, audience),
@@ -80,7 +80,7 @@ impl Args {
         let mut builder = Credentials::builder()
             .client(client)
             .service_account(&self.account.account)
-            .scopes(self.scopes.iter().map(|scope| full_scope(scope)));
+            .scopes(full_scopes(&self.scopes));
         if let Some(project) = &self.quota_project {
             builder = builder.quota_project_id(project);
         }

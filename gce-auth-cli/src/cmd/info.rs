@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cmd::format,
-    config::{Reach, WhichAccount},
+    config::{Reach, Shape, WhichAccount},
     exit::Failure,
     out::{Out, Style},
     text::rfc3339,
@@ -14,15 +14,16 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   gce-auth info
-  gce-auth info --json | jq -r .project";
+  gce-auth info --json | jq -r .project
+
+What there is none of is \"none\", and null in JSON.";
 
 /// Prints who and where this machine is: account, scopes, project, zone, token lifetime.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// As a JSON object; what there is none of is null
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     account: WhichAccount,
     #[command(flatten)]
@@ -34,10 +35,10 @@ type Facts = Vec<(&'static str, Option<Value>)>;
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         out.detail(format_args!("asking {}", client.endpoint()?));
         let facts = self.facts(&client)?;
-        if self.json {
+        if self.shape.is_json() {
             let all: Map<_, _> = facts
                 .into_iter()
                 .map(|(name, value)| (name.replace(' ', "_"), value.unwrap_or_default()))

@@ -46,6 +46,32 @@ pub(crate) enum Command {
     Man(man::Args),
 }
 
+/// The description of one command.
+pub(crate) fn alone(name: &str) -> Option<clap::Command> {
+    fn of<A: clap::Args>(name: &'static str) -> Option<clap::Command> {
+        Some(A::augment_args(clap::Command::new(name)))
+    }
+    match name {
+        "token" => of::<token::Args>("token"),
+        "id-token" => of::<id_token::Args>("id-token"),
+        "headers" => of::<headers::Args>("headers"),
+        "sign" => of::<sign::Args>("sign"),
+        "sign-url" => of::<sign_url::Args>("sign-url"),
+        "verify" => of::<verify::Args>("verify"),
+        "get" => of::<get::Args>("get"),
+        "info" => of::<info::Args>("info"),
+        "detect" => of::<detect::Args>("detect"),
+        "wait" => of::<wait::Args>("wait"),
+        "doctor" => of::<doctor::Args>("doctor"),
+        "emulate" => of::<emulate::Args>("emulate"),
+        "exec" => of::<exec::Args>("exec"),
+        "demo" => of::<demo::Args>("demo"),
+        "completions" => of::<completions::Args>("completions"),
+        "man" => of::<man::Args>("man"),
+        _ => None,
+    }
+}
+
 impl Command {
     /// Does it. The exit code says more than done and failed where there is
     /// more to say: what a program ended with, or an answer of no.

@@ -80,7 +80,7 @@ impl Args {
 
 impl Signing {
     pub(crate) fn signer(&self, out: &Out) -> Result<Signer, Failure> {
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         out.detail(format_args!(
             "asking {} for a token to sign with",
             client.endpoint()?

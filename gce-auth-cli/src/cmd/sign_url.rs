@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use gce_auth::StorageUrl;
 use http::Method;
+use serde_json::json;
 
-use crate::{cmd::sign::Signing, config::seconds, exit::Failure, out::Out};
+use crate::{cmd::sign::Signing, config::seconds, exit::Failure, out::Out, text};
 
 const EXAMPLES: &str = "\
 Examples:
   gce-auth sign-url gs://bucket/report.pdf
   gce-auth sign-url gs://bucket/upload --method PUT --header 'content-type: image/png' --expires 600
+  gce-auth sign-url gs://bucket/upload --method PUT --format curl > upload.curl; curl -K upload.curl -T FILE
 
 Whoever has the URL may use it until it expires, as far as the account itself may.";
 
@@ -36,8 +39,23 @@ pub(crate) struct Args {
     /// Where Cloud Storage is, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     storage_endpoint: Option<String>,
+    /// How the URL is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
     #[command(flatten)]
     signer: Signing,
+}
+
+/// The form of a URL on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// The URL alone
+    #[default]
+    Text,
+    /// A JSON object: url, method, headers, expires_in
+    Json,
+    /// A configuration for `curl -K -`: URL, method and headers
+    Curl,
 }
 
 /// What a `gs://` URL names.
@@ -66,7 +84,34 @@ impl Args {
             wish = wish.endpoint(url);
         }
         let url = self.signer.signer(out)?.blocking_sign_url(&wish)?;
-        out.pieces(&[url.secret(), "\n"])
+        let method = self.method.as_str();
+        match self.format {
+            Form::Text => out.pieces(&[url.secret(), "\n"]),
+            Form::Json => {
+                let headers = self.header.iter();
+                let headers: Vec<_> = headers
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect();
+                out.json(&json!({
+                    "url": url.secret(),
+                    "method": method,
+                    "headers": headers,
+                    "expires_in": self.expires.as_secs(),
+                }))
+            }
+            Form::Curl => {
+                out.pieces(&["url = \"", url.secret(), "\"\n"])?;
+                if self.method == Method::HEAD {
+                    out.exact("head\n")?;
+                } else {
+                    out.pieces(&["request = \"", method, "\"\n"])?;
+                }
+                self.header.iter().try_for_each(|(name, value)| {
+                    let line = text::curl_word(&format!("{name}: {value}"));
+                    out.pieces(&["header = ", &line, "\n"])
+                })
+            }
+        }
     }
 }
 

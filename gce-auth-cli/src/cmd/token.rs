@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client()?;
+        let client = self.reach.client(out)?;
         out.detail(format_args!(
             "asking {} for a token of {}",
             client.endpoint()?,
@@ -49,7 +49,7 @@ impl Args {
         let credentials = Credentials::builder()
             .client(client)
             .service_account(&self.account.account)
-            .scopes(self.scopes.iter().map(|scope| full_scope(scope)))
+            .scopes(full_scopes(&self.scopes))
             .build()?;
         let token = credentials.blocking_token()?;
         let expires_at = token.expires_at();
@@ -84,8 +84,16 @@ impl Args {
     }
 }
 
+/// Scopes as the server knows them, however they were separated.
+pub(crate) fn full_scopes(scopes: &[String]) -> impl Iterator<Item = String> {
+    scopes
+        .iter()
+        .flat_map(|scopes| scopes.split_whitespace())
+        .map(full_scope)
+}
+
 /// A scope as the server knows it; a bare word is one of Google's.
-pub(crate) fn full_scope(scope: &str) -> String {
+fn full_scope(scope: &str) -> String {
     let bare = scope
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
@@ -110,5 +118,12 @@ mod tests {
             full_scope("https://mail.google.com/"),
             "https://mail.google.com/"
         );
+        let scopes = [
+            "openid  email".to_owned(),
+            String::new(),
+            "profile".to_owned(),
+        ];
+        let scopes: Vec<_> = full_scopes(&scopes).collect();
+        assert_eq!(scopes, ["openid", "email", "profile"]);
     }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use gce_auth::{Error, ErrorKind, IdTokenVerifier};
 
 use crate::{
-    config::seconds,
+    config::{Reach, seconds},
     exit::{Exit, Failure},
     input,
     out::Out,
@@ -45,11 +45,14 @@ pub(crate) struct Args {
     /// How far clocks may be apart
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     leeway: Option<Duration>,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let verifier = self.verifier()?;
+        let verifier = self.verifier(out)?;
         let token = input::text(self.file.as_deref())?;
         let token = token.trim();
         let token = token.strip_prefix("Bearer ").unwrap_or(token);
@@ -59,11 +62,22 @@ impl Args {
             claims.email().unwrap_or_else(|| claims.subject()),
             claims.audience()
         ));
-        out.value(&claims.to_json())
+        let claims = claims.to_json();
+        match serde_json::from_str(&claims) {
+            Ok(claims) => out.json(&claims),
+            Err(_) => out.value(&claims),
+        }
     }
 
-    fn verifier(&self) -> Result<IdTokenVerifier, Failure> {
+    fn verifier(&self, out: &Out) -> Result<IdTokenVerifier, Failure> {
         let mut builder = IdTokenVerifier::builder().audiences(self.audience.iter());
+        if self.timeout.is_some() {
+            let reach = Reach {
+                endpoint: None,
+                timeout: self.timeout,
+            };
+            builder = builder.client(reach.client(out)?);
+        }
         for issuer in &self.issuer {
             builder = builder.issuer(issuer);
         }
@@ -86,7 +100,7 @@ impl Args {
 /// Codes 3 and up are about servers; a refused token is a plain no.
 fn refused(error: Error) -> Failure {
     if error.kind() == ErrorKind::Rejected {
-        return Failure::new(Exit::Failed, error.to_string());
+        return Failure::new(Exit::Failed, Failure::from(error).to_string());
     }
     error.into()
 }

@@ -46,7 +46,7 @@ impl Args {
             // Several operations, so that the last of them says what is missing.
             timeout: Some((self.timeout / 2).min(OPERATION)),
         };
-        let client = reach.client()?;
+        let client = reach.patient_client()?;
         out.detail(format_args!(
             "waiting for a token of {} from {}, for at most {}",
             self.account.account,

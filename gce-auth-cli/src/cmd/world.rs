@@ -1,12 +1,18 @@
 //! The emulator that `emulate` and `exec` start, by its arguments.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::ValueEnum;
-use gce_auth_server::{Account, Emulator, EmulatorBuilder, Profile, StartError};
+use gce_auth_server::{Account, Emulator, EmulatorBuilder, Event, Profile, StartError};
 
 use crate::{
-    cmd::token::full_scope,
+    cmd::token::full_scopes,
     config,
     exit::{Exit, Failure},
     out::Out,
@@ -23,6 +29,9 @@ pub(crate) struct World {
     /// The project's id
     #[arg(long, value_name = "ID")]
     project: Option<String>,
+    /// The project's number
+    #[arg(long, value_name = "NUMBER")]
+    project_number: Option<u64>,
     /// A service account, by its email address; the first is the default one. May be repeated
     #[arg(long, value_name = "EMAIL")]
     account: Vec<String>,
@@ -37,6 +46,9 @@ pub(crate) struct World {
     /// How long access tokens hold, instead of an hour
     #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
     token_lifetime: Option<Duration>,
+    /// How long before a token's end the server has a new one, instead of a twelfth of its lifetime
+    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    token_renewal: Option<Duration>,
     /// A metadata value, like instance/attributes/env=dev. May be repeated
     #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -52,6 +64,13 @@ pub(crate) struct World {
     /// A plan of what shall go wrong, in TOML: faults, cold starts, lifetimes
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// What shall go wrong, as a plan has it: 'path = "instance/", times = 2, fault = { kind = "hang" }'. May be
+    /// repeated
+    #[arg(long, value_name = "RULE")]
+    fault: Vec<String>,
+    /// Refuse connections at first for so long, as a metadata server does that starts late
+    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    cold_start: Option<Duration>,
     /// A directory to keep the signing key in, so that tokens can be verified after a restart
     #[arg(long, value_name = "DIR")]
     keys_directory: Option<PathBuf>,
@@ -98,11 +117,16 @@ impl World {
 
     pub(crate) fn builder(&self, out: &Out) -> Result<EmulatorBuilder, Failure> {
         let real = self.tokens.open(self.token_lifetime, out)?;
-        let mut builder = Emulator::builder().profile(self.profile.into());
+        let mut builder = Emulator::builder()
+            .profile(self.profile.into())
+            .on_event(teller(*out));
         let keys = real.as_ref();
         let project = self.project.as_deref();
         if let Some(project) = project.or_else(|| keys.and_then(RealSource::project)) {
             builder = builder.project_id(project);
+        }
+        if let Some(number) = self.project_number {
+            builder = builder.numeric_project_id(number);
         }
         let email = keys.and_then(RealSource::account);
         if let Some(email) = email.filter(|_| self.account.is_empty()) {
@@ -111,12 +135,15 @@ impl World {
         for email in &self.account {
             let mut account = Account::new(email);
             if let Some(scopes) = &self.scopes {
-                account = account.scopes(scopes.iter().map(|scope| full_scope(scope)));
+                account = account.scopes(full_scopes(scopes));
             }
             builder = builder.account(account);
         }
         if let Some(lifetime) = self.token_lifetime {
             builder = builder.token_lifetime(lifetime);
+        }
+        if let Some(renewal) = self.token_renewal {
+            builder = builder.token_renewal(renewal);
         }
         if let Some(file) = &self.document {
             builder = builder.document_file(file);
@@ -129,6 +156,12 @@ impl World {
         }
         if let Some(file) = &self.plan {
             builder = builder.plan_file(file);
+        }
+        for rule in &self.fault {
+            builder = builder.plan(format!("faults = [{{ {rule} }}]"));
+        }
+        if let Some(time) = self.cold_start {
+            builder = builder.refuse_for(time);
         }
         if let Some(directory) = &self.keys_directory {
             builder = builder.keys_directory(directory);
@@ -143,6 +176,14 @@ impl World {
     }
 }
 
+/// Tells what happens in an emulator: requests to those who want to know much.
+fn teller(out: Out) -> impl Fn(&Event) + Send + Sync + 'static {
+    move |event| match event {
+        Event::Answered { .. } => out.detail(event),
+        _ => out.note(event),
+    }
+}
+
 /// Starts an emulator.
 pub(crate) fn start(builder: EmulatorBuilder) -> Result<Emulator, Failure> {
     builder.start().map_err(|error| start_failure(&error))
@@ -150,13 +191,20 @@ pub(crate) fn start(builder: EmulatorBuilder) -> Result<Emulator, Failure> {
 
 /// Why the emulator did not start, and what to do.
 fn start_failure(error: &StartError) -> Failure {
-    if error.is_address() {
-        return Failure::new(
-            Exit::Failed,
-            format!("{error}; choose another with --port, or any free one with --port 0"),
-        );
+    if !error.is_address() {
+        return Failure::new(Exit::Usage, error.to_string());
     }
-    Failure::new(Exit::Usage, error.to_string())
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let advice = match cause.map(io::Error::kind) {
+        Some(ErrorKind::AddrInUse) => {
+            "; choose another with --port, or any free one with --port 0; of a Unix socket, remove \
+             the file"
+        }
+        Some(ErrorKind::PermissionDenied) => "; ports below 1024 are for the administrator",
+        Some(ErrorKind::AddrNotAvailable) => "; --address must be one of this machine's",
+        _ => "",
+    };
+    Failure::new(Exit::Failed, format!("{error}{advice}"))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
+pub(crate) mod redact;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
@@ -12,7 +14,7 @@ use std::{
 use gce_auth_server::Emulator;
 
 /// Everything that clients of the metadata server, or the command, read.
-const CLEARED: [&str; 22] = [
+pub(crate) const CLEARED: [&str; 22] = [
     "GCE_METADATA_HOST",
     "GCE_METADATA_ROOT",
     "GCE_METADATA_IP",
@@ -87,6 +89,21 @@ impl Ran {
 #[track_caller]
 pub(crate) fn run(arguments: &[&str]) -> Ran {
     Ran::new(gce_auth(arguments).output().unwrap())
+}
+
+/// Runs to the end, with this on standard input.
+#[track_caller]
+pub(crate) fn feed(arguments: &[&str], server: &str, input: &[u8]) -> Ran {
+    let mut child = gce_auth(arguments)
+        .env("GCE_METADATA_HOST", server)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The command may refuse its arguments before it reads.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    Ran::new(child.wait_with_output().unwrap())
 }
 
 /// Runs to the end, with a metadata server to ask.

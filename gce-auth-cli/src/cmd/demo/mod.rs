@@ -112,6 +112,6 @@ impl Args {
             endpoint,
             timeout: self.timeout,
         }
-        .client()
+        .patient_client()
     }
 }

@@ -5,13 +5,16 @@ use std::path::Path;
 use crate::cmd::doctor::report::Finding;
 
 /// The variables about the metadata server, and who reads each.
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 24] = [
     ("GCE_METADATA_HOST", "every SDK, for requests"),
     ("GCE_METADATA_ROOT", "Python and gcloud, for requests"),
     ("GCE_METADATA_IP", "Python, to detect; Node, for everything"),
     ("GCE_METADATA_TIMEOUT", "Python"),
     ("GCE_METADATA_DETECT_RETRIES", "Python"),
-    ("GCE_METADATA_MTLS_MODE", "Python"),
+    (
+        "GCE_METADATA_MTLS_MODE",
+        "Python and gce-auth: HTTPS to the server",
+    ),
     ("DETECT_GCP_RETRIES", "Node"),
     ("NO_GCE_CHECK", "Python and Java"),
     ("METADATA_SERVER_DETECTION", "Node"),
@@ -19,12 +22,32 @@ const KNOWN: [(&str, &str); 16] = [
         "GOOGLE_CLOUD_PROJECT",
         "Python, Java and Node, before the server's project",
     ),
+    (
+        "GCLOUD_PROJECT",
+        "Python, Java and Node, before the server's project",
+    ),
     ("GOOGLE_CLOUD_QUOTA_PROJECT", "every SDK"),
     ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "the SDKs' API clients"),
+    (
+        "GOOGLE_API_CERTIFICATE_CONFIG",
+        "Python, Go, Java and Node: the certificate of this workload",
+    ),
+    ("GOOGLE_API_USE_CLIENT_CERTIFICATE", "Python, Go and Java"),
+    (
+        "GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN",
+        "Python, Java: whether tokens are bound to a certificate",
+    ),
+    (
+        "GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES",
+        "Python, Java: the old name of GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN",
+    ),
+    ("CLOUDSDK_CONFIG", "every SDK, for gcloud's credentials"),
     ("K_SERVICE", "Node: this is Cloud Run"),
     ("CLOUD_RUN_JOB", "Node: this is Cloud Run"),
     ("FUNCTION_NAME", "Node: this is a Cloud Run function"),
+    ("FUNCTION_TARGET", "gce-auth: this is a Cloud Run function"),
     ("GAE_SERVICE", "some SDKs: this is App Engine"),
+    ("GAE_INSTANCE", "gce-auth: this is App Engine"),
 ];
 
 /// A step for each variable that is set, or one that says that none is.
@@ -75,6 +98,10 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
                 shown,
                 "Node refuses it; write assume-present, none, bios-only or ping-only",
             ),
+        },
+        "GCE_METADATA_MTLS_MODE" => match value {
+            "none" | "default" | "strict" => Finding::good(shown),
+            _ => Finding::warning(shown, "clients refuse it; write none, default or strict"),
         },
         _ => Finding::good(shown),
     }

@@ -11,7 +11,7 @@ use gce_auth::{Credentials, MetadataClient};
 
 use crate::{
     cmd::doctor::report::{Finding, Report},
-    config::{Reach, WhichAccount},
+    config::{self, Reach, Shape, WhichAccount},
     env,
     exit::Failure,
     out::Out,
@@ -27,7 +27,8 @@ Examples:
   gce-auth doctor
   gce-auth doctor --json | jq '.steps[] | select(.result != \"ok\")'
 
-The exit code is that of the first step that failed, 0 if none did. No token is shown.";
+In JSON: ok, and steps, each with step, result (ok, warning, failed or skipped), found, advice and
+milliseconds. The exit code is that of the first step that failed, 0 if none did. No token is shown.";
 
 /// Goes the way of a client step by step, and says what is wrong and what to do.
 ///
@@ -36,21 +37,24 @@ The exit code is that of the first step that failed, 0 if none did. No token is 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// As a JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shape: Shape,
     /// Where to ask for a signature, instead of Google where the server is the machine's own
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
     #[command(flatten)]
     account: WhichAccount,
-    #[command(flatten)]
-    reach: Reach,
+    /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
+    #[arg(long, value_name = "HOST[:PORT]")]
+    endpoint: Option<String>,
+    /// Give up a step after this many seconds, instead of 3 for the network and about 10 for a token
+    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    timeout: Option<Duration>,
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
-        let mut report = Report::new(out, self.json);
+        let mut report = Report::new(out, self.shape.is_json());
         self.examine(&mut report)?;
         report.end()
     }
@@ -60,28 +64,34 @@ impl Args {
             report.add(name, finding)?;
         }
         report.add("key files", environment::key_files(env::var))?;
-        let client = match self.reach.client() {
+        let reach = Reach {
+            endpoint: self.endpoint.clone(),
+            timeout: self.timeout,
+        };
+        let client = match reach.patient_client() {
             Ok(client) => client,
             Err(failure) => return report.add("settings", Finding::of_failure(&failure)),
         };
-        report.add("firmware", server::firmware(&client))?;
+        let finding = report.time(|| server::firmware(&client));
+        report.add("firmware", finding)?;
         let endpoint = client.endpoint()?;
         report.add("proxies", environment::proxies(env::var, &endpoint))?;
-        if !self.reachable(report, &endpoint)? {
-            return Ok(());
+        if self.reachable(report, &endpoint)? {
+            self.tokens(report, &client)?;
         }
-        self.tokens(report, &client)
+        Ok(())
     }
 
     /// The network up to the server's first answer.
     fn reachable(&self, report: &mut Report<'_>, endpoint: &str) -> Result<bool, Failure> {
-        let patience = self.reach.timeout.unwrap_or(PATIENCE);
+        let patience = self.timeout.unwrap_or(PATIENCE);
         let (finding, addresses) = report.time(|| network::resolve(endpoint, patience));
         report.add("address", finding)?;
-        if !self.is_configured() {
-            let finding = report.time(|| network::well_known_name(patience));
-            report.add("name", finding)?;
-        }
+        let finding = match self.configured_by() {
+            None => report.time(|| network::well_known_name(patience)),
+            Some(by) => Finding::skipped(format!("not looked up, as {by} names the server")),
+        };
+        report.add("name", finding)?;
         let (finding, stream) = report.time(|| network::connect(&addresses, patience));
         report.add("connection", finding)?;
         let Some(stream) = stream else {
@@ -89,9 +99,14 @@ impl Args {
         };
         let (finding, answer) = report.time(|| network::ask(stream, endpoint, patience));
         report.add("answer", finding)?;
-        if let Some(date) = answer.and_then(|answer| answer.date) {
-            report.add("clock", server::clock(date))?;
-        }
+        let Some(answer) = answer else {
+            return Ok(false);
+        };
+        let finding = answer.date.map_or_else(
+            || Finding::skipped("the server does not say what time it is".to_owned()),
+            server::clock,
+        );
+        report.add("clock", finding)?;
         Ok(true)
     }
 
@@ -109,11 +124,15 @@ impl Args {
             report.add("access token", finding)?;
             let finding = report.time(|| server::id_token(client, account));
             report.add("ID token", finding)?;
-            if self.iam_endpoint.is_some() || !self.is_configured() {
-                let url = self.iam_endpoint.as_deref();
-                let finding = report.time(|| server::signature(&credentials, url));
-                report.add("signature", finding)?;
-            }
+            let url = self.iam_endpoint.as_deref();
+            let finding = match self.configured_by().filter(|_| url.is_none()) {
+                None => report.time(|| server::signature(&credentials, url)),
+                Some(by) => Finding::skipped(format!(
+                    "IAM is not asked, as {by} names the server, and its tokens may be none of \
+                     Google's; --iam-endpoint says where to ask"
+                )),
+            };
+            report.add("signature", finding)?;
         }
         let finding = report.time(|| server::project(client));
         report.add("project", finding)?;
@@ -121,9 +140,13 @@ impl Args {
         report.add("universe", finding)
     }
 
-    /// Whether somebody said where the server is.
-    fn is_configured(&self) -> bool {
-        let named = |name| env::var(name).is_some();
-        self.reach.endpoint.is_some() || named("GCE_METADATA_HOST") || named("GCE_METADATA_ROOT")
+    /// Who said where the server is, if anybody did.
+    fn configured_by(&self) -> Option<&'static str> {
+        if self.endpoint.is_some() {
+            return Some("--endpoint");
+        }
+        ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"]
+            .into_iter()
+            .find(|name| env::var(name).is_some_and(|value| !value.is_empty()))
     }
 }

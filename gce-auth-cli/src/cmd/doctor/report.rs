@@ -18,6 +18,8 @@ enum Grade {
     Good,
     Warning,
     Failed(Exit),
+    /// Nobody looked.
+    Skipped,
 }
 
 impl Grade {
@@ -26,6 +28,7 @@ impl Grade {
             Self::Good => "ok",
             Self::Warning => "warning",
             Self::Failed(_) => "failed",
+            Self::Skipped => "skipped",
         }
     }
 
@@ -34,6 +37,7 @@ impl Grade {
             Self::Good => Style::Good,
             Self::Warning => Style::Strong,
             Self::Failed(_) => Style::Bad,
+            Self::Skipped => Style::Faint,
         }
     }
 }
@@ -68,6 +72,15 @@ impl Finding {
             grade: Grade::Failed(exit),
             found: found.into(),
             advice: Some(advice.into()),
+        }
+    }
+
+    /// Why there is nothing to find.
+    pub(crate) fn skipped(why: String) -> Self {
+        Self {
+            grade: Grade::Skipped,
+            found: why,
+            advice: None,
         }
     }
 

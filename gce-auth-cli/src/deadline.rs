@@ -1,0 +1,25 @@
+//! The end of `--timeout`, whatever a command is doing then.
+
+use std::{process, sync::mpsc, thread, time::Duration};
+
+use crate::{exit::Exit, out::Out, text};
+
+/// Time for what was asked for to end by itself, as it knows better why it has no answer.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Ends the process a moment after `timeout`, if it is still there.
+pub(crate) fn set(timeout: Duration, out: Out) {
+    let watch = move || {
+        let (_open, never) = mpsc::channel::<()>();
+        let _ = never.recv_timeout(timeout + GRACE);
+        let limit = text::lasting(timeout);
+        out.note(format_args!(
+            "not done within {limit}; give it longer with --timeout, or see with `gce-auth doctor` what is slow"
+        ));
+        process::exit(Exit::Timeout as i32);
+    };
+    // Where no thread can start, the limits of each request still hold.
+    let _ = thread::Builder::new()
+        .name("deadline".to_owned())
+        .spawn(watch);
+}
