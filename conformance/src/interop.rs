@@ -8,6 +8,8 @@
 //! A program finds the server through its environment alone, gets no other variable that could
 //! steer it, and prints one JSON document on each line, told apart by its member `step`.
 
+mod command;
+mod floor;
 mod go;
 mod java;
 mod judge;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::command::{Build, gce_auth};
+pub use self::floor::floor;
 pub use self::go::go;
 pub use self::java::java;
 pub use self::judge::Judge;
@@ -55,6 +59,51 @@ pub struct Client {
 }
 
 impl Client {
+    /// A program that was made elsewhere.
+    #[must_use]
+    pub fn new(language: &'static str, program: PathBuf, arguments: Vec<OsString>) -> Self {
+        let home = program.with_file_name("home");
+        Self {
+            language,
+            program,
+            arguments,
+            home,
+        }
+    }
+
+    /// The same program, to be run by another with these arguments before its own.
+    #[must_use]
+    pub fn under(mut self, launcher: impl Into<PathBuf>, mut arguments: Vec<OsString>) -> Self {
+        arguments.push(self.program.into());
+        arguments.append(&mut self.arguments);
+        Self {
+            program: launcher.into(),
+            arguments,
+            ..self
+        }
+    }
+
+    /// The program, with these variables and no other that could steer it.
+    #[must_use]
+    pub fn command<K, V>(&self, environment: impl IntoIterator<Item = (K, V)>) -> Command
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(env::bare())
+            .env("HOME", &self.home)
+            .envs(
+                environment
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            );
+        command
+    }
+
     /// Runs the program to its end with `environment` and reads what it reports.
     ///
     /// # Errors
@@ -73,19 +122,7 @@ impl Client {
         fs::create_dir_all(&self.home)
             .map_err(|error| Failure::new(format!("{}: {error}", self.home.display())))?;
 
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .envs(env::bare())
-            .env("HOME", &self.home)
-            .envs(
-                environment
-                    .into_iter()
-                    .map(|(name, value)| (name.into(), value.into())),
-            );
-
-        let output = process::finish(&mut command, limit)
+        let output = process::finish(&mut self.command(environment), limit)
             .map_err(|failure| Failure::new(format!("the {} client: {failure}", self.language)))?;
         Transcript::parse(&output)
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[test]
 fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
-    let Some(client) = interop::ready_or_skip(interop::node(foreign::target())) else {
+    let Some(client) = interop::ready_or_skip(interop::node(foreign::target(), "client.js")) else {
         return;
     };
     let emulator = foreign::emulator().start().unwrap();

@@ -11,16 +11,24 @@ use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text}
 /// npm is a script on Windows, which has to be named in full.
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
-/// The Node client, with its packages under `target/interop/node`.
+/// The programs, which stand beside their packages.
+const SOURCES: [&str; 4] = [
+    "package.json",
+    "package-lock.json",
+    "client.js",
+    "access_token.js",
+];
+
+/// One of the Node programs, with their packages under `target/interop/node`.
 ///
 /// # Errors
 ///
 /// When there is no Node with npm, or the packages can't be installed.
-pub fn node(target: &Path) -> Result<Client, Unavailable> {
-    prepare(&target.join("interop")).map_err(Unavailable::because("Node"))
+pub fn node(target: &Path, program: &str) -> Result<Client, Unavailable> {
+    prepare(&target.join("interop"), program).map_err(Unavailable::because("Node"))
 }
 
-fn prepare(place: &Path) -> Result<Client, Failure> {
+fn prepare(place: &Path, script: &str) -> Result<Client, Failure> {
     let sources = clients().join("node");
     // Its version, and where it is, so that a test can do without a PATH.
     let found = process::finish(
@@ -31,7 +39,7 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
         .trim_end()
         .split_once('\n')
         .unwrap_or((&found, "node"));
-    let key: Vec<String> = ["package.json", "package-lock.json", "client.js"]
+    let key: Vec<String> = SOURCES
         .iter()
         .map(|name| text(&sources.join(name)))
         .collect::<Result<_, _>>()?;
@@ -41,7 +49,7 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
         fs::create_dir_all(&folder)
             .and_then(|()| {
                 // Node looks for packages beside the program.
-                ["package.json", "package-lock.json", "client.js"]
+                SOURCES
                     .iter()
                     .try_for_each(|name| fs::copy(sources.join(name), folder.join(name)).map(drop))
             })
@@ -58,7 +66,7 @@ fn prepare(place: &Path) -> Result<Client, Failure> {
     Ok(Client {
         language: "Node",
         program: program.into(),
-        arguments: vec![OsString::from(folder.join("client.js"))],
+        arguments: vec![OsString::from(folder.join(script))],
         home: place.join("home"),
     })
 }
