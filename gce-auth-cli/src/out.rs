@@ -59,6 +59,27 @@ impl Out {
         self.value(&format!("{value:#}"))
     }
 
+    /// From now on the process ends when nobody reads standard output any more: for who prints
+    /// seldom, and would not notice it.
+    #[expect(clippy::unused_self, reason = "one printer, one way to reach it")]
+    pub(crate) fn end_with_reader(&self) {
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, poll};
+            let watch = || {
+                let stdout = io::stdout();
+                // Whatever is asked for, the end of a pipe is told.
+                let mut seen = [PollFd::new(&stdout, PollFlags::empty())];
+                while poll(&mut seen, None).is_err() {}
+                std::process::exit(0);
+            };
+            // Where no thread can start, the next line notices it.
+            let _ = std::thread::Builder::new()
+                .name("reader".to_owned())
+                .spawn(watch);
+        }
+    }
+
     /// Says something beside the value.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.manner.quiet {

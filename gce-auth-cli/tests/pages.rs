@@ -10,7 +10,7 @@ use gce_auth_server::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
 use support::{Ran, ask, emulator, gce_auth, nobody, run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "token",
     "id-token",
     "headers",
@@ -18,6 +18,8 @@ const COMMANDS: [&str; 17] = [
     "sign-url",
     "verify",
     "get",
+    "watch",
+    "guest",
     "info",
     "detect",
     "wait",
@@ -93,6 +95,16 @@ fn every_command_has_help_with_examples() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         assert_data_eq!(help, snapbox::Data::read_from(&path, None));
     }
+}
+
+#[test]
+fn the_commands_of_a_command_have_help_with_examples() {
+    let deeds = ["set", "get", "delete"];
+    let helps = deeds.map(|deed| run(&["guest", deed, "--help"]).value());
+    for help in &helps {
+        assert!(help.contains("\nExamples:\n"), "{help}");
+    }
+    assert_data_eq!(helps.join("\n"), file!["snapshots/help/guest-deeds.txt"]);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn each_form_is_as_it_was() {
     let emulator = Emulator::builder()
         .set("instance/attributes/color", "blue")
         .set("instance/attributes/size", "12")
+        .set("instance/attributes/enable-guest-attributes", "TRUE")
         .start()
         .unwrap();
     let server = emulator.addr();
@@ -109,6 +110,15 @@ fn each_form_is_as_it_was() {
             "get instance/attributes/",
             "get --recursive instance/attributes/",
             "get project/attributes/",
+            "watch instance/attributes/color --once",
+            "watch instance/attributes/ --once --format json",
+            "watch instance/nothing --once --missing-ok --json",
+            "guest set ns/state ready",
+            "guest get ns/state",
+            "guest get ns/state --json",
+            "guest get ns",
+            "guest get ns --format json",
+            "guest delete ns/state",
             "detect",
             "detect --format json",
             "wait --verbose",
@@ -134,6 +144,7 @@ fn each_failure_is_as_it_was() {
         "sign --timeout 0.2",
         "sign-url gs://bucket/object --timeout 0.2",
         "get instance/id --timeout 0.2",
+        "guest get ns/key --timeout 0.2",
         "info --timeout 0.2",
         "wait --timeout 0.2",
         "exec --real --timeout 0.2 -- true",
@@ -222,6 +233,9 @@ fn each_failure_is_as_it_was() {
         server,
         &[
             "get instance/nothing",
+            "watch instance/nothing",
+            "watch instance/zone --count 2 --timeout 0.2",
+            "guest set ns/key value",
             "get -r nothing/",
             "token --account other@x",
         ],
@@ -290,6 +304,12 @@ fn each_failure_is_as_it_was() {
         ],
         &["get"],
         &["get", "a", "--json", "--format", "text"],
+        &["watch"],
+        &["watch", "a", "--count", "0"],
+        &["watch", "a", "--once", "--count", "2"],
+        &["guest"],
+        &["guest", "set", "namespace", "value"],
+        &["guest", "set", "a//b", "value"],
         &["info", "--format", "env"],
         &["detect", "--like", "google-auth", "--endpoint", "a"],
         &["doctor", "--timeout", "-1"],

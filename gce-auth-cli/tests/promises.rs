@@ -20,6 +20,12 @@ use std::{
 use gce_auth_server::{Emulator, Fault};
 use support::{Ran, ask, emulator, gce_auth};
 
+/// An emulator in which each call has something to find.
+fn world() -> Emulator {
+    let builder = Emulator::builder().set("instance/attributes/enable-guest-attributes", "TRUE");
+    builder.start().unwrap()
+}
+
 /// A call of each command that prints, against this emulator.
 fn calls(emulator: &Emulator) -> Vec<Vec<String>> {
     let url = emulator.url();
@@ -39,6 +45,9 @@ fn calls(emulator: &Emulator) -> Vec<Vec<String>> {
         &format!("verify --audience https://a.example --jwks-url {url}/oauth2/v3/certs --leeway 10 {file}"),
         "get instance/zone",
         "get --recursive /",
+        "watch instance/zone --once",
+        "guest set ns/key value",
+        "guest get ns/key",
         "info",
         "detect",
         "wait",
@@ -69,7 +78,7 @@ fn call(arguments: &[String], emulator: &Emulator) -> Command {
 
 #[test]
 fn nothing_is_written_to_disk() {
-    let emulator = emulator();
+    let emulator = world();
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("untouched");
     let _ = fs::remove_dir_all(&place);
     fs::create_dir_all(&place).unwrap();
@@ -90,7 +99,7 @@ fn nothing_is_written_to_disk() {
 
 #[test]
 fn an_environment_of_nothing_is_enough() {
-    let emulator = emulator();
+    let emulator = world();
     for arguments in calls(&emulator) {
         let output = call(&arguments, &emulator)
             .env_clear()
@@ -105,7 +114,7 @@ fn an_environment_of_nothing_is_enough() {
 
 #[test]
 fn a_reader_that_left_is_no_failure_and_no_panic() {
-    let emulator = emulator();
+    let emulator = world();
     for arguments in calls(&emulator) {
         let gone = || {
             let (reader, writer) = std::io::pipe().unwrap();
@@ -126,7 +135,7 @@ fn a_reader_that_left_is_no_failure_and_no_panic() {
 
 #[test]
 fn standard_output_holds_values_alone() {
-    let emulator = emulator();
+    let emulator = world();
     for arguments in calls(&emulator) {
         let values = ["token", "id-token", "headers", "sign", "sign-url"];
         let is_help = arguments.iter().any(|argument| argument == "--help");

@@ -4,6 +4,7 @@
 //! `TOUR=overwrite cargo test -p gce-auth-cli --test tour` writes the output anew.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+#![allow(clippy::print_stdout, reason = "a test says what it skips")]
 #![allow(
     clippy::disallowed_methods,
     reason = "variables say where programs are, and what is to be done"

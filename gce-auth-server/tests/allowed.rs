@@ -1,6 +1,7 @@
 //! Who may connect, where the emulator can be reached from other machines.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+#![allow(clippy::print_stdout, reason = "a test says what it skips")]
 
 mod client;
 

@@ -8,6 +8,7 @@ use crate::env;
 
 /// How the command is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Build {
     /// Quickly.
     Debug,

@@ -21,8 +21,8 @@ Examples:
   gce-auth emulate --port 8080 &
   eval \"$(gce-auth emulate --port 8080 --env)\" && gce-auth token
   gce-auth emulate --project my-project --set instance/attributes/env=dev
-  gce-auth emulate --fault 'path = \"instance/\", times = 2, fault = { kind = \"status\", code = 503 }'
-  gce-auth emulate --address 0.0.0.0 --allow-from 172.17.0.0/16        for containers of this machine
+  gce-auth emulate --fault 'path = \"instance/\", times = 2, fault = { kind = \"hang\" }'
+  gce-auth emulate --address 0.0.0.0 --allow-from 172.17.0.0/16    for this machine's containers
   gce-auth emulate --token-command 'gcloud auth print-access-token'
   gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
 

@@ -8,6 +8,7 @@ mod emulate;
 mod exec;
 mod format;
 mod get;
+mod guest;
 mod headers;
 mod id_token;
 mod info;
@@ -17,6 +18,7 @@ mod sign_url;
 mod token;
 mod verify;
 mod wait;
+mod watch;
 mod world;
 
 use std::process::ExitCode;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     SignUrl(sign_url::Args),
     Verify(verify::Args),
     Get(get::Args),
+    Watch(watch::Args),
+    Guest(guest::Args),
     Info(info::Args),
     Detect(detect::Args),
     Wait(wait::Args),
@@ -59,6 +63,8 @@ pub(crate) fn alone(name: &str) -> Option<clap::Command> {
         "sign-url" => of::<sign_url::Args>("sign-url"),
         "verify" => of::<verify::Args>("verify"),
         "get" => of::<get::Args>("get"),
+        "watch" => of::<watch::Args>("watch"),
+        "guest" => of::<guest::Args>("guest"),
         "info" => of::<info::Args>("info"),
         "detect" => of::<detect::Args>("detect"),
         "wait" => of::<wait::Args>("wait"),
@@ -87,6 +93,8 @@ impl Command {
             Self::SignUrl(args) => args.run(out),
             Self::Verify(args) => args.run(out),
             Self::Get(args) => args.run(out),
+            Self::Watch(args) => args.run(out),
+            Self::Guest(args) => args.run(out),
             Self::Info(args) => args.run(out),
             Self::Wait(args) => args.run(out),
             Self::Emulate(args) => args.run(out),

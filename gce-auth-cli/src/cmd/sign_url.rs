@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   gce-auth sign-url gs://bucket/report.pdf
   gce-auth sign-url gs://bucket/upload --method PUT --header 'content-type: image/png' --expires 600
-  gce-auth sign-url gs://bucket/upload --method PUT --format curl > upload.curl; curl -K upload.curl -T FILE
+  gce-auth sign-url gs://bucket/upload --method PUT --format curl | curl -K - -T FILE
 
 Whoever has the URL may use it until it expires, as far as the account itself may.";
 

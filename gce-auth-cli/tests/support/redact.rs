@@ -62,10 +62,9 @@ fn named(word: &str, after: &str) -> String {
     if word.len() == 40 && hex(word) {
         return "KEY_ID".to_owned();
     }
-    if let Some(number) = word.strip_prefix(':').filter(|number| number.len() == 10) {
-        if digits(number) {
-            return ":EPOCH".to_owned();
-        }
+    let number = word.strip_prefix(':').unwrap_or_default();
+    if number.len() == 10 && digits(number) {
+        return ":EPOCH".to_owned();
     }
     if word.len() == 10 && digits(word) {
         return "EPOCH".to_owned();
