@@ -146,7 +146,7 @@ fn each_failure_is_as_it_was() {
         "get instance/id --timeout 0.2",
         "guest get ns/key --timeout 0.2",
         "info --timeout 0.2",
-        "wait --timeout 0.2",
+        "wait --timeout 2",
         "exec --real --timeout 0.2 -- true",
         "demo --real --timeout 0.2",
     ];
