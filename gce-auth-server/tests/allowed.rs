@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
 use client::{connect, get};
-use gce_auth_server::{Emulator, Event};
+use gce_auth_server::Emulator;
 
 /// An address of this machine that is not a loopback one, if it has any. Nothing is sent to find it.
 fn own_address() -> Option<IpAddr> {
