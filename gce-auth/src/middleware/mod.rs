@@ -36,6 +36,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// say so with [`resend_clones`](Self::resend_clones) or
 /// [`resend_with`](Self::resend_with).
 ///
+/// The service inside must be `Clone`, as the clients of hyper-util and tonic are:
+/// a request may wait for its token while others go ahead.
+///
 /// The [error](BoxError) of the service is boxed. Where no token is to be had,
 /// it is an [`Error`](crate::Error), and the request was not sent.
 ///
