@@ -43,9 +43,6 @@ pub(crate) fn evidence(settings: &Settings) -> Evidence {
 }
 
 fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
-    if let Some(name) = environment.serverless {
-        return Evidence::new(Verdict::Yes, format!("{name} is set"));
-    }
     if environment.no_gce_check.as_deref() == Some("true") {
         return Evidence::new(Verdict::No, "NO_GCE_CHECK is true");
     }
@@ -57,6 +54,10 @@ fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
             return Evidence::new(Verdict::No, "METADATA_SERVER_DETECTION is none");
         }
         _ => {}
+    }
+    // Somebody's word comes before what the platform sets.
+    if let Some(name) = environment.serverless {
+        return Evidence::new(Verdict::Yes, format!("{name} is set"));
     }
     machine(settings)
 }
