@@ -81,9 +81,9 @@ pub fn account(body: &[u8]) {
     if let Some(region) = response::region_of(text) {
         assert!(text.starts_with(region));
     }
-    if let Some(wait) = retry::retry_after(text) {
+    if let Some(wait) = retry::retry_after(text, Some(NOW.wall)) {
         let left = Duration::from_secs(10);
-        let next = RetryPolicy::new().next_wait(1, Some(wait), left, 0.5);
+        let next = RetryPolicy::new().next_wait(1, 0, Some(wait), left, 0.5);
         assert!(next.is_none_or(|next| wait <= next && next < left));
     }
 }
@@ -156,7 +156,7 @@ pub fn refusal(bytes: &[u8]) {
     let flavor = headers & 3 == 1;
     let slash = response::adds_only_a_slash(&response, "/computeMetadata/v1/instance");
     assert!(!slash || (flavor && code == 301 && headers & 8 != 0));
-    match response::accept(response) {
+    match response::accept(response, NOW) {
         Ok(answer) => {
             assert!(flavor && code == 200);
             let _ = (answer.text(), answer.json());
@@ -301,7 +301,7 @@ fn answer(body: &[u8]) -> Answer {
     let mut response = Response::new(body.to_vec());
     let google = http::HeaderValue::from_static("Google");
     response.headers_mut().insert("metadata-flavor", google);
-    response::accept(response).expect("an answer of a metadata server")
+    response::accept(response, NOW).expect("an answer of a metadata server")
 }
 
 /// Accepted: it can be sent, it expires, and it is good for something now.

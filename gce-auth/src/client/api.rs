@@ -5,10 +5,7 @@ use http::{Request, Response};
 
 use crate::{
     client::{call::unanswered, settings::Settings},
-    io::{
-        random,
-        transport::{Limits, TransportError},
-    },
+    io::transport::{Limits, TransportError},
     values::{
         error::{Error, ErrorKind},
         token::Now,
@@ -63,9 +60,9 @@ pub(crate) fn call<T>(
         let left = total.saturating_sub(elapsed());
         let again = is_transient(&refusal.error)
             .then(|| {
-                let sample = random::sample();
+                let sample = settings.clock.jitter();
                 let asked = refusal.error.retry_after();
-                patience.retry.next_wait(made, asked, left, sample)
+                patience.retry.next_wait(made, 0, asked, left, sample)
             })
             .flatten();
         match again {

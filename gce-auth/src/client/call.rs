@@ -11,7 +11,7 @@ use crate::{
         settings::Settings,
     },
     io::{
-        events, random,
+        events,
         transport::{Limits, TransportError, TransportErrorKind},
     },
     values::{
@@ -42,6 +42,7 @@ impl<T, F: Fn(&Answer, Now) -> Result<T, Error>> Read<T> for F {}
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     left: Duration,
+    waits: u32,
 }
 
 impl Budget {
@@ -51,12 +52,20 @@ impl Budget {
         let spent = settings.clock.now().boot.saturating_sub(started.boot);
         Self {
             left: settings.retry.total().saturating_sub(spent),
+            waits: 0,
         }
     }
 
     /// A budget of its own.
     pub(crate) fn of(left: Duration) -> Self {
-        Self { left }
+        Self { left, waits: 0 }
+    }
+
+    /// The same, for an operation that goes on with the waits of one that
+    /// failed, after so many.
+    pub(crate) fn going_on(mut self, waits: u32) -> Self {
+        self.waits = waits;
+        self
     }
 
     /// Whether this much is left, and more.
@@ -180,7 +189,7 @@ impl Attempts<'_> {
         if let Some(next) = self.directory(request, &response) {
             return Err(Ended::Instead(Box::new(next)));
         }
-        let answer = response::accept(response).map_err(|failure| {
+        let answer = response::accept(response, sent).map_err(|failure| {
             if is_transient(failure.error.kind()) {
                 Ended::Transient(failure)
             } else {
@@ -219,9 +228,10 @@ impl Attempts<'_> {
         }
         let wait = settings.retry.next_wait(
             self.made,
+            self.budget.waits,
             failure.error.retry_after(),
             self.budget.left,
-            random::sample(),
+            settings.clock.jitter(),
         );
         // That nothing came in the last blink of the budget says less than
         // what went wrong before it.

@@ -94,7 +94,7 @@ impl MetadataClient {
             #[cfg(feature = "tls")]
             Unsent::Secured(error) => broken(&error),
         })?;
-        response::accept(answer)
+        response::accept(answer, settings.clock.now())
             .map(drop)
             .map_err(|failure| failure.error.at(request::place(&request)))
     }

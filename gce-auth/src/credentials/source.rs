@@ -9,7 +9,7 @@ use crate::{
     },
     credentials::LastBinding,
     engine::{
-        Source,
+        Departure, Source,
         freshness::Policy,
         keeper::{Keeper, Value},
         local::{PerThread, Slots},
@@ -20,7 +20,7 @@ use crate::{
         error::{Error, ErrorKind},
         headers::Headers,
         scope::Scopes,
-        token::{Bearer, Now, Validity},
+        token::{Bearer, Validity},
     },
     wire::{
         request::{self, MetadataPath},
@@ -233,7 +233,7 @@ impl TokenSource {
 impl Source for TokenSource {
     type Value = Bearer;
 
-    fn fetch(&self, started: Now, forced: bool) -> Result<Bearer, Error> {
+    fn fetch(&self, departure: &Departure) -> Result<Bearer, Error> {
         if self.origin != Origin::Server {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
@@ -241,8 +241,8 @@ impl Source for TokenSource {
             ));
         }
         let settings = &*self.client.0;
-        let mut budget = Budget::since(settings, started);
-        if forced {
+        let mut budget = Budget::since(settings, departure.began).going_on(departure.waits);
+        if departure.forced {
             self.ask_account(&mut budget)?;
         }
         let wish = &self.wish;

@@ -399,3 +399,28 @@ fn an_account_that_is_not_the_expected_one_is_not_learned() {
     world.credentials.blocking_refresh().unwrap();
     assert_eq!(world.asked()[1], "default/?recursive=true");
 }
+
+#[test]
+fn what_was_waited_in_vain_is_not_waited_for_again_until_a_token_comes() {
+    let world = world([Reply::status(503)], |builder| builder);
+    world.credentials.blocking_token().unwrap_err();
+    let first = world.clock.take_sleeps();
+    assert!(first.len() >= 6 && first[0] < Duration::from_millis(200));
+
+    world.advance(2);
+    world.credentials.blocking_token().unwrap_err();
+    let second = world.clock.take_sleeps();
+    assert!((2..=4).contains(&second.len()), "{second:?}");
+    let long = Duration::from_millis(2400);
+    assert!(second.iter().all(|wait| *wait >= long), "{second:?}");
+
+    world.advance(2);
+    world.transport.script([Reply::token("t", 3600)]);
+    let token = world.credentials.blocking_token().unwrap();
+    world.credentials.invalidate(&token);
+    let replies = [Reply::status(503), Reply::token("u", 3600)];
+    world.transport.script(replies);
+    world.credentials.blocking_token().unwrap();
+    let third = world.clock.take_sleeps();
+    assert!(third.len() == 1 && third[0] < first[1], "{third:?}");
+}

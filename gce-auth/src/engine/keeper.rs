@@ -75,6 +75,7 @@ struct Control<V> {
     flight: Option<Current<V>>,
     flights: u64,
     failures: u32,
+    waits: u32,
     quiet_until: Duration,
     next_renewal: Duration,
     last_success: Option<Now>,
@@ -108,6 +109,7 @@ impl<V: Value> Keeper<V> {
                 flight: None,
                 flights: 0,
                 failures: 0,
+                waits: 0,
                 quiet_until: Duration::ZERO,
                 next_renewal: Duration::ZERO,
                 last_success: None,
@@ -133,15 +135,16 @@ impl<V: Value> Keeper<V> {
 
     /// Decides, at one point for everybody, who flies and who waits.
     ///
-    /// `make` makes the flight; its job must call [`settle`](Self::settle) with
-    /// the id and the outcome before it lands.
+    /// `make` makes the flight, told how many waits between attempts were in
+    /// vain since the last success; its job must call [`settle`](Self::settle)
+    /// with the id and the outcome before it lands.
     pub(crate) fn plan(
         &self,
         why: Why,
         now: Now,
         process: u32,
         budget: Duration,
-        make: impl FnOnce(FlightId) -> Flight<V>,
+        make: impl FnOnce(FlightId, u32) -> Flight<V>,
     ) -> Plan<V> {
         let mut control = lock(&self.control);
         let mut replaced = None;
@@ -183,7 +186,7 @@ impl<V: Value> Keeper<V> {
         }
         control.flights += 1;
         let id = FlightId(control.flights);
-        let flight = Arc::new(make(id));
+        let flight = Arc::new(make(id, control.waits));
         control.flight = Some(Current {
             id,
             flight: Arc::clone(&flight),
@@ -222,6 +225,7 @@ impl<V: Value> Keeper<V> {
                         .is_some_and(|entry| entry.value.is_same(value));
                 self.cell.store(value.clone(), deadlines);
                 control.failures = 0;
+                control.waits = 0;
                 control.quiet_until = Duration::ZERO;
                 control.last_success = Some(now);
                 control.next_renewal = if gentle {
@@ -232,6 +236,8 @@ impl<V: Value> Keeper<V> {
             }
             Err(error) => {
                 control.failures = control.failures.saturating_add(1);
+                let waits = error.attempts().saturating_sub(1);
+                control.waits = control.waits.saturating_add(waits);
                 control.last_failure = Some((now, error.clone()));
                 control.quiet_until = now.boot.saturating_add(self.policy.quiet);
                 let backoff = self.policy.backoff(control.failures);

@@ -26,7 +26,7 @@ use crate::{
     },
     io::{
         clock::Clock,
-        events, random,
+        events,
         threads::{Executor, Work, WorkKind},
     },
     values::{error::Error, token::Now},
@@ -36,15 +36,26 @@ use crate::{
 pub(crate) trait Source: Send + Sync + 'static {
     type Value: Value;
 
-    /// Fetches a value; blocks. `started` is when the budget began to run.
-    /// `forced` is whether somebody asked for everything to be asked anew.
-    fn fetch(&self, started: Now, forced: bool) -> Result<Self::Value, Error>;
+    /// Fetches a value; blocks.
+    fn fetch(&self, departure: &Departure) -> Result<Self::Value, Error>;
 
     /// The whole time that a fetch may take.
     fn budget(&self) -> Duration;
 
     /// What kind of work a fetch is.
     fn kind(&self) -> WorkKind;
+}
+
+/// What a fetch is told when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departure {
+    /// When the budget began to run.
+    pub(crate) began: Now,
+    /// Whether somebody asked for everything to be asked anew.
+    pub(crate) forced: bool,
+    /// How many waits between attempts were in vain since the last success:
+    /// those of this fetch go on from there.
+    pub(crate) waits: u32,
 }
 
 /// What a stale value means to whoever asks.
@@ -278,14 +289,18 @@ impl<S: Source> Engine<S> {
     fn plan(&self, why: Why, now: Now) -> Plan<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
-        self.keeper.plan(why, now, process, budget, |id| {
+        self.keeper.plan(why, now, process, budget, |id, waits| {
             let (keeper, source) = (Arc::clone(&self.keeper), Arc::clone(&self.source));
             let clock = Arc::clone(&self.clock);
-            let forced = why == Why::Force;
+            let departure = Departure {
+                began: now,
+                forced: why == Why::Force,
+                waits,
+            };
             Flight::new(now, process, move || {
                 let mut unsettled = Unsettled::new(&keeper, id, &*clock);
-                let span = events::refresh(forced);
-                let outcome = source.fetch(now, forced);
+                let span = events::refresh(departure.forced);
+                let outcome = source.fetch(&departure);
                 events::refreshed(span, outcome.as_ref().err());
                 unsettled.settle(&outcome);
                 outcome
@@ -361,7 +376,7 @@ impl<'a, V: Value> Unsettled<'a, V> {
     fn settle(&mut self, outcome: &Result<V, Error>) {
         if let Some(id) = self.id.take() {
             self.keeper
-                .settle(id, self.clock.now(), outcome, random::sample());
+                .settle(id, self.clock.now(), outcome, self.clock.jitter());
         }
     }
 }

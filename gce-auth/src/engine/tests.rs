@@ -58,13 +58,13 @@ struct Scripted {
 impl Source for Scripted {
     type Value = Token;
 
-    fn fetch(&self, started: Now, _forced: bool) -> Result<Token, Error> {
+    fn fetch(&self, departure: &Departure) -> Result<Token, Error> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let answer = self.answers.lock().unwrap().pop_front();
         match answer.unwrap_or(Err(ErrorKind::Unavailable)) {
             Ok((name, seconds)) => Ok(Token {
                 name: name.to_owned(),
-                validity: Validity::lasting(started, Duration::from_secs(seconds)),
+                validity: Validity::lasting(departure.began, Duration::from_secs(seconds)),
             }),
             Err(kind) => Err(Error::new(kind, "scripted")),
         }
@@ -410,7 +410,7 @@ fn a_flight_of_another_process_is_replaced() {
     let parent = world
         .engine
         .keeper
-        .plan(Why::Need(Freshness::Stale), now, 0, budget, |_| {
+        .plan(Why::Need(Freshness::Stale), now, 0, budget, |_, _| {
             Flight::new(now, 0, || panic!("the parent's"))
         });
     assert!(matches!(parent, Plan::Lead(_)));
@@ -435,7 +435,7 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
     struct Panics;
     impl Source for Panics {
         type Value = Token;
-        fn fetch(&self, _: Now, _: bool) -> Result<Token, Error> {
+        fn fetch(&self, _: &Departure) -> Result<Token, Error> {
             panic!("on purpose")
         }
         fn budget(&self) -> Duration {

@@ -11,16 +11,13 @@ use crate::{
     },
     credentials::{LastBinding, source::explain},
     engine::{
-        Source,
+        Departure, Source,
         freshness::Policy,
         keeper::Keeper,
         registry::{Family, Registry},
     },
     io::threads::WorkKind,
-    values::{
-        error::Error,
-        token::{Bearer, Now},
-    },
+    values::{error::Error, token::Bearer},
     wire::{
         request::{self, IdTokenFormat},
         response,
@@ -130,10 +127,10 @@ impl IdentitySource {
         Ok(self.email.get_or_init(|| info.email).clone())
     }
 
-    fn fetch_from_metadata(&self, started: Now) -> Result<Bearer, Error> {
+    fn fetch_from_metadata(&self, departure: &Departure) -> Result<Bearer, Error> {
         let settings = &*self.client.0;
         let wish = &self.wish;
-        let mut budget = Budget::since(settings, started);
+        let mut budget = Budget::since(settings, departure.began).going_on(departure.waits);
         let request = request::identity(
             settings.endpoint()?,
             &wish.account,
@@ -165,14 +162,14 @@ impl IdentitySource {
 impl Source for IdentitySource {
     type Value = Bearer;
 
-    fn fetch(&self, started: Now, _forced: bool) -> Result<Bearer, Error> {
+    fn fetch(&self, departure: &Departure) -> Result<Bearer, Error> {
         #[cfg(feature = "iam")]
         if let (Some(grantor), Some(grant)) = (&self.grantor, &self.wish.grant) {
             let settings = &*self.client.0;
             let email = self.email()?;
             return grantor.id_token(settings, grant, &email, &self.wish.audience);
         }
-        self.fetch_from_metadata(started)
+        self.fetch_from_metadata(departure)
     }
 
     fn budget(&self) -> std::time::Duration {

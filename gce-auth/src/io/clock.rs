@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::io::random;
 pub use crate::values::token::Now;
 
 /// The time, and the wait for a later time.
@@ -14,6 +15,12 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Blocks the calling thread for `duration`, between two attempts.
     fn sleep(&self, duration: Duration);
+
+    /// Where in its range the next wait or moment with jitter falls, from 0 to
+    /// 1. By default a random number.
+    fn jitter(&self) -> f64 {
+        random::sample()
+    }
 }
 
 /// The machine's clocks.

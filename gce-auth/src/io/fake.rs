@@ -13,6 +13,7 @@ use http::{Request, Response};
 use crate::{
     io::{
         clock::Clock,
+        random,
         threads::{Executor, Work},
         transport::{Limits, Transport, TransportError, TransportErrorKind},
     },
@@ -176,6 +177,7 @@ impl fmt::Debug for ScriptedTransport {
 pub struct HandClock {
     now: Mutex<Now>,
     sleeps: Mutex<Vec<Duration>>,
+    jitter: Mutex<VecDeque<f64>>,
     frozen: bool,
 }
 
@@ -189,8 +191,17 @@ impl HandClock {
                 Duration::from_secs(1_000_000),
             )),
             sleeps: Mutex::default(),
+            jitter: Mutex::default(),
             frozen: false,
         }
+    }
+
+    /// The same, with jitter that is no accident: these samples from 0 to 1 in
+    /// turn, again and again. 0.5 alone leaves waits as they are.
+    #[must_use]
+    pub fn jitters(self, samples: impl IntoIterator<Item = f64>) -> Self {
+        *lock(&self.jitter) = samples.into_iter().collect();
+        self
     }
 
     /// The same, standing still also while somebody sleeps.
@@ -231,6 +242,17 @@ impl Clock for HandClock {
         lock(&self.sleeps).push(duration);
         if !self.frozen {
             self.advance(duration);
+        }
+    }
+
+    fn jitter(&self) -> f64 {
+        let mut samples = lock(&self.jitter);
+        match samples.pop_front() {
+            Some(sample) => {
+                samples.push_back(sample);
+                sample
+            }
+            None => random::sample(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         call::{self, Budget},
         settings::MetadataClient,
     },
-    io::{interrupt::Interrupt, random},
+    io::{clock::Clock, interrupt::Interrupt},
     metadata::{ask, change::MetadataChange, get::none_where_missing},
     values::error::{Error, ErrorKind},
     wire::{
@@ -79,7 +79,7 @@ impl Follow {
                         0
                     };
                     if idle > 0 {
-                        self.pause(gently(idle));
+                        self.pause(gently(idle, &*clock));
                     }
                 }
                 Err(error) if error.is_retryable() => {
@@ -186,7 +186,8 @@ impl Follow {
             policy = policy.attempts(u32::MAX);
         }
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
-        policy.next_wait(failed, asked, left.unwrap_or(ENDLESS), random::sample())
+        let sample = self.place.client.0.clock.jitter();
+        policy.next_wait(failed, 0, asked, left.unwrap_or(ENDLESS), sample)
     }
 
     fn pause(&self, wait: Option<Duration>) {
@@ -201,11 +202,11 @@ impl Follow {
 
 /// The wait after so many answers in a row that came at once and said nothing
 /// new: the place is missing, or this server does not hold requests.
-fn gently(idle: u32) -> Option<Duration> {
+fn gently(idle: u32, clock: &dyn Clock) -> Option<Duration> {
     RetryPolicy::new()
         .first_wait(Duration::from_secs(1))
         .longest_wait(Duration::from_secs(5))
-        .next_wait(idle, None, ENDLESS, random::sample())
+        .next_wait(idle, 0, None, ENDLESS, clock.jitter())
 }
 
 /// What a watch that is over comes to; nobody sees it.

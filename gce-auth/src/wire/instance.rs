@@ -198,16 +198,19 @@ fn number(fields: &Map<String, Value>, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::Response;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::response;
+    use crate::{values::token::Now, wire::response};
 
     fn answer(body: &str) -> Answer {
         let response = Response::builder().header("Metadata-Flavor", "Google");
         let response = response.body(body.as_bytes().to_vec()).unwrap();
-        response::accept(response).unwrap()
+        let now = Now::new(Duration::ZERO, Duration::ZERO);
+        response::accept(response, now).unwrap()
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub(crate) mod api;
 #[cfg(feature = "iam")]
 pub(crate) mod boundary;
+pub(crate) mod date;
 #[cfg(feature = "iam")]
 pub(crate) mod grant;
 pub(crate) mod http1;

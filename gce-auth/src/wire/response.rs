@@ -47,7 +47,8 @@ impl Failure {
 
 /// Accepts an answer, or says why not. `Metadata-Flavor: Google` is required
 /// on success only: what stands in front of the server may fail without it.
-pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
+/// `now` is the time on this machine's wall clock.
+pub(crate) fn accept(response: Response<Vec<u8>>, now: Now) -> Result<Answer, Failure> {
     let response = response.map(Zeroizing::new);
     let status = response.status();
     if status.is_success() && !has_flavor(&response) {
@@ -102,7 +103,7 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Answer, Failure> {
         );
     }
     Err(Failure {
-        error: error.with_retry_after(retry::asked_for(response.headers())),
+        error: error.with_retry_after(retry::asked_for(response.headers(), Some(now.wall))),
         genuine,
     })
 }

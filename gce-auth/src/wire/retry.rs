@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header::RETRY_AFTER};
+use http::{
+    HeaderMap,
+    header::{DATE, RETRY_AFTER},
+};
+
+use crate::wire::date;
 
 /// How often and how long one operation is tried.
 ///
@@ -11,6 +16,10 @@ use http::{HeaderMap, header::RETRY_AFTER};
 /// honoured where it fits into the budget. The default starts at 100 ms and
 /// goes on for 10 seconds, which bridges the restart of a metadata server and
 /// the first seconds of a GKE pod.
+/// Where an operation failed after some waits, the next one for the same token
+/// goes on with those: it begins with the longest wait rather than with 100 ms,
+/// until a token comes. So a server that comes back after an outage is not asked
+/// by everybody ten times a second.
 ///
 /// # Examples
 /// ```
@@ -29,6 +38,8 @@ pub struct RetryPolicy {
     longest_wait: Duration,
     budget: Duration,
     jitter: f64,
+    /// Whether an operation goes on with the waits of one that failed.
+    goes_on: bool,
 }
 
 impl RetryPolicy {
@@ -43,6 +54,7 @@ impl RetryPolicy {
             longest_wait: Duration::from_secs(3),
             budget: Duration::from_secs(10),
             jitter: 0.2,
+            goes_on: true,
         }
     }
 
@@ -57,6 +69,7 @@ impl RetryPolicy {
             longest_wait: Duration::from_secs(8),
             budget: Duration::from_secs(32),
             jitter: 0.1,
+            goes_on: false,
         }
     }
 
@@ -110,11 +123,13 @@ impl RetryPolicy {
 
     /// The wait before the next attempt, or `None` to give up.
     ///
-    /// `failed` attempts were made and `remaining` is left of the budget.
+    /// `failed` attempts were made, after `waited` waits of operations that
+    /// failed before this one, and `remaining` is left of the budget.
     /// `sample`, from 0 to 1, places the jitter.
     pub(crate) fn next_wait(
         &self,
         failed: u32,
+        waited: u32,
         retry_after: Option<Duration>,
         remaining: Duration,
         sample: f64,
@@ -122,7 +137,8 @@ impl RetryPolicy {
         if failed >= self.attempts {
             return None;
         }
-        let wait = self.nominal_wait(failed);
+        let waited = if self.goes_on { waited } else { 0 };
+        let wait = self.nominal_wait(failed.saturating_add(waited));
         let spread = 1.0 + self.jitter * (2.0 * sample.clamp(0.0, 1.0) - 1.0);
         let wait = wait.mul_f64(spread).max(retry_after.unwrap_or_default());
         // An attempt with no time left is a wait for nothing.
@@ -143,24 +159,24 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How long an answer with these headers asks to wait.
-pub(crate) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()
-        .and_then(retry_after)
+/// How long an answer with these headers asks to wait. A date in it is held
+/// against the server's own clock, which `Date` shows, or else against `now`, a
+/// Unix time.
+pub(crate) fn asked_for(headers: &HeaderMap, now: Option<Duration>) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let its_now = text(DATE).and_then(date::read);
+    retry_after(text(RETRY_AFTER)?, its_now.or(now))
 }
 
-/// Reads `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not used by
-/// the metadata server and are ignored.
-pub(crate) fn retry_after(value: &str) -> Option<Duration> {
+/// Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date, which is that
+/// far from `now`. What is over by then asks for no wait.
+pub(crate) fn retry_after(value: &str, now: Option<Duration>) -> Option<Duration> {
     let value = value.trim();
-    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that are too many are a time that is too long, not no time.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    // Digits that are too many are a time that is too long, not no time.
-    Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
+    Some(date::read(value)?.saturating_sub(now?))
 }
 
 #[cfg(test)]
@@ -170,10 +186,12 @@ mod tests {
     use super::*;
 
     const PLENTY: Duration = Duration::from_secs(1000);
+    /// Wed, 21 Oct 2015 07:28:00 GMT.
+    const MORNING: Option<Duration> = Some(Duration::from_secs(1_445_412_480));
 
     fn nominal(policy: &RetryPolicy, n: u32) -> Vec<u64> {
         (1..=n)
-            .filter_map(|failed| policy.next_wait(failed, None, PLENTY, 0.5))
+            .filter_map(|failed| policy.next_wait(failed, 0, None, PLENTY, 0.5))
             .map(|wait| u64::try_from(wait.as_millis()).unwrap())
             .collect()
     }
@@ -198,25 +216,59 @@ mod tests {
     fn retry_after_is_honoured_only_inside_the_budget() {
         let policy = RetryPolicy::new();
         let second = Some(Duration::from_secs(1));
-        assert_eq!(policy.next_wait(1, second, PLENTY, 0.5), second);
+        assert_eq!(policy.next_wait(1, 0, second, PLENTY, 0.5), second);
         assert_eq!(
-            policy.next_wait(1, second, Duration::from_millis(900), 0.5),
+            policy.next_wait(1, 0, second, Duration::from_millis(900), 0.5),
             None
         );
-        assert_eq!(retry_after(" 3 "), Some(Duration::from_secs(3)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
-        assert_eq!(retry_after("-1"), None);
-        assert_eq!(retry_after("+1"), None);
-        assert_eq!(retry_after(""), None);
-        let ages = retry_after("99999999999999999999");
+        assert_eq!(retry_after(" 3 ", MORNING), Some(Duration::from_secs(3)));
+        assert_eq!(retry_after("1.5", MORNING), None);
+        assert_eq!(retry_after("soon", MORNING), None);
+        assert_eq!(retry_after("-1", MORNING), None);
+        assert_eq!(retry_after("+1", MORNING), None);
+        assert_eq!(retry_after("", MORNING), None);
+        let ages = retry_after("99999999999999999999", MORNING);
         assert!(ages > Some(Duration::from_secs(1_000_000)));
-        assert_eq!(policy.next_wait(1, ages, PLENTY, 0.5), None);
+        assert_eq!(policy.next_wait(1, 0, ages, PLENTY, 0.5), None);
+    }
+
+    #[test]
+    fn a_date_to_wait_for_is_a_time_to_wait() {
+        for (date, seconds) in [
+            ("Wed, 21 Oct 2015 07:28:02 GMT", 2),
+            ("Wednesday, 21-Oct-15 07:29:00 GMT", 60),
+            ("Wed Oct 21 08:28:00 2015", 3600),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+            // Over.
+            ("Wed, 21 Oct 2015 07:27:00 GMT", 0),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ] {
+            let wait = Some(Duration::from_secs(seconds));
+            assert_eq!(retry_after(date, MORNING), wait, "{date}");
+            assert_eq!(retry_after(date, None), None);
+        }
+    }
+
+    #[test]
+    fn an_operation_goes_on_with_the_waits_of_one_that_failed() {
+        let wait = |policy: &RetryPolicy, waited| policy.next_wait(1, waited, None, PLENTY, 0.5);
+        let millis = |millis| Some(Duration::from_millis(millis));
+        let policy = RetryPolicy::new();
+        assert_eq!(wait(&policy, 0), millis(100));
+        assert_eq!(wait(&policy, 2), millis(400));
+        assert_eq!(wait(&policy, 7), millis(3000));
+        assert_eq!(wait(&policy, u32::MAX), millis(3000));
+        // What google-auth does is one call at a time.
+        assert_eq!(wait(&RetryPolicy::google_auth(), 7), millis(1000));
+        // Waits are no attempts.
+        assert_eq!(wait(&RetryPolicy::new().attempts(2), 7), millis(3000));
     }
 
     proptest! {
         #[test]
         fn no_wait_reaches_beyond_the_budget_and_jitter_stays_in_range(
             failed in 1u32..10_000,
+            waited in 0u32..10_000,
             attempts in 1u32..50,
             first in 0u64..20_000,
             longest in 0u64..20_000,
@@ -234,12 +286,12 @@ mod tests {
                 .jitter(jitter);
             let remaining = Duration::from_millis(remaining);
             let after = after.map(Duration::from_millis);
-            let wait = policy.next_wait(failed, after, remaining, sample);
+            let wait = policy.next_wait(failed, waited, after, remaining, sample);
             if let Some(wait) = wait {
                 prop_assert!(failed < attempts);
                 prop_assert!(wait < remaining);
                 prop_assert!(after.is_none_or(|after| wait >= after));
-                let nominal = policy.nominal_wait(failed);
+                let nominal = policy.nominal_wait(failed + waited);
                 let most = nominal.mul_f64(1.0 + jitter.clamp(0.0, 1.0)) + Duration::from_micros(1);
                 prop_assert!(wait <= most.max(after.unwrap_or_default()));
             }

@@ -26,7 +26,7 @@ fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsi
     if let Some((entry, _)) = keeper.read(NOW) {
         return entry.value.0;
     }
-    let plan = keeper.plan(Why::Need(Freshness::Stale), NOW, 1, BUDGET, |id| {
+    let plan = keeper.plan(Why::Need(Freshness::Stale), NOW, 1, BUDGET, |id, _| {
         let (keeper, fetches) = (Arc::clone(keeper), Arc::clone(fetches));
         Flight::new(NOW, 1, move || {
             fetches.fetch_add(1, Ordering::SeqCst);

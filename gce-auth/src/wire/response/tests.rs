@@ -14,11 +14,11 @@ fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Vec<u
 }
 
 fn answer(body: &str) -> Answer {
-    accept(response(200, &[("Metadata-Flavor", "Google")], body)).unwrap()
+    accept(response(200, &[("Metadata-Flavor", "Google")], body), NOW).unwrap()
 }
 
 fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> Failure {
-    accept(response(status, headers, body)).unwrap_err()
+    accept(response(status, headers, body), NOW).unwrap_err()
 }
 
 fn jwt(payload: &str) -> String {
@@ -94,6 +94,17 @@ fn a_refusal_in_words_is_quoted_and_nothing_else_is() {
 fn retry_after_is_passed_on() {
     let failure = refused(429, &[("Retry-After", "7")], "");
     assert_eq!(failure.error.retry_after(), Some(Duration::from_secs(7)));
+    // NOW is Tue, 14 Nov 2023 22:13:20 GMT.
+    let after = ("Retry-After", "Tue, 14 Nov 2023 22:13:25 GMT");
+    let failure = refused(503, &[after], "");
+    assert_eq!(failure.error.retry_after(), Some(Duration::from_secs(5)));
+    // The server's clock measures the server's date.
+    let failure = refused(503, &[after, ("Date", "Tue, 14 Nov 2023 22:13:24 GMT")], "");
+    assert_eq!(failure.error.retry_after(), Some(Duration::from_secs(1)));
+    let failure = refused(503, &[after, ("Date", "just now")], "");
+    assert_eq!(failure.error.retry_after(), Some(Duration::from_secs(5)));
+    let failure = refused(503, &[("Retry-After", "soon")], "");
+    assert_eq!(failure.error.retry_after(), None);
 }
 
 #[test]
@@ -290,7 +301,7 @@ proptest! {
             builder = builder.header("Metadata-Flavor", "Google");
         }
         let response = builder.body(body).unwrap();
-        let accepted = accept(response);
+        let accepted = accept(response, NOW);
         prop_assert_eq!(accepted.is_ok(), flavor && status == 200);
         if let Ok(answer) = accepted {
             let _ = (token(&answer, NOW), identity(&answer, "a", NOW), account_info(&answer));

@@ -1,0 +1,151 @@
+//! Dates as HTTP writes them (RFC 9110, 5.6.7), as Unix times.
+
+use std::time::Duration;
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Reads one of the three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, and the
+/// obsolete `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`.
+/// The name of the day is not looked at. What was before 1970 is 1970.
+pub(crate) fn read(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (day, month, year, clock) = if let Some((_, date)) = text.split_once(',') {
+        let date = date.trim().strip_suffix("GMT")?.trim();
+        let (date, clock) = date.rsplit_once(' ')?;
+        let mut parts = date.split([' ', '-']).filter(|part| !part.is_empty());
+        let parts = (parts.next()?, parts.next()?, parts.next()?, parts.next());
+        let (day, month, year, None) = parts else {
+            return None;
+        };
+        (day, month, year, clock)
+    } else {
+        let mut parts = text.split_ascii_whitespace().skip(1);
+        let (month, day) = (parts.next()?, parts.next()?);
+        let (clock, year) = (parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        (day, month, year, clock)
+    };
+    let month = MONTHS.iter().position(|name| *name == month)?;
+    let day = number(day, 1..=31)?;
+    let year = match (year.len(), number(year, 0..=9999)?) {
+        // Two digits are of the last century from 70 on.
+        (2, year @ 70..) => 1900 + year,
+        (2, year) => 2000 + year,
+        (4, year) => year,
+        _ => return None,
+    };
+    let mut clock = clock.split(':');
+    let hour = number(clock.next()?, 0..=23)?;
+    let minute = number(clock.next()?, 0..=59)?;
+    let second = number(clock.next()?, 0..=60)?;
+    if clock.next().is_some() {
+        return None;
+    }
+    let days = days_since_1970(year, month as i64 + 1, day);
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|number| range.contains(number))
+}
+
+/// Days in the calendar that is in use, counted in years that begin in March.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let before = (153 * month + 2) / 5;
+    year * 365 + leap_days + before + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seconds(text: &str) -> Option<u64> {
+        read(text).map(|time| time.as_secs())
+    }
+
+    #[test]
+    fn the_three_forms_of_one_moment() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            " Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(seconds(text), Some(784_111_777), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_around_the_turns_of_the_calendar() {
+        for (text, time) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", 0),
+            ("Tue, 29 Feb 2000 23:59:59 GMT", 951_868_799),
+            ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
+            ("Thursday, 01-Jan-69 00:00:00 GMT", 3_124_224_000),
+        ] {
+            assert_eq!(seconds(text), Some(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        for text in [
+            "",
+            ",",
+            "GMT",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 19940 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06 Nov 1994 08:49:37:00 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+            "Sun Nov 6 08:49:37 1994 GMT",
+            "1994-11-06T08:49:37Z",
+        ] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC{0,60}", digits in "[A-Za-z0-9,: -]{0,40}") {
+            let _ = (read(&text), read(&digits));
+        }
+
+        #[test]
+        fn days_follow_each_other(days in 0i64..200_000) {
+            // Each day of the calendar, walked to from the first.
+            let mut year = 1970;
+            let mut left = days;
+            let length = |year: i64| {
+                if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) { 366 } else { 365 }
+            };
+            while left >= length(year) {
+                left -= length(year);
+                year += 1;
+            }
+            prop_assert_eq!(days_since_1970(year, 1, 1) + left, days);
+        }
+    }
+}
