@@ -12,3 +12,8 @@ pub mod limits {}
 
 #[doc = include_str!("patterns.md")]
 pub mod patterns {}
+
+// The picture comes first: rustdoc carries no files, so it takes the plot from here.
+#[doc = include_str!("scale.link")]
+#[doc = include_str!("scale.md")]
+pub mod scale {}

@@ -40,7 +40,7 @@ impl Policy {
     pub(crate) const fn new() -> Self {
         Self {
             stale_margin: Duration::from_secs(225),
-            jitter: Duration::from_secs(30),
+            jitter: Duration::from_secs(60),
             skew: Duration::from_secs(5),
             gentle: Duration::from_secs(10),
             quiet: Duration::from_secs(1),
@@ -219,7 +219,7 @@ mod tests {
             let validity = Validity::lasting(at(0, 0), Duration::from_secs(lifetime));
             let stale = Policy::new().deadlines(&validity, sample).stale.boot.as_secs_f64();
             prop_assert!(stale >= (lifetime - 225) as f64 - 1e-3);
-            prop_assert!(stale <= (lifetime - 195) as f64 + 1e-3);
+            prop_assert!(stale <= (lifetime - 165) as f64 + 1e-3);
         }
     }
 }
