@@ -3,6 +3,7 @@
 #![cfg(feature = "tracing")]
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     sync::{
         Arc, Mutex,
@@ -71,6 +72,43 @@ impl Subscriber for Notes {
 
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
+}
+
+/// The rows of the table of targets: target, level, and whether it is a span.
+fn documented() -> BTreeSet<(String, String, bool)> {
+    let page = include_str!("../src/docs/limits.md");
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `gce_auth::"));
+    rows.map(|row| {
+        let mut ticks = row.split('`');
+        let (target, between) = (ticks.nth(1).unwrap(), ticks.next().unwrap());
+        let level = ticks.next().unwrap();
+        (
+            target.to_owned(),
+            level.to_owned(),
+            between.contains("span"),
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn every_target_and_level_is_documented_and_none_that_is_not_there() {
+    let code = include_str!("../src/io/events.rs");
+    let said: BTreeSet<_> = code
+        .split("tracing::")
+        .skip(1)
+        .filter_map(|part| {
+            let (name, rest) = part.split_once('!')?;
+            let (_, target) = rest.split_once("target: \"")?;
+            let level = name.trim_end_matches("_span").to_uppercase();
+            let target = target.split('"').next()?;
+            Some((target.to_owned(), level, name.ends_with("_span")))
+        })
+        .collect();
+    assert!(said.len() >= 5, "{said:?}");
+    assert_eq!(said, documented());
 }
 
 #[test]
