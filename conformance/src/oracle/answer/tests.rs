@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use gce_auth::{
-    Credentials, MetadataClient, MetadataClientBuilder, RetryPolicy,
+    Credentials, MetadataClient, MetadataClientBuilder, RetryPolicy, Signer,
     testing::{Reply, ScriptedTransport},
     transport::TransportErrorKind,
 };
@@ -13,13 +13,14 @@ use super::*;
 
 const TABLE: &str = include_str!("../../../../gce-auth/src/docs/errors.md");
 
-/// The rows: kind, whether a later call may succeed, and the classes of a refresh and of a request.
-fn rows() -> Vec<[String; 4]> {
+/// The rows: kind, whether a later call may succeed, and the classes of a refresh, of a request and
+/// of a signature.
+fn rows() -> Vec<[String; 5]> {
     let rows = TABLE.lines().filter(|line| line.starts_with("| `"));
     rows.map(|line| {
-        let cells = line.trim_matches('|').split('|');
+        let cells = line.strip_prefix('|').expect("a row").split('|');
         let mut cells = cells.map(|cell| cell.trim().trim_matches('`').to_owned());
-        std::array::from_fn(|_| cells.next().expect("four cells"))
+        std::array::from_fn(|_| cells.next().expect("five cells"))
     })
     .collect()
 }
@@ -51,8 +52,39 @@ fn elsewhere() -> MetadataClientBuilder {
         .transport(Arc::new(refused))
 }
 
+/// The error of a signature by an API that gives this reply, with a token in hand.
+fn unsigned(reply: Reply) -> Error {
+    let transport = ScriptedTransport::new([Reply::token("t", 3600), reply]);
+    let client = MetadataClient::builder()
+        .endpoint("127.0.0.1:1")
+        .retry(RetryPolicy::new().attempts(1))
+        .transport(Arc::new(transport));
+    let client = client.build().expect("a client");
+    let credentials = Credentials::builder().client(client).unshared();
+    let signer = Signer::builder()
+        .credentials(credentials.build().expect("credentials"))
+        .service_account("signer@p.iam.gserviceaccount.com")
+        .iam_endpoint("http://127.0.0.1:1")
+        .retry(RetryPolicy::new().attempts(1));
+    let signer = signer.build().expect("a signer");
+    signer.blocking_sign(b"bytes").expect_err("no signature")
+}
+
+/// The error of a signature, where the world is such that it is of `kind`.
+fn signature_error(kind: &str) -> Option<Error> {
+    match kind {
+        "Unavailable" => Some(unsigned(Reply::status(503))),
+        "Timeout" => Some(unsigned(Reply::Broken(TransportErrorKind::Timeout))),
+        "InvalidResponse" => Some(unsigned(Reply::text("{}"))),
+        "Tls" => Some(unsigned(Reply::Broken(TransportErrorKind::Tls))),
+        "Refused" => Some(unsigned(Reply::status(400))),
+        "Config" => Signer::builder().iam_endpoint("iam").build().err(),
+        _ => None,
+    }
+}
+
 /// The errors of a token and of a value, where the world is such that they are of `kind`.
-fn errors(kind: &str) -> (Error, Option<Error>) {
+fn errors(kind: &str) -> (Option<Error>, Option<Error>) {
     let builder = match kind {
         "NotOnGce" => elsewhere(),
         "Unavailable" => client(Reply::status(503)),
@@ -63,23 +95,25 @@ fn errors(kind: &str) -> (Error, Option<Error>) {
         "NotMetadataServer" => client(Reply::Raw(200, Vec::new(), "{}".to_owned())),
         "InvalidResponse" => client(Reply::status(400)),
         "Expired" => client(Reply::token("t", 0)),
+        "Tls" => client(Reply::Broken(TransportErrorKind::Tls)),
+        "Refused" => return (None, None),
         "Config" => {
             let built = MetadataClient::builder().endpoint("a b").build();
             let error = built.expect_err("no endpoint");
             let value = MetadataClient::builder().endpoint("127.0.0.1:1").build();
             let asked = value.expect("an endpoint").blocking_get("http://elsewhere");
-            return (error, asked.err());
+            return (Some(error), asked.err());
         }
         "InvalidOperation" => {
             let none = Credentials::anonymous().blocking_token();
-            return (none.expect_err("no token"), None);
+            return (none.err(), None);
         }
         other => panic!("the table has a row for {other}"),
     };
     let client = builder.build().expect("a client");
     let credentials = Credentials::builder().client(client.clone()).unshared();
     let credentials = credentials.build().expect("credentials");
-    let token = credentials.blocking_token().expect_err(kind);
+    let token = credentials.blocking_token().err();
     let value = client.blocking_get("instance/name").err();
     (token, value.filter(|_| kind != "Expired"))
 }
@@ -87,12 +121,13 @@ fn errors(kind: &str) -> (Error, Option<Error>) {
 #[test]
 fn the_documented_classes_are_the_drivers() {
     let rows = rows();
-    assert!(rows.len() >= 11, "{rows:?}");
-    for [kind, later, refresh, request] in rows {
+    assert!(rows.len() >= 13, "{rows:?}");
+    for [kind, later, refresh, request, signature] in rows {
         let (token, value) = errors(&kind);
         let raised = [
-            (Some(token), Raiser::Refresh, refresh),
+            (token, Raiser::Refresh, refresh),
             (value, Raiser::Request, request),
+            (signature_error(&kind), Raiser::Sign, signature),
         ];
         for (error, raiser, class) in raised {
             let Some(error) = error else {
