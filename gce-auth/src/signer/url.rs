@@ -84,7 +84,7 @@ impl StorageUrl {
 
     /// Where Cloud Storage is, as `https://host` or, for emulators,
     /// `http://host:port`; `https://storage.` and the universe domain unless
-    /// said otherwise.
+    /// said otherwise. The port is not signed, as in Google's clients.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.0.origin = Some(url.into());
         self

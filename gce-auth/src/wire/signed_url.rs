@@ -77,8 +77,12 @@ impl Wish {
             split(origin)?;
         }
         for (name, value) in &self.headers {
-            let host = name.trim().eq_ignore_ascii_case("host");
-            if http::HeaderName::from_bytes(name.trim().as_bytes()).is_err() || host {
+            let name = name.trim();
+            // A token (RFC 9110, 5.1); with slashes, as Google's own vectors have one.
+            let plain =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-./^_`|~".contains(&byte);
+            let is_name = !name.is_empty() && name.bytes().all(plain);
+            if !is_name || name.eq_ignore_ascii_case("host") {
                 return refuse(format!("{name:?} is not a header that can be signed"));
             }
             if value.chars().any(|c| c.is_control() && c != '\t') {
@@ -124,7 +128,7 @@ impl Wish {
             (Style::Bound, _) => (host.to_owned(), format!("/{object}")),
         };
 
-        let mut headers = BTreeMap::from([("host".to_owned(), host.to_ascii_lowercase())]);
+        let mut headers = BTreeMap::from([("host".to_owned(), without_port(&host))]);
         for (name, value) in &self.headers {
             let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
             headers
@@ -206,6 +210,15 @@ fn split(origin: &str) -> Result<(&str, &str), Error> {
     } else {
         Err(refuse())
     }
+}
+
+/// The host that is signed: Google's clients leave the port out.
+fn without_port(host: &str) -> String {
+    let bare = match host.rsplit_once(':') {
+        Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+        _ => host,
+    };
+    bare.to_ascii_lowercase()
 }
 
 fn encoded(text: &str) -> String {
@@ -345,6 +358,26 @@ mod tests {
                 ..wish()
             };
             assert!(plan(&wish).signed(&[]).starts_with(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_in_the_url_and_not_in_the_host_that_is_signed() {
+        for (origin, host) in [
+            ("http://LOCALHOST:8080", "localhost"),
+            ("https://storage.example:443/", "storage.example"),
+            ("http://[::1]:9023", "[::1]"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            let mut wish = wish();
+            wish.origin = Some(origin.to_owned());
+            let unsigned = plan(&wish);
+            assert!(unsigned.canonical.contains(&format!("\nhost:{host}\n")));
+            assert!(
+                unsigned
+                    .signed(&[])
+                    .starts_with(origin.trim_end_matches('/'))
+            );
         }
     }
 
