@@ -172,6 +172,29 @@ fn one_account_signs_as_another() {
 }
 
 #[test]
+fn one_account_signs_as_another_through_others() {
+    let (between, other) = ("between@x.example", "signer@x.example");
+    let emulator = Emulator::builder()
+        .account(Account::new(EMAIL))
+        .account(Account::new(between))
+        .account(Account::new(other))
+        .start()
+        .unwrap();
+    let through = |delegates: [&str; 2]| {
+        let builder = builder(&emulator).service_account(other);
+        builder.delegates(delegates).build().unwrap()
+    };
+    let signer = through([EMAIL, between]);
+    signer.blocking_sign(b"bytes").unwrap();
+    block_on(signer.sign_jwt(&claims())).unwrap();
+    let error = through([between, "stranger@x.example"])
+        .blocking_sign(b"bytes")
+        .unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(error.to_string().contains("stranger@x.example"), "{error}");
+}
+
+#[test]
 fn a_missing_scope_or_account_is_named() {
     let narrow = Account::new(EMAIL).scopes(["https://www.googleapis.com/auth/userinfo.email"]);
     let emulator = Emulator::builder().account(narrow).start().unwrap();

@@ -30,8 +30,9 @@ impl IdTokenCredentials {
     }
 
     /// Who signs assertions, in the IAM flow: the program's signer, else one
-    /// that signs through IAM in the name of the account, without a key id.
-    /// `None` in the metadata flow, which signs nothing.
+    /// that signs through IAM in the name of the account, waiting on the thread
+    /// that calls it, without a key id. `None` in the metadata flow, which signs
+    /// nothing.
     #[must_use]
     pub fn signer(&self) -> Option<Arc<dyn JwtSigner>> {
         let source = &self.0.source;
