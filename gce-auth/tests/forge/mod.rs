@@ -1,6 +1,9 @@
 //! Tokens as an issuer makes them, and as nobody should.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+pub(crate) mod table;
 
 use std::{
     sync::{Arc, LazyLock},
@@ -92,21 +95,30 @@ pub(crate) struct Forge {
 impl Forge {
     /// A token that is right in every way, made a minute ago.
     pub(crate) fn rsa() -> Self {
+        Self::rsa_at(NOW)
+    }
+
+    /// The same at another moment.
+    pub(crate) fn rsa_at(now: u64) -> Self {
         Self {
             header: json!({"alg": "RS256", "kid": "rsa", "typ": "JWT"}),
             claims: json!({
                 "iss": "https://accounts.google.com", "aud": AUDIENCE, "sub": "1134",
                 "azp": "1134", "email": EMAIL, "email_verified": true,
-                "iat": NOW - 60, "exp": NOW + 3540,
+                "iat": now - 60, "exp": now + 3540,
             }),
             by: By::Rsa,
         }
     }
 
     pub(crate) fn ec() -> Self {
+        Self::ec_at(NOW)
+    }
+
+    pub(crate) fn ec_at(now: u64) -> Self {
         Self {
             by: By::Ec,
-            ..Self::rsa()
+            ..Self::rsa_at(now)
         }
         .header("alg", "ES256")
         .header("kid", "ec")
@@ -153,6 +165,21 @@ pub(crate) fn modulus() -> Vec<u8> {
 
 pub(crate) fn rsa_der() -> Vec<u8> {
     let der = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(RSA.public_key());
+    der.unwrap().as_ref().to_vec()
+}
+
+/// The keys in PKCS #8: RSA and EC.
+pub(crate) fn pkcs8() -> [Vec<u8>; 2] {
+    let rsa = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&*RSA);
+    let ec = EC.to_pkcs8v1();
+    [
+        rsa.unwrap().as_ref().to_vec(),
+        ec.unwrap().as_ref().to_vec(),
+    ]
+}
+
+pub(crate) fn ec_der() -> Vec<u8> {
+    let der = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(EC.public_key());
     der.unwrap().as_ref().to_vec()
 }
 
