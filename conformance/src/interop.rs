@@ -20,6 +20,7 @@ mod process;
 mod python;
 mod rust;
 mod table;
+mod vectors;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -40,6 +41,8 @@ pub use self::judge::Judge;
 pub use self::node::node;
 pub use self::python::python;
 pub use self::rust::rust;
+pub use self::table::settle_page;
+pub use self::vectors::{Vectors, vectors};
 use crate::env;
 
 /// Enough for a slow mirror; an install that hangs must not hang the tests.
@@ -154,7 +157,7 @@ impl Transcript {
     }
 
     /// The documents of a step that was taken more than once.
-    fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
         self.documents
             .iter()
             .filter(move |document| document["step"] == name)
@@ -168,7 +171,7 @@ impl Transcript {
 ///
 /// With `GCE_AUTH_INTEROP=required` in the environment, a missing toolchain is a failure.
 #[must_use]
-pub fn ready_or_skip(client: Result<Client, Unavailable>) -> Option<Client> {
+pub fn ready_or_skip<C>(client: Result<C, Unavailable>) -> Option<C> {
     let missing = match client {
         Ok(client) => return Some(client),
         Err(missing) => missing,

@@ -125,6 +125,30 @@ fn is_row(line: &str) -> bool {
     line.starts_with("| ") && !HEAD.contains(line)
 }
 
+/// Holds a page of this crate, whole, against what a run has shown, or writes it when that is asked for.
+///
+/// # Panics
+///
+/// When they differ, or the page can't be read or written.
+pub fn settle_page(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if env::write_clients() {
+        fs::write(&path, page).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let old =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let changed: Vec<&str> = page
+        .lines()
+        .filter(|line| !old.lines().any(|known| known == *line))
+        .collect();
+    assert!(
+        old == page,
+        "{name} does not say what this run has shown:\n{}\n\
+         Run the test again with GCE_AUTH_CLIENTS=write.",
+        changed.join("\n")
+    );
+}
+
 /// The table with these rows for a language, the languages in order.
 fn with(table: &str, language: &str, rows: &[String]) -> String {
     let ours = format!("| {language} |");

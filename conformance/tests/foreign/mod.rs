@@ -1,5 +1,7 @@
 //! The emulator as every client meets it.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::path::Path;
 use std::time::Duration;
 
