@@ -16,6 +16,7 @@ import requests
 from google.auth import compute_engine, crypt
 from google.oauth2 import id_token
 
+from elsewhere import session
 from report import library, redacted, say
 
 IAM = "https://iamcredentials.googleapis.com"
@@ -23,22 +24,6 @@ IAM = "https://iamcredentials.googleapis.com"
 # How long the regional access boundary may take that is looked up beside the
 # first request.
 PATIENCE = 30
-
-
-class Elsewhere(requests.adapters.HTTPAdapter):
-    """Sends requests for one origin to another."""
-
-    # What a copy has too: google-auth copies the session for its own thread.
-    __attrs__ = [*requests.adapters.HTTPAdapter.__attrs__, "_origin", "_other"]
-
-    def __init__(self, origin, other):
-        super().__init__()
-        self._origin = origin
-        self._other = other
-
-    def send(self, request, *args, **kwargs):
-        request.url = request.url.replace(self._origin, self._other, 1)
-        return super().send(request, *args, **kwargs)
 
 
 def identity_token(request, audience):
@@ -82,9 +67,9 @@ def boundary(request):
 
 def main():
     library("google-auth")
-    session = requests.Session()
-    session.mount(IAM, Elsewhere(IAM, os.environ["IAM_URL"]))
-    request = google.auth.transport.requests.Request(session)
+    request = google.auth.transport.requests.Request(
+        session({IAM: os.environ["IAM_URL"]})
+    )
     identity_token(request, os.environ["AUDIENCE"])
     boundary(request)
 

@@ -12,11 +12,13 @@ use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text}
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 /// The programs, which stand beside their packages.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 6] = [
     "package.json",
     "package-lock.json",
     "client.js",
     "access_token.js",
+    "issue.js",
+    "verify.js",
 ];
 
 /// One of the Node programs, with their packages under `target/interop/node`.
