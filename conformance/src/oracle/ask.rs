@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 
 use super::answer::{Failure, Outcome, Raised as _, Raiser};
+use super::scopes;
 use super::world::{World, google_auth};
 
 pub(super) fn run(world: &World, op: &str, step: &Value) -> Outcome {
@@ -61,7 +62,7 @@ fn token(world: &World, client: &MetadataClient, args: &Value) -> Outcome {
         .client(client.clone())
         .service_account(account(args))
         .unshared();
-    if let Some(scopes) = world.texts.read(&args["scopes"]) {
+    if let Some(scopes) = scopes::read(&args["scopes"]) {
         builder = builder.scopes(scopes);
     }
     let token = builder

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Made;
 use super::answer::{Failure, Raised as _, Raiser};
+use super::scopes::{self, Form};
 use super::world::World;
 
 /// Credentials, or why there are none: google-auth finds out when they are used.
@@ -14,6 +15,9 @@ pub(super) struct Access {
     made: Result<Credentials, Error>,
     /// Python keeps an empty quota project, and sends none.
     empty_quota: bool,
+    /// How the program wrote the scopes and the default scopes.
+    scopes: Option<Form>,
+    default_scopes: Option<Form>,
 }
 
 impl Access {
@@ -31,10 +35,10 @@ impl Access {
             if let Some(project) = quota.filter(|project| !project.is_empty()) {
                 builder = builder.quota_project_id(project);
             }
-            if let Some(scopes) = world.texts.read(&args["scopes"]) {
+            if let Some(scopes) = scopes::read(&args["scopes"]) {
                 builder = builder.scopes(scopes);
             }
-            if let Some(scopes) = world.texts.read(&args["default_scopes"]) {
+            if let Some(scopes) = scopes::read(&args["default_scopes"]) {
                 builder = builder.default_scopes(scopes);
             }
             if let Some(domain) = args["universe_domain"].as_str() {
@@ -45,6 +49,8 @@ impl Access {
         Ok(Self {
             made,
             empty_quota: quota == Some(""),
+            scopes: Form::of(&args["scopes"]),
+            default_scopes: Form::of(&args["default_scopes"]),
         })
     }
 
@@ -104,7 +110,7 @@ impl Access {
                 credentials.set_regional_access_boundary(encoded, expires_at);
                 Ok(Value::Null.into())
             }
-            _ => self.copy(world, &credentials, op, args),
+            _ => self.copy(&credentials, op, args),
         }
     }
 
@@ -124,14 +130,13 @@ impl Access {
             "expired" => credentials.is_expired().into(),
             "valid" => credentials.is_valid().into(),
             "token_state" => token_state(credentials.token_state()).into(),
-            "scopes" => world.texts.show(credentials.scopes()),
-            "default_scopes" => world.texts.show(credentials.default_scopes()),
+            "scopes" => world.texts.show(credentials.scopes(), self.scopes),
+            "default_scopes" => world
+                .texts
+                .show(credentials.default_scopes(), self.default_scopes),
             "requires_scopes" => credentials.requires_scopes().into(),
             "has_scopes" => {
-                let wanted = world
-                    .texts
-                    .read(&step["args"]["scopes"])
-                    .unwrap_or_default();
+                let wanted = scopes::read(&step["args"]["scopes"]).unwrap_or_default();
                 credentials.has_scopes(&wanted).into()
             }
             "service_account_email" => credentials.service_account_email().into(),
@@ -157,28 +162,31 @@ impl Access {
         })
     }
 
-    fn copy(
-        &self,
-        world: &World,
-        credentials: &Credentials,
-        op: &str,
-        args: &Value,
-    ) -> Result<Made, Failure> {
+    fn copy(&self, credentials: &Credentials, op: &str, args: &Value) -> Result<Made, Failure> {
         let mut empty_quota = self.empty_quota;
+        let rescoped = match op {
+            "with_scopes" => true,
+            "with_scopes_if_required" => credentials.requires_scopes(),
+            _ => false,
+        };
+        let forms = if rescoped {
+            (Form::of(&args["scopes"]), Form::of(&args["default_scopes"]))
+        } else {
+            (self.scopes, self.default_scopes)
+        };
         let scoped = |scopes: Option<Vec<String>>| {
             let copy = match scopes {
                 Some(scopes) => credentials.with_scopes(scopes),
                 None => credentials.without_scopes(),
             };
-            match world.texts.read(&args["default_scopes"]) {
+            match scopes::read(&args["default_scopes"]) {
                 Some(defaults) => copy.with_default_scopes(defaults),
                 None => copy,
             }
         };
-        let scopes = world.texts.read(&args["scopes"]);
+        let scopes = scopes::read(&args["scopes"]);
         let copy = match op {
-            "with_scopes" => Ok(scoped(scopes)),
-            "with_scopes_if_required" if credentials.requires_scopes() => Ok(scoped(scopes)),
+            "with_scopes" | "with_scopes_if_required" if rescoped => Ok(scoped(scopes)),
             "with_scopes_if_required" => {
                 Ok(credentials.with_scopes_if_required(scopes.unwrap_or_default()))
             }
@@ -205,6 +213,8 @@ impl Access {
         Ok(Self {
             made: Ok(copy.raised_by(Raiser::Check)?),
             empty_quota,
+            scopes: forms.0,
+            default_scopes: forms.1,
         }
         .into())
     }
