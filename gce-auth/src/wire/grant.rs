@@ -138,7 +138,7 @@ pub(crate) fn id_token(
             }),
         };
     }
-    let transient = matches!(code, 408 | 429 | 500 | 503 | 504) || says_transient(&body);
+    let transient = matches!(code, 408 | 429 | 500 | 502 | 503 | 504) || says_transient(&body);
     let kind = match code {
         429 => ErrorKind::RateLimited,
         _ if transient || code >= 500 => ErrorKind::Unavailable,
@@ -232,7 +232,7 @@ mod tests {
                 ErrorKind::Unavailable,
                 true,
             ),
-            (502, "", ErrorKind::Unavailable, false),
+            (502, "", ErrorKind::Unavailable, true),
             (503, "", ErrorKind::Unavailable, true),
         ] {
             let refused = id_token(answer(status, body), "a", now()).unwrap_err();
