@@ -1,11 +1,23 @@
-//! What does not fit beside one item: how to use the crate well, and where it
-//! is weak. Nothing here is code.
+//! What does not fit beside one item: how to use the crate well, where it is
+//! weak, and how to come here from elsewhere. Nothing here is code.
 
 #[doc = include_str!("environment.md")]
 pub mod environment {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("from_gcp_auth.md")]
+pub mod from_gcp_auth {}
+
+#[doc = include_str!("from_google_auth.md")]
+pub mod from_google_auth {}
+
+#[doc = include_str!("from_google_cloud_auth.md")]
+pub mod from_google_cloud_auth {}
+
+#[doc = include_str!("from_google_cloud_metadata.md")]
+pub mod from_google_cloud_metadata {}
 
 #[doc = include_str!("limits.md")]
 pub mod limits {}
