@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::surface::route::Op;
@@ -15,7 +16,7 @@ use crate::surface::{Reply, Request};
 /// What answers the requests that the surface let in.
 pub(crate) trait Backend: Send + Sync + 'static {
     /// The date for the answer's header.
-    fn date(&self) -> String;
+    fn date(&self) -> Bytes;
 
     /// Returns when connections are to be accepted, where they are refused at first.
     fn warm(&self) -> impl Future<Output = ()> + Send;

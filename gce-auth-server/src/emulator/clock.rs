@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 /// Milliseconds since 1970 that may be moved.
@@ -12,7 +13,7 @@ pub(crate) struct Clock {
     moved: AtomicI64,
     turned: Notify,
     /// The last second that a date was asked for, and this date.
-    dated: Mutex<(i64, String)>,
+    dated: Mutex<(i64, Bytes)>,
 }
 
 impl Clock {
@@ -30,11 +31,11 @@ impl Clock {
     }
 
     /// The time as a `Date` header has it.
-    pub(crate) fn http_date(&self) -> String {
+    pub(crate) fn http_date(&self) -> Bytes {
         let now = self.now();
         let mut dated = self.dated.lock().unwrap_or_else(PoisonError::into_inner);
         if dated.0 != now.seconds() || dated.1.is_empty() {
-            *dated = (now.seconds(), now.http_date());
+            *dated = (now.seconds(), now.http_date().into());
         }
         dated.1.clone()
     }

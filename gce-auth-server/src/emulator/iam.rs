@@ -11,7 +11,7 @@ use super::identity::{Detail, claims};
 use super::jwt;
 use super::keys::SigningKey;
 use super::state::State;
-use crate::surface::route::CloudCall;
+use crate::surface::cloud::CloudCall;
 use crate::surface::{Method, Reply};
 
 const IAM: &str = "https://www.googleapis.com/auth/iam";

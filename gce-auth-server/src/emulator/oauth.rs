@@ -7,7 +7,7 @@ use super::clock::Instant;
 use super::keys::SigningKey;
 use super::state::State;
 use super::{iam, jwt};
-use crate::surface::route::{CloudCall, Endpoint};
+use crate::surface::cloud::{CloudCall, Endpoint};
 use crate::surface::{Dialect, Method, Reply, pages};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

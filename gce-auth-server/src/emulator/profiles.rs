@@ -19,7 +19,9 @@ pub enum Profile {
     /// A Compute Engine VM to which no service account was attached: everything below `service-accounts/default` is 404.
     GceWithoutAccount,
     /// A shielded Compute Engine VM: as [`Gce`](Self::Gce), but with the HTTPS endpoint that wants a client's certificate
-    /// ([`EmulatorBuilder::https`](super::EmulatorBuilder::https)), and with `instance/credentials/mds-client-certificate`.
+    /// ([`EmulatorBuilder::https`](super::EmulatorBuilder::https)), and with `instance/credentials/mds-client-certificate`. That is
+    /// sealed for a TPM, which no emulated machine has: clients take the certificate from
+    /// [files](super::EmulatorBuilder::certificates_directory), where the guest agent would have put it.
     Shielded,
     /// A pod on Google Kubernetes Engine with Workload Identity: few keys, `scopes=` is honoured, no `google` claim in identity
     /// tokens.

@@ -240,8 +240,12 @@ impl Rules {
     pub(crate) fn next(
         &mut self,
         request: &Request,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Option<(Disturbance, String)> {
+        if self.active.is_empty() {
+            return None;
+        }
+        let now = now();
         self.active.retain(|active| !active.limit.is_over(now));
         let hit = self
             .active
@@ -263,7 +267,7 @@ mod tests {
             headers: [("user-agent", client)].into_iter().collect(),
             ..Request::default()
         };
-        match rules.next(&request, Instant::from_seconds(0))? {
+        match rules.next(&request, || Instant::from_seconds(0))? {
             (Disturbance::Instead(reply), _) => Some(reply.status),
             _ => Some(0),
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
@@ -24,10 +25,11 @@ use super::watch::Watcher;
 use super::world::World;
 use super::{control, hints, iam, oauth, oslogin, page};
 use crate::backend::{Arrival, Backend};
+use crate::surface::cloud::Endpoint;
 use crate::surface::etag::Etag;
 use crate::surface::query::{Reading, Wait};
 use crate::surface::render;
-use crate::surface::route::{Credential, Endpoint, Op, PAGE, Target};
+use crate::surface::route::{Credential, Op, PAGE, Target};
 use crate::surface::{Reply, Request};
 use crate::upstream::Upstream;
 
@@ -217,7 +219,7 @@ impl State {
 }
 
 impl Backend for State {
-    fn date(&self) -> String {
+    fn date(&self) -> Bytes {
         self.clock.http_date()
     }
 
@@ -252,7 +254,8 @@ impl Backend for State {
                 disturbance: None,
             };
         }
-        let (disturbance, name) = self.rules().next(request, self.clock.now()).unzip();
+        let now = || self.clock.now();
+        let (disturbance, name) = self.rules().next(request, now).unzip();
         let mut journal = self.journal();
         let id = journal.record(request, name);
         if self.told.receiver_count() > 0

@@ -8,6 +8,8 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use super::activity::Busy;
+
 /// How a body leaves.
 pub(super) enum Pace {
     Whole,
@@ -26,10 +28,12 @@ pub(super) struct Content {
     pause: Option<Pin<Box<Sleep>>>,
     /// Whether what comes before the break was given the time to leave.
     flushed: bool,
+    /// As long as this is not over, the connection is not idle.
+    _busy: Busy,
 }
 
 impl Content {
-    pub(super) fn new(mut rest: Bytes, pace: Pace) -> Self {
+    pub(super) fn new(mut rest: Bytes, pace: Pace, busy: Busy) -> Self {
         if let Pace::CutAfter(length) = pace {
             rest.truncate(length);
         }
@@ -38,6 +42,7 @@ impl Content {
             pace,
             pause: None,
             flushed: false,
+            _busy: busy,
         }
     }
 }

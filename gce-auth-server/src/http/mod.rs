@@ -1,8 +1,8 @@
 //! Sockets and HTTP. With `spelling`, and `upstream` for its client, the only place that knows the HTTP library.
 
+mod activity;
 mod content;
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use self::activity::{Activity, Busy};
 use self::content::{Closed, Content, Pace};
 use crate::backend::{Arrival, Backend, Disturbance};
 use crate::doors::Doors;
@@ -35,7 +36,8 @@ use crate::surface::{Method, Reply, Request, pages};
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// For the head of a request, and again for its body.
+/// For the body of a request. Without a request, or with the head of one alone, a connection is closed after this time, or after
+/// twice as long at most.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
@@ -179,19 +181,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let reset = AtomicBool::new(false);
+    let activity = Arc::new(Activity::default());
     let service = service_fn(|request| {
+        let busy = activity.begin();
         let (request, body) = understand(request, &room);
-        Box::pin(exchange(request, body, &room, &reset))
+        Box::pin(exchange(request, body, busy, &room, &reset))
     });
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
         .auto_date_header(false)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
-        .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
+    tokio::select! {
+        biased;
+        _ = poll_fn(|context| connection.poll_without_shutdown(context)) => {}
+        () = idle => {}
+    }
     if reset.load(Ordering::Relaxed) {
         return Some(connection.into_parts().io.into_inner());
     }
@@ -220,6 +227,7 @@ fn understand<B>(request: hyper::Request<Incoming>, room: &Room<B>) -> (Request,
 async fn exchange<B: Backend>(
     mut request: Request,
     body: Incoming,
+    busy: Busy,
     room: &Room<B>,
     reset: &AtomicBool,
 ) -> Result<hyper::Response<Content>, Closed> {
@@ -244,7 +252,7 @@ async fn exchange<B: Backend>(
         None => {}
         Some(Disturbance::Instead(reply)) => {
             visit.status = Some(reply.status);
-            return Ok(response(reply, backend, spelling, pace));
+            return Ok(response(reply, backend, spelling, pace, busy));
         }
         Some(Disturbance::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
         Some(Disturbance::Flavor(other)) => flavor = Some(other),
@@ -281,7 +289,7 @@ async fn exchange<B: Backend>(
         reply = reply.flavored(other);
     }
     visit.status = Some(reply.status);
-    Ok(response(reply, backend, spelling, pace))
+    Ok(response(reply, backend, spelling, pace, busy))
 }
 
 /// The headers of a request; what is no text in them is replaced.
@@ -327,19 +335,16 @@ fn response<B: Backend>(
     backend: &B,
     spelling: &Extensions,
     pace: Pace,
+    busy: Busy,
 ) -> hyper::Response<Content> {
     let lines = reply.header_lines(backend.date());
-    let mut response = hyper::Response::new(Content::new(reply.body, pace));
+    let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     response.extensions_mut().clone_from(spelling);
     let headers = response.headers_mut();
     headers.reserve(lines.len());
     for (name, value) in lines {
-        let value = match value {
-            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
-            Cow::Owned(text) => Bytes::from(text),
-        };
         // A value that no header may hold is left out rather than sent.
         if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_maybe_shared(value))
         {

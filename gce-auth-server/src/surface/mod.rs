@@ -1,5 +1,6 @@
 //! The protocol's surface, pure: which requests are let in, what they mean, how a value looks on the wire.
 
+pub(crate) mod cloud;
 pub(crate) mod etag;
 pub(crate) mod fields;
 pub(crate) mod guard;
@@ -178,10 +179,10 @@ impl Reply {
     }
 
     /// The header lines in the server's own order. A redirect carries no date, as seen on real machines.
-    pub(crate) fn header_lines(&self, date: String) -> Vec<(&'static str, Cow<'static, str>)> {
+    pub(crate) fn header_lines(&self, date: Bytes) -> Vec<(&'static str, Bytes)> {
         let more = || {
-            let owned = |(name, value): &(&'static str, String)| (*name, value.clone().into());
-            self.more.iter().map(owned)
+            let shared = |(name, value): &(&'static str, String)| (*name, value.clone().into());
+            self.more.iter().map(shared)
         };
         let redirect = self.more.iter().any(|(name, _)| *name == "Location");
         let mut lines = Vec::with_capacity(10);
@@ -191,13 +192,17 @@ impl Reply {
         if redirect {
             lines.extend(more());
         }
-        lines.push(("Content-Type", self.content_type.clone()));
+        let content_type = match &self.content_type {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => text.clone().into(),
+        };
+        lines.push(("Content-Type", content_type));
         if let Some(etag) = self.etag {
             lines.push(("ETag", etag.to_string().into()));
         }
         if !redirect {
             lines.extend(more());
-            lines.push(("Date", date.into()));
+            lines.push(("Date", date));
         }
         match self.dialect {
             Dialect::Metadata | Dialect::NoFlavor => {

@@ -182,6 +182,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
         let location = "http://localhost:80/computeMetadata/v1/instance/?recursive=true";
         assert!(
             reply
-                .header_lines(String::new())
+                .header_lines(Bytes::new())
                 .contains(&("Location", location.into()))
         );
         assert_eq!(reply.body, "/computeMetadata/v1/instance/\n");

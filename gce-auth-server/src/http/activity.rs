@@ -1,0 +1,76 @@
+//! Whether a connection is still of use: one on which nothing is asked and nothing answered for long is closed.
+//!
+//! hyper has a limit for the head of a request, but sets a timer anew for each. Here one does for a connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a connection has done so far, and what it does.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    begun: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+impl Activity {
+    /// A request begins. It ends when the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Busy {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Returns when between the ends of two waits no request was begun, and none is under way.
+    pub(super) async fn idle(&self, wait: impl AsyncFn()) {
+        let mut seen = None;
+        loop {
+            let begun = self.begun.load(Ordering::Relaxed);
+            if self.under_way.load(Ordering::Relaxed) == 0 && seen == Some(begun) {
+                return;
+            }
+            seen = Some(begun);
+            wait().await;
+        }
+    }
+}
+
+/// A request under way, to the last of its answer's body.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_idle_when_nothing_happened_for_a_while() {
+        let activity = Arc::new(Activity::default());
+        let (waits, kept) = (Cell::new(0), RefCell::new(None));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(activity.idle(async || {
+            waits.set(waits.get() + 1);
+            match waits.get() {
+                // A request that came and went.
+                1 => drop(activity.begin()),
+                // One that takes long.
+                2 => *kept.borrow_mut() = Some(activity.begin()),
+                5 => *kept.borrow_mut() = None,
+                _ => {}
+            }
+        }));
+        assert_eq!(waits.get(), 5);
+        waits.set(10);
+        runtime.block_on(activity.idle(async || waits.set(waits.get() + 1)));
+        assert_eq!(waits.get(), 11);
+    }
+}
