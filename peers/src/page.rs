@@ -71,17 +71,18 @@ fn put(page: &str, name: &str, text: &str) -> Result<String, Failure> {
     Ok(format!("{before}{begin}\n{}\n\n{end}{after}", text.trim()))
 }
 
-/// Writes down what was measured last, all of it: a page of one half and
-/// another would mislead.
+/// Writes down what was measured last. Of what was not, the page keeps what it
+/// has.
 ///
 /// # Errors
-/// If a section was never measured, or a page has no place for it.
+/// If a page has no place for a section.
 pub fn write(results: &Path, page: &Path, short: &Path) -> Result<(), Failure> {
     let mut text = fs::read_to_string(page)?;
     for (name, _) in sections::ALL {
-        let section = fs::read_to_string(results.join(format!("{name}.md")));
-        let section = section.map_err(|_| format!("{name} was never measured"))?;
-        text = put(&text, name, &section)?;
+        match fs::read_to_string(results.join(format!("{name}.md"))) {
+            Ok(section) => text = put(&text, name, &section)?,
+            Err(_) => eprintln!("{name} was never measured"),
+        }
     }
     text = put(&text, "machine", &machine()?)?;
     text = put(&text, "all", &all(results)?)?;

@@ -29,7 +29,7 @@ impl Program {
     pub fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Result<Self, Failure> {
         let path = path.into();
         if !path.exists() {
-            return Err(format!("{} is not there", path.display()).into());
+            return Err("it was not built".into());
         }
         Ok(Self {
             path,

@@ -43,6 +43,8 @@ struct Stub {
 pub fn start() -> io::Result<SocketAddr> {
     let listener =
         TcpListener::bind("127.0.0.1:80").or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
+    // More may knock at a time than the standard library has wait.
+    rustix::net::listen(&listener, 4096)?;
     let address = listener.local_addr()?;
     let stub = Arc::new(Stub {
         listener,
@@ -184,7 +186,7 @@ impl Stub {
             "email" => ok("text/plain", "robot@project.iam.gserviceaccount.com"),
             "project-id" => ok("text/plain", "project"),
             "universe-domain" => ok("text/plain", "googleapis.com"),
-            "" | "instance" => ok("text/plain", "attributes/"),
+            "/" | "instance" => ok("text/plain", "attributes/"),
             _ => ("404 Not Found", "text/plain", "not found".to_owned()),
         }
     }

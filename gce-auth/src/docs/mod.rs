@@ -25,6 +25,9 @@ pub mod limits {}
 #[doc = include_str!("patterns.md")]
 pub mod patterns {}
 
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
 // The picture comes first: rustdoc carries no files, so it takes the plot from here.
 #[doc = include_str!("scale.link")]
 #[doc = include_str!("scale.md")]

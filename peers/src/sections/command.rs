@@ -79,13 +79,13 @@ fn contestants() -> Vec<Timed> {
         one(
             Library::Python,
             "`compute_engine.Credentials`",
-            python("token.py"),
+            python("print_token.py"),
             true,
         ),
         one(
             Library::Python,
             "`google.auth.default()`",
-            python("default.py"),
+            python("print_default.py"),
             true,
         ),
         one(Library::Node, "`Compute`", node(), true),

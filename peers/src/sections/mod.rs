@@ -23,13 +23,15 @@ use crate::{
 pub type Section = (&'static str, fn(&Server) -> Result<Report, Failure>);
 
 /// All of them, in the order of the page.
-pub const ALL: [Section; 10] = [
+pub const ALL: [Section; 12] = [
     ("hot", hot::run),
     ("apply", apply::run),
     ("threads", threads::run),
     ("first", first::run),
     ("refresh", refresh::run),
-    ("callers", callers::run),
+    ("cold", callers::run_cold),
+    ("expiry", callers::run_expiry),
+    ("stale", callers::run_stale),
     ("programs", programs::run),
     ("command", command::run),
     ("id-tokens", id_tokens::run),
