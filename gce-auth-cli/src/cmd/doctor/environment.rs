@@ -52,12 +52,14 @@ const KNOWN: [(&str, &str); 24] = [
 
 /// A step for each variable that is set, or one that says that none is.
 pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, Finding)> {
+    // Who writes a password into an address shall not read it here.
+    let var = |name: &str| var(name).map(|value| without_password(&value));
     let mut steps: Vec<_> = KNOWN
         .into_iter()
         .filter_map(|(name, reader)| {
             let value = var(name)?;
             let shown = format!("{name}={value} (read by {reader})");
-            Some(("environment", judged(name, &value, shown, &var)))
+            Some(("environment", judged(name, &value, shown, var)))
         })
         .collect();
     if steps.is_empty() {
@@ -198,6 +200,13 @@ mod tests {
         assert!(steps.len() == 1 && steps[0].1.is_good());
         assert!(proxies(with(&[]), "169.254.169.254").is_good());
         assert!(key_files(with(&[])).is_good());
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let set = [("GCE_METADATA_HOST", "http://user:secret@a")];
+        let (_, found) = &variables(with(&set))[0];
+        assert!(found.text().contains("@a") && !found.text().contains("secret"));
     }
 
     #[test]
