@@ -199,6 +199,8 @@ mod tests {
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.path().is_dir())
             .map(|entry| entry.file_name().into_string().unwrap())
+            // The yardstick of the command uses no library.
+            .filter(|folder| folder != "floor")
             .collect();
         let table = fs::read_to_string(path()).unwrap();
         let languages: BTreeSet<String> = table
