@@ -245,8 +245,13 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
                 summary = summary.cell(
                     library,
                     format!(
-                        "{} requests, {unit} {} ms",
+                        "{} {}, {unit} {} ms",
                         short(requests.median()),
+                        if requests.median() == 1.0 {
+                            "request"
+                        } else {
+                            "requests"
+                        },
                         short(wait.median())
                     ),
                 );
