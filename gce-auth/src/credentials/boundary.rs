@@ -53,7 +53,7 @@ pub(super) struct Boundary {
 
 #[derive(Clone)]
 struct Data {
-    encoded: Option<HeaderValue>,
+    encoded: Option<Arc<HeaderValue>>,
     validity: Option<Validity>,
     paused_until: Option<Duration>,
     pause: Duration,
@@ -102,7 +102,7 @@ impl Boundary {
     }
 
     /// The header, while the boundary holds.
-    pub(super) fn header(&self, now: Now) -> Option<HeaderValue> {
+    pub(super) fn header(&self, now: Now) -> Option<Arc<HeaderValue>> {
         let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
         let holds = data.holds(Duration::ZERO, now);
         data.encoded.clone().filter(|_| holds)
@@ -131,7 +131,7 @@ impl Boundary {
     fn settle(&self, found: Option<Option<HeaderValue>>, now: Now) {
         self.set(|data| match found {
             Some(encoded) => Data {
-                encoded,
+                encoded: encoded.map(Arc::new),
                 validity: Some(Validity::lasting(now, LIFETIME)),
                 ..Data::default()
             },
@@ -184,7 +184,7 @@ impl Credentials {
         };
         let known = encoded.as_ref().is_some_and(|value| !value.is_empty());
         boundary.set(|_| Data {
-            encoded,
+            encoded: encoded.map(Arc::new),
             validity: expires_at.filter(|_| known).map(until),
             ..Data::default()
         });

@@ -1,6 +1,8 @@
 //! Headers for requests, handed out: the hot path, and what waits behind it.
 
-use http::HeaderValue;
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
     credentials::Credentials,
@@ -8,8 +10,8 @@ use crate::{
     provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
-        headers::{Headers, HeadersTag},
-        token::Bearer,
+        headers::{Headers, HeadersTag, Shown},
+        token::{AccessToken, Bearer},
     },
 };
 
@@ -55,7 +57,7 @@ impl Credentials {
     /// cannot wait, such as a tonic interceptor.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let cached = self.cached(RefreshMode::Background, Headers::clone);
+        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned().headers);
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -65,7 +67,7 @@ impl Credentials {
     /// Lends the headers to `f`, if a valid token is in hand; nothing is
     /// cloned. Otherwise as [`cached_headers`](Self::cached_headers).
     pub fn with_cached<R>(&self, f: impl FnOnce(&Headers) -> R) -> Option<R> {
-        let cached = self.cached(RefreshMode::Background, f);
+        let cached = self.cached(RefreshMode::Background, |shown| f(&shown.headers));
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -123,53 +125,78 @@ impl Credentials {
         self.blocking_token().map(|token| token.authorization())
     }
 
+    #[inline]
     pub(super) fn hot_headers(&self) -> Option<Headers> {
-        self.cached(self.mode(), Headers::clone)
+        self.cached(self.mode(), |shown| shown.into_owned().headers)
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
-        self.cached(self.mode(), |headers| {
-            (*headers != tag.0).then(|| headers.clone())
+        self.cached(self.mode(), |shown| {
+            (shown.headers != tag.0).then(|| shown.into_owned().headers)
         })
     }
 
+    /// The token, if it is in hand.
+    #[inline]
+    pub(super) fn hot_token(&self) -> Option<AccessToken> {
+        let engine = &self.0.engine;
+        let bearer = engine.cached(self.mode(), |bearer| self.show_token(bearer), into_bearer);
+        bearer.flatten().map(AccessToken)
+    }
+
+    /// Puts what is held onto `map`, good or not; whether anything was.
+    pub(super) fn apply_held(&self, map: &mut HeaderMap) -> bool {
+        let engine = &self.0.engine;
+        let put = |shown: Cow<'_, Shown>| self.put(&shown.headers, map);
+        engine.held(|bearer| self.show_token(bearer), put).is_some()
+    }
+
     #[cfg(not(feature = "iam"))]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
-        self.0.engine.cached(mode, |bearer| self.show(bearer), lend)
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
+        let engine = &self.0.engine;
+        engine.cached(mode, |bearer| self.show_token(bearer), lend)
     }
 
     #[cfg(feature = "iam")]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(&Headers) -> R) -> Option<R> {
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
         let engine = &self.0.engine;
         let Some(boundary) = &self.0.boundary else {
-            return engine.cached(mode, |bearer| self.show(bearer), lend);
+            return engine.cached(mode, |bearer| self.show_token(bearer), lend);
         };
         self.renew_boundary();
         // The boundary has a life of its own, and is not a part of the copy.
-        let shown = engine.cached(mode, |bearer| self.show_token(bearer), Headers::clone)?;
-        Some(lend(&Headers {
-            locations: boundary.header(engine.now()),
-            ..shown
-        }))
+        let show = |bearer: &Bearer| self.show_token(bearer);
+        let own = |shown: Cow<'_, Shown>| shown.into_owned();
+        let mut shown = engine.cached(mode, show, own)?;
+        shown.headers.locations = boundary.header(engine.now());
+        Some(lend(Cow::Owned(shown)))
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
+        let shown = self.show_token(bearer);
         #[cfg(feature = "iam")]
         if let Some(boundary) = &self.0.boundary {
             return Headers {
                 locations: boundary.header(self.0.engine.now()),
-                ..self.show_token(bearer)
+                ..shown.headers
             };
         }
-        self.show_token(bearer)
+        shown.headers
     }
 
-    fn show_token(&self, bearer: &Bearer) -> Headers {
-        let bearer = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
-        Headers::new(bearer, self.0.settled.user_project.clone())
+    fn show_token(&self, bearer: &Bearer) -> Shown {
+        let value = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
+        Shown {
+            headers: Headers::new(value, self.0.settled.user_project.clone()),
+            validity: bearer.validity,
+        }
     }
+}
+
+fn into_bearer(shown: Cow<'_, Shown>) -> Option<Bearer> {
+    shown.into_owned().into_bearer()
 }
 
 impl ProvideHeaders for Credentials {

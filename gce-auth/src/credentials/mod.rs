@@ -91,7 +91,7 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Settled {
     pub(crate) wish: Wish,
-    pub(crate) user_project: Option<HeaderValue>,
+    pub(crate) user_project: Option<Arc<HeaderValue>>,
     pub(crate) universe_domain: Option<String>,
     pub(crate) mode: RefreshMode,
     pub(crate) shared: bool,
@@ -179,7 +179,10 @@ impl Credentials {
     /// As for [`headers`](Self::headers).
     pub async fn token(&self) -> Result<AccessToken, Error> {
         self.0.source.holds_tokens()?;
-        self.0.engine.get(self.mode()).await.map(AccessToken)
+        match self.hot_token() {
+            Some(token) => Ok(token),
+            None => self.0.engine.get(self.mode()).await.map(AccessToken),
+        }
     }
 
     /// [`token`](Self::token), waiting on this thread.
@@ -188,17 +191,22 @@ impl Credentials {
     /// As for [`headers`](Self::headers).
     pub fn blocking_token(&self) -> Result<AccessToken, Error> {
         self.0.source.holds_tokens()?;
-        self.0.engine.blocking_get(self.mode()).map(AccessToken)
+        match self.hot_token() {
+            Some(token) => Ok(token),
+            None => self.0.engine.blocking_get(self.mode()).map(AccessToken),
+        }
     }
 
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
+    #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &AccessToken) -> bool {
         let keeper = self.0.engine.keeper();
         keeper.invalidate(|held| held.value == token.0.value)
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
+    #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
         keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))

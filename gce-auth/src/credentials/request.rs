@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+#[cfg(feature = "iam")]
+use crate::values::headers::X_ALLOWED_LOCATIONS;
 use crate::{
     credentials::{
         Credentials, TokenState,
@@ -107,18 +109,13 @@ impl Credentials {
     /// # Errors
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
     pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let bearer = match self.held() {
-            Some(entry) => Some(entry.value.value),
-            None if self.0.source.is_anonymous() => None,
-            None => {
-                return Err(
-                    Error::new(ErrorKind::InvalidOperation, "no token is held yet")
-                        .with_hint("call refresh before apply, or call headers"),
-                );
-            }
-        };
-        self.put(Headers::new(bearer, None), headers);
-        Ok(())
+        if self.apply_held(headers) {
+            return Ok(());
+        }
+        Err(
+            Error::new(ErrorKind::InvalidOperation, "no token is held yet")
+                .with_hint("call refresh before apply, or call headers"),
+        )
     }
 
     /// [`apply`](Self::apply), with another token.
@@ -126,21 +123,26 @@ impl Credentials {
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
     pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
-        self.put(Headers::new(Some(sendable(token)?), None), headers);
+        let project = self.0.settled.user_project.clone();
+        self.put(&Headers::new(Some(sendable(token)?), project), headers);
         Ok(())
     }
 
-    fn put(&self, mut put: Headers, headers: &mut HeaderMap) {
-        put.user_project.clone_from(&self.0.settled.user_project);
+    /// Puts `headers`, and the boundary, onto `map`.
+    #[cfg_attr(
+        not(feature = "iam"),
+        expect(clippy::unused_self, reason = "a boundary is the credential's")
+    )]
+    pub(super) fn put(&self, headers: &Headers, map: &mut HeaderMap) {
+        headers.apply_to(map);
         #[cfg(feature = "iam")]
         if let Some(boundary) = &self.0.boundary {
-            put.locations = boundary.header(self.0.engine.now());
-            if put.locations.is_none() {
+            match boundary.header(self.0.engine.now()) {
+                Some(locations) => map.insert(X_ALLOWED_LOCATIONS, HeaderValue::clone(&locations)),
                 // What is not known to hold must not be claimed.
-                headers.remove(crate::values::headers::X_ALLOWED_LOCATIONS);
-            }
+                None => map.remove(X_ALLOWED_LOCATIONS),
+            };
         }
-        put.apply_to(headers);
     }
 
     fn finish(&self, headers: &mut HeaderMap) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use crate::{
     io::threads::WorkKind,
     values::{
         error::{Error, ErrorKind},
-        headers::Headers,
+        headers::Shown,
         scope::Scopes,
         token::{Bearer, Validity},
     },
@@ -142,10 +142,7 @@ impl TokenSource {
     pub(crate) fn holds_tokens(&self) -> Result<(), Error> {
         match self.origin {
             #[cfg(any(test, feature = "test-util"))]
-            Origin::Anonymous => Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "anonymous credentials have no token",
-            )),
+            Origin::Anonymous => Err(no_token()),
             _ => Ok(()),
         }
     }
@@ -277,6 +274,16 @@ impl Source for TokenSource {
     }
 }
 
+/// Kept out of the hot path, which asks and never gets it.
+#[cfg(any(test, feature = "test-util"))]
+#[cold]
+fn no_token() -> Error {
+    Error::new(
+        ErrorKind::InvalidOperation,
+        "anonymous credentials have no token",
+    )
+}
+
 /// Says of a failed request for an account what it means.
 pub(crate) fn explain(error: Error, account: &str) -> Error {
     match error.kind() {
@@ -303,14 +310,14 @@ impl Value for Bearer {
     }
 }
 
-impl PerThread for Headers {
+impl PerThread for Shown {
     fn detached(&self) -> Self {
         Self::detached(self)
     }
 
     fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
         thread_local! {
-            static SLOTS: std::cell::RefCell<Slots<Headers>> =
+            static SLOTS: std::cell::RefCell<Slots<Shown>> =
                 const { std::cell::RefCell::new(Slots::new()) };
         }
         SLOTS.try_with(f).ok()

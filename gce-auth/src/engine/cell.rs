@@ -37,10 +37,13 @@ impl<V: Clone> Cell<V> {
     }
 
     pub(crate) fn read(&self) -> Option<Entry<V>> {
-        self.entry
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.look(|entry| Some(entry.clone()))
+    }
+
+    /// What `see` makes of the entry, under the lock.
+    pub(crate) fn look<R>(&self, see: impl FnOnce(&Entry<V>) -> Option<R>) -> Option<R> {
+        let entry = self.entry.read().unwrap_or_else(PoisonError::into_inner);
+        entry.as_ref().and_then(see)
     }
 
     pub(crate) fn store(&self, value: V, deadlines: Deadlines) {

@@ -127,6 +127,11 @@ impl Deadlines {
 
 /// Before on both clocks: whichever is worse decides.
 fn before(now: Now, moment: Now) -> bool {
+    // The whole seconds tell, but for one of thousands.
+    let seconds = |time: Duration| time.as_secs();
+    if seconds(now.wall) < seconds(moment.wall) && seconds(now.boot) < seconds(moment.boot) {
+        return true;
+    }
     now.wall < moment.wall && now.boot < moment.boot
 }
 

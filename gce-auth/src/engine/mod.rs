@@ -10,6 +10,7 @@ pub(crate) mod registry;
 mod sync;
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +21,12 @@ use std::{
 use crate::{
     engine::{
         flight::Flight,
-        freshness::Freshness,
+        freshness::{Deadlines, Freshness},
         keeper::{FlightId, GRACE, Keeper, Plan, Value, Why},
         local::PerThread,
     },
     io::{
-        clock::Clock,
+        clock::{AnyClock, Clock},
         events,
         threads::{Executor, Work, WorkKind},
     },
@@ -76,7 +77,7 @@ pub enum RefreshMode {
 pub(crate) struct Engine<S: Source> {
     keeper: Arc<Keeper<S::Value>>,
     source: Arc<S>,
-    clock: Arc<dyn Clock>,
+    clock: AnyClock,
     executor: Arc<dyn Executor>,
     view: u64,
 }
@@ -107,7 +108,7 @@ impl<S: Source> Engine<S> {
         Self {
             keeper,
             source,
-            clock,
+            clock: AnyClock::of(clock),
             executor,
             view: next_view(),
         }
@@ -121,16 +122,25 @@ impl<S: Source> Engine<S> {
         self.clock.now()
     }
 
-    /// What is held and good in `mode`, as `show` shows it, lent to `lend`; the
-    /// hot path. Never waits; starts a renewal in the background when one is
-    /// due.
+    /// What is held and good in `mode`, as `show` shows it, lent to `lend`, or
+    /// given where nobody else has it; the hot path. Never waits; starts a
+    /// renewal in the background when one is due.
     pub(crate) fn cached<T: PerThread, R>(
         &self,
         mode: RefreshMode,
         show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(&T) -> R,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
-        match self.find(mode, show, lend) {
+        let now = self.clock.now();
+        let least = match mode {
+            RefreshMode::Background => Freshness::Stale,
+            RefreshMode::Blocking => Freshness::Fresh,
+        };
+        let judge = |deadlines: &Deadlines| {
+            let freshness = deadlines.judge(now);
+            (freshness >= least).then_some(freshness)
+        };
+        match self.find(judge, show, lend) {
             Found::Good(lent, Freshness::Stale) => {
                 self.renew();
                 Some(lent)
@@ -149,57 +159,72 @@ impl<S: Source> Engine<S> {
         }
     }
 
+    /// What is held, good or not, as `show` shows it, lent to `lend`, or given
+    /// where nobody else has it. Reads no clock, never waits, starts nothing.
+    pub(crate) fn held<T: PerThread, R>(
+        &self,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Option<R> {
+        match self.find(|_| Some(Freshness::Invalid), show, lend) {
+            Found::Good(lent, _) => Some(lent),
+            Found::Nothing => None,
+        }
+    }
+
     fn find<T: PerThread, R>(
         &self,
-        mode: RefreshMode,
+        judge: impl Fn(&Deadlines) -> Option<Freshness>,
         show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(&T) -> R,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Found<R> {
-        let now = self.clock.now();
-        let least = match mode {
-            RefreshMode::Background => Freshness::Stale,
-            RefreshMode::Blocking => Freshness::Fresh,
-        };
         let generation = self.keeper.cell.generation();
         let mut lend = Some(lend);
         let local = T::with_slots(|slots| {
             let slots = slots.try_borrow().ok()?;
             let copy = slots.find(self.view, generation)?;
-            let freshness = copy.deadlines.judge(now);
-            if freshness < least {
+            let Some(freshness) = judge(&copy.deadlines) else {
                 return Some(Found::Nothing);
-            }
+            };
             let lend = lend.take()?;
-            Some(Found::Good(lend(&copy.value), freshness))
+            Some(Found::Good(lend(Cow::Borrowed(&copy.value)), freshness))
         });
-        if let Some(Some(found)) = local {
-            return found;
+        match (local, lend) {
+            (Some(Some(found)), _) => found,
+            (_, Some(lend)) => self.find_shared(judge, show, lend),
+            (_, None) => Found::Nothing,
         }
-        self.find_shared(now, least, show, lend)
     }
 
-    #[cold]
+    /// What a thread does that has no copy: the first and the second time that
+    /// it asks, and with more credentials than a thread has room for.
+    #[inline(never)]
     fn find_shared<T: PerThread, R>(
         &self,
-        now: Now,
-        least: Freshness,
+        judge: impl Fn(&Deadlines) -> Option<Freshness>,
         show: impl FnOnce(&S::Value) -> T,
-        lend: Option<impl FnOnce(&T) -> R>,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Found<R> {
-        let (Some((entry, freshness)), Some(lend)) = (self.keeper.read(now), lend) else {
+        let seen = self.keeper.cell.look(|entry| {
+            let freshness = judge(&entry.deadlines)?;
+            Some((
+                show(&entry.value),
+                freshness,
+                entry.generation,
+                entry.deadlines,
+            ))
+        });
+        // The lock is free again: whoever is lent to may ask anything.
+        let Some((shown, freshness, generation, deadlines)) = seen else {
             return Found::Nothing;
         };
-        if freshness < least {
-            return Found::Nothing;
-        }
-        let shown = show(&entry.value);
         T::with_slots(|slots| {
             // Lent out further up this thread's stack: leave it as it is.
             if let Ok(mut slots) = slots.try_borrow_mut() {
-                slots.missed(self.view, entry.generation, entry.deadlines, &shown);
+                slots.missed(self.view, generation, deadlines, &shown);
             }
         });
-        Found::Good(lend(&shown), freshness)
+        Found::Good(lend(Cow::Owned(shown)), freshness)
     }
 
     /// The value, fetched if need be; waits in `mode`'s way.
@@ -291,14 +316,14 @@ impl<S: Source> Engine<S> {
         let process = std::process::id();
         self.keeper.plan(why, now, process, budget, |id, waits| {
             let (keeper, source) = (Arc::clone(&self.keeper), Arc::clone(&self.source));
-            let clock = Arc::clone(&self.clock);
+            let clock = self.clock.clone();
             let departure = Departure {
                 began: now,
                 forced: why == Why::Force,
                 waits,
             };
             Flight::new(now, process, move || {
-                let mut unsettled = Unsettled::new(&keeper, id, &*clock);
+                let mut unsettled = Unsettled::new(&keeper, id, &clock);
                 let span = events::refresh(departure.forced);
                 let outcome = source.fetch(&departure);
                 events::refreshed(span, outcome.as_ref().err());
@@ -361,11 +386,11 @@ impl<S: Source> Engine<S> {
 struct Unsettled<'a, V: Value> {
     keeper: &'a Keeper<V>,
     id: Option<FlightId>,
-    clock: &'a dyn Clock,
+    clock: &'a AnyClock,
 }
 
 impl<'a, V: Value> Unsettled<'a, V> {
-    fn new(keeper: &'a Keeper<V>, id: FlightId, clock: &'a dyn Clock) -> Self {
+    fn new(keeper: &'a Keeper<V>, id: FlightId, clock: &'a AnyClock) -> Self {
         Self {
             keeper,
             id: Some(id),

@@ -12,6 +12,7 @@ mod state;
 mod token;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, OnceLock,
@@ -36,7 +37,7 @@ use crate::{
     provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
-        headers::{Headers, HeadersTag},
+        headers::{Headers, HeadersTag, Shown},
         token::Bearer,
     },
 };
@@ -72,7 +73,7 @@ struct Inner {
 /// The settings of one credential, checked.
 #[derive(Clone)]
 struct Settled {
-    user_project: Option<HeaderValue>,
+    user_project: Option<Arc<HeaderValue>>,
     mode: RefreshMode,
     shared: bool,
 }
@@ -135,7 +136,7 @@ impl IdTokenCredentials {
             Some(headers) => Ok(headers),
             None => {
                 let bearer = self.0.engine.get(self.mode()).await?;
-                Ok(self.show(&bearer))
+                Ok(self.show(&bearer).headers)
             }
         }
     }
@@ -149,7 +150,7 @@ impl IdTokenCredentials {
             Some(headers) => Ok(headers),
             None => {
                 let bearer = self.0.engine.blocking_get(self.mode())?;
-                Ok(self.show(&bearer))
+                Ok(self.show(&bearer).headers)
             }
         }
     }
@@ -158,11 +159,9 @@ impl IdTokenCredentials {
     /// refresh in the background when one is due.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let engine = &self.0.engine;
-        let background = RefreshMode::Background;
-        let cached = engine.cached(background, |bearer| self.show(bearer), Headers::clone);
+        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned().headers);
         if cached.is_none() {
-            engine.start();
+            self.0.engine.start();
         }
         cached
     }
@@ -195,7 +194,10 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub async fn token(&self) -> Result<IdToken, Error> {
-        self.0.engine.get(self.mode()).await.map(IdToken)
+        match self.hot_token() {
+            Some(token) => Ok(token),
+            None => self.0.engine.get(self.mode()).await.map(IdToken),
+        }
     }
 
     /// [`token`](Self::token), waiting on this thread.
@@ -203,7 +205,10 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`headers`](Self::headers).
     pub fn blocking_token(&self) -> Result<IdToken, Error> {
-        self.0.engine.blocking_get(self.mode()).map(IdToken)
+        match self.hot_token() {
+            Some(token) => Ok(token),
+            None => self.0.engine.blocking_get(self.mode()).map(IdToken),
+        }
     }
 
     /// Asks for a token, now, and keeps it.
@@ -224,6 +229,7 @@ impl IdTokenCredentials {
 
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
+    #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &IdToken) -> bool {
         let keeper = self.0.engine.keeper();
         keeper.invalidate(|held| held.value == token.0.value)
@@ -238,6 +244,7 @@ impl IdTokenCredentials {
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
+    #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
         keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))
@@ -265,24 +272,34 @@ impl IdTokenCredentials {
     }
 
     fn hot_headers(&self) -> Option<Headers> {
-        let engine = &self.0.engine;
-        engine.cached(self.mode(), |bearer| self.show(bearer), Headers::clone)
+        self.cached(self.mode(), |shown| shown.into_owned().headers)
+    }
+
+    /// The token, if it is in hand.
+    fn hot_token(&self) -> Option<IdToken> {
+        let bearer = self.cached(self.mode(), |shown| shown.into_owned().into_bearer());
+        bearer.flatten().map(IdToken)
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
-        let engine = &self.0.engine;
-        engine.cached(
-            self.mode(),
-            |bearer| self.show(bearer),
-            |headers| (*headers != tag.0).then(|| headers.clone()),
-        )
+        self.cached(self.mode(), |shown| {
+            (shown.headers != tag.0).then(|| shown.into_owned().headers)
+        })
     }
 
-    fn show(&self, bearer: &Bearer) -> Headers {
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
+        let engine = &self.0.engine;
+        engine.cached(mode, |bearer| self.show(bearer), lend)
+    }
+
+    fn show(&self, bearer: &Bearer) -> Shown {
         let project = self.0.settled.user_project.clone();
-        Headers::new(Some(bearer.value.clone()), project)
+        Shown {
+            headers: Headers::new(Some(bearer.value.clone()), project),
+            validity: bearer.validity,
+        }
     }
 }
 

@@ -65,14 +65,15 @@ impl IdTokenCredentials {
     /// # Errors
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
     pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let Some(entry) = self.held() else {
-            return Err(
-                Error::new(ErrorKind::InvalidOperation, "no token is held yet")
-                    .with_hint("call refresh before apply, or call headers"),
-            );
-        };
-        self.show(&entry.value).apply_to(headers);
-        Ok(())
+        let engine = &self.0.engine;
+        let applied = engine.held(
+            |bearer| self.show(bearer),
+            |shown| shown.headers.apply_to(headers),
+        );
+        applied.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidOperation, "no token is held yet")
+                .with_hint("call refresh before apply, or call headers")
+        })
     }
 
     /// [`apply`](Self::apply), with another token.

@@ -46,6 +46,39 @@ pub(crate) fn shared() -> Arc<dyn Clock> {
     Arc::clone(SHARED.get_or_init(Arc::default)) as Arc<dyn Clock>
 }
 
+/// A clock for the hot path, which asks the machine's own without a call
+/// through a table.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyClock {
+    System,
+    Other(Arc<dyn Clock>),
+}
+
+impl AnyClock {
+    pub(crate) fn of(clock: Arc<dyn Clock>) -> Self {
+        if Arc::ptr_eq(&clock, &shared()) {
+            Self::System
+        } else {
+            Self::Other(clock)
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
+        match self {
+            Self::System => system::now(),
+            Self::Other(clock) => clock.now(),
+        }
+    }
+
+    pub(crate) fn jitter(&self) -> f64 {
+        match self {
+            Self::System => SystemClock::new().jitter(),
+            Self::Other(clock) => clock.jitter(),
+        }
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Now {
         system::now()
@@ -60,7 +93,10 @@ impl Clock for SystemClock {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::{
-        sync::atomic::{AtomicU64, Ordering::Relaxed},
+        sync::atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
         time::Duration,
     };
 
@@ -71,39 +107,52 @@ mod system {
     /// How long a machine runs before its suspended time is measured again.
     const REMEASURE: u64 = 50_000_000;
 
-    /// When suspended time was measured, and what it was; nanoseconds.
+    // All of these are nanoseconds.
+    /// The tick that the wall clock was read in, as monotonic time. All coarse
+    /// clocks move together, once a tick, so within one it is enough to read
+    /// one of them.
+    static TICK: AtomicU64 = AtomicU64::new(0);
+    /// How far the wall clock is ahead of monotonic time; wraps where it is
+    /// behind.
+    static WALL: AtomicU64 = AtomicU64::new(0);
+    /// How far boot time is ahead of it, which is the time suspended; and the
+    /// tick in which that was measured.
+    static BOOT: AtomicU64 = AtomicU64::new(0);
     static MEASURED: AtomicU64 = AtomicU64::new(0);
-    static SUSPENDED: AtomicU64 = AtomicU64::new(0);
 
     pub(super) fn now() -> Now {
-        let wall = read(ClockId::RealtimeCoarse);
-        let running = nanos(read(ClockId::MonotonicCoarse));
-        if running.saturating_sub(MEASURED.load(Relaxed)) >= REMEASURE {
-            measure(running);
+        let running = read(ClockId::MonotonicCoarse);
+        if running != TICK.load(Acquire) {
+            new_tick(running);
         }
-        let boot = running.saturating_add(SUSPENDED.load(Relaxed));
-        Now::new(wall, Duration::from_nanos(boot))
+        let wall = running.wrapping_add(WALL.load(Relaxed));
+        let boot = running.wrapping_add(BOOT.load(Relaxed));
+        Now::new(Duration::from_nanos(wall), Duration::from_nanos(boot))
     }
 
-    /// Boot time is monotonic time plus the time suspended, which only grows.
     #[cold]
-    fn measure(running: u64) {
-        let monotonic = nanos(read(ClockId::Monotonic));
-        let boot = nanos(read(ClockId::Boottime));
-        SUSPENDED.fetch_max(boot.saturating_sub(monotonic), Relaxed);
-        MEASURED.store(running, Relaxed);
+    #[inline(never)]
+    fn new_tick(running: u64) {
+        if running.saturating_sub(MEASURED.load(Relaxed)) >= REMEASURE {
+            let monotonic = read(ClockId::Monotonic);
+            let boot = read(ClockId::Boottime);
+            BOOT.fetch_max(boot.saturating_sub(monotonic), Relaxed);
+            MEASURED.store(running, Relaxed);
+        }
+        let wall = read(ClockId::RealtimeCoarse);
+        WALL.store(wall.wrapping_sub(running), Relaxed);
+        TICK.store(running, Release);
     }
 
-    fn read(clock: ClockId) -> Duration {
+    /// A clock before its beginning stands at it; one after the year 2554
+    /// would begin anew.
+    fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
-        Duration::new(
-            u64::try_from(time.tv_sec).unwrap_or(0),
-            u32::try_from(time.tv_nsec).unwrap_or(0),
-        )
-    }
-
-    fn nanos(time: Duration) -> u64 {
-        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+        if time.tv_sec < 0 {
+            return 0;
+        }
+        let (seconds, nanos) = (time.tv_sec as u64, time.tv_nsec as u64);
+        seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
     }
 }
 

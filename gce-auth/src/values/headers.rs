@@ -1,12 +1,13 @@
 //! The headers that a request to a Google API carries.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use crate::values::{
     error::{Error, ErrorKind},
     secret::{BearerValue, detached},
+    token::{Bearer, Validity},
 };
 
 /// `x-goog-user-project`: the project that is billed and whose quota is used.
@@ -35,8 +36,35 @@ pub(crate) const X_ALLOWED_LOCATIONS: HeaderName = HeaderName::from_static("x-al
 #[derive(Clone, PartialEq)]
 pub struct Headers {
     pub(crate) bearer: Option<BearerValue>,
-    pub(crate) user_project: Option<HeaderValue>,
-    pub(crate) locations: Option<HeaderValue>,
+    pub(crate) user_project: Option<Arc<HeaderValue>>,
+    pub(crate) locations: Option<Arc<HeaderValue>>,
+}
+
+/// Headers as a credential hands them out, and how long their token holds:
+/// what a thread keeps a copy of.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) headers: Headers,
+    pub(crate) validity: Validity,
+}
+
+impl Shown {
+    /// A copy that shares no buffer and no reference count with this one.
+    pub(crate) fn detached(&self) -> Self {
+        Self {
+            headers: self.headers.detached(),
+            validity: self.validity,
+        }
+    }
+
+    /// The token in the headers; `None` only for anonymous credentials.
+    pub(crate) fn into_bearer(self) -> Option<Bearer> {
+        let value = self.headers.bearer?;
+        Some(Bearer {
+            value,
+            validity: self.validity,
+        })
+    }
 }
 
 /// Which headers these were: equal tags mean equal headers.
@@ -52,7 +80,7 @@ impl fmt::Debug for HeadersTag {
 }
 
 impl Headers {
-    pub(crate) fn new(bearer: Option<BearerValue>, user_project: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(bearer: Option<BearerValue>, user_project: Option<Arc<HeaderValue>>) -> Self {
         Self {
             bearer,
             user_project,
@@ -81,7 +109,7 @@ impl Headers {
     /// The same headers, with this project billed (`x-goog-user-project`).
     #[must_use]
     pub fn with_user_project(mut self, project: HeaderValue) -> Self {
-        self.user_project = Some(project);
+        self.user_project = Some(Arc::new(project));
         self
     }
 
@@ -101,8 +129,8 @@ impl Headers {
     /// Name and value of each header, `authorization` first.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
-        let user_project = self.user_project.as_ref();
-        let locations = self.locations.as_ref();
+        let user_project = self.user_project.as_deref();
+        let locations = self.locations.as_deref();
         authorization
             .into_iter()
             .chain(user_project.map(|value| (X_GOOG_USER_PROJECT, value)))
@@ -118,10 +146,11 @@ impl Headers {
 
     /// A copy that shares no buffer and no reference count with this one.
     pub(crate) fn detached(&self) -> Self {
+        let copy = |value: &Arc<HeaderValue>| Arc::new(detached(value));
         Self {
             bearer: self.bearer.as_ref().map(BearerValue::detached),
-            user_project: self.user_project.as_ref().map(detached),
-            locations: self.locations.as_ref().map(detached),
+            user_project: self.user_project.as_ref().map(copy),
+            locations: self.locations.as_ref().map(copy),
         }
     }
 }
@@ -159,7 +188,7 @@ mod tests {
     fn headers() -> Headers {
         Headers::new(
             BearerValue::new("ya29.secret"),
-            Some(HeaderValue::from_static("billing")),
+            Some(Arc::new(HeaderValue::from_static("billing"))),
         )
     }
 

@@ -1,6 +1,6 @@
 //! Bytes that wipe themselves, and header values over them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -12,9 +12,11 @@ const BEARER: &[u8] = b"Bearer ";
 /// An authorization header, `Bearer` and a token, in one wiped buffer.
 ///
 /// The token is a part of the header value, so that it exists once. Clones
-/// share the buffer; [`detached`](Self::detached) makes another.
+/// share the buffer; [`detached`](Self::detached) makes another. A header
+/// value is five words and its clone a call through a table, hence the `Arc`:
+/// one word, counted in place.
 #[derive(Clone)]
-pub(crate) struct BearerValue(HeaderValue);
+pub(crate) struct BearerValue(Arc<HeaderValue>);
 
 impl BearerValue {
     /// `None` where the token is empty or not made of visible ASCII alone.
@@ -25,7 +27,7 @@ impl BearerValue {
         let mut buffer = Zeroizing::new(Vec::with_capacity(BEARER.len() + token.len()));
         buffer.extend_from_slice(BEARER);
         buffer.extend_from_slice(token.as_bytes());
-        sensitive(Bytes::from_owner(Wiped(buffer))).map(Self)
+        sensitive(Bytes::from_owner(Wiped(buffer))).map(|value| Self(Arc::new(value)))
     }
 
     pub(crate) fn header(&self) -> &HeaderValue {
@@ -43,13 +45,13 @@ impl BearerValue {
 
     /// The same header in a buffer, and a reference count, of its own.
     pub(crate) fn detached(&self) -> Self {
-        Self(detached(&self.0))
+        Self(Arc::new(detached(&self.0)))
     }
 }
 
 impl PartialEq for BearerValue {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
     }
 }
 
