@@ -91,7 +91,7 @@ pub(crate) fn call<T>(
     Attempts {
         settings,
         budget,
-        place: request::place(request),
+        request,
         made: 0,
         frozen: 0,
         slashed: false,
@@ -99,13 +99,13 @@ pub(crate) fn call<T>(
         told: None,
         took: Duration::ZERO,
     }
-    .run(request.clone(), read)
+    .run(read)
 }
 
 struct Attempts<'a> {
     settings: &'a Settings,
     budget: &'a mut Budget,
-    place: String,
+    request: &'a Request<Vec<u8>>,
     made: u32,
     frozen: u32,
     slashed: bool,
@@ -127,8 +127,9 @@ enum Ended {
 }
 
 impl Attempts<'_> {
-    fn run<T>(mut self, mut request: Request<Vec<u8>>, read: impl Read<T>) -> Result<T, Error> {
+    fn run<T>(mut self, read: impl Read<T>) -> Result<T, Error> {
         let limits = self.limits();
+        let mut instead = None;
         loop {
             if self.budget.left.is_zero() {
                 let late = || {
@@ -140,13 +141,14 @@ impl Attempts<'_> {
                 let error = self.told.take().unwrap_or_else(late);
                 return Err(self.finish(error));
             }
-            match self.attempt(&request, &limits, &read) {
+            let request = instead.as_deref().unwrap_or(self.request);
+            match self.attempt(request, &limits, &read) {
                 Ok(value) => return Ok(value),
                 Err(Ended::Final(error)) => {
-                    events::attempt_failed(&self.place, self.made, &error);
+                    events::attempt_failed(&self.place(), self.made, &error);
                     return Err(self.finish(error));
                 }
-                Err(Ended::Instead(next)) => request = *next,
+                Err(Ended::Instead(next)) => instead = Some(next),
                 Err(Ended::Transient(failure)) => self.wait(failure)?,
             }
         }
@@ -222,7 +224,7 @@ impl Attempts<'_> {
     /// Waits before the next attempt, or gives up.
     fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         let settings = self.settings;
-        events::attempt_failed(&self.place, self.made, &failure.error);
+        events::attempt_failed(&self.place(), self.made, &failure.error);
         if let Some(error) = self.elsewhere(&failure) {
             return Err(self.finish(error));
         }
@@ -292,7 +294,12 @@ impl Attempts<'_> {
                 }),
             _ => error,
         };
-        error.at(self.place.clone()).after(self.made, self.took)
+        error.at(self.place()).after(self.made, self.took)
+    }
+
+    /// What was asked for, for errors.
+    fn place(&self) -> String {
+        request::place(self.request)
     }
 }
 

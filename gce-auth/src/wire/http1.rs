@@ -1,6 +1,8 @@
 //! HTTP/1.1 messages (RFC 9112), as far as one request at a time needs them:
 //! bytes in, values out. The only file that names httparse.
 
+use std::mem::MaybeUninit;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
@@ -9,6 +11,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Chunk sizes, extensions and trailers may take this much room, in bytes.
 const MOST_OVERHEAD: usize = 1024 * 1024;
+/// A body that says how long it is gets at most this much room at once, in bytes.
+const FIRST_ROOM: usize = 16 * 1024;
 /// A chunk's size line is not longer than this, in bytes.
 const LONGEST_LINE: usize = 4096;
 /// More header lines than anybody allows; beyond them an answer is not read.
@@ -94,9 +98,10 @@ pub(crate) fn head(
     method: &Method,
     lines: usize,
 ) -> Result<Option<(Head, usize)>, Malformed> {
-    let mut room = [httparse::EMPTY_HEADER; MOST_LINES];
-    let mut parsed = httparse::Response::new(&mut room);
-    let length = match parsed.parse(bytes) {
+    let mut room = [const { MaybeUninit::uninit() }; MOST_LINES];
+    let mut parsed = httparse::Response::new(&mut []);
+    let strict = httparse::ParserConfig::default();
+    let length = match strict.parse_response_with_uninit_headers(&mut parsed, bytes, &mut room) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Malformed::TooManyLines),
@@ -210,15 +215,19 @@ enum State {
 impl Body {
     /// An empty body of at most `limit` bytes.
     pub(crate) fn new(framing: Framing, limit: usize) -> Result<Self, Malformed> {
+        let mut room = 0;
         let state = match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) if length > limit as u64 => return Err(Malformed::TooLong),
-            Framing::Length(length) => State::Length(length),
+            Framing::Length(length) => {
+                room = usize::try_from(length).map_or(FIRST_ROOM, |length| length.min(FIRST_ROOM));
+                State::Length(length)
+            }
             Framing::Chunked => State::Size(Vec::new()),
             Framing::UntilClose => State::UntilClose,
         };
         Ok(Self {
-            bytes: Vec::new(),
+            bytes: Vec::with_capacity(room),
             limit,
             state,
             overhead: 0,

@@ -18,6 +18,9 @@ pub(super) fn now() -> Duration {
 /// A connection to one server.
 pub(super) struct Connection {
     stream: TcpStream,
+    /// The limits that the system knows.
+    reading: Limit,
+    writing: Limit,
     #[cfg(feature = "tls")]
     session: Option<Session>,
 }
@@ -26,6 +29,8 @@ impl Connection {
     pub(super) fn plain(stream: TcpStream) -> Self {
         Self {
             stream,
+            reading: Limit::default(),
+            writing: Limit::default(),
             #[cfg(feature = "tls")]
             session: None,
         }
@@ -39,15 +44,10 @@ impl Connection {
         host: &str,
         end: Duration,
     ) -> io::Result<Self> {
-        let mut socket = Socket {
-            stream: &stream,
-            end,
-        };
-        let session = Session::open(trust, host, &mut socket)?;
-        Ok(Self {
-            stream,
-            session: Some(session),
-        })
+        let mut connection = Self::plain(stream);
+        let session = Session::open(trust, host, &mut connection.until(end).socket)?;
+        connection.session = Some(session);
+        Ok(connection)
     }
 
     /// What hangs up, from any thread: reading and writing then end at once.
@@ -57,14 +57,12 @@ impl Connection {
     }
 
     /// The connection, for reading and writing until `end`.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::needless_pass_by_ref_mut, reason = "a session changes")
-    )]
     pub(super) fn until(&mut self, end: Duration) -> Timed<'_> {
         Timed {
             socket: Socket {
                 stream: &self.stream,
+                reading: &mut self.reading,
+                writing: &mut self.writing,
                 end,
             },
             #[cfg(feature = "tls")]
@@ -98,23 +96,46 @@ impl Connection {
 /// A socket that blocks until a moment and no longer.
 struct Socket<'a> {
     stream: &'a TcpStream,
+    reading: &'a mut Limit,
+    writing: &'a mut Limit,
     end: Duration,
 }
 
+/// The time limit that the system was told last.
+#[derive(Default)]
+struct Limit(Option<Duration>);
+
+impl Limit {
+    /// What to tell the system so that it waits for `left`, and at most a
+    /// 64th longer; `None` where it has been told.
+    fn news(&mut self, left: Duration) -> Option<Duration> {
+        let most = left.saturating_add(left / 64);
+        if self.0.is_some_and(|told| left <= told && told <= most) {
+            return None;
+        }
+        // A little more, so that it still does for the next request.
+        self.0 = Some(left.saturating_add(left / 128));
+        self.0
+    }
+}
+
 impl Socket<'_> {
-    fn left(&self) -> io::Result<Option<Duration>> {
+    fn left(&self) -> io::Result<Duration> {
         let left = self.end.saturating_sub(now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        Ok(Some(left))
+        Ok(left)
     }
 }
 
 impl Read for Socket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.stream.set_read_timeout(self.left()?)?;
+            let left = self.left()?;
+            if let Some(limit) = self.reading.news(left) {
+                self.stream.set_read_timeout(Some(limit))?;
+            }
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
@@ -125,7 +146,10 @@ impl Read for Socket<'_> {
 
 impl Write for Socket<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
+        let left = self.left()?;
+        if let Some(limit) = self.writing.news(left) {
+            self.stream.set_write_timeout(Some(limit))?;
+        }
         self.stream.write(buffer)
     }
 
@@ -166,5 +190,23 @@ impl Write for Timed<'_> {
             return session.over(&mut self.socket).flush();
         }
         self.socket.flush()
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_is_told_of_a_limit_that_it_does_not_know() {
+        let mut limit = Limit::default();
+        let seconds = Duration::from_secs;
+        let told = limit.news(seconds(3)).unwrap();
+        assert!(told >= seconds(3) && told <= seconds(3) + seconds(3) / 64);
+        assert_eq!(limit.news(seconds(3)), None, "the next request");
+        assert_eq!(limit.news(Duration::from_millis(2990)), None);
+        let told = limit.news(Duration::from_millis(2900)).unwrap();
+        assert!(told < Duration::from_millis(2946), "{told:?} is too late");
+        assert!(limit.news(seconds(3)).is_some(), "never earlier than asked");
     }
 }

@@ -35,6 +35,9 @@ use crate::{
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("gce-auth/", env!("CARGO_PKG_VERSION")));
+/// Room for an answer before it is known how long it is, in bytes: a token's
+/// fits. Every buffer is wiped to its last byte, so that room costs time.
+const FIRST_ROOM: usize = 2048;
 /// Interim answers (1xx) before the one that counts, at most.
 const MOST_INTERIM: u32 = 32;
 
@@ -219,8 +222,7 @@ fn read_head(
     request: &Request<Vec<u8>>,
     limits: &Limits,
 ) -> Result<(Head, Zeroizing<Vec<u8>>), TransportError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    let mut piece = Zeroizing::new([0; 4096]);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FIRST_ROOM));
     let (mut seen, mut interim) = (0usize, 0);
     loop {
         while let Some((head, length)) =
@@ -242,12 +244,27 @@ fn read_head(
                 "the answer's headers are too large",
             ));
         }
-        match stream.read(&mut piece[..]) {
+        match read_more(stream, &mut bytes) {
             Ok(0) => return Err(closed()),
-            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            Ok(_) => {}
             Err(error) => return Err(classify(error, Phase::Head, limits)),
         }
     }
+}
+
+/// Appends what comes to `bytes`; what was outgrown is wiped.
+fn read_more(stream: &mut Timed<'_>, bytes: &mut Zeroizing<Vec<u8>>) -> io::Result<usize> {
+    let held = bytes.len();
+    if bytes.capacity() - held < FIRST_ROOM / 4 {
+        let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    let room = bytes.capacity();
+    bytes.resize(room, 0);
+    let read = stream.read(&mut bytes[held..]);
+    bytes.truncate(held + read.as_ref().copied().unwrap_or(0));
+    read
 }
 
 /// Reads the body; and whether nothing came after it.
@@ -259,6 +276,9 @@ fn read_body(
 ) -> Result<(Vec<u8>, bool), TransportError> {
     let mut body = Body::new(head.framing, limits.body_bytes).map_err(malformed)?;
     let mut clean = body.feed(rest).map_err(malformed)? == rest.len();
+    if body.is_done() {
+        return Ok((body.take(), clean));
+    }
     let mut piece = Zeroizing::new([0; 8192]);
     while !body.is_done() {
         match stream.read(&mut piece[..]) {
