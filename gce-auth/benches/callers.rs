@@ -38,8 +38,18 @@ use http::{Request, Response};
 
 const TASKS: usize = 10_000;
 const THREADS: usize = 500;
-/// What a caller may wait beyond the flight.
-const TARGET: Duration = Duration::from_millis(20);
+
+/// What 99 of 100 callers may wait at most, where the flight takes so long.
+fn target(server: Server, start: Start, flight: Duration) -> Duration {
+    let ms = Duration::from_millis;
+    match (server, start) {
+        (Server::Healthy, Start::Cold) => ms(20),
+        (Server::Healthy, Start::Expiry) => flight + ms(10),
+        // There is a token: whoever waits, waits for a processor.
+        (_, Start::Stale) => ms(10),
+        _ => flight + ms(20),
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Server {
@@ -171,10 +181,8 @@ fn world(server: Server, start: Start) -> World {
     let healthy = serve(Some(Duration::from_millis(1)));
     let address = match server {
         Server::Healthy => healthy,
-        Server::Dead => TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap(),
+        // No port that was free a moment ago: somebody else may get it next.
+        Server::Dead => SocketAddr::from(([127, 0, 0, 1], 1)),
         Server::Hanging => serve(None),
     };
     let wire = |server| {
@@ -315,15 +323,17 @@ fn row(
     times.sort();
     let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
     let p99 = times[times.len() * 99 / 100];
-    let met = p99 <= flight + TARGET;
+    let target = target(server, start, flight);
+    let met = p99 <= target;
     println!(
-        "| {server:?} | {start:?} | {count} {callers} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {server:?} | {start:?} | {count} {callers} | {} | {} | {} | {} | {} | {} | {} | {} |",
         wire.most.load(SeqCst),
         wire.sent.load(SeqCst),
         ms(flight),
         ms(times[times.len() / 2]),
         ms(p99),
         ms(times[times.len() - 1]),
+        ms(target),
         if met { "yes" } else { "NO" },
     );
     met
@@ -331,9 +341,9 @@ fn row(
 
 fn main() {
     println!(
-        "| server | token | callers | in flight at most | requests | flight ms | wait p50 ms | p99 ms | max ms | p99 within flight + 20 ms |"
+        "| server | token | callers | in flight at most | requests | flight ms | wait p50 ms | p99 ms | max ms | target of p99, ms | met |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut met = true;
     for server in [Server::Healthy, Server::Dead, Server::Hanging] {
         for start in [Start::Cold, Start::Expiry, Start::Stale] {
