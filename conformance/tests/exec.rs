@@ -1,7 +1,6 @@
 //! Programs in other languages under `gce-auth exec`, unchanged: they find the machine that its arguments describe.
 #![cfg(unix)]
 
-#[allow(dead_code, reason = "the command starts the emulator here")]
 mod foreign;
 
 use std::ffi::OsString;

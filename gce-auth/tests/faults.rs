@@ -252,8 +252,8 @@ fn access_token(client: &MetadataClient) -> Result<String, Error> {
     Ok(credentials.blocking_token()?.secret().to_owned())
 }
 
-fn access_tokens(cases: Vec<(&'static str, Vec<Vec<Step>>, Due)>) {
-    all(&cases, Clone::clone, access_token, |token| {
+fn access_tokens(cases: &[(&'static str, Vec<Vec<Step>>, Due)]) {
+    all(cases, Clone::clone, access_token, |token| {
         token == "ya29.good"
     });
 }
@@ -269,7 +269,7 @@ fn heads_in_odd_forms() {
     let length = format!("Content-Length: {}\r\n", GOOD.len());
     let raw = |head: &str| vec![vec![say(format!("{head}\r\n{GOOD}")), HalfClose]];
     let flavor = "Metadata-Flavor: Google\r\n";
-    access_tokens(vec![
+    access_tokens(&[
         (
             "no reason phrase",
             raw(&format!("HTTP/1.1 200\r\n{flavor}{length}")),
@@ -500,7 +500,7 @@ fn bodies_in_odd_forms() {
             HalfClose,
         ]]
     };
-    access_tokens(vec![
+    access_tokens(&[
         ("two chunks", chunked(&format!("{two}0\r\n\r\n")), Token(1)),
         (
             "chunks with extensions",
@@ -703,7 +703,7 @@ fn connections_that_end_stall_or_drip() {
     let whole = format!("{head}{GOOD}");
     let half = &whole[..whole.len() - 20];
     let good = || token(GOOD);
-    access_tokens(vec![
+    access_tokens(&[
         ("reset at once", vec![vec![Reset]], Transient(Unavailable)),
         (
             "reset within the head",
@@ -821,7 +821,7 @@ fn statuses_and_when_to_come_again() {
     let with = |status: &str, headers: &str| vec![google(status, headers, "")];
     let then = |status: &str, headers: &str| vec![google(status, headers, ""), token(GOOD)];
     let date = "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n";
-    access_tokens(vec![
+    access_tokens(&[
         (
             "201",
             vec![google("201 Created", "", GOOD)],
