@@ -229,6 +229,7 @@ fn read_head(
             http1::head(&bytes, request.method(), limits.header_lines).map_err(malformed)?
         {
             seen += length;
+            within(limits, seen)?;
             bytes.drain(..length);
             if !head.status.is_informational() {
                 return Ok((head, bytes));
@@ -238,18 +239,24 @@ fn read_head(
                 return Err(malformed(Malformed::Nonsense));
             }
         }
-        if seen + bytes.len() > limits.header_bytes {
-            return Err(TransportError::new(
-                Kind::TooLarge,
-                "the answer's headers are too large",
-            ));
-        }
+        within(limits, seen + bytes.len())?;
         match read_more(stream, &mut bytes) {
             Ok(0) => return Err(closed()),
             Ok(_) => {}
             Err(error) => return Err(classify(error, Phase::Head, limits)),
         }
     }
+}
+
+/// Whether headers of so many bytes may be.
+fn within(limits: &Limits, bytes: usize) -> Result<(), TransportError> {
+    if bytes > limits.header_bytes {
+        return Err(TransportError::new(
+            Kind::TooLarge,
+            "the answer's headers are too large",
+        ));
+    }
+    Ok(())
 }
 
 /// Appends what comes to `bytes`; what was outgrown is wiped.
