@@ -25,8 +25,8 @@ use gce_auth::{
 const GOOD: &str = r#"{"access_token":"ya29.good","expires_in":3599,"token_type":"Bearer"}"#;
 const AUDIENCE: &str = "https://service.example";
 
-/// What a server does with a request, in order. At the end it says no more and
-/// waits until the client has gone.
+/// What a server does with a request, in order. Then it waits for the next one,
+/// or until the client has gone.
 #[derive(Clone, Debug)]
 enum Step {
     Say(Vec<u8>),
@@ -150,44 +150,58 @@ fn gone_within(stream: &mut TcpStream, time: Duration) -> bool {
     }
 }
 
+/// Serves one connection for as long as the client keeps it.
 fn serve(
     mut stream: TcpStream,
     script: &[Vec<Step>],
     requests: &AtomicUsize,
     stopped: &AtomicBool,
 ) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    // All of the request but its last byte: a connection that is closed with
-    // something unread is reset.
+    while asked(&mut stream, stopped) {
+        let number = requests.fetch_add(1, SeqCst);
+        for step in &script[number.min(script.len() - 1)] {
+            match step {
+                Say(bytes) => {
+                    let _ = stream.write_all(bytes);
+                }
+                Drip(bytes) => {
+                    for byte in bytes {
+                        let said = stream.write_all(&[*byte]);
+                        if said.is_err() || gone_within(&mut stream, Duration::from_millis(5)) {
+                            break;
+                        }
+                    }
+                }
+                HalfClose => {
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+                Reset => return,
+            }
+        }
+    }
+}
+
+/// Whether there was a request before the client or the test went away. It is
+/// read but for its last byte: a connection that is closed with something
+/// unread is reset.
+fn asked(stream: &mut TcpStream, stopped: &AtomicBool) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r") {
         let mut byte = [0];
         match stream.read(&mut byte) {
-            Ok(0) | Err(_) => return,
+            Ok(0) => return false,
             Ok(_) => request.extend_from_slice(&byte),
-        }
-    }
-    let number = requests.fetch_add(1, SeqCst);
-    for step in &script[number.min(script.len() - 1)] {
-        match step {
-            Say(bytes) => {
-                let _ = stream.write_all(bytes);
-            }
-            Drip(bytes) => {
-                for byte in bytes {
-                    let said = stream.write_all(&[*byte]);
-                    if said.is_err() || gone_within(&mut stream, Duration::from_millis(5)) {
-                        break;
-                    }
+            Err(error) if matches!(error.kind(), TimedOut | WouldBlock) => {
+                if stopped.load(SeqCst) {
+                    return false;
                 }
             }
-            HalfClose => {
-                let _ = stream.shutdown(Shutdown::Write);
-            }
-            Reset => return,
+            Err(_) => return false,
         }
     }
-    while !stopped.load(SeqCst) && !gone_within(&mut stream, Duration::from_millis(50)) {}
+    true
 }
 
 /// What is due.
