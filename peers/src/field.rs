@@ -59,7 +59,7 @@ pub fn readers<E: Event>(event: &mut E) -> Vec<Entry<E::Output>> {
 pub fn fetchers<E: Event>(event: &mut E) -> Vec<Entry<E::Output>> {
     use crate::contestants::{floor, gce_auth};
     let mut entries = Vec::new();
-    enter::<floor::Borrowed, E>(event, &mut entries);
+    enter::<floor::Fetched, E>(event, &mut entries);
     enter::<gce_auth::Blocking, E>(event, &mut entries);
     enter::<gce_auth::Async, E>(event, &mut entries);
     #[cfg(feature = "peers")]

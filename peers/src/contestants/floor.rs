@@ -115,7 +115,6 @@ impl Contestant for Borrowed {
     const LIBRARY: Library = Library::Floor;
     const CALL: &'static str = "borrowed from a thread-local";
     const BLOCKS: bool = true;
-    const AGAIN: Option<Again> = Some(Again::Asked);
 
     async fn new(server: SocketAddr) -> Result<Self, Failure> {
         HELD.set(None);
@@ -125,8 +124,23 @@ impl Contestant for Borrowed {
     async fn with<R: Send>(&self, see: impl FnOnce(&[u8]) -> R + Send) -> Result<R, Failure> {
         self.0.held(|held| see(held.header.as_bytes()))
     }
+}
 
-    async fn with_new<R: Send>(&self, see: impl FnOnce(&[u8]) -> R + Send) -> Result<R, Failure> {
+/// A token fetched at each call, and kept nowhere.
+#[derive(Debug)]
+pub struct Fetched(Floor);
+
+impl Contestant for Fetched {
+    const LIBRARY: Library = Library::Floor;
+    const CALL: &'static str = "a request over a plain socket";
+    const BLOCKS: bool = true;
+    const AGAIN: Option<Again> = Some(Again::Asked);
+
+    async fn new(server: SocketAddr) -> Result<Self, Failure> {
+        Ok(Self(Floor::new(server)))
+    }
+
+    async fn with<R: Send>(&self, see: impl FnOnce(&[u8]) -> R + Send) -> Result<R, Failure> {
         let (header, _) = self.0.fetch()?;
         Ok(see(header.as_bytes()))
     }
