@@ -13,6 +13,12 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// This moment. Called on the hot path: must be cheap and never block.
     fn now(&self) -> Now;
 
+    /// This moment as exactly as it is known: for what happens seldom, and is
+    /// compared with the clocks of others. By default [`now`](Self::now).
+    fn exact(&self) -> Now {
+        self.now()
+    }
+
     /// Blocks the calling thread for `duration`, between two attempts.
     fn sleep(&self, duration: Duration);
 
@@ -25,8 +31,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
 /// The machine's clocks.
 ///
-/// On Linux both readings are the coarse ones, at most a tick (1 to 10 ms)
-/// late, and boot time counts suspended time. Elsewhere they are the nearest
+/// On Linux both readings of [`now`](Clock::now) are the coarse ones, at most a
+/// tick (1 to 10 ms) late, and boot time counts suspended time. Elsewhere they are the nearest
 /// that the standard library has.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -84,6 +90,10 @@ impl Clock for SystemClock {
         system::now()
     }
 
+    fn exact(&self) -> Now {
+        system::exact()
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the file that sleeps")]
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
@@ -130,6 +140,11 @@ mod system {
         Now::new(Duration::from_nanos(wall), Duration::from_nanos(boot))
     }
 
+    pub(super) fn exact() -> Now {
+        let wall = read(ClockId::Realtime);
+        Now::new(Duration::from_nanos(wall), now().boot)
+    }
+
     #[cold]
     #[inline(never)]
     fn new_tick(running: u64) {
@@ -164,6 +179,10 @@ mod system {
     };
 
     use super::Now;
+
+    pub(super) fn exact() -> Now {
+        now()
+    }
 
     #[expect(
         clippy::disallowed_methods,
@@ -200,5 +219,21 @@ mod tests {
         let later = clock.now();
         let passed = later.boot - now.boot;
         assert!(passed >= Duration::from_millis(9), "{passed:?}");
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the judge of the clock is the system"
+    )]
+    fn the_exact_reading_is_never_late() {
+        let clock = SystemClock::new();
+        for _ in 0..1000 {
+            let wall = std::time::SystemTime::now()
+                .duration_since(std::time::SystemTime::UNIX_EPOCH)
+                .unwrap();
+            let exact = clock.exact().wall;
+            assert!(exact >= wall, "{exact:?} after {wall:?}");
+        }
     }
 }
