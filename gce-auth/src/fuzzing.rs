@@ -43,7 +43,7 @@ pub fn token(body: &[u8]) {
             let sent = serde_json::from_slice::<serde_json::Value>(body)
                 .ok()
                 .and_then(|value| value.get("access_token")?.as_str().map(str::to_owned));
-            assert_eq!(sent.as_deref(), Some(bearer.value.token()));
+            assert_eq!(sent.as_deref(), Some(bearer.value().token()));
         }
         Err(error) => check_refusal(&error, body),
     }
@@ -105,10 +105,11 @@ pub fn identity(bytes: &[u8]) {
     match response::identity(&answer(body), AUDIENCE, NOW) {
         Ok(bearer) => {
             check_bearer(&bearer);
-            let claims = UnverifiedClaims::read(bearer.value.token()).expect("it was read before");
+            let claims =
+                UnverifiedClaims::read(bearer.value().token()).expect("it was read before");
             // For nobody in particular, or for whom it was asked; for nobody else.
             assert!(!claims.has("aud") || claims.is_for(AUDIENCE));
-            let ends = bearer.validity.ends().expect("an end");
+            let ends = bearer.validity().ends().expect("an end");
             let claimed = claims.expiry().expect("an expiry");
             assert!(ends.wall.as_secs_f64() <= claimed + 1.0);
             check_claims(&IdToken(bearer));
@@ -306,20 +307,23 @@ fn answer(body: &[u8]) -> Answer {
 
 /// Accepted: it can be sent, it expires, and it is good for something now.
 fn check_bearer(bearer: &Bearer) {
-    let token = bearer.value.token();
+    let token = bearer.value().token();
     assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
-    let header = bearer.value.header();
+    let header = bearer.value().header();
     assert!(header.is_sensitive());
     assert_eq!(header.to_str().ok(), Some(&*format!("Bearer {token}")));
     assert!(!format!("{bearer:?}").contains(token) || token.len() < 16);
-    let ends = bearer.validity.ends().expect("no token is for ever");
+    let ends = bearer.validity().ends().expect("no token is for ever");
     assert!(ends.wall > NOW.wall && ends.boot > NOW.boot);
-    let lifetime = bearer.validity.lifetime();
+    let lifetime = bearer.validity().lifetime();
     assert!(!lifetime.is_zero() && lifetime <= CENTURY);
     for sample in [0.0, 1.0] {
-        let deadlines = Policy::new().deadlines(&bearer.validity, sample);
-        assert!(deadlines.judge(NOW) > Freshness::Invalid, "born invalid");
-        assert_eq!(deadlines.judge(ends), Freshness::Invalid);
+        let deadlines = Policy::new().deadlines(bearer.validity(), sample);
+        assert!(
+            deadlines.judge(NOW.into()) > Freshness::Invalid,
+            "born invalid"
+        );
+        assert_eq!(deadlines.judge(ends.into()), Freshness::Invalid);
     }
 }
 

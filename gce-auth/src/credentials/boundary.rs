@@ -20,7 +20,10 @@ use crate::{
         threads::{Awaited, Work, WorkKind},
         transport::Limits,
     },
-    values::token::{Now, Validity},
+    values::{
+        headers::Besides,
+        token::{Now, Validity},
+    },
     wire::{
         boundary::{self, Found},
         response::DEFAULT_UNIVERSE,
@@ -43,6 +46,8 @@ const HASTY: Duration = Duration::from_secs(3);
 /// What is known of the boundary of one credential.
 #[derive(Default)]
 pub(super) struct Boundary {
+    /// The quota project, which is sent besides.
+    user_project: Option<HeaderValue>,
     data: RwLock<Data>,
     /// The process in which a look-up is queued or runs; 0 where none is.
     running: AtomicU32,
@@ -53,7 +58,8 @@ pub(super) struct Boundary {
 
 #[derive(Clone)]
 struct Data {
-    encoded: Option<Arc<HeaderValue>>,
+    /// The boundary, and what is sent besides: whole, so that headers share it.
+    besides: Option<Arc<Besides>>,
     validity: Option<Validity>,
     paused_until: Option<Duration>,
     pause: Duration,
@@ -62,7 +68,7 @@ struct Data {
 impl Default for Data {
     fn default() -> Self {
         Self {
-            encoded: None,
+            besides: None,
             validity: None,
             paused_until: None,
             pause: FIRST_PAUSE,
@@ -71,8 +77,12 @@ impl Default for Data {
 }
 
 impl Data {
+    fn encoded(&self) -> Option<&HeaderValue> {
+        self.besides.as_ref()?.locations.as_ref()
+    }
+
     fn holds(&self, margin: Duration, now: Now) -> bool {
-        let encoded = self.encoded.as_ref().is_some_and(|value| !value.is_empty());
+        let encoded = self.encoded().is_some_and(|value| !value.is_empty());
         let validity = self.validity.as_ref();
         encoded && validity.is_some_and(|validity| !validity.ends_within(margin, now))
     }
@@ -83,7 +93,7 @@ impl Data {
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         let ends = self.validity.as_ref().and_then(Validity::ends);
         if ends.is_some_and(|ends| now.wall > ends.wall || now.boot > ends.boot) {
-            self.encoded = None;
+            self.besides = None;
             self.validity = None;
         }
         self
@@ -91,6 +101,14 @@ impl Data {
 }
 
 impl Boundary {
+    /// Of a credential that has this quota project.
+    pub(super) fn beside(user_project: Option<HeaderValue>) -> Self {
+        Self {
+            user_project,
+            ..Self::default()
+        }
+    }
+
     fn data(&self) -> Data {
         let data = self.data.read();
         data.unwrap_or_else(PoisonError::into_inner).clone()
@@ -101,16 +119,31 @@ impl Boundary {
         *data = change(std::mem::take(&mut data));
     }
 
-    /// The header, while the boundary holds.
-    pub(super) fn header(&self, now: Now) -> Option<Arc<HeaderValue>> {
+    fn with(&self, encoded: Option<HeaderValue>) -> Option<Arc<Besides>> {
+        let locations = Some(encoded?);
+        Some(Arc::new(Besides {
+            user_project: self.user_project.clone(),
+            locations,
+        }))
+    }
+
+    /// What is sent besides the token, while the boundary holds.
+    pub(super) fn besides(&self, now: Now) -> Option<Arc<Besides>> {
         let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
-        let holds = data.holds(Duration::ZERO, now);
-        data.encoded.clone().filter(|_| holds)
+        let besides = data.besides.as_ref()?;
+        data.holds(Duration::ZERO, now).then(|| Arc::clone(besides))
+    }
+
+    /// The header, while the boundary holds.
+    pub(super) fn header(&self, now: Now) -> Option<HeaderValue> {
+        self.besides(now)?.locations.clone()
     }
 
     /// Takes over what is known to `other`, once.
     pub(super) fn start_as(&self, other: &Self) {
-        self.set(|_| other.data());
+        let theirs = other.data();
+        let besides = self.with(theirs.encoded().cloned());
+        self.set(|_| Data { besides, ..theirs });
         let blocking = other.blocking.load(Ordering::Relaxed);
         self.blocking.store(blocking, Ordering::Relaxed);
     }
@@ -131,7 +164,7 @@ impl Boundary {
     fn settle(&self, found: Option<Option<HeaderValue>>, now: Now) {
         self.set(|data| match found {
             Some(encoded) => Data {
-                encoded: encoded.map(Arc::new),
+                besides: self.with(encoded),
                 validity: Some(Validity::lasting(now, LIFETIME)),
                 ..Data::default()
             },
@@ -143,7 +176,7 @@ impl Boundary {
 impl fmt::Debug for Boundary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Boundary")
-            .field("encoded", &self.data().encoded)
+            .field("encoded", &self.data().encoded())
             .finish_non_exhaustive()
     }
 }
@@ -154,7 +187,7 @@ impl Credentials {
     #[must_use]
     pub fn regional_access_boundary(&self) -> Option<String> {
         let data = self.0.boundary.as_ref()?.data();
-        Some(data.encoded?.to_str().ok()?.to_owned())
+        Some(data.encoded()?.to_str().ok()?.to_owned())
     }
 
     /// When the boundary that was looked up last expires, or has expired.
@@ -184,7 +217,7 @@ impl Credentials {
         };
         let known = encoded.as_ref().is_some_and(|value| !value.is_empty());
         boundary.set(|_| Data {
-            encoded: encoded.map(Arc::new),
+            besides: boundary.with(encoded),
             validity: expires_at.filter(|_| known).map(until),
             ..Data::default()
         });
@@ -298,7 +331,7 @@ impl Credentials {
             None => self.0.engine.blocking_get(self.mode()).ok()?,
         };
         let host = iam::host(settings, DEFAULT_UNIVERSE);
-        let request = boundary::lookup(&host, &email, token.value.header().clone()).ok()?;
+        let request = boundary::lookup(&host, &email, token.value().header().clone()).ok()?;
         let request = iam::identified(settings, request).ok()?;
         let limits = Limits {
             connect: patience,

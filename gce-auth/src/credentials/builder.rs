@@ -186,7 +186,7 @@ impl CredentialsBuilder {
 }
 
 /// A quota project as a header value.
-pub(crate) fn quota_project(id: &str) -> Result<Arc<HeaderValue>, Error> {
+pub(crate) fn quota_project(id: &str) -> Result<HeaderValue, Error> {
     let refuse = || {
         Error::new(ErrorKind::Config, format!("{id:?} is not a project id"))
             .with_hint("a quota project is named by its id or its number")
@@ -194,7 +194,5 @@ pub(crate) fn quota_project(id: &str) -> Result<Arc<HeaderValue>, Error> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refuse());
     }
-    HeaderValue::from_str(id)
-        .map(Arc::new)
-        .map_err(|_| refuse())
+    HeaderValue::from_str(id).map_err(|_| refuse())
 }

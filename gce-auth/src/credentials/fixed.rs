@@ -55,10 +55,10 @@ impl Credentials {
     /// # }
     /// ```
     pub fn fixed(token: &str, expires_at: Option<SystemTime>) -> Result<Self, Error> {
-        let value = sendable(token)?;
+        let bearer = sendable(token)?;
         let lifetime =
             |now: SystemTime| expires_at.map(|at| at.duration_since(now).unwrap_or(Duration::ZERO));
-        Ok(Self::of_no_server(Origin::Fixed, value, lifetime))
+        Ok(Self::of_no_server(Origin::Fixed, &bearer, lifetime))
     }
 
     /// Credentials without any: their headers hold no `authorization`. For
@@ -66,8 +66,8 @@ impl Credentials {
     #[must_use]
     pub fn anonymous() -> Self {
         // Never shown; it stands for "there is something to hand out".
-        let value = BearerValue::new("anonymous").unwrap_or_else(|| unreachable!());
-        Self::of_no_server(Origin::Anonymous, value, |_| None)
+        let bearer = Bearer::new(BearerValue::nothing(), Validity::ENDLESS);
+        Self::of_no_server(Origin::Anonymous, &bearer, |_| None)
     }
 
     /// Puts a token in the place of the one that is held, or drops it: for
@@ -85,7 +85,7 @@ impl Credentials {
             keeper.invalidate(|_| true);
             return Ok(());
         };
-        let value = sendable(token)?;
+        let bearer = sendable(token)?;
         let now = self.0.engine.now();
         let validity = expires_at.map_or(Validity::ENDLESS, |at| {
             let wall = at.duration_since(SystemTime::UNIX_EPOCH);
@@ -93,13 +93,14 @@ impl Credentials {
         });
         let policy = Policy::chosen(self.client().0.exact);
         let deadlines = policy.deadlines(&validity, 0.0);
-        keeper.cell.store(Bearer { value, validity }, deadlines);
+        let bearer = bearer.lasting(validity);
+        keeper.cell.store(bearer, deadlines);
         Ok(())
     }
 
     fn of_no_server(
         origin: Origin,
-        value: BearerValue,
+        bearer: &Bearer,
         lifetime: impl FnOnce(SystemTime) -> Option<Duration>,
     ) -> Self {
         let client = MetadataClient::builder()
@@ -119,7 +120,7 @@ impl Credentials {
             None => Validity::ENDLESS,
         };
         let deadlines = Policy::new().deadlines(&validity, 0.0);
-        keeper.cell.store(Bearer { value, validity }, deadlines);
+        keeper.cell.store(bearer.lasting(validity), deadlines);
         let mut source = TokenSource::new(client, wish, Learned::default());
         source.origin = origin;
         Self::with_source(Arc::new(source), keeper, settled, &Arc::default())

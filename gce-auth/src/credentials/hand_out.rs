@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue};
 
+#[cfg(feature = "iam")]
+use crate::credentials::boundary::Boundary;
 use crate::{
     credentials::Credentials,
     engine::RefreshMode,
     provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
-        headers::{Headers, HeadersTag, Shown},
+        headers::{Headers, HeadersTag},
         token::{AccessToken, Bearer},
     },
 };
@@ -57,7 +59,7 @@ impl Credentials {
     /// cannot wait, such as a tonic interceptor.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned().headers);
+        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned());
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -67,7 +69,7 @@ impl Credentials {
     /// Lends the headers to `f`, if a valid token is in hand; nothing is
     /// cloned. Otherwise as [`cached_headers`](Self::cached_headers).
     pub fn with_cached<R>(&self, f: impl FnOnce(&Headers) -> R) -> Option<R> {
-        let cached = self.cached(RefreshMode::Background, |shown| f(&shown.headers));
+        let cached = self.cached(RefreshMode::Background, |shown| f(&shown));
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -127,14 +129,14 @@ impl Credentials {
 
     #[inline]
     pub(super) fn hot_headers(&self) -> Option<Headers> {
-        self.cached(self.mode(), |shown| shown.into_owned().headers)
+        self.cached(self.mode(), |shown| shown.into_owned())
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
         self.cached(self.mode(), |shown| {
-            (shown.headers != tag.0).then(|| shown.into_owned().headers)
+            (*shown != tag.0).then(|| shown.into_owned())
         })
     }
 
@@ -142,25 +144,28 @@ impl Credentials {
     #[inline]
     pub(super) fn hot_token(&self) -> Option<AccessToken> {
         let engine = &self.0.engine;
-        let bearer = engine.cached(self.mode(), |bearer| self.show_token(bearer), into_bearer);
-        bearer.flatten().map(AccessToken)
+        let show = |bearer: &Bearer| self.show_token(bearer);
+        let bearer = engine.cached(self.mode(), show, Headers::into_bearer);
+        bearer.map(AccessToken)
     }
 
     /// Puts what is held onto `map`, good or not; whether anything was.
     pub(super) fn apply_held(&self, map: &mut HeaderMap) -> bool {
         let engine = &self.0.engine;
-        let put = |shown: Cow<'_, Shown>| self.put(&shown.headers, map);
+        let put = |shown: Cow<'_, Headers>| self.put(&shown, map);
         engine.held(|bearer| self.show_token(bearer), put).is_some()
     }
 
     #[cfg(not(feature = "iam"))]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
+    #[inline]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
         let engine = &self.0.engine;
         engine.cached(mode, |bearer| self.show_token(bearer), lend)
     }
 
     #[cfg(feature = "iam")]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
+    #[inline]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
         let engine = &self.0.engine;
         let Some(boundary) = &self.0.boundary else {
             return engine.cached(mode, |bearer| self.show_token(bearer), lend);
@@ -168,35 +173,36 @@ impl Credentials {
         self.renew_boundary();
         // The boundary has a life of its own, and is not a part of the copy.
         let show = |bearer: &Bearer| self.show_token(bearer);
-        let own = |shown: Cow<'_, Shown>| shown.into_owned();
-        let mut shown = engine.cached(mode, show, own)?;
-        shown.headers.locations = boundary.header(engine.now());
-        Some(lend(Cow::Owned(shown)))
+        let own = engine.cached(mode, show, |shown| shown.into_owned())?;
+        Some(lend(Cow::Owned(self.bound(own, boundary))))
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
         let shown = self.show_token(bearer);
         #[cfg(feature = "iam")]
         if let Some(boundary) = &self.0.boundary {
-            return Headers {
-                locations: boundary.header(self.0.engine.now()),
-                ..shown.headers
-            };
+            return self.bound(shown, boundary);
         }
-        shown.headers
+        shown
     }
 
-    fn show_token(&self, bearer: &Bearer) -> Shown {
-        let value = (!self.0.source.is_anonymous()).then(|| bearer.value.clone());
-        Shown {
-            headers: Headers::new(value, self.0.settled.user_project.clone()),
-            validity: bearer.validity,
+    /// With the boundary, while it holds.
+    #[cfg(feature = "iam")]
+    fn bound(&self, headers: Headers, boundary: &Boundary) -> Headers {
+        match boundary.besides(self.0.engine.now()) {
+            Some(besides) => headers.with_besides(Some(besides)),
+            None => headers,
         }
     }
-}
 
-fn into_bearer(shown: Cow<'_, Shown>) -> Option<Bearer> {
-    shown.into_owned().into_bearer()
+    fn show_token(&self, bearer: &Bearer) -> Headers {
+        let besides = self.0.besides.clone();
+        #[cfg(any(test, feature = "test-util"))]
+        if self.0.source.is_anonymous() {
+            return Headers::anonymous(besides);
+        }
+        Headers::new(bearer.clone(), besides)
+    }
 }
 
 impl ProvideHeaders for Credentials {

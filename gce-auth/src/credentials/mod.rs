@@ -27,6 +27,8 @@ use std::{
 
 use http::HeaderValue;
 
+#[cfg(feature = "iam")]
+use crate::credentials::boundary::Boundary;
 pub(crate) use crate::credentials::builder::quota_project;
 pub(crate) use crate::credentials::status::LastBinding;
 pub use crate::credentials::{
@@ -41,7 +43,11 @@ use crate::{
         source::{FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish},
     },
     engine::{Engine, RefreshMode, registry::Family},
-    values::{error::Error, headers::Headers, token::AccessToken},
+    values::{
+        error::Error,
+        headers::{Besides, Headers},
+        token::AccessToken,
+    },
 };
 
 /// Access tokens of a service account, from the metadata server.
@@ -77,6 +83,8 @@ pub struct Credentials(Arc<Inner>);
 
 struct Inner {
     engine: Engine<TokenSource>,
+    /// What is sent besides the token, but for the boundary.
+    besides: Option<Arc<Besides>>,
     source: Arc<TokenSource>,
     family: Arc<TokenFamily>,
     settled: Settled,
@@ -84,14 +92,14 @@ struct Inner {
     universe: Universe,
     renewals: Renewals,
     #[cfg(feature = "iam")]
-    boundary: Option<Arc<boundary::Boundary>>,
+    boundary: Option<Arc<Boundary>>,
 }
 
 /// The settings of one credential, checked.
 #[derive(Clone)]
 pub(crate) struct Settled {
     pub(crate) wish: Wish,
-    pub(crate) user_project: Option<Arc<HeaderValue>>,
+    pub(crate) user_project: Option<HeaderValue>,
     pub(crate) universe_domain: Option<String>,
     pub(crate) mode: RefreshMode,
     pub(crate) shared: bool,
@@ -162,13 +170,16 @@ impl Credentials {
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
         Self(Arc::new(Inner {
             engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
+            besides: Besides::of(settled.user_project.as_ref()),
             source,
             family: Arc::clone(family),
             blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
             universe: Universe::new(),
             renewals: Renewals::default(),
             #[cfg(feature = "iam")]
-            boundary: settled.boundary.then(Arc::default),
+            boundary: settled
+                .boundary
+                .then(|| Arc::new(Boundary::beside(settled.user_project.clone()))),
             settled,
         }))
     }
@@ -202,14 +213,14 @@ impl Credentials {
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &AccessToken) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| held.value == token.0.value)
+        keeper.invalidate(|held| held.is_same(&token.0))
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))
+        keeper.invalidate(|held| headers.hold(held))
     }
 
     /// What is known without asking anybody: no I/O, no wait.
@@ -241,6 +252,7 @@ impl Credentials {
         self.0.blocking.store(blocking, Ordering::Relaxed);
     }
 
+    #[inline]
     fn mode(&self) -> RefreshMode {
         if self.0.blocking.load(Ordering::Relaxed) {
             RefreshMode::Blocking

@@ -123,8 +123,8 @@ impl Credentials {
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
     pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
-        let project = self.0.settled.user_project.clone();
-        self.put(&Headers::new(Some(sendable(token)?), project), headers);
+        let besides = self.0.besides.clone();
+        self.put(&Headers::new(sendable(token)?, besides), headers);
         Ok(())
     }
 
@@ -138,7 +138,7 @@ impl Credentials {
         #[cfg(feature = "iam")]
         if let Some(boundary) = &self.0.boundary {
             match boundary.header(self.0.engine.now()) {
-                Some(locations) => map.insert(X_ALLOWED_LOCATIONS, HeaderValue::clone(&locations)),
+                Some(locations) => map.insert(X_ALLOWED_LOCATIONS, locations),
                 // What is not known to hold must not be claimed.
                 None => map.remove(X_ALLOWED_LOCATIONS),
             };

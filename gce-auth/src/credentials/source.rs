@@ -18,7 +18,7 @@ use crate::{
     io::threads::WorkKind,
     values::{
         error::{Error, ErrorKind},
-        headers::Shown,
+        headers::Headers,
         scope::Scopes,
         token::{Bearer, Validity},
     },
@@ -302,22 +302,23 @@ pub(crate) fn explain(error: Error, account: &str) -> Error {
 
 impl Value for Bearer {
     fn validity(&self) -> Validity {
-        self.validity
+        *self.validity()
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.value == other.value
+        Self::is_same(self, other)
     }
 }
 
-impl PerThread for Shown {
+impl PerThread for Headers {
     fn detached(&self) -> Self {
         Self::detached(self)
     }
 
+    #[inline]
     fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
         thread_local! {
-            static SLOTS: std::cell::RefCell<Slots<Shown>> =
+            static SLOTS: std::cell::RefCell<Slots<Headers>> =
                 const { std::cell::RefCell::new(Slots::new()) };
         }
         SLOTS.try_with(f).ok()

@@ -108,7 +108,7 @@ impl Credentials {
     #[must_use]
     pub fn token_state(&self) -> TokenState {
         let held = self.held();
-        let validity = held.as_ref().map(|entry| &entry.value.validity);
+        let validity = held.as_ref().map(|entry| entry.value.validity());
         token_state(validity, self.0.engine.now())
     }
 

@@ -7,18 +7,22 @@ use crate::engine::{
     sync::{AtomicU64, RwLock},
 };
 
-/// A value, the moments at which it changes, and which one it is.
+/// A value, and the moments at which it changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) value: V,
     pub(crate) deadlines: Deadlines,
-    pub(crate) generation: u64,
 }
 
 /// One value at a time. Every change is a new generation; generation 0 is
 /// empty. A generation that was seen outside the lock tells whether a copy
 /// made under it still is the value.
+///
+/// One line of the processor's cache holds all of it, where the value is a
+/// pointer: whoever asks for a token that no cache has waits for that line and
+/// for the count of references.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Cell<V> {
     generation: AtomicU64,
     entry: RwLock<Option<Entry<V>>>,
@@ -32,28 +36,27 @@ impl<V: Clone> Cell<V> {
         }
     }
 
+    #[inline]
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
     pub(crate) fn read(&self) -> Option<Entry<V>> {
-        self.look(|entry| Some(entry.clone()))
+        self.look(|entry, _| Some(entry.clone()))
     }
 
-    /// What `see` makes of the entry, under the lock.
-    pub(crate) fn look<R>(&self, see: impl FnOnce(&Entry<V>) -> Option<R>) -> Option<R> {
+    /// What `see` makes of the entry and its generation, under the lock.
+    pub(crate) fn look<R>(&self, see: impl FnOnce(&Entry<V>, u64) -> Option<R>) -> Option<R> {
         let entry = self.entry.read().unwrap_or_else(PoisonError::into_inner);
-        entry.as_ref().and_then(see)
+        // It changes under the lock only.
+        let generation = self.generation.load(Ordering::Relaxed);
+        entry.as_ref().and_then(|entry| see(entry, generation))
     }
 
     pub(crate) fn store(&self, value: V, deadlines: Deadlines) {
         let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
         let generation = self.generation.load(Ordering::Relaxed) + 1;
-        *entry = Some(Entry {
-            value,
-            deadlines,
-            generation,
-        });
+        *entry = Some(Entry { value, deadlines });
         // Released while the lock is held: who sees the number finds the entry.
         self.generation.store(generation, Ordering::Release);
     }
@@ -92,7 +95,8 @@ mod tests {
         assert_eq!(cell.generation(), 0);
         assert!(cell.read().is_none());
         cell.store("a", deadlines());
-        assert_eq!(cell.read().unwrap().generation, cell.generation());
+        let seen = cell.look(|entry, generation| Some((entry.value, generation)));
+        assert_eq!(seen, Some(("a", cell.generation())));
         cell.store("b", deadlines());
         assert_eq!(cell.generation(), 2);
         assert_eq!(cell.read().unwrap().value, "b");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::values::token::{Now, Validity};
+use crate::values::token::{Moment, Now, Validity};
 
 /// What may be done with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,8 +88,8 @@ impl Policy {
             .saturating_sub(self.jitter.mul_f64(sample.clamp(0.0, 1.0)))
             .max(skew);
         Deadlines {
-            stale: earlier(ends, margin),
-            invalid: earlier(ends, skew),
+            stale: earlier(ends, margin).into(),
+            invalid: earlier(ends, skew).into(),
         }
     }
 }
@@ -104,35 +104,26 @@ fn earlier(moment: Now, by: Duration) -> Now {
 /// The moments at which a value changes; either clock may reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
-    stale: Now,
-    invalid: Now,
+    stale: Moment,
+    invalid: Moment,
 }
 
 impl Deadlines {
     const NEVER: Self = Self {
-        stale: Now::new(Duration::MAX, Duration::MAX),
-        invalid: Now::new(Duration::MAX, Duration::MAX),
+        stale: Moment::NEVER,
+        invalid: Moment::NEVER,
     };
 
-    pub(crate) fn judge(&self, now: Now) -> Freshness {
-        if before(now, self.stale) {
+    #[inline]
+    pub(crate) fn judge(&self, now: Moment) -> Freshness {
+        if now.is_before(self.stale) {
             Freshness::Fresh
-        } else if before(now, self.invalid) {
+        } else if now.is_before(self.invalid) {
             Freshness::Stale
         } else {
             Freshness::Invalid
         }
     }
-}
-
-/// Before on both clocks: whichever is worse decides.
-fn before(now: Now, moment: Now) -> bool {
-    // The whole seconds tell, but for one of thousands.
-    let seconds = |time: Duration| time.as_secs();
-    if seconds(now.wall) < seconds(moment.wall) && seconds(now.boot) < seconds(moment.boot) {
-        return true;
-    }
-    now.wall < moment.wall && now.boot < moment.boot
 }
 
 #[cfg(test)]
@@ -149,7 +140,7 @@ mod tests {
         let validity = Validity::lasting(at(1000, 10), Duration::from_secs(lifetime));
         policy
             .deadlines(&validity, 0.0)
-            .judge(at(1000 + age, 10 + age))
+            .judge(at(1000 + age, 10 + age).into())
     }
 
     #[test]
@@ -180,11 +171,11 @@ mod tests {
     fn either_clock_may_end_it() {
         let validity = Validity::lasting(at(1000, 10), Duration::from_secs(3600));
         let deadlines = Policy::new().deadlines(&validity, 0.0);
-        assert_eq!(deadlines.judge(at(5000, 10)), Freshness::Invalid);
-        assert_eq!(deadlines.judge(at(1000, 4000)), Freshness::Invalid);
-        assert_eq!(deadlines.judge(at(4500, 10)), Freshness::Stale);
+        assert_eq!(deadlines.judge(at(5000, 10).into()), Freshness::Invalid);
+        assert_eq!(deadlines.judge(at(1000, 4000).into()), Freshness::Invalid);
+        assert_eq!(deadlines.judge(at(4500, 10).into()), Freshness::Stale);
         // A wall clock set back makes nothing live longer.
-        assert_eq!(deadlines.judge(at(0, 3650)), Freshness::Invalid);
+        assert_eq!(deadlines.judge(at(0, 3650).into()), Freshness::Invalid);
     }
 
     #[test]
@@ -206,7 +197,7 @@ mod tests {
             let validity = Validity::lasting(start, Duration::from_secs(lifetime));
             let deadlines = Policy::new().deadlines(&validity, sample);
             let judge = |(wall, boot): (u64, u64)| {
-                deadlines.judge(at(1_000_000 + wall, 5 + boot))
+                deadlines.judge(at(1_000_000 + wall, 5 + boot).into())
             };
             let (a, b) = (ages[0], ages[1]);
             let later = (a.0.max(b.0), a.1.max(b.1));
@@ -222,7 +213,7 @@ mod tests {
         #[test]
         fn jitter_stays_inside_its_range(lifetime in 300u64..100_000, sample in 0.0f64..1.0) {
             let validity = Validity::lasting(at(0, 0), Duration::from_secs(lifetime));
-            let stale = Policy::new().deadlines(&validity, sample).stale.boot.as_secs_f64();
+            let stale = Policy::new().deadlines(&validity, sample).stale.boot as f64 / 1e9;
             prop_assert!(stale >= (lifetime - 225) as f64 - 1e-3);
             prop_assert!(stale <= (lifetime - 165) as f64 + 1e-3);
         }

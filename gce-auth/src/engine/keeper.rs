@@ -127,7 +127,7 @@ impl<V: Value> Keeper<V> {
     /// What is held, if it is good for anything now.
     pub(crate) fn read(&self, now: Now) -> Option<(Entry<V>, Freshness)> {
         let entry = self.cell.read()?;
-        match entry.deadlines.judge(now) {
+        match entry.deadlines.judge(now.into()) {
             Freshness::Invalid => None,
             freshness => Some((entry, freshness)),
         }
@@ -218,7 +218,7 @@ impl<V: Value> Keeper<V> {
         match outcome {
             Ok(value) => {
                 let deadlines = self.policy.deadlines(&value.validity(), sample);
-                let gentle = deadlines.judge(now) != Freshness::Fresh
+                let gentle = deadlines.judge(now.into()) != Freshness::Fresh
                     || self
                         .cell
                         .read()

@@ -3,7 +3,7 @@
 //! A shared reference count is one cache line that all cores fight for, so
 //! each thread that keeps asking has a copy with a count of its own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::engine::freshness::Deadlines;
 
@@ -21,13 +21,10 @@ pub(crate) trait PerThread: Clone + Sized + 'static {
 
 /// One thread's copies.
 #[derive(Debug)]
-pub(crate) struct Slots<T>([Slot<T>; SLOTS]);
-
-#[derive(Debug)]
-struct Slot<T> {
-    held: Option<Copy<T>>,
-    /// The view that missed here last: whoever misses twice in a row moves in.
-    missed: u64,
+pub(crate) struct Slots<T> {
+    copies: [Option<Copy<T>>; SLOTS],
+    /// The view that missed each last: whoever misses twice in a row moves in.
+    missed: [Cell<u64>; SLOTS],
 }
 
 #[derive(Debug)]
@@ -40,38 +37,37 @@ pub(crate) struct Copy<T> {
 
 impl<T> Slots<T> {
     pub(crate) const fn new() -> Self {
-        Self(
-            [const {
-                Slot {
-                    held: None,
-                    missed: 0,
-                }
-            }; SLOTS],
-        )
+        Self {
+            copies: [const { None }; SLOTS],
+            missed: [const { Cell::new(0) }; SLOTS],
+        }
     }
 
     /// This thread's copy for `view`, if it is of `generation`.
+    #[inline]
     pub(crate) fn find(&self, view: u64, generation: u64) -> Option<&Copy<T>> {
-        let held = self.0[place(view)].held.as_ref()?;
+        let held = self.copies[place(view)].as_ref()?;
         (held.view == view && held.generation == generation).then_some(held)
+    }
+
+    /// Takes note that `view` found no copy; whether it is to have one.
+    #[inline]
+    pub(crate) fn missed(&self, view: u64) -> bool {
+        self.missed[place(view)].replace(view) == view
     }
 }
 
 impl<T: PerThread> Slots<T> {
-    /// Takes note of a miss, and copies `value` at the second in a row.
-    pub(crate) fn missed(&mut self, view: u64, generation: u64, deadlines: Deadlines, value: &T) {
-        let slot = &mut self.0[place(view)];
-        if slot.missed == view {
-            slot.missed = 0;
-            slot.held = Some(Copy {
-                view,
-                generation,
-                deadlines,
-                value: value.detached(),
-            });
-        } else {
-            slot.missed = view;
-        }
+    /// Copies `value`.
+    pub(crate) fn keep(&mut self, view: u64, generation: u64, deadlines: Deadlines, value: &T) {
+        let place = place(view);
+        self.missed[place].set(0);
+        self.copies[place] = Some(Copy {
+            view,
+            generation,
+            deadlines,
+            value: value.detached(),
+        });
     }
 }
 
@@ -111,14 +107,15 @@ mod tests {
     fn who_misses_twice_in_a_row_moves_in() {
         let mut slots = Slots::new();
         let text = Text("a".to_owned());
-        slots.missed(1, 7, deadlines(), &text);
-        assert!(slots.find(1, 7).is_none());
+        assert!(!slots.missed(1));
         // Another view of the same slot comes between.
-        slots.missed(1 + SLOTS as u64, 3, deadlines(), &text);
-        slots.missed(1, 7, deadlines(), &text);
+        assert!(!slots.missed(1 + SLOTS as u64));
+        assert!(!slots.missed(1));
+        assert!(slots.missed(1));
         assert!(slots.find(1, 7).is_none());
-        slots.missed(1, 7, deadlines(), &text);
+        slots.keep(1, 7, deadlines(), &text);
         assert_eq!(slots.find(1, 7).unwrap().value, text);
+        assert!(!slots.missed(1), "it has just moved in");
         assert!(
             slots.find(1, 8).is_none(),
             "an older generation is no answer"

@@ -125,13 +125,14 @@ impl<S: Source> Engine<S> {
     /// What is held and good in `mode`, as `show` shows it, lent to `lend`, or
     /// given where nobody else has it; the hot path. Never waits; starts a
     /// renewal in the background when one is due.
+    #[inline]
     pub(crate) fn cached<T: PerThread, R>(
         &self,
         mode: RefreshMode,
         show: impl FnOnce(&S::Value) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
-        let now = self.clock.now();
+        let now = self.clock.moment();
         let least = match mode {
             RefreshMode::Background => Freshness::Stale,
             RefreshMode::Blocking => Freshness::Fresh,
@@ -172,6 +173,7 @@ impl<S: Source> Engine<S> {
         }
     }
 
+    #[inline]
     fn find<T: PerThread, R>(
         &self,
         judge: impl Fn(&Deadlines) -> Option<Freshness>,
@@ -180,9 +182,13 @@ impl<S: Source> Engine<S> {
     ) -> Found<R> {
         let generation = self.keeper.cell.generation();
         let mut lend = Some(lend);
+        let mut copy_it = false;
         let local = T::with_slots(|slots| {
             let slots = slots.try_borrow().ok()?;
-            let copy = slots.find(self.view, generation)?;
+            let Some(copy) = slots.find(self.view, generation) else {
+                copy_it = slots.missed(self.view);
+                return None;
+            };
             let Some(freshness) = judge(&copy.deadlines) else {
                 return Some(Found::Nothing);
             };
@@ -191,7 +197,7 @@ impl<S: Source> Engine<S> {
         });
         match (local, lend) {
             (Some(Some(found)), _) => found,
-            (_, Some(lend)) => self.find_shared(judge, show, lend),
+            (_, Some(lend)) => self.find_shared(judge, show, lend, copy_it),
             (_, None) => Found::Nothing,
         }
     }
@@ -204,27 +210,32 @@ impl<S: Source> Engine<S> {
         judge: impl Fn(&Deadlines) -> Option<Freshness>,
         show: impl FnOnce(&S::Value) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
+        copy_it: bool,
     ) -> Found<R> {
-        let seen = self.keeper.cell.look(|entry| {
+        let seen = self.keeper.cell.look(|entry, generation| {
             let freshness = judge(&entry.deadlines)?;
-            Some((
-                show(&entry.value),
-                freshness,
-                entry.generation,
-                entry.deadlines,
-            ))
+            let copy = copy_it.then_some((generation, entry.deadlines));
+            Some((show(&entry.value), freshness, copy))
         });
         // The lock is free again: whoever is lent to may ask anything.
-        let Some((shown, freshness, generation, deadlines)) = seen else {
+        let Some((shown, freshness, copy)) = seen else {
             return Found::Nothing;
         };
+        if let Some((generation, deadlines)) = copy {
+            self.copy(generation, deadlines, &shown);
+        }
+        Found::Good(lend(Cow::Owned(shown)), freshness)
+    }
+
+    /// Gives this thread a copy of its own.
+    #[cold]
+    fn copy<T: PerThread>(&self, generation: u64, deadlines: Deadlines, shown: &T) {
         T::with_slots(|slots| {
             // Lent out further up this thread's stack: leave it as it is.
             if let Ok(mut slots) = slots.try_borrow_mut() {
-                slots.missed(self.view, generation, deadlines, &shown);
+                slots.keep(self.view, generation, deadlines, shown);
             }
         });
-        Found::Good(lend(Cow::Owned(shown)), freshness)
     }
 
     /// The value, fetched if need be; waits in `mode`'s way.

@@ -37,7 +37,7 @@ use crate::{
     provide::{HeadersFuture, ProvideHeaders},
     values::{
         error::Error,
-        headers::{Headers, HeadersTag, Shown},
+        headers::{Besides, Headers, HeadersTag},
         token::Bearer,
     },
 };
@@ -63,6 +63,8 @@ pub struct IdTokenCredentials(Arc<Inner>);
 
 struct Inner {
     engine: Engine<IdentitySource>,
+    /// What is sent besides the token.
+    besides: Option<Arc<Besides>>,
     source: Arc<IdentitySource>,
     audiences: Arc<Audiences>,
     settled: Settled,
@@ -73,7 +75,7 @@ struct Inner {
 /// The settings of one credential, checked.
 #[derive(Clone)]
 struct Settled {
-    user_project: Option<Arc<HeaderValue>>,
+    user_project: Option<HeaderValue>,
     mode: RefreshMode,
     shared: bool,
 }
@@ -114,6 +116,7 @@ impl IdTokenCredentials {
         let source = Arc::new(source);
         Self(Arc::new(Inner {
             engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
+            besides: Besides::of(settled.user_project.as_ref()),
             source,
             audiences: Arc::clone(audiences),
             blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
@@ -136,7 +139,7 @@ impl IdTokenCredentials {
             Some(headers) => Ok(headers),
             None => {
                 let bearer = self.0.engine.get(self.mode()).await?;
-                Ok(self.show(&bearer).headers)
+                Ok(self.show(&bearer))
             }
         }
     }
@@ -150,7 +153,7 @@ impl IdTokenCredentials {
             Some(headers) => Ok(headers),
             None => {
                 let bearer = self.0.engine.blocking_get(self.mode())?;
-                Ok(self.show(&bearer).headers)
+                Ok(self.show(&bearer))
             }
         }
     }
@@ -159,7 +162,7 @@ impl IdTokenCredentials {
     /// refresh in the background when one is due.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned().headers);
+        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned());
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -232,7 +235,7 @@ impl IdTokenCredentials {
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &IdToken) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| held.value == token.0.value)
+        keeper.invalidate(|held| held.is_same(&token.0))
     }
 
     /// What is known without asking anybody: no I/O, no wait.
@@ -247,7 +250,7 @@ impl IdTokenCredentials {
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| headers.bearer.as_ref() == Some(&held.value))
+        keeper.invalidate(|held| headers.hold(held))
     }
 
     /// The client that these credentials ask through.
@@ -263,6 +266,7 @@ impl IdTokenCredentials {
         self.0.blocking.store(blocking, Ordering::Relaxed);
     }
 
+    #[inline]
     fn mode(&self) -> RefreshMode {
         if self.0.blocking.load(Ordering::Relaxed) {
             RefreshMode::Blocking
@@ -271,35 +275,33 @@ impl IdTokenCredentials {
         }
     }
 
+    #[inline]
     fn hot_headers(&self) -> Option<Headers> {
-        self.cached(self.mode(), |shown| shown.into_owned().headers)
+        self.cached(self.mode(), |shown| shown.into_owned())
     }
 
     /// The token, if it is in hand.
     fn hot_token(&self) -> Option<IdToken> {
-        let bearer = self.cached(self.mode(), |shown| shown.into_owned().into_bearer());
-        bearer.flatten().map(IdToken)
+        self.cached(self.mode(), Headers::into_bearer).map(IdToken)
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
         self.cached(self.mode(), |shown| {
-            (shown.headers != tag.0).then(|| shown.into_owned().headers)
+            (*shown != tag.0).then(|| shown.into_owned())
         })
     }
 
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Shown>) -> R) -> Option<R> {
+    #[inline]
+    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
         let engine = &self.0.engine;
         engine.cached(mode, |bearer| self.show(bearer), lend)
     }
 
-    fn show(&self, bearer: &Bearer) -> Shown {
-        let project = self.0.settled.user_project.clone();
-        Shown {
-            headers: Headers::new(Some(bearer.value.clone()), project),
-            validity: bearer.validity,
-        }
+    #[inline]
+    fn show(&self, bearer: &Bearer) -> Headers {
+        Headers::new(bearer.clone(), self.0.besides.clone())
     }
 }
 

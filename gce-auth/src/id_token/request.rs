@@ -66,10 +66,7 @@ impl IdTokenCredentials {
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
     pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let engine = &self.0.engine;
-        let applied = engine.held(
-            |bearer| self.show(bearer),
-            |shown| shown.headers.apply_to(headers),
-        );
+        let applied = engine.held(|bearer| self.show(bearer), |shown| shown.apply_to(headers));
         applied.ok_or_else(|| {
             Error::new(ErrorKind::InvalidOperation, "no token is held yet")
                 .with_hint("call refresh before apply, or call headers")
@@ -81,8 +78,8 @@ impl IdTokenCredentials {
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
     pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
-        let project = self.0.settled.user_project.clone();
-        Headers::new(Some(sendable(token)?), project).apply_to(headers);
+        let besides = self.0.besides.clone();
+        Headers::new(sendable(token)?, besides).apply_to(headers);
         Ok(())
     }
 }

@@ -21,19 +21,19 @@ impl IdToken {
     /// The token itself, as it follows `Bearer ` in an authorization header.
     #[must_use]
     pub fn secret(&self) -> &str {
-        self.0.value.token()
+        self.0.value().token()
     }
 
     /// The whole `authorization` header value, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
-        self.0.value.header().clone()
+        self.0.value().header().clone()
     }
 
     /// When the token expires, as its `exp` claim says.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.validity.ends().map(Now::system_time)
+        self.0.validity().ends().map(Now::system_time)
     }
 
     /// What the token claims, unverified.

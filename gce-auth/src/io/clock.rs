@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::io::random;
 pub use crate::values::token::Now;
+use crate::{io::random, values::token::Moment};
 
 /// The time, and the wait for a later time.
 ///
@@ -69,11 +69,16 @@ impl AnyClock {
         }
     }
 
-    #[inline]
     pub(crate) fn now(&self) -> Now {
+        self.moment().into()
+    }
+
+    /// [`now`](Self::now), for the hot path.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
         match self {
-            Self::System => system::now(),
-            Self::Other(clock) => clock.now(),
+            Self::System => system::moment(),
+            Self::Other(clock) => clock.now().into(),
         }
     }
 
@@ -87,7 +92,7 @@ impl AnyClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        system::now()
+        system::moment().into()
     }
 
     fn exact(&self) -> Now {
@@ -112,7 +117,7 @@ mod system {
 
     use rustix::time::{ClockId, clock_gettime};
 
-    use super::Now;
+    use super::{Moment, Now};
 
     /// How long a machine runs before its suspended time is measured again.
     const REMEASURE: u64 = 50_000_000;
@@ -130,19 +135,21 @@ mod system {
     static BOOT: AtomicU64 = AtomicU64::new(0);
     static MEASURED: AtomicU64 = AtomicU64::new(0);
 
-    pub(super) fn now() -> Now {
+    #[inline]
+    pub(super) fn moment() -> Moment {
         let running = read(ClockId::MonotonicCoarse);
         if running != TICK.load(Acquire) {
             new_tick(running);
         }
-        let wall = running.wrapping_add(WALL.load(Relaxed));
-        let boot = running.wrapping_add(BOOT.load(Relaxed));
-        Now::new(Duration::from_nanos(wall), Duration::from_nanos(boot))
+        Moment {
+            wall: running.wrapping_add(WALL.load(Relaxed)),
+            boot: running.wrapping_add(BOOT.load(Relaxed)),
+        }
     }
 
     pub(super) fn exact() -> Now {
         let wall = read(ClockId::Realtime);
-        Now::new(Duration::from_nanos(wall), now().boot)
+        Now::new(Duration::from_nanos(wall), Now::from(moment()).boot)
     }
 
     #[cold]
@@ -161,6 +168,7 @@ mod system {
 
     /// A clock before its beginning stands at it; one after the year 2554
     /// would begin anew.
+    #[inline]
     fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
         if time.tv_sec < 0 {
@@ -178,17 +186,21 @@ mod system {
         time::{Duration, Instant, SystemTime},
     };
 
-    use super::Now;
+    use super::{Moment, Now};
 
     pub(super) fn exact() -> Now {
         now()
+    }
+
+    pub(super) fn moment() -> Moment {
+        now().into()
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the file that reads clocks"
     )]
-    pub(super) fn now() -> Now {
+    fn now() -> Now {
         static START: OnceLock<Instant> = OnceLock::new();
         let wall = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -1,6 +1,6 @@
 //! The headers that a request to a Google API carries.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
@@ -33,37 +33,36 @@ pub(crate) const X_ALLOWED_LOCATIONS: HeaderName = HeaderName::from_static("x-al
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq)]
-pub struct Headers {
-    pub(crate) bearer: Option<BearerValue>,
-    pub(crate) user_project: Option<Arc<HeaderValue>>,
-    pub(crate) locations: Option<Arc<HeaderValue>>,
-}
-
-/// Headers as a credential hands them out, and how long their token holds:
-/// what a thread keeps a copy of.
 #[derive(Clone)]
-pub(crate) struct Shown {
-    pub(crate) headers: Headers,
-    pub(crate) validity: Validity,
+pub struct Headers {
+    // Two words, of which the first is never null: so these, an `Option` and a
+    // `Result` of them come back in registers.
+    bearer: Bearer,
+    besides: Option<Arc<Besides>>,
 }
 
-impl Shown {
-    /// A copy that shares no buffer and no reference count with this one.
-    pub(crate) fn detached(&self) -> Self {
-        Self {
-            headers: self.headers.detached(),
-            validity: self.validity,
-        }
+/// The headers besides `authorization`: at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Besides {
+    pub(crate) user_project: Option<HeaderValue>,
+    pub(crate) locations: Option<HeaderValue>,
+}
+
+impl Besides {
+    /// What a credential with this quota project sends.
+    pub(crate) fn of(user_project: Option<&HeaderValue>) -> Option<Arc<Self>> {
+        let user_project = Some(user_project?.clone());
+        Some(Arc::new(Self {
+            user_project,
+            locations: None,
+        }))
     }
 
-    /// The token in the headers; `None` only for anonymous credentials.
-    pub(crate) fn into_bearer(self) -> Option<Bearer> {
-        let value = self.headers.bearer?;
-        Some(Bearer {
-            value,
-            validity: self.validity,
-        })
+    fn detached(&self) -> Self {
+        Self {
+            user_project: self.user_project.as_ref().map(detached),
+            locations: self.locations.as_ref().map(detached),
+        }
     }
 }
 
@@ -80,11 +79,36 @@ impl fmt::Debug for HeadersTag {
 }
 
 impl Headers {
-    pub(crate) fn new(bearer: Option<BearerValue>, user_project: Option<Arc<HeaderValue>>) -> Self {
-        Self {
-            bearer,
-            user_project,
-            locations: None,
+    #[inline]
+    pub(crate) fn new(bearer: Bearer, besides: Option<Arc<Besides>>) -> Self {
+        Self { bearer, besides }
+    }
+
+    /// Headers without `authorization`.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn anonymous(besides: Option<Arc<Besides>>) -> Self {
+        static NOBODY: std::sync::OnceLock<Bearer> = std::sync::OnceLock::new();
+        let nobody = NOBODY.get_or_init(|| Bearer::new(BearerValue::nothing(), Validity::ENDLESS));
+        Self::new(nobody.clone(), besides)
+    }
+
+    /// These, but for what is besides the token.
+    #[cfg(feature = "iam")]
+    pub(crate) fn with_besides(self, besides: Option<Arc<Besides>>) -> Self {
+        Self { besides, ..self }
+    }
+
+    /// Whether they hold this token.
+    pub(crate) fn hold(&self, bearer: &Bearer) -> bool {
+        self.bearer.is_same(bearer)
+    }
+
+    /// The token in them. Not to be asked of anonymous credentials.
+    #[inline]
+    pub(crate) fn into_bearer(shown: Cow<'_, Self>) -> Bearer {
+        match shown {
+            Cow::Borrowed(headers) => headers.bearer.clone(),
+            Cow::Owned(headers) => headers.bearer,
         }
     }
 
@@ -103,13 +127,20 @@ impl Headers {
     /// # }
     /// ```
     pub fn bearer(token: &str) -> Result<Self, Error> {
-        Ok(Self::new(Some(sendable(token)?), None))
+        Ok(Self::new(sendable(token)?, None))
     }
 
     /// The same headers, with this project billed (`x-goog-user-project`).
     #[must_use]
     pub fn with_user_project(mut self, project: HeaderValue) -> Self {
-        self.user_project = Some(Arc::new(project));
+        let locations = self
+            .besides
+            .as_ref()
+            .and_then(|besides| besides.locations.clone());
+        self.besides = Some(Arc::new(Besides {
+            user_project: Some(project),
+            locations,
+        }));
         self
     }
 
@@ -121,16 +152,20 @@ impl Headers {
 
     /// The `authorization` value, marked as sensitive; `None` only for
     /// anonymous credentials.
+    #[inline]
     #[must_use]
     pub fn authorization(&self) -> Option<&HeaderValue> {
-        self.bearer.as_ref().map(BearerValue::header)
+        let header = self.bearer.value().header();
+        // No token is empty; what stands in its place for nobody is.
+        (!header.is_empty()).then_some(header)
     }
 
     /// Name and value of each header, `authorization` first.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
-        let user_project = self.user_project.as_deref();
-        let locations = self.locations.as_deref();
+        let besides = self.besides.as_deref();
+        let user_project = besides.and_then(|besides| besides.user_project.as_ref());
+        let locations = besides.and_then(|besides| besides.locations.as_ref());
         authorization
             .into_iter()
             .chain(user_project.map(|value| (X_GOOG_USER_PROJECT, value)))
@@ -146,23 +181,29 @@ impl Headers {
 
     /// A copy that shares no buffer and no reference count with this one.
     pub(crate) fn detached(&self) -> Self {
-        let copy = |value: &Arc<HeaderValue>| Arc::new(detached(value));
+        let besides = self.besides.as_ref();
         Self {
-            bearer: self.bearer.as_ref().map(BearerValue::detached),
-            user_project: self.user_project.as_ref().map(copy),
-            locations: self.locations.as_ref().map(copy),
+            bearer: self.bearer.detached(),
+            besides: besides.map(|besides| Arc::new(besides.detached())),
         }
     }
 }
 
-/// A token as a header value.
-pub(crate) fn sendable(token: &str) -> Result<BearerValue, Error> {
-    BearerValue::new(token).ok_or_else(|| {
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.hold(&other.bearer) && self.besides == other.besides
+    }
+}
+
+/// A token of a program's own, which says nothing of its end.
+pub(crate) fn sendable(token: &str) -> Result<Bearer, Error> {
+    let value = BearerValue::new(token).ok_or_else(|| {
         Error::new(
             ErrorKind::Config,
             "a token is made of visible ASCII, without spaces",
         )
-    })
+    })?;
+    Ok(Bearer::new(value, Validity::ENDLESS))
 }
 
 impl From<Headers> for HeaderMap {
@@ -186,9 +227,10 @@ mod tests {
     use super::*;
 
     fn headers() -> Headers {
+        let project = HeaderValue::from_static("billing");
         Headers::new(
-            BearerValue::new("ya29.secret"),
-            Some(Arc::new(HeaderValue::from_static("billing"))),
+            sendable("ya29.secret").unwrap(),
+            Besides::of(Some(&project)),
         )
     }
 
@@ -222,6 +264,16 @@ mod tests {
         assert_eq!(same.tag(), headers().tag());
         assert!(!format!("{:?}", headers().tag()).contains("secret"));
         assert!(Headers::bearer("a b").is_err());
+    }
+
+    #[test]
+    fn they_are_two_words_also_where_there_may_be_none() {
+        let words = 2 * size_of::<usize>();
+        assert_eq!(size_of::<Option<Headers>>(), words);
+        assert_eq!(size_of::<Result<Headers, Error>>(), words);
+        let nobody = Headers::anonymous(None);
+        assert_eq!(nobody.iter().count(), 0);
+        assert!(!nobody.hold(&sendable("t").unwrap()));
     }
 
     #[test]

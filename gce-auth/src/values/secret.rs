@@ -1,6 +1,6 @@
 //! Bytes that wipe themselves, and header values over them.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -12,11 +12,9 @@ const BEARER: &[u8] = b"Bearer ";
 /// An authorization header, `Bearer` and a token, in one wiped buffer.
 ///
 /// The token is a part of the header value, so that it exists once. Clones
-/// share the buffer; [`detached`](Self::detached) makes another. A header
-/// value is five words and its clone a call through a table, hence the `Arc`:
-/// one word, counted in place.
-#[derive(Clone)]
-pub(crate) struct BearerValue(Arc<HeaderValue>);
+/// share the buffer; [`detached`](Self::detached) makes another.
+#[derive(Clone, PartialEq)]
+pub(crate) struct BearerValue(HeaderValue);
 
 impl BearerValue {
     /// `None` where the token is empty or not made of visible ASCII alone.
@@ -27,7 +25,13 @@ impl BearerValue {
         let mut buffer = Zeroizing::new(Vec::with_capacity(BEARER.len() + token.len()));
         buffer.extend_from_slice(BEARER);
         buffer.extend_from_slice(token.as_bytes());
-        sensitive(Bytes::from_owner(Wiped(buffer))).map(|value| Self(Arc::new(value)))
+        sensitive(Bytes::from_owner(Wiped(buffer))).map(Self)
+    }
+
+    /// In place of a header, where none is sent.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn nothing() -> Self {
+        Self(HeaderValue::from_static(""))
     }
 
     pub(crate) fn header(&self) -> &HeaderValue {
@@ -43,15 +47,9 @@ impl BearerValue {
             .unwrap_or_default()
     }
 
-    /// The same header in a buffer, and a reference count, of its own.
+    /// The same header in a buffer of its own.
     pub(crate) fn detached(&self) -> Self {
-        Self(Arc::new(detached(&self.0)))
-    }
-}
-
-impl PartialEq for BearerValue {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        Self(detached(&self.0))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -37,6 +38,47 @@ impl Now {
     }
 }
 
+/// The same moment, as two numbers of nanoseconds: what is compared at each
+/// call. What a number cannot hold, 584 years, is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) wall: u64,
+    pub(crate) boot: u64,
+}
+
+impl Moment {
+    /// Never.
+    pub(crate) const NEVER: Self = Self {
+        wall: u64::MAX,
+        boot: u64::MAX,
+    };
+
+    /// Before on both clocks: whichever is worse decides.
+    #[inline]
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        self.wall < other.wall && self.boot < other.boot
+    }
+}
+
+impl From<Now> for Moment {
+    fn from(now: Now) -> Self {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            wall: nanos(now.wall),
+            boot: nanos(now.boot),
+        }
+    }
+}
+
+impl From<Moment> for Now {
+    fn from(moment: Moment) -> Self {
+        Self::new(
+            Duration::from_nanos(moment.wall),
+            Duration::from_nanos(moment.boot),
+        )
+    }
+}
+
 /// Until when something holds: on the wall clock and on the boot clock,
 /// whichever ends first. Without an end it holds for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +93,6 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Validity {
     /// Holds for ever.
-    #[cfg(any(test, feature = "test-util"))]
     pub(crate) const ENDLESS: Self = Self {
         ends: None,
         lifetime: Duration::MAX,
@@ -92,17 +133,59 @@ impl Validity {
 }
 
 /// What the engine keeps: a bearer token and its validity.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Bearer {
-    pub(crate) value: BearerValue,
-    pub(crate) validity: Validity,
+///
+/// A header value is five words, and its clone a call through a table; this is
+/// one word, and counted in place.
+#[derive(Clone)]
+pub(crate) struct Bearer(Arc<Held>);
+
+struct Held {
+    value: BearerValue,
+    validity: Validity,
+}
+
+impl Bearer {
+    pub(crate) fn new(value: BearerValue, validity: Validity) -> Self {
+        Self(Arc::new(Held { value, validity }))
+    }
+
+    #[inline]
+    pub(crate) fn value(&self) -> &BearerValue {
+        &self.0.value
+    }
+
+    pub(crate) fn validity(&self) -> &Validity {
+        &self.0.validity
+    }
+
+    /// The same token, with another end.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn lasting(&self, validity: Validity) -> Self {
+        Self::new(self.0.value.clone(), validity)
+    }
+
+    /// The same token in a buffer, and with a reference count, of its own.
+    pub(crate) fn detached(&self) -> Self {
+        Self::new(self.0.value.detached(), self.0.validity)
+    }
+
+    /// Whether it is the same token, however long it is said to live.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.value == other.0.value
+    }
+}
+
+impl PartialEq for Bearer {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) && self.0.validity == other.0.validity
+    }
 }
 
 impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bearer")
             .field("token", &"[redacted]")
-            .field("validity", &self.validity)
+            .field("validity", self.validity())
             .finish()
     }
 }
@@ -127,13 +210,13 @@ impl AccessToken {
     /// The token itself, as it follows `Bearer ` in an authorization header.
     #[must_use]
     pub fn secret(&self) -> &str {
-        self.0.value.token()
+        self.0.value().token()
     }
 
     /// The whole `authorization` header value, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
-        self.0.value.header().clone()
+        self.0.value().header().clone()
     }
 
     /// When the token expires by the wall clock; `None` if it never does.
@@ -141,7 +224,7 @@ impl AccessToken {
     /// Counted from before the request for it was sent, so it errs early.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.validity.ends().map(Now::system_time)
+        self.0.validity().ends().map(Now::system_time)
     }
 }
 

@@ -172,10 +172,7 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
         Some(_) => return Err(unusable("the token_type is not Bearer")),
     }
     let lifetime = seconds(fields.get("expires_in"))?;
-    Ok(Bearer {
-        value,
-        validity: Validity::lasting(sent, lifetime),
-    })
+    Ok(Bearer::new(value, Validity::lasting(sent, lifetime)))
 }
 
 /// A lifetime in seconds: an integer, a float, or either of them as text.
@@ -235,10 +232,7 @@ pub(crate) fn id_token(token: &str, audience: &str, now: Now) -> Result<Bearer, 
     }
     let value =
         BearerValue::new(token).ok_or_else(|| unusable("the ID token cannot stand in a header"))?;
-    Ok(Bearer {
-        value,
-        validity: Validity::until(now, expiry),
-    })
+    Ok(Bearer::new(value, Validity::until(now, expiry)))
 }
 
 /// A service account, as the server describes it.

@@ -113,16 +113,16 @@ fn a_generation_that_is_seen_names_its_entry_or_a_later_one() {
             writing.store(2u32, deadlines());
         });
         let generation = cell.generation();
-        let entry = cell.read();
-        match entry {
-            Some(entry) => {
-                assert!(entry.generation >= generation);
-                assert_eq!(u64::from(entry.value), entry.generation);
+        let look = || cell.look(|entry, generation| Some((entry.value, generation)));
+        match look() {
+            Some((value, of)) => {
+                assert!(of >= generation);
+                assert_eq!(u64::from(value), of);
             }
             None => assert_eq!(generation, 0),
         }
         thread.join().unwrap();
-        assert_eq!(cell.read().unwrap().generation, cell.generation());
+        assert_eq!(look(), Some((2, cell.generation())));
     });
 }
 

@@ -118,12 +118,12 @@ fn lifetimes_in_every_form() {
     ] {
         let body = format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#);
         let bearer = token(&answer(&body), NOW).unwrap();
-        assert_eq!(bearer.validity.lifetime().as_secs_f64(), seconds);
+        assert_eq!(bearer.validity().lifetime().as_secs_f64(), seconds);
     }
     for huge in ["1000000000000000000", "18446744073709551615", "1e300"] {
         let body = format!(r#"{{"access_token":"t","expires_in":{huge}}}"#);
         let bearer = token(&answer(&body), NOW).unwrap();
-        assert!(bearer.validity.ends().is_some(), "{huge}");
+        assert!(bearer.validity().ends().is_some(), "{huge}");
     }
     for (expires_in, kind) in [
         ("0", ErrorKind::Expired),
@@ -182,8 +182,8 @@ fn tokens_that_cannot_be_sent_are_refused() {
 fn id_tokens_are_checked_without_keys() {
     let good = jwt(r#"{"aud":"a","exp":1700003600}"#);
     let bearer = identity(&answer(&format!(" {good}\n")), "a", NOW).unwrap();
-    assert_eq!(bearer.value.token(), good);
-    assert_eq!(bearer.validity.lifetime(), Duration::from_secs(3600));
+    assert_eq!(bearer.value().token(), good);
+    assert_eq!(bearer.validity().lifetime(), Duration::from_secs(3600));
     for (payload, kind) in [
         (
             r#"{"aud":"b","exp":1700003600}"#,
@@ -315,9 +315,9 @@ proptest! {
     ) {
         let body = serde_json::json!({"access_token": text, "expires_in": expires_in}).to_string();
         if let Ok(bearer) = token(&answer(&body), NOW) {
-            prop_assert_eq!(bearer.value.token(), &text);
+            prop_assert_eq!(bearer.value().token(), &text);
             prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.is_empty());
-            prop_assert!(bearer.validity.lifetime() > Duration::ZERO);
+            prop_assert!(bearer.validity().lifetime() > Duration::ZERO);
         }
     }
 }
