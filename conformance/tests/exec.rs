@@ -4,6 +4,7 @@
 mod foreign;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use gce_auth_conformance::interop::{self, Build, Client, Judge, Transcript, Unavailable, machine};
@@ -127,5 +128,26 @@ fn a_go_program_finds_the_machine() {
         .universe()
         .access_token()
         .id_token();
+    judge.agree();
+}
+
+#[test]
+fn gcloud_finds_the_machine() {
+    let Some(seen) = run(interop::python(foreign::target(), "gcloud.py")) else {
+        return;
+    };
+    if seen.step("missing").is_object() {
+        // No registry of packages has it, so nobody can be required to.
+        let _ = writeln!(io::stderr(), "SKIPPED: gcloud is not installed");
+        return;
+    }
+    let mut judge = Judge::new("gcloud", &seen);
+    judge
+        .library("gcloud")
+        .detection()
+        .email()
+        .project()
+        .access_token()
+        .claims("ID token", "id_token");
     judge.agree();
 }
