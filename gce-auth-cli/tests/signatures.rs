@@ -4,7 +4,7 @@
 
 mod support;
 
-use gce_auth_server::Fault;
+use gce_auth_server::{Account, Emulator, Fault};
 use serde_json::Value;
 use support::{ask, emulator, feed, nobody, run};
 
@@ -37,6 +37,36 @@ fn a_signature_that_iam_refuses_is_5() {
     feed(&["sign", "--iam-endpoint", &url], &server, b"x").failure(5);
     let line = run(&["sign", "/no/such/file"]).failure(2);
     assert!(line.contains("/no/such/file"), "{line}");
+}
+
+#[test]
+fn another_account_signs_through_those_on_the_way() {
+    let emulator = Emulator::builder()
+        .account(Account::new("caller@p.iam.gserviceaccount.com"))
+        .account(Account::new("middle@p.iam.gserviceaccount.com"))
+        .account(Account::new("signer@p.iam.gserviceaccount.com"))
+        .start()
+        .unwrap();
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    let sign = |more: &[&str]| {
+        let arguments = [&["sign", "--iam-endpoint", &url][..], more].concat();
+        feed(&arguments, &server, b"x")
+    };
+    let signs = ["--as", "signer@p.iam.gserviceaccount.com", "--delegates"];
+    let through = |delegates| sign(&[&signs[..], &[delegates]].concat());
+    through("middle@p.iam.gserviceaccount.com").value();
+    let asked = emulator.requests();
+    let asked = &asked.last().unwrap().path;
+    assert!(
+        asked.ends_with("signer@p.iam.gserviceaccount.com:signBlob"),
+        "{asked}"
+    );
+    // IAM hears of each of them, and knows only those that there are.
+    let line = through("middle@p.iam.gserviceaccount.com,gone@p.example").failure(6);
+    assert!(line.contains("gone@p.example"), "{line}");
+    let alone = sign(&["--delegates", "middle@p.iam.gserviceaccount.com"]);
+    assert_eq!(alone.code, Some(2), "{}", alone.stderr);
+    assert!(alone.stderr.contains("--as"), "{}", alone.stderr);
 }
 
 #[test]

@@ -19,6 +19,10 @@ use machine::Other;
 const REQUEST: &[u8] = b"GET /computeMetadata/v1/?recursive=true&wait_for_change=true HTTP/1.1\r\n\
     Host: metadata.google.internal\r\nMetadata-Flavor: Google\r\n\r\n";
 
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
 /// The clients: ask and hang, and read what comes, as often as they are let.
 fn hang(server: &str, count: usize) {
     machine::open_files(count);
@@ -52,7 +56,7 @@ fn main() {
     machine::open_files(count);
     let start = Instant::now();
     let emulator = Emulator::builder().start().unwrap();
-    println!("an emulator starts in {:?}", start.elapsed());
+    println!("an emulator starts in {}", ms(start.elapsed()));
 
     let before = machine::resident();
     let mut clients = Other::start(&emulator.addr().to_string());
@@ -66,7 +70,7 @@ fn main() {
             std::thread::yield_now();
         }
         if round == 0 {
-            println!("{count} requests hang after {:?}", start.elapsed());
+            println!("{count} requests hang after {}", ms(start.elapsed()));
             if let (Some(before), Some(after)) = (before, machine::resident()) {
                 let each = after.saturating_sub(before) / count;
                 println!("memory of the server for each: {each} bytes");
@@ -82,10 +86,10 @@ fn main() {
     }
     times.sort();
     println!(
-        "all awake after {:?} in the median, {:?} to {:?} in {} rounds",
-        times[times.len() / 2],
-        times[0],
-        times[times.len() - 1],
+        "all awake after {} in the median, {} to {} in {} rounds",
+        ms(times[times.len() / 2]),
+        ms(times[0]),
+        ms(times[times.len() - 1]),
         times.len()
     );
     drop(emulator);

@@ -71,11 +71,13 @@ pub enum Library {
     Python,
     /// google-auth-library for Node.
     Node,
+    /// The command of Google's Cloud SDK.
+    Gcloud,
 }
 
 impl Library {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::GceAuth,
         Self::Floor,
         Self::GoogleCloudAuth,
@@ -84,6 +86,7 @@ impl Library {
         Self::YupOauth2,
         Self::Python,
         Self::Node,
+        Self::Gcloud,
     ];
 
     /// Its name in its registry.
@@ -97,6 +100,7 @@ impl Library {
             Self::YupOauth2 => "yup-oauth2",
             Self::Python => "google-auth (Python)",
             Self::Node => "google-auth-library (Node)",
+            Self::Gcloud => "gcloud",
         }
     }
 }

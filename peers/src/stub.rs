@@ -178,13 +178,15 @@ impl Stub {
                 self.tokens.fetch_add(1, SeqCst);
                 ok("text/html", &self.identity(query))
             }
-            "default" => ok(
+            "default" | ROBOT => ok(
                 "application/json",
                 "{\"aliases\":[\"default\"],\"email\":\"robot@project.iam.gserviceaccount.com\",\
                  \"scopes\":[\"https://www.googleapis.com/auth/cloud-platform\"]}",
             ),
-            "email" => ok("text/plain", "robot@project.iam.gserviceaccount.com"),
+            "email" => ok("text/plain", ROBOT),
+            "service-accounts" => ok("application/text", &format!("default/\n{ROBOT}/\n")),
             "project-id" => ok("text/plain", "project"),
+            "numeric-project-id" => ok("text/plain", "123456789012"),
             "universe-domain" => ok("text/plain", "googleapis.com"),
             "/" | "instance" => ok("text/plain", "attributes/"),
             _ => ("404 Not Found", "text/plain", "not found".to_owned()),

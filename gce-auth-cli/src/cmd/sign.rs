@@ -43,6 +43,9 @@ pub(crate) struct Signing {
     /// Sign as this account instead, by its email address
     #[arg(long = "as", value_name = "EMAIL")]
     signs: Option<String>,
+    /// The accounts on the way to that one, each of which may act as the next, with commas between
+    #[arg(long, value_name = "EMAIL", value_delimiter = ',', requires = "signs")]
+    delegates: Vec<String>,
     /// Where the IAM Credentials API is, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
@@ -91,7 +94,7 @@ impl Signing {
             .build()?;
         let mut builder = Signer::builder().credentials(credentials);
         if let Some(email) = &self.signs {
-            builder = builder.service_account(email);
+            builder = builder.service_account(email).delegates(&self.delegates);
         }
         if let Some(url) = &self.iam_endpoint {
             builder = builder.iam_endpoint(url);

@@ -14,7 +14,7 @@ use crate::{
     contestant::{Contestant, Failure, Library},
     field::{Event, waiters},
     report::{Report, Row},
-    sections::{check, runtime},
+    sections::{check, crowd, runtime},
     server::Server,
     spread::{Spread, short},
 };
@@ -30,6 +30,8 @@ const SLOW: Duration = Duration::from_millis(50);
 /// that everybody wants to renew.
 const STALE: u64 = 30;
 const AGE: Duration = Duration::from_secs(11);
+/// One with two seconds to live has none left after this.
+const EXPIRED: Duration = Duration::from_millis(2100);
 
 /// What there is when they come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,6 +176,20 @@ pub fn run_stale(server: &Server) -> Result<Report, Failure> {
     table(server, Start::Stale)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err takes")]
+fn told(why: Failure) -> String {
+    why.to_string()
+}
+
+fn python(server: &Server, start: Start) -> Result<Seen, String> {
+    let (token, latency) = match start {
+        Start::Cold => ((3600, Duration::ZERO), ANSWER),
+        Start::Expiry => ((2, EXPIRED), ANSWER),
+        Start::Stale => ((STALE, AGE), SLOW),
+    };
+    crowd::crowd(server, CALLERS, token, latency).map_err(told)
+}
+
 fn table(server: &Server, start: Start) -> Result<Report, Failure> {
     let runtime = runtime()?;
     let mut results: Vec<(Library, &str, Rounds)> = Vec::new();
@@ -185,16 +201,21 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
         });
         match start {
             Start::Cold => {}
-            Start::Expiry => thread::sleep(Duration::from_millis(2100)),
+            Start::Expiry => thread::sleep(EXPIRED),
             Start::Stale => thread::sleep(AGE),
         }
-        for (index, entry) in entries.into_iter().enumerate() {
+        let mut round: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                let seen = entry.result.and_then(|round| round().map_err(told));
+                (entry.library, entry.call, seen)
+            })
+            .collect();
+        round.push((Library::Python, crowd::CALL, python(server, start)));
+        for (index, (library, call, seen)) in round.into_iter().enumerate() {
             if results.len() == index {
-                results.push((entry.library, entry.call, Ok(Vec::new())));
+                results.push((library, call, Ok(Vec::new())));
             }
-            let seen = entry
-                .result
-                .and_then(|round| round().map_err(|why| why.to_string()));
             let result = &mut results[index].2;
             match seen {
                 Err(why) => *result = Err(why),

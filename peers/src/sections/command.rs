@@ -44,6 +44,10 @@ fn contestants() -> Vec<Timed> {
             &[&clients("PEERS_NODE_PROGRAMS", "token.js")?],
         )
     };
+    let gcloud = || {
+        let path = env::var("PEERS_GCLOUD").map_err(|_| "it is not installed here")?;
+        Program::new(path, &["auth", "print-access-token"])
+    };
     let command = || Program::new(made_ready("PEERS_COMMAND")?, &["token"]);
     let one = |library, what, program, seldom| Timed {
         library,
@@ -89,6 +93,12 @@ fn contestants() -> Vec<Timed> {
             true,
         ),
         one(Library::Node, "`Compute`", node(), true),
+        one(
+            Library::Gcloud,
+            "`gcloud auth print-access-token`",
+            gcloud(),
+            true,
+        ),
     ]
 }
 

@@ -1,34 +1,19 @@
 //! The server's own benches: values and tokens per second beside bare hyper,
 //! and what ten thousand waiting requests take.
 
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 use crate::{
     contestant::{Failure, Library},
     report::{Report, Row},
     server::Server,
+    spread::short,
 };
 
+/// What a bench prints that `run` has built.
 fn bench(name: &str) -> Result<String, Failure> {
-    let main = env::var("PEERS_MAIN").map_err(|_| "PEERS_MAIN is not set: use peers/run")?;
-    let output = Command::new("cargo")
-        .args([
-            "bench",
-            "--quiet",
-            "--offline",
-            "--locked",
-            "--package",
-            "gce-auth-server",
-        ])
-        .args([
-            "--manifest-path",
-            "../Cargo.toml",
-            "--target-dir",
-            &main,
-            "--bench",
-            name,
-        ])
-        .output()?;
+    let built = env::var("PEERS_BENCHES").map_err(|_| "PEERS_BENCHES is not set: use peers/run")?;
+    let output = Command::new(Path::new(&built).join(name)).output()?;
     if !output.status.success() {
         return Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
@@ -49,14 +34,14 @@ pub fn run(_: &Server) -> Result<Report, Failure> {
         let [_, _, rate, share, ..] = cells[..] else {
             return Err(format!("no {what}s in {throughput}").into());
         };
-        let first = |cell: &str| cell.split([' ', '%']).next().unwrap_or_default().to_owned();
-        let share: f64 = first(share).parse()?;
+        let first = |cell: &str| cell.split(' ').next().unwrap_or_default().parse::<f64>();
+        let (rate, share) = (first(rate)?, first(share)?);
         report.row(
             Row::new(
                 format!("emulator, {what}s per second, 32 connections"),
                 format!("≥ {least} % of bare hyper"),
             )
-            .cell(Library::GceAuth, format!("{} ({share} %)", first(rate)))
+            .cell(Library::GceAuth, format!("{} ({share} %)", short(rate)))
             .cell(Library::Floor, "bare hyper: 100 %")
             .met(share >= least),
         );
@@ -69,28 +54,19 @@ pub fn run(_: &Server) -> Result<Report, Failure> {
             .collect::<Vec<_>>()
             .join("\n"),
     );
-    let awake = waiters
-        .lines()
-        .find_map(|line| line.strip_prefix("all awake after "));
-    let awake = awake
-        .and_then(|rest| rest.split(' ').next())
-        .ok_or("nobody awoke")?;
-    let each = waiters
-        .lines()
-        .find_map(|line| line.split_once("for each: "));
-    let each = each.map_or("", |(_, bytes)| bytes);
-    let milliseconds = match (awake.strip_suffix("ms"), awake.strip_suffix("µs")) {
-        (Some(ms), _) => ms.parse()?,
-        (_, Some(us)) => us.parse::<f64>()? / 1e3,
-        _ => f64::INFINITY,
+    let after = |words: &str| {
+        let line = waiters.lines().find_map(|line| line.split_once(words));
+        let number = line.and_then(|(_, rest)| rest.split(' ').next());
+        Ok::<f64, Failure>(number.ok_or_else(|| format!("no {words}"))?.parse()?)
     };
+    let (awake, each) = (after("all awake after ")?, after("for each: ")?);
     report.row(
         Row::new(
             "emulator, 10,000 waiting requests",
             "all woken within 200 ms",
         )
-        .cell(Library::GceAuth, format!("{awake}, {each} each"))
-        .met(milliseconds <= 200.0),
+        .cell(Library::GceAuth, format!("{} ms, {} bytes each", short(awake), short(each)))
+        .met(awake <= 200.0),
     );
     Ok(report)
 }

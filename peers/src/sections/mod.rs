@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod callers;
 pub mod command;
+pub mod crowd;
 pub mod emulator;
 pub mod first;
 pub mod hot;
