@@ -22,6 +22,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 const IDLE: usize = 8;
 /// Real tokens are about as long.
 const TOKEN: usize = 220;
+/// The account.
+const ROBOT: &str = "robot@project.iam.gserviceaccount.com";
 
 struct Stub {
     listener: TcpListener,

@@ -65,7 +65,10 @@ pub fn run(_: &Server) -> Result<Report, Failure> {
             "emulator, 10,000 waiting requests",
             "all woken within 200 ms",
         )
-        .cell(Library::GceAuth, format!("{} ms, {} bytes each", short(awake), short(each)))
+        .cell(
+            Library::GceAuth,
+            format!("{} ms, {} bytes each", short(awake), short(each)),
+        )
         .met(awake <= 200.0),
     );
     Ok(report)
