@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Resident memory of this process in bytes, where the system tells.
 pub(crate) fn resident() -> Option<usize> {
@@ -45,7 +45,6 @@ pub(crate) fn number(variable: &str, default: usize) -> usize {
 pub(crate) struct Other {
     child: Child,
     ears: BufReader<ChildStdout>,
-    mouth: ChildStdin,
 }
 
 impl Other {
@@ -59,7 +58,6 @@ impl Other {
             .unwrap();
         Self {
             ears: BufReader::new(child.stdout.take().unwrap()),
-            mouth: child.stdin.take().unwrap(),
             child,
         }
     }
@@ -74,14 +72,14 @@ impl Other {
 
     /// Lets it go on.
     pub(crate) fn tell(&mut self) {
-        self.mouth.write_all(b"on\n").unwrap();
+        let mouth = self.child.stdin.as_mut().unwrap();
+        mouth.write_all(b"on\n").unwrap();
     }
 }
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // It may wait for a word.
-        let _ = self.mouth.write_all(b"on\n");
+        // It may wait for a word, more than once; waiting for it closes the pipe.
         let _ = self.child.wait();
     }
 }
