@@ -7,7 +7,7 @@ use http::{Request, Response};
 use crate::{
     client::{
         residency::{self, Verdict},
-        secure::{self, Unsent},
+        secure::{self, Sent, Unsent},
         settings::Settings,
     },
     io::{
@@ -162,12 +162,11 @@ impl Attempts<'_> {
     ) -> Result<T, Ended> {
         let settings = self.settings;
         self.cut_short = self.budget.left < limits.attempt;
-        let limits = limits.within(self.budget.left);
         let sent = settings.clock.now();
-        let response = secure::send(settings, request, &limits);
+        let Sent { response, allowed } = secure::send(settings, request, limits, self.budget.left);
         let took = settings.clock.now().boot.saturating_sub(sent.boot);
-        self.took += took;
-        let over = took.saturating_sub(limits.attempt);
+        self.took = self.took.saturating_add(took);
+        let over = took.saturating_sub(allowed);
         if response.is_err() && over > FROZEN && self.frozen < MOST_FROZEN {
             self.frozen += 1;
             return Err(Ended::Instead(Box::new(request.clone())));
@@ -177,7 +176,7 @@ impl Attempts<'_> {
             response => response,
         };
         self.made += 1;
-        self.budget.spend(took.min(limits.attempt + FROZEN));
+        self.budget.spend(took.min(allowed.saturating_add(FROZEN)));
         let response = response.map_err(|error| match error {
             Unsent::Broken(error) => broken(error, settings),
             #[cfg(feature = "tls")]
@@ -247,7 +246,7 @@ impl Attempts<'_> {
         self.told = Some(told);
         settings.clock.sleep(wait);
         self.budget.spend(wait);
-        self.took += wait;
+        self.took = self.took.saturating_add(wait);
         Ok(())
     }
 

@@ -87,8 +87,9 @@ impl MetadataClient {
         let broken = |error: &TransportError| {
             Error::new(ErrorKind::Unavailable, error.message()).at(request::place(&request))
         };
-        let sent = secure::send(settings, &request, &settings.limits.within(limit));
-        let answer = sent.map_err(|error| match error {
+        let limits = settings.limits.within(limit);
+        let sent = secure::send(settings, &request, &limits, Duration::MAX);
+        let answer = sent.response.map_err(|error| match error {
             Unsent::Refused(error) => error,
             Unsent::Broken(error) => broken(&error),
             #[cfg(feature = "tls")]

@@ -4,6 +4,8 @@
 #[cfg(feature = "tls")]
 pub(crate) use mutual::{Mode, MutualTls};
 
+use std::time::Duration;
+
 use http::{Request, Response};
 
 use crate::{
@@ -25,46 +27,55 @@ pub(crate) enum Unsent {
     Refused(Error),
 }
 
-impl From<TransportError> for Unsent {
-    fn from(error: TransportError) -> Self {
-        Self::Broken(error)
-    }
+/// An answer, or none.
+pub(crate) struct Sent {
+    pub(crate) response: Result<Response<Vec<u8>>, Unsent>,
+    /// How long this was allowed to take: two sends may take twice as long.
+    pub(crate) allowed: Duration,
 }
 
-/// Sends one request to the metadata server, the way that the settings say.
+/// Sends one request to the metadata server, the way that the settings say;
+/// each send has `limits`, and all of them have `left`.
 pub(crate) fn send(
     settings: &Settings,
     request: &Request<Vec<u8>>,
     limits: &Limits,
-) -> Result<Response<Vec<u8>>, Unsent> {
+    left: Duration,
+) -> Sent {
+    let limits = limits.within(left);
     #[cfg(feature = "tls")]
-    if let Some((identity, mode)) = settings.mutual_tls.identity(request.uri())? {
-        let secured = mutual::secured(request, identity);
-        let answer = settings.transport.send(secured, limits);
-        match (mode, &answer) {
-            (Mode::Strict, _) => return answer.map_err(Unsent::Secured),
-            (_, Ok(response))
-                if !(response.status().is_client_error()
-                    || response.status().is_server_error()) =>
-            {
-                return Ok(answer?);
-            }
-            // What is there without a certificate?
-            _ => {}
+    match settings.mutual_tls.identity(request.uri()) {
+        Ok(Some((identity, mode))) => {
+            return mutual::send(settings, request, &limits, left, identity, mode);
+        }
+        Ok(None) => {}
+        Err(unsent) => {
+            return Sent {
+                response: Err(unsent),
+                allowed: Duration::ZERO,
+            };
         }
     }
-    Ok(settings.transport.send(request.clone(), limits)?)
+    let response = settings.transport.send(request.clone(), &limits);
+    Sent {
+        response: response.map_err(Unsent::Broken),
+        allowed: limits.attempt,
+    }
 }
 
 #[cfg(feature = "tls")]
 mod mutual {
-    use std::{fmt, path::PathBuf};
+    use std::{fmt, path::PathBuf, time::Duration};
 
-    use http::{Request, Uri, uri::Scheme};
+    use http::{Request, StatusCode, Uri, uri::Scheme};
 
-    use super::Unsent;
+    use super::{Sent, Unsent};
     use crate::{
-        io::identity::{ClientIdentity, IdentityFiles},
+        client::settings::Settings,
+        io::{
+            identity::{ClientIdentity, IdentityFiles},
+            transport::Limits,
+        },
         values::{
             endpoint::METADATA_ADDRESS,
             error::{Error, ErrorKind},
@@ -166,11 +177,42 @@ mod mutual {
         }
     }
 
-    /// The same request, over HTTPS, and with a certificate.
-    pub(super) fn secured(
+    /// Sends over HTTPS and, where that may be and is of use, without it.
+    pub(super) fn send(
+        settings: &Settings,
         request: &Request<Vec<u8>>,
+        limits: &Limits,
+        left: Duration,
         identity: ClientIdentity,
-    ) -> Request<Vec<u8>> {
+        mode: Mode,
+    ) -> Sent {
+        let sent = settings.clock.now();
+        let answer = settings.transport.send(secured(request, identity), limits);
+        let took = settings.clock.now().boot.saturating_sub(sent.boot);
+        let good = |status: StatusCode| !(status.is_client_error() || status.is_server_error());
+        let enough = answer.as_ref().is_ok_and(|answer| good(answer.status()));
+        let once = |response| Sent {
+            response,
+            allowed: limits.attempt,
+        };
+        if mode == Mode::Strict {
+            return once(answer.map_err(Unsent::Secured));
+        }
+        let left = left.saturating_sub(took);
+        if enough || left.is_zero() {
+            return once(answer.map_err(Unsent::Broken));
+        }
+        // What is there without a certificate?
+        let second = limits.within(left);
+        let response = settings.transport.send(request.clone(), &second);
+        Sent {
+            response: response.map_err(Unsent::Broken),
+            allowed: limits.attempt.saturating_add(second.attempt),
+        }
+    }
+
+    /// The same request, over HTTPS, and with a certificate.
+    fn secured(request: &Request<Vec<u8>>, identity: ClientIdentity) -> Request<Vec<u8>> {
         let mut secured = request.clone();
         let mut parts = secured.uri().clone().into_parts();
         parts.scheme = Some(Scheme::HTTPS);
@@ -185,13 +227,16 @@ mod mutual {
     mod tests {
         use std::{fs, process, sync::Arc};
 
+        use http::Response;
+
         use super::*;
         use crate::{
             client::settings::MetadataClient,
             io::{
+                clock::Clock,
                 env::Environment,
                 fake::{HandClock, Reply, ScriptedTransport},
-                transport::TransportErrorKind,
+                transport::{Transport, TransportError, TransportErrorKind},
             },
         };
 
@@ -209,25 +254,73 @@ mod mutual {
             }
         }
 
-        /// Answers, and fails over HTTPS as often as it is told.
-        fn world(mode: &str, replies: Vec<Reply>) -> (MetadataClient, Arc<ScriptedTransport>) {
-            let directory = std::env::temp_dir().join(format!("gce-auth-mtls-{}", process::id()));
+        /// A directory with certificates.
+        fn certificates(name: &str) -> PathBuf {
+            let name = format!("gce-auth-mtls-{name}-{}", process::id());
+            let directory = std::env::temp_dir().join(name);
             fs::create_dir_all(&directory).unwrap();
             let certificate = include_str!("../../tests/data/agent.pem");
             let key = include_str!("../../tests/data/agent.key");
             fs::write(directory.join("root.crt"), certificate).unwrap();
             fs::write(directory.join("client.key"), format!("{certificate}{key}")).unwrap();
+            directory
+        }
+
+        fn environment(mode: &str) -> Environment {
+            Environment {
+                mtls_mode: Some(mode.to_owned()),
+                metadata_host: Some("metadata.google.internal".to_owned()),
+                ..Environment::default()
+            }
+        }
+
+        /// Answers, and fails over HTTPS as often as it is told.
+        fn world(mode: &str, replies: Vec<Reply>) -> (MetadataClient, Arc<ScriptedTransport>) {
             let transport = Arc::new(ScriptedTransport::new(replies));
             let client = MetadataClient::builder()
                 .transport(Arc::clone(&transport) as _)
                 .clock(Arc::new(HandClock::at(1)))
-                .mtls_dir(directory)
-                .build_in(&Environment {
-                    mtls_mode: Some(mode.to_owned()),
-                    metadata_host: Some("metadata.google.internal".to_owned()),
-                    ..Environment::default()
-                });
+                .mtls_dir(certificates("scripted"))
+                .build_in(&environment(mode));
             (client, transport)
+        }
+
+        /// Hangs as long as it may.
+        #[derive(Debug)]
+        struct Hangs {
+            clock: Arc<HandClock>,
+            script: ScriptedTransport,
+        }
+
+        impl Transport for Hangs {
+            fn send(
+                &self,
+                request: Request<Vec<u8>>,
+                limits: &Limits,
+            ) -> Result<Response<Vec<u8>>, TransportError> {
+                self.clock.advance(limits.attempt);
+                self.script.send(request, limits)
+            }
+        }
+
+        #[test]
+        fn two_that_hang_are_not_taken_for_one_that_froze() {
+            let directory = certificates("hangs");
+            let clock = Arc::new(HandClock::at(1).jitters([0.5]));
+            let transport = Arc::new(Hangs {
+                clock: Arc::clone(&clock),
+                script: ScriptedTransport::new([Reply::Broken(TransportErrorKind::Timeout)]),
+            });
+            let client = MetadataClient::builder()
+                .transport(Arc::clone(&transport) as _)
+                .clock(Arc::clone(&clock) as _)
+                .mtls_dir(directory)
+                .build_in(&environment("default"));
+            let began = clock.now().boot;
+            let error = client.blocking_get("instance/name").unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 2));
+            assert_eq!(clock.now().boot - began, Duration::from_secs(10));
+            assert_eq!(schemes(&transport.script).len(), 4);
         }
 
         fn schemes(transport: &ScriptedTransport) -> Vec<String> {
