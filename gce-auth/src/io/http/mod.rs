@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use self::{
     connection::{Connection, Timed, now},
-    pool::{Pool, Route},
+    pool::{Gone, Pool, Route},
 };
 #[cfg(feature = "tls")]
 use crate::io::{identity::ClientIdentity, tls};
@@ -110,12 +110,14 @@ impl HttpTransport {
         Ok(Connection::plain(stream))
     }
 
-    /// Sends `request` over `connection` and reads the whole answer.
+    /// Sends `request` over `connection`, hangs up those that are `gone`, and
+    /// reads the whole answer.
     fn exchange(
         connection: &mut Connection,
         request: &Request<Vec<u8>>,
         limits: &Limits,
         end: Duration,
+        gone: Gone,
     ) -> Result<(Head, Vec<u8>, bool), TransportError> {
         let sent = http1::encode(request);
         let mut stream = connection.until(end);
@@ -126,6 +128,7 @@ impl HttpTransport {
                 return Err(classify(error, Phase::Send, limits));
             }
         }
+        drop(gone);
         let first_byte = end.min(now().saturating_add(limits.first_byte));
         let (head, rest) = read_head(&mut connection.until(first_byte), request, limits)?;
         let body = read_body(&mut connection.until(end), &head, &rest, limits);
@@ -157,7 +160,8 @@ impl Transport for HttpTransport {
         let headers = request.headers_mut();
         headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
         let route = Route::of(&request)?;
-        let mut connection = match self.pool.take(&route) {
+        let (kept, gone) = self.pool.take(&route);
+        let mut connection = match kept {
             Some(kept) => kept,
             None => self.connect(&request, limits, end)?,
         };
@@ -165,7 +169,7 @@ impl Transport for HttpTransport {
             Some(interrupt) => Some(interrupt.on_raise(connection.hang_up().map_err(unsent)?)),
             None => None,
         };
-        let (head, body, keeps) = Self::exchange(&mut connection, &request, limits, end)?;
+        let (head, body, keeps) = Self::exchange(&mut connection, &request, limits, end, gone)?;
         drop(armed);
         if keeps {
             self.pool.keep(route, connection);

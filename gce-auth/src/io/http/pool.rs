@@ -62,34 +62,49 @@ struct Kept {
 #[derive(Default)]
 pub(super) struct Pool(Mutex<(u32, Vec<Kept>)>);
 
+/// Connections that are none any more, or have waited too long: to be dropped
+/// while the server thinks, so that nobody waits until the system has said
+/// goodbye.
+pub(super) struct Gone(#[expect(dead_code, reason = "to be dropped")] Vec<Kept>);
+
 impl Pool {
     fn lock(&self) -> MutexGuard<'_, (u32, Vec<Kept>)> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = std::process::id();
-        if held.0 != process {
-            // Closing this process's copy of a socket tells the server nothing.
-            *held = (process, Vec::new());
-        }
-        held
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection for `route` that still is one.
-    pub(super) fn take(&self, route: &Route) -> Option<Connection> {
+    /// A connection for `route` that still is one; and those that are not.
+    pub(super) fn take(&self, route: &Route) -> (Option<Connection>, Gone) {
+        let mut gone = Vec::new();
+        {
+            let mut held = self.lock();
+            let process = std::process::id();
+            if held.0 != process {
+                // Closing this process's copy of a socket tells the server nothing.
+                *held = (process, Vec::new());
+            }
+            // They stand in the order in which they were kept.
+            let oldest = now().saturating_sub(OLDEST);
+            let old = held.1.partition_point(|kept| kept.since < oldest);
+            gone.extend(held.1.drain(..old));
+        }
         loop {
-            let mut kept = {
+            let last = {
                 let mut held = self.lock();
-                let oldest = now().saturating_sub(OLDEST);
-                held.1.retain(|kept| kept.since >= oldest);
-                let last = held.1.iter().rposition(|kept| kept.route.is(route))?;
-                held.1.remove(last)
+                let last = held.1.iter().rposition(|kept| kept.route.is(route));
+                last.map(|last| held.1.remove(last))
+            };
+            let Some(mut kept) = last else {
+                return (None, Gone(gone));
             };
             if kept.connection.is_quiet() {
-                return Some(kept.connection);
+                return (Some(kept.connection), Gone(gone));
             }
+            gone.push(kept);
         }
     }
 
-    /// Keeps a connection for the next request; the oldest ones go.
+    /// Keeps a connection for the next request; the oldest ones go. Whoever has
+    /// [taken](Self::take) has seen whose process it is.
     pub(super) fn keep(&self, route: Route, connection: Connection) {
         let mut held = self.lock();
         let alike = held.1.iter().filter(|kept| kept.route.is(&route)).count();
