@@ -35,6 +35,8 @@ struct State<T> {
     job: Option<Job<T>>,
     outcome: Option<Outcome<T>>,
     wakers: Vec<Option<Waker>>,
+    /// Threads that wait: telling nobody is a system call all the same.
+    threads: usize,
 }
 
 impl<T: Clone + Send + 'static> Flight<T> {
@@ -50,6 +52,7 @@ impl<T: Clone + Send + 'static> Flight<T> {
                 job: Some(Box::new(job)),
                 outcome: None,
                 wakers: Vec::new(),
+                threads: 0,
             }),
             landed: Condvar::new(),
             started,
@@ -71,15 +74,18 @@ impl<T: Clone + Send + 'static> Flight<T> {
 
     /// Ends the flight, for all its waiters, unless it has ended.
     pub(crate) fn land(&self, outcome: Outcome<T>) {
-        let (wakers, job) = {
+        let (wakers, job, threads) = {
             let mut state = lock(&self.state);
             if state.outcome.is_some() {
                 return;
             }
             state.outcome = Some(outcome);
-            (std::mem::take(&mut state.wakers), state.job.take())
+            let wakers = std::mem::take(&mut state.wakers);
+            (wakers, state.job.take(), state.threads)
         };
-        self.landed.notify_all();
+        if threads > 0 {
+            self.landed.notify_all();
+        }
         drop(job);
         for waker in wakers.into_iter().flatten() {
             waker.wake();
@@ -109,8 +115,10 @@ impl<T: Clone + Send + 'static> Flight<T> {
     /// The outcome, from whoever does the work: at most for `limit`.
     pub(crate) fn wait(&self, limit: Duration) -> Outcome<T> {
         self.awaited.set();
-        let state = lock(&self.state);
-        let state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
+        let mut state = lock(&self.state);
+        state.threads += 1;
+        let mut state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
+        state.threads -= 1;
         state.outcome.clone().unwrap_or_else(|| Err(late()))
     }
 }
