@@ -32,6 +32,15 @@ fn main() -> Result<(), Failure> {
             let reader = arguments.next().ok_or("of whom?")?.parse()?;
             sections::hot::calls(&Server::find()?, reader)
         }
+        Some("begin") => {
+            let contestant = arguments.next().ok_or("who?")?.parse()?;
+            let address = arguments.next().ok_or("where?")?.parse()?;
+            println!(
+                "{}",
+                sections::first::begin(Server { address }, contestant)?
+            );
+            Ok(())
+        }
         Some("weigh") => {
             let program = arguments.next().ok_or("which program?")?;
             println!("{}", process::weigh(&program, arguments)?);

@@ -1,16 +1,20 @@
 //! This project.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use gce_auth::{Credentials, Headers};
+use gce_auth::{Credentials, Headers, MetadataClient, transport::HttpTransport};
 
 use crate::contestant::{Again, Contestant, Failure, Library};
 
-/// As a program would have them: all that live at a time share one token.
+/// With connections of their own, which go with them, as those of all other
+/// contestants do. Else a program that is said to have just begun would find,
+/// and close, the connection of the round before.
 fn credentials(server: SocketAddr) -> Result<Credentials, Failure> {
-    Ok(Credentials::builder()
+    let client = MetadataClient::builder()
         .endpoint(server.to_string())
-        .build()?)
+        .transport(Arc::new(HttpTransport::new()))
+        .build()?;
+    Ok(Credentials::builder().client(client).build()?)
 }
 
 fn bytes(headers: &Headers) -> Result<&[u8], Failure> {

@@ -10,15 +10,20 @@ pub mod hot;
 pub mod id_tokens;
 pub mod programs;
 pub mod refresh;
+pub mod steps;
 pub mod threads;
 
-use std::{future::Future, hint::black_box};
+use std::{future::Future, hint::black_box, time::Duration};
 
 use crate::{
     contestant::{Contestant, Failure},
     report::Report,
     server::Server,
 };
+
+/// After so long without work no contestant has a thread left that it would
+/// otherwise have to start.
+pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// A section: its name, and what it does.
 pub type Section = (&'static str, fn(&Server) -> Result<Report, Failure>);

@@ -1,6 +1,9 @@
 //! A new token, where the connection is open already: what a refresh costs.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::Runtime;
 
@@ -8,7 +11,7 @@ use crate::{
     contestant::{Again, Contestant, Failure, Library},
     field::{Event, fetchers},
     report::{Report, Row},
-    sections::{alone, check, ready, runtime},
+    sections::{PAUSE, alone, check, ready, runtime, steps},
     server::Server,
     spread::{Spread, short},
 };
@@ -16,20 +19,30 @@ use crate::{
 const ROUNDS: usize = 40;
 const CALLS: u32 = 50;
 
-/// Microseconds of a refresh, and how many connections [`CALLS`] of them took.
-type Round = Box<dyn FnMut() -> Result<(f64, u64), Failure>>;
+/// What a round of one contestant gave.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Microseconds of a refresh, of [`CALLS`] without a pause.
+    each: f64,
+    /// Microseconds of one after a pause, as a program has them by the hour.
+    seldom: f64,
+    /// Connections that all of them took.
+    connections: u64,
+}
+
+type Round = Box<dyn FnMut() -> Result<Seen, Failure>>;
 
 struct Refreshed<'a> {
     server: Server,
     runtime: &'a Runtime,
 }
 
-async fn refreshes<C: Contestant>(contestant: &C) -> Result<f64, Failure> {
+async fn refreshes<C: Contestant>(contestant: &C, calls: u32) -> Result<f64, Failure> {
     let begun = Instant::now();
-    for _ in 0..CALLS {
+    for _ in 0..calls {
         contestant.with_new(check).await??;
     }
-    Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS))
+    Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(calls))
 }
 
 impl Event for Refreshed<'_> {
@@ -47,17 +60,26 @@ impl Event for Refreshed<'_> {
         self.runtime.block_on(contestant.with_new(check))??;
         let handle = self.runtime.handle().clone();
         Ok(Box::new(move || {
+            let refreshed = |calls| -> Result<f64, Failure> {
+                if C::BLOCKS {
+                    alone(refreshes(contestant, calls))
+                } else {
+                    alone(handle.spawn(refreshes(contestant, calls)))?
+                }
+            };
             server.set(Duration::ZERO, lifetime)?;
-            let time = if C::BLOCKS {
-                alone(refreshes(contestant))
-            } else {
-                alone(handle.spawn(refreshes(contestant)))?
-            }?;
+            let each = refreshed(CALLS)?;
+            thread::sleep(PAUSE);
+            let seldom = refreshed(1)?;
             let counts = server.counts()?;
-            if counts.tokens != u64::from(CALLS) {
-                return Err(format!("{} {CALLS} times: {counts:?}", C::CALL).into());
+            if counts.tokens != u64::from(CALLS + 1) {
+                return Err(format!("{} {CALLS} times and once: {counts:?}", C::CALL).into());
             }
-            Ok((time, counts.connections))
+            Ok(Seen {
+                each,
+                seldom,
+                connections: counts.connections,
+            })
         }))
     }
 }
@@ -93,15 +115,20 @@ pub fn run(server: &Server) -> Result<Report, Failure> {
         match &entry.result {
             Err(why) => row.push(format!("left out: {why}")),
             Ok(_) => {
-                let ratio = rounds
+                let of = |measured: fn(&Seen) -> f64| {
+                    let time = Spread::of(rounds.iter().map(measured));
+                    let pairs = rounds.iter().zip(&floor);
+                    let ratio = pairs.map(|(seen, floor)| measured(seen) / measured(floor));
+                    (time, Spread::of(ratio))
+                };
+                let (time, ratio) = of(|seen| seen.each);
+                let (seldom, times) = of(|seen| seen.seldom);
+                let opened = rounds
                     .iter()
-                    .zip(&floor)
-                    .map(|(seen, floor)| seen.0 / floor.0);
-                let ratio = Spread::of(ratio);
-                let opened = rounds.iter().map(|seen| seen.1 as f64 / f64::from(CALLS));
+                    .map(|seen| seen.connections as f64 / f64::from(CALLS + 1));
                 let opened = Spread::of(opened).at(1.0);
-                let time = Spread::of(rounds.iter().map(|seen| seen.0));
-                row.extend([time.to_string(), ratio.to_string(), short(opened)]);
+                row.extend([&time, &ratio, &seldom, &times].map(ToString::to_string));
+                row.push(short(opened));
                 let and = if opened > 0.0 {
                     ", by a new connection"
                 } else {
@@ -118,9 +145,12 @@ pub fn run(server: &Server) -> Result<Report, Failure> {
         "call",
         "µs",
         "times the floor",
+        "after a pause, µs",
+        "times the floor",
         "connections for each",
     ];
     report.table(&head, rows);
+    steps::measure(&runtime)?.tell(&mut report);
     for (way, call) in [("blocking", "blocking"), ("async", "await")] {
         let what = format!("refresh, connection open, {way}");
         let mut row = Row::new(what, "≤ 2 times the floor");
