@@ -113,13 +113,13 @@ impl Credentials {
             shared: false,
             ..Settled::new(wish.clone())
         };
-        let keeper = Arc::new(Keeper::new(Policy::new()));
+        let keeper = Arc::new(Keeper::new(Policy::chosen(false)));
         let now = client.0.clock.now();
         let validity = match lifetime(now.system_time()) {
             Some(lifetime) => Validity::lasting(now, lifetime),
             None => Validity::ENDLESS,
         };
-        let deadlines = Policy::new().deadlines(&validity, 0.0);
+        let deadlines = Policy::chosen(false).deadlines(&validity, 0.0);
         keeper.cell.store(bearer.lasting(validity), deadlines);
         let mut source = TokenSource::new(client, wish, Learned::default());
         source.origin = origin;

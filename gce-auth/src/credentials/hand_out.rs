@@ -59,7 +59,7 @@ impl Credentials {
     /// cannot wait, such as a tonic interceptor.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned());
+        let cached = self.cached(|| RefreshMode::Background, |shown| shown.into_owned());
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -69,7 +69,7 @@ impl Credentials {
     /// Lends the headers to `f`, if a valid token is in hand; nothing is
     /// cloned. Otherwise as [`cached_headers`](Self::cached_headers).
     pub fn with_cached<R>(&self, f: impl FnOnce(&Headers) -> R) -> Option<R> {
-        let cached = self.cached(RefreshMode::Background, |shown| f(&shown));
+        let cached = self.cached(|| RefreshMode::Background, |shown| f(&shown));
         if cached.is_none() {
             self.0.engine.start();
         }
@@ -129,15 +129,16 @@ impl Credentials {
 
     #[inline]
     pub(super) fn hot_headers(&self) -> Option<Headers> {
-        self.cached(self.mode(), |shown| shown.into_owned())
+        self.cached(|| self.mode(), |shown| shown.into_owned())
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
-        self.cached(self.mode(), |shown| {
-            (*shown != tag.0).then(|| shown.into_owned())
-        })
+        self.cached(
+            || self.mode(),
+            |shown| (*shown != tag.0).then(|| shown.into_owned()),
+        )
     }
 
     /// The token, if it is in hand.
@@ -145,7 +146,7 @@ impl Credentials {
     pub(super) fn hot_token(&self) -> Option<AccessToken> {
         let engine = &self.0.engine;
         let show = |bearer: &Bearer| self.show_token(bearer);
-        let bearer = engine.cached(self.mode(), show, Headers::into_bearer);
+        let bearer = engine.cached(|| self.mode(), show, Headers::into_bearer);
         bearer.map(AccessToken)
     }
 
@@ -153,19 +154,28 @@ impl Credentials {
     pub(super) fn apply_held(&self, map: &mut HeaderMap) -> bool {
         let engine = &self.0.engine;
         let put = |shown: Cow<'_, Headers>| self.put(&shown, map);
-        engine.held(|bearer| self.show_token(bearer), put).is_some()
+        let show = |bearer: &Bearer| self.show_token(bearer);
+        engine.front().held(show, put).is_some()
     }
 
     #[cfg(not(feature = "iam"))]
     #[inline]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
+    fn cached<R>(
+        &self,
+        mode: impl Fn() -> RefreshMode,
+        lend: impl FnOnce(Cow<'_, Headers>) -> R,
+    ) -> Option<R> {
         let engine = &self.0.engine;
         engine.cached(mode, |bearer| self.show_token(bearer), lend)
     }
 
     #[cfg(feature = "iam")]
     #[inline]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
+    fn cached<R>(
+        &self,
+        mode: impl Fn() -> RefreshMode,
+        lend: impl FnOnce(Cow<'_, Headers>) -> R,
+    ) -> Option<R> {
         let engine = &self.0.engine;
         let Some(boundary) = &self.0.boundary else {
             return engine.cached(mode, |bearer| self.show_token(bearer), lend);

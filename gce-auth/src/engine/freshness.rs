@@ -50,8 +50,10 @@ impl Policy {
     }
 
     /// The policy of this library, or the exact one.
-    pub(crate) const fn chosen(exact: bool) -> Self {
-        if exact { Self::exact() } else { Self::new() }
+    pub(crate) fn chosen(exact: bool) -> &'static Self {
+        static OURS: Policy = Policy::new();
+        static EXACT: Policy = Policy::exact();
+        if exact { &EXACT } else { &OURS }
     }
 
     /// google-auth's: no jitter, no skew, nothing gentle, nothing shared.

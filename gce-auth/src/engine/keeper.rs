@@ -63,7 +63,7 @@ pub(crate) enum Plan<V> {
 #[derive(Debug)]
 pub(crate) struct Keeper<V> {
     pub(crate) cell: Cell<V>,
-    policy: Policy,
+    policy: &'static Policy,
     control: Mutex<Control<V>>,
     /// Boot milliseconds before which no background flight starts: a copy of
     /// the one under the lock, so that a stale value costs no lock.
@@ -101,7 +101,7 @@ pub(crate) struct Known {
 }
 
 impl<V: Value> Keeper<V> {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: &'static Policy) -> Self {
         Self {
             cell: Cell::new(),
             policy,

@@ -4,24 +4,19 @@
 pub(crate) mod cell;
 pub(crate) mod flight;
 pub(crate) mod freshness;
+pub(crate) mod front;
 pub(crate) mod keeper;
 pub(crate) mod local;
 pub(crate) mod registry;
 mod sync;
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crate::{
     engine::{
         flight::Flight,
-        freshness::{Deadlines, Freshness},
+        freshness::Freshness,
+        front::Front,
         keeper::{FlightId, GRACE, Keeper, Plan, Value, Why},
         local::PerThread,
     },
@@ -75,19 +70,10 @@ pub enum RefreshMode {
 /// A kept value together with one way to get it, and one way to show it: `T`
 /// is what callers are handed.
 pub(crate) struct Engine<S: Source> {
-    keeper: Arc<Keeper<S::Value>>,
+    front: Front<S::Value>,
     source: Arc<S>,
     clock: AnyClock,
     executor: Arc<dyn Executor>,
-    view: u64,
-}
-
-/// What was found without waiting.
-enum Found<T> {
-    /// To be handed out; a renewal may be due.
-    Good(T, Freshness),
-    /// There is nothing to hand out.
-    Nothing,
 }
 
 /// What a caller goes on with.
@@ -105,50 +91,36 @@ impl<S: Source> Engine<S> {
         clock: Arc<dyn Clock>,
         executor: Arc<dyn Executor>,
     ) -> Self {
+        let clock = AnyClock::of(clock);
         Self {
-            keeper,
+            front: Front::new(keeper, &clock),
             source,
-            clock: AnyClock::of(clock),
+            clock,
             executor,
-            view: next_view(),
         }
     }
 
+    pub(crate) fn front(&self) -> &Front<S::Value> {
+        &self.front
+    }
+
     pub(crate) fn keeper(&self) -> &Arc<Keeper<S::Value>> {
-        &self.keeper
+        &self.front.keeper
     }
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
 
-    /// What is held and good in `mode`, as `show` shows it, lent to `lend`, or
-    /// given where nobody else has it; the hot path. Never waits; starts a
-    /// renewal in the background when one is due.
+    /// [`Front::cached`], of its own front.
     #[inline]
     pub(crate) fn cached<T: PerThread, R>(
         &self,
-        mode: RefreshMode,
+        mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&S::Value) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
-        let now = self.clock.moment();
-        let least = match mode {
-            RefreshMode::Background => Freshness::Stale,
-            RefreshMode::Blocking => Freshness::Fresh,
-        };
-        let judge = |deadlines: &Deadlines| {
-            let freshness = deadlines.judge(now);
-            (freshness >= least).then_some(freshness)
-        };
-        match self.find(judge, show, lend) {
-            Found::Good(lent, Freshness::Stale) => {
-                self.renew();
-                Some(lent)
-            }
-            Found::Good(lent, _) => Some(lent),
-            Found::Nothing => None,
-        }
+        self.front.cached(self, mode, show, lend)
     }
 
     /// Starts a flight, unless one is under way or has just failed, and leaves
@@ -160,88 +132,10 @@ impl<S: Source> Engine<S> {
         }
     }
 
-    /// What is held, good or not, as `show` shows it, lent to `lend`, or given
-    /// where nobody else has it. Reads no clock, never waits, starts nothing.
-    pub(crate) fn held<T: PerThread, R>(
-        &self,
-        show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(Cow<'_, T>) -> R,
-    ) -> Option<R> {
-        match self.find(|_| Some(Freshness::Invalid), show, lend) {
-            Found::Good(lent, _) => Some(lent),
-            Found::Nothing => None,
-        }
-    }
-
-    #[inline]
-    fn find<T: PerThread, R>(
-        &self,
-        judge: impl Fn(&Deadlines) -> Option<Freshness>,
-        show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(Cow<'_, T>) -> R,
-    ) -> Found<R> {
-        let generation = self.keeper.cell.generation();
-        let mut lend = Some(lend);
-        let mut copy_it = false;
-        let local = T::with_slots(|slots| {
-            let slots = slots.try_borrow().ok()?;
-            let Some(copy) = slots.find(self.view, generation) else {
-                copy_it = slots.missed(self.view);
-                return None;
-            };
-            let Some(freshness) = judge(&copy.deadlines) else {
-                return Some(Found::Nothing);
-            };
-            let lend = lend.take()?;
-            Some(Found::Good(lend(Cow::Borrowed(&copy.value)), freshness))
-        });
-        match (local, lend) {
-            (Some(Some(found)), _) => found,
-            (_, Some(lend)) => self.find_shared(judge, show, lend, copy_it),
-            (_, None) => Found::Nothing,
-        }
-    }
-
-    /// What a thread does that has no copy: the first and the second time that
-    /// it asks, and with more credentials than a thread has room for.
-    #[inline(never)]
-    fn find_shared<T: PerThread, R>(
-        &self,
-        judge: impl Fn(&Deadlines) -> Option<Freshness>,
-        show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(Cow<'_, T>) -> R,
-        copy_it: bool,
-    ) -> Found<R> {
-        let seen = self.keeper.cell.look(|entry, generation| {
-            let freshness = judge(&entry.deadlines)?;
-            let copy = copy_it.then_some((generation, entry.deadlines));
-            Some((show(&entry.value), freshness, copy))
-        });
-        // The lock is free again: whoever is lent to may ask anything.
-        let Some((shown, freshness, copy)) = seen else {
-            return Found::Nothing;
-        };
-        if let Some((generation, deadlines)) = copy {
-            self.copy(generation, deadlines, &shown);
-        }
-        Found::Good(lend(Cow::Owned(shown)), freshness)
-    }
-
-    /// Gives this thread a copy of its own.
-    #[cold]
-    fn copy<T: PerThread>(&self, generation: u64, deadlines: Deadlines, shown: &T) {
-        T::with_slots(|slots| {
-            // Lent out further up this thread's stack: leave it as it is.
-            if let Ok(mut slots) = slots.try_borrow_mut() {
-                slots.keep(self.view, generation, deadlines, shown);
-            }
-        });
-    }
-
     /// The value, fetched if need be; waits in `mode`'s way.
     pub(crate) async fn get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        let held = self.keeper.read(now);
+        let held = self.front.keeper.read(now);
         match held {
             Some((entry, Freshness::Fresh)) => Ok(entry.value),
             Some((entry, _)) if mode == RefreshMode::Background => {
@@ -265,7 +159,7 @@ impl<S: Source> Engine<S> {
     /// [`get`](Self::get), waiting on this thread.
     pub(crate) fn blocking_get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        match self.keeper.read(now) {
+        match self.front.keeper.read(now) {
             Some((entry, Freshness::Fresh)) => Ok(entry.value),
             Some((entry, _)) if mode == RefreshMode::Background => {
                 self.renew();
@@ -295,7 +189,7 @@ impl<S: Source> Engine<S> {
     /// `limit` whatever the budget is.
     pub(crate) fn blocking_get_within(&self, limit: Duration) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        if let Some((entry, _)) = self.keeper.read(now) {
+        if let Some((entry, _)) = self.front.keeper.read(now) {
             return Ok(entry.value);
         }
         match self.next(Why::Need(Freshness::Stale), now) {
@@ -312,7 +206,7 @@ impl<S: Source> Engine<S> {
     /// Starts a flight in the background, if one is due and none is under way.
     pub(crate) fn renew(&self) {
         let now = self.clock.now();
-        if !self.keeper.renewal_may_be_due(now) {
+        if !self.front.keeper.renewal_may_be_due(now) {
             return;
         }
         if let Plan::Lead(flight) = self.plan(Why::Renew, now) {
@@ -325,23 +219,25 @@ impl<S: Source> Engine<S> {
     fn plan(&self, why: Why, now: Now) -> Plan<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
-        self.keeper.plan(why, now, process, budget, |id, waits| {
-            let (keeper, source) = (Arc::clone(&self.keeper), Arc::clone(&self.source));
-            let clock = self.clock.clone();
-            let departure = Departure {
-                began: now,
-                forced: why == Why::Force,
-                waits,
-            };
-            Flight::new(now, process, move || {
-                let mut unsettled = Unsettled::new(&keeper, id, &clock);
-                let span = events::refresh(departure.forced);
-                let outcome = source.fetch(&departure);
-                events::refreshed(span, outcome.as_ref().err());
-                unsettled.settle(&outcome);
-                outcome
+        self.front
+            .keeper
+            .plan(why, now, process, budget, |id, waits| {
+                let (keeper, source) = (Arc::clone(&self.front.keeper), Arc::clone(&self.source));
+                let clock = self.clock.clone();
+                let departure = Departure {
+                    began: now,
+                    forced: why == Why::Force,
+                    waits,
+                };
+                Flight::new(now, process, move || {
+                    let mut unsettled = Unsettled::new(&keeper, id, &clock);
+                    let span = events::refresh(departure.forced);
+                    let outcome = source.fetch(&departure);
+                    events::refreshed(span, outcome.as_ref().err());
+                    unsettled.settle(&outcome);
+                    outcome
+                })
             })
-        })
     }
 
     fn next(&self, why: Why, now: Now) -> Next<S::Value> {
@@ -426,15 +322,9 @@ impl<V: Value> Drop for Unsettled<'_, V> {
 impl<S: Source> std::fmt::Debug for Engine<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("view", &self.view)
+            .field("front", &self.front)
             .finish_non_exhaustive()
     }
-}
-
-/// A number that no other engine of this process has; 0 is nobody's.
-fn next_view() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(all(test, not(gce_auth_loom)))]

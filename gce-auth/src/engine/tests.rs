@@ -4,7 +4,10 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::pin,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -86,18 +89,19 @@ struct World {
     queue: Arc<HandQueue>,
 }
 
+/// Jitter would only blur the moments that these tests are about.
+static POLICY: Policy = Policy {
+    jitter: Duration::ZERO,
+    ..Policy::new()
+};
+
 impl World {
     fn new() -> Self {
         let clock = Arc::new(HandClock::at(1_700_000_000));
         let queue = Arc::new(HandQueue::new());
         let source = Arc::new(Scripted::default());
-        // Jitter would only blur the moments that these tests are about.
-        let policy = Policy {
-            jitter: Duration::ZERO,
-            ..Policy::new()
-        };
         let engine = Engine::new(
-            Arc::new(Keeper::new(policy)),
+            Arc::new(Keeper::new(&POLICY)),
             Arc::clone(&source),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::clone(&queue) as Arc<dyn Executor>,
@@ -133,7 +137,7 @@ impl World {
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
         self.engine.cached(
-            RefreshMode::Background,
+            || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |shown| shown.0.clone(),
         )
@@ -323,7 +327,7 @@ fn refresh_never_answers_with_what_was_fetched_before() {
     world.get().unwrap();
     assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
     // A flight that began before does not count, and does not win.
-    world.engine.keeper.invalidate(|_| true);
+    world.engine.keeper().invalidate(|_| true);
     let mut before = pin!(world.engine.get(RefreshMode::Background));
     assert!(poll(before.as_mut()).is_pending());
     let mut first = pin!(world.engine.refresh());
@@ -366,8 +370,8 @@ fn what_was_rejected_is_dropped_for_every_thread() {
     for _ in 0..3 {
         assert_eq!(world.cached().as_deref(), Some("a"));
     }
-    assert!(world.engine.keeper.invalidate(|token| token.name == "a"));
-    assert!(!world.engine.keeper.invalidate(|token| token.name == "a"));
+    assert!(world.engine.keeper().invalidate(|token| token.name == "a"));
+    assert!(!world.engine.keeper().invalidate(|token| token.name == "a"));
     assert_eq!(world.cached(), None);
     assert_eq!(world.get().as_deref(), Ok("b"));
 }
@@ -409,7 +413,7 @@ fn a_flight_of_another_process_is_replaced() {
     let budget = Duration::from_secs(10);
     let parent = world
         .engine
-        .keeper
+        .keeper()
         .plan(Why::Need(Freshness::Stale), now, 0, budget, |_, _| {
             Flight::new(now, 0, || panic!("the parent's"))
         });
@@ -447,7 +451,7 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
     }
     let clock = Arc::new(HandClock::at(1));
     let engine = Engine::new(
-        Arc::new(Keeper::<Token>::new(Policy::new())),
+        Arc::new(Keeper::<Token>::new(Policy::chosen(false))),
         Arc::new(Panics),
         Arc::clone(&clock) as Arc<dyn Clock>,
         Arc::new(HandQueue::new()),
@@ -457,7 +461,7 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
     assert!(caught.is_err());
     let shared = call().unwrap_err();
     assert!(shared.to_string().contains("panicked"), "{shared}");
-    assert!(!engine.keeper.known().in_flight);
+    assert!(!engine.keeper().known().in_flight);
 }
 
 #[test]
@@ -467,7 +471,7 @@ fn nested_use_inside_a_lend_is_harmless() {
     world.get().unwrap();
     for _ in 0..4 {
         let inner = world.engine.cached(
-            RefreshMode::Background,
+            || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |_| world.cached(),
         );

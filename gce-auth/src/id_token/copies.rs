@@ -62,7 +62,7 @@ impl IdTokenCredentials {
     pub fn with_token_uri(&self, uri: impl Into<String>) -> Result<Self, Error> {
         let uri = uri.into();
         check_token_uri(&uri)?;
-        if self.0.source.wish.grant.is_none() {
+        if self.inner.source.wish.grant.is_none() {
             return Err(
                 Error::new(ErrorKind::Config, "the metadata flow has no token URI")
                     .with_hint("build the credentials with iam_flow"),
@@ -76,8 +76,8 @@ impl IdTokenCredentials {
     }
 
     fn copied(&self, change: impl FnOnce(&mut IdWish, &mut Settled)) -> Self {
-        let ours = &self.0.source;
-        let (mut wish, mut settled) = (ours.wish.clone(), self.0.settled.clone());
+        let ours = &self.inner.source;
+        let (mut wish, mut settled) = (ours.wish.clone(), self.inner.settled.clone());
         change(&mut wish, &mut settled);
         let email = ours.email.get().cloned();
         let source = IdentitySource {
@@ -88,6 +88,6 @@ impl IdTokenCredentials {
             #[cfg(feature = "iam")]
             grantor: ours.grantor.clone(),
         };
-        Self::with(source, settled, &self.0.audiences)
+        Self::with(source, settled, &self.inner.audiences)
     }
 }

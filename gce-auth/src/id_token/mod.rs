@@ -32,7 +32,7 @@ pub use crate::id_token::{
 use crate::{
     client::settings::MetadataClient,
     credentials::{LastBinding, Status, renewal::Renewals},
-    engine::{Engine, RefreshMode},
+    engine::{Engine, RefreshMode, front::Front},
     id_token::source::{Audiences, IdentitySource},
     provide::{HeadersFuture, ProvideHeaders},
     values::{
@@ -59,12 +59,17 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct IdTokenCredentials(Arc<Inner>);
+pub struct IdTokenCredentials {
+    inner: Arc<Inner>,
+    // What a hit reads stands here and not behind the pointer: whoever has
+    // thousands of these waits for memory more than for anything else.
+    front: Front<Bearer>,
+    /// What is sent besides the token.
+    besides: Option<Arc<Besides>>,
+}
 
 struct Inner {
     engine: Engine<IdentitySource>,
-    /// What is sent besides the token.
-    besides: Option<Arc<Besides>>,
     source: Arc<IdentitySource>,
     audiences: Arc<Audiences>,
     settled: Settled,
@@ -114,15 +119,19 @@ impl IdTokenCredentials {
         let settings = &source.client.0;
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
         let source = Arc::new(source);
-        Self(Arc::new(Inner {
-            engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
+        let engine = Engine::new(keeper, Arc::clone(&source), clock, executor);
+        Self {
+            front: engine.front().clone(),
             besides: Besides::of(settled.user_project.as_ref()),
-            source,
-            audiences: Arc::clone(audiences),
-            blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
-            settled,
-            renewals: Renewals::default(),
-        }))
+            inner: Arc::new(Inner {
+                engine,
+                source,
+                audiences: Arc::clone(audiences),
+                blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),
+                settled,
+                renewals: Renewals::default(),
+            }),
+        }
     }
 
     /// The headers of a request to whoever the audience is.
@@ -138,7 +147,7 @@ impl IdTokenCredentials {
         match self.hot_headers() {
             Some(headers) => Ok(headers),
             None => {
-                let bearer = self.0.engine.get(self.mode()).await?;
+                let bearer = self.inner.engine.get(self.mode()).await?;
                 Ok(self.show(&bearer))
             }
         }
@@ -152,7 +161,7 @@ impl IdTokenCredentials {
         match self.hot_headers() {
             Some(headers) => Ok(headers),
             None => {
-                let bearer = self.0.engine.blocking_get(self.mode())?;
+                let bearer = self.inner.engine.blocking_get(self.mode())?;
                 Ok(self.show(&bearer))
             }
         }
@@ -162,9 +171,9 @@ impl IdTokenCredentials {
     /// refresh in the background when one is due.
     #[must_use]
     pub fn cached_headers(&self) -> Option<Headers> {
-        let cached = self.cached(RefreshMode::Background, |shown| shown.into_owned());
+        let cached = self.cached(|| RefreshMode::Background, |shown| shown.into_owned());
         if cached.is_none() {
-            self.0.engine.start();
+            self.inner.engine.start();
         }
         cached
     }
@@ -199,7 +208,7 @@ impl IdTokenCredentials {
     pub async fn token(&self) -> Result<IdToken, Error> {
         match self.hot_token() {
             Some(token) => Ok(token),
-            None => self.0.engine.get(self.mode()).await.map(IdToken),
+            None => self.inner.engine.get(self.mode()).await.map(IdToken),
         }
     }
 
@@ -210,7 +219,7 @@ impl IdTokenCredentials {
     pub fn blocking_token(&self) -> Result<IdToken, Error> {
         match self.hot_token() {
             Some(token) => Ok(token),
-            None => self.0.engine.blocking_get(self.mode()).map(IdToken),
+            None => self.inner.engine.blocking_get(self.mode()).map(IdToken),
         }
     }
 
@@ -219,7 +228,7 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`headers`](Self::headers); the token that was held stays.
     pub async fn refresh(&self) -> Result<(), Error> {
-        self.0.engine.refresh().await.map(drop)
+        self.inner.engine.refresh().await.map(drop)
     }
 
     /// [`refresh`](Self::refresh), waiting on this thread.
@@ -227,48 +236,48 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`refresh`](Self::refresh).
     pub fn blocking_refresh(&self) -> Result<(), Error> {
-        self.0.engine.blocking_refresh().map(drop)
+        self.inner.engine.blocking_refresh().map(drop)
     }
 
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &IdToken) -> bool {
-        let keeper = self.0.engine.keeper();
+        let keeper = self.inner.engine.keeper();
         keeper.invalidate(|held| held.is_same(&token.0))
     }
 
     /// What is known without asking anybody: no I/O, no wait.
     #[must_use]
     pub fn status(&self) -> Status {
-        let mut status = Status::of(self.0.engine.keeper(), self.0.engine.now());
-        status.certificate_binding = self.0.source.binding.get();
+        let mut status = Status::of(self.inner.engine.keeper(), self.inner.engine.now());
+        status.certificate_binding = self.inner.source.binding.get();
         status
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
-        let keeper = self.0.engine.keeper();
+        let keeper = self.inner.engine.keeper();
         keeper.invalidate(|held| headers.hold(held))
     }
 
     /// The client that these credentials ask through.
     #[must_use]
     pub fn client(&self) -> &MetadataClient {
-        &self.0.source.client
+        &self.inner.source.client
     }
 
     /// Changes what happens when a token is stale, for this credential and its
     /// clones; the token stays.
     pub fn set_refresh_mode(&self, mode: RefreshMode) {
         let blocking = mode == RefreshMode::Blocking;
-        self.0.blocking.store(blocking, Ordering::Relaxed);
+        self.inner.blocking.store(blocking, Ordering::Relaxed);
     }
 
     #[inline]
     fn mode(&self) -> RefreshMode {
-        if self.0.blocking.load(Ordering::Relaxed) {
+        if self.inner.blocking.load(Ordering::Relaxed) {
             RefreshMode::Blocking
         } else {
             RefreshMode::Background
@@ -277,31 +286,38 @@ impl IdTokenCredentials {
 
     #[inline]
     fn hot_headers(&self) -> Option<Headers> {
-        self.cached(self.mode(), |shown| shown.into_owned())
+        self.cached(|| self.mode(), |shown| shown.into_owned())
     }
 
     /// The token, if it is in hand.
     fn hot_token(&self) -> Option<IdToken> {
-        self.cached(self.mode(), Headers::into_bearer).map(IdToken)
+        self.cached(|| self.mode(), Headers::into_bearer)
+            .map(IdToken)
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
     fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
-        self.cached(self.mode(), |shown| {
-            (*shown != tag.0).then(|| shown.into_owned())
-        })
+        self.cached(
+            || self.mode(),
+            |shown| (*shown != tag.0).then(|| shown.into_owned()),
+        )
     }
 
     #[inline]
-    fn cached<R>(&self, mode: RefreshMode, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
-        let engine = &self.0.engine;
-        engine.cached(mode, |bearer| self.show(bearer), lend)
+    fn cached<R>(
+        &self,
+        mode: impl Fn() -> RefreshMode,
+        lend: impl FnOnce(Cow<'_, Headers>) -> R,
+    ) -> Option<R> {
+        let engine = &self.inner.engine;
+        self.front
+            .cached(engine, mode, |bearer| self.show(bearer), lend)
     }
 
     #[inline]
     fn show(&self, bearer: &Bearer) -> Headers {
-        Headers::new(bearer.clone(), self.0.besides.clone())
+        Headers::new(bearer.clone(), self.besides.clone())
     }
 }
 
@@ -321,9 +337,9 @@ impl ProvideHeaders for IdTokenCredentials {
 impl fmt::Debug for IdTokenCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdTokenCredentials")
-            .field("service_account", &self.0.source.wish.account)
+            .field("service_account", &self.inner.source.wish.account)
             .field("target_audience", &self.target_audience())
-            .field("client", &self.0.source.client)
+            .field("client", &self.inner.source.client)
             .finish_non_exhaustive()
     }
 }

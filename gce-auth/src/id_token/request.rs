@@ -65,8 +65,9 @@ impl IdTokenCredentials {
     /// # Errors
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) where no token is held.
     pub fn apply(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        let engine = &self.0.engine;
-        let applied = engine.held(|bearer| self.show(bearer), |shown| shown.apply_to(headers));
+        let applied = self
+            .front
+            .held(|bearer| self.show(bearer), |shown| shown.apply_to(headers));
         applied.ok_or_else(|| {
             Error::new(ErrorKind::InvalidOperation, "no token is held yet")
                 .with_hint("call refresh before apply, or call headers")
@@ -78,7 +79,7 @@ impl IdTokenCredentials {
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a token that cannot be sent.
     pub fn apply_token(&self, headers: &mut HeaderMap, token: &str) -> Result<(), Error> {
-        let besides = self.0.besides.clone();
+        let besides = self.besides.clone();
         Headers::new(sendable(token)?, besides).apply_to(headers);
         Ok(())
     }
@@ -86,7 +87,7 @@ impl IdTokenCredentials {
 
 impl Renewable for IdTokenCredentials {
     fn renewals(&self) -> &Renewals {
-        &self.0.renewals
+        &self.inner.renewals
     }
 
     fn state(&self) -> TokenState {
@@ -98,8 +99,8 @@ impl Renewable for IdTokenCredentials {
     }
 
     fn is_due(&self) -> bool {
-        let now = self.0.engine.now();
-        self.0.engine.keeper().renewal_may_be_due(now)
+        let now = self.inner.engine.now();
+        self.inner.engine.keeper().renewal_may_be_due(now)
     }
 
     fn holds_good_token(&self) -> bool {

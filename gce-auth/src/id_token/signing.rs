@@ -26,7 +26,7 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`sign_bytes`](Self::sign_bytes).
     pub fn blocking_sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        sign(&self.0.source, message)
+        sign(&self.inner.source, message)
     }
 
     /// Who signs assertions, in the IAM flow: the program's signer, else one
@@ -35,7 +35,7 @@ impl IdTokenCredentials {
     /// nothing.
     #[must_use]
     pub fn signer(&self) -> Option<Arc<dyn JwtSigner>> {
-        let source = &self.0.source;
+        let source = &self.inner.source;
         let programs = source.grantor.as_ref()?.signer.clone();
         Some(programs.unwrap_or_else(|| Arc::new(ThroughIam(Arc::clone(source)))))
     }

@@ -13,13 +13,13 @@ use crate::{
 
 impl IdTokenCredentials {
     pub(super) fn held(&self) -> Option<Entry<Bearer>> {
-        self.0.engine.keeper().cell.read()
+        self.inner.engine.keeper().cell.read()
     }
 
     /// The token that is held, if it is good. No I/O, and none is started.
     #[must_use]
     pub fn cached_token(&self) -> Option<IdToken> {
-        let (entry, _) = self.0.engine.keeper().read(self.0.engine.now())?;
+        let (entry, _) = self.inner.engine.keeper().read(self.inner.engine.now())?;
         Some(IdToken(entry.value))
     }
 
@@ -56,7 +56,7 @@ impl IdTokenCredentials {
     pub fn token_state(&self) -> TokenState {
         let held = self.held();
         let validity = held.as_ref().map(|entry| entry.value.validity());
-        token_state(validity, self.0.engine.now())
+        token_state(validity, self.inner.engine.now())
     }
 
     /// Finds out the email address of the account: what google-auth does when
@@ -76,25 +76,25 @@ impl IdTokenCredentials {
     /// # Errors
     /// As for [`resolve`](Self::resolve).
     pub fn blocking_resolve(&self) -> Result<(), Error> {
-        self.0.source.email().map(drop)
+        self.inner.source.email().map(drop)
     }
 
     /// The email address of the account, if it was named by it, or is known
     /// since [`resolve`](Self::resolve).
     #[must_use]
     pub fn service_account_email(&self) -> Option<String> {
-        self.0.source.email.get().cloned()
+        self.inner.source.email.get().cloned()
     }
 
     /// The quota project, if one is set.
     #[must_use]
     pub fn quota_project_id(&self) -> Option<&str> {
-        self.0.settled.user_project.as_ref()?.to_str().ok()
+        self.inner.settled.user_project.as_ref()?.to_str().ok()
     }
 
     /// Whom the tokens are for.
     #[must_use]
     pub fn target_audience(&self) -> &str {
-        &self.0.source.wish.audience
+        &self.inner.source.wish.audience
     }
 }

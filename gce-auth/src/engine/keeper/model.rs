@@ -46,7 +46,7 @@ fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsi
 #[test]
 fn two_cold_callers_never_fetch_at_the_same_time_and_both_are_served() {
     loom::model(|| {
-        let keeper = Arc::new(Keeper::new(Policy::new()));
+        let keeper = Arc::new(Keeper::new(Policy::chosen(false)));
         let fetches = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
         let thread = {
             let (keeper, fetches) = (Arc::clone(&keeper), Arc::clone(&fetches));
@@ -63,7 +63,7 @@ fn two_cold_callers_never_fetch_at_the_same_time_and_both_are_served() {
 #[test]
 fn a_rejection_in_between_leaves_nothing_rejected_behind() {
     loom::model(|| {
-        let keeper = Arc::new(Keeper::new(Policy::new()));
+        let keeper = Arc::new(Keeper::new(Policy::chosen(false)));
         let fetches = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
         assert_eq!(call(&keeper, &fetches), 7);
         let rejecting = Arc::clone(&keeper);

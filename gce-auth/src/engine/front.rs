@@ -1,0 +1,186 @@
+//! The hot path: what is done while a value is good.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    engine::{
+        Engine, RefreshMode, Source,
+        freshness::{Deadlines, Freshness},
+        keeper::{Keeper, Value},
+        local::PerThread,
+    },
+    io::clock::AnyClock,
+};
+
+/// What of an engine is read at each hit.
+///
+/// Whoever has one beside the pointer to its engine reads neither the engine
+/// nor what is around it while its value is good: where that is in no cache,
+/// because there are thousands, it is most of the time that a hit takes.
+pub(crate) struct Front<V> {
+    pub(super) keeper: Arc<Keeper<V>>,
+    view: u64,
+    /// Whether the clock is the machine's: the engine need not be asked which.
+    system_clock: bool,
+}
+
+/// What was found without waiting.
+enum Found<T> {
+    /// To be handed out; a renewal may be due.
+    Good(T, Freshness),
+    /// There is nothing to hand out.
+    Nothing,
+}
+
+impl<V: Value> Front<V> {
+    pub(super) fn new(keeper: Arc<Keeper<V>>, clock: &AnyClock) -> Self {
+        Self {
+            keeper,
+            view: next_view(),
+            system_clock: matches!(clock, AnyClock::System),
+        }
+    }
+
+    /// What is held and good in `mode`, as `show` shows it, lent to `lend`, or
+    /// given where nobody else has it. Never waits; has `engine`, whose front
+    /// this is, start a renewal in the background when one is due.
+    #[inline]
+    pub(crate) fn cached<S: Source<Value = V>, T: PerThread, R>(
+        &self,
+        engine: &Engine<S>,
+        mode: impl Fn() -> RefreshMode,
+        show: impl FnOnce(&V) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Option<R> {
+        // Before the clock, so that what is in no cache is on its way meanwhile.
+        let generation = self.keeper.cell.generation();
+        let now = if self.system_clock {
+            AnyClock::System.moment()
+        } else {
+            engine.clock.moment()
+        };
+        let judge = |deadlines: &Deadlines| match deadlines.judge(now) {
+            Freshness::Stale => (mode() == RefreshMode::Background).then_some(Freshness::Stale),
+            Freshness::Invalid => None,
+            Freshness::Fresh => Some(Freshness::Fresh),
+        };
+        match self.find(generation, judge, show, lend) {
+            Found::Good(lent, Freshness::Stale) => {
+                engine.renew();
+                Some(lent)
+            }
+            Found::Good(lent, _) => Some(lent),
+            Found::Nothing => None,
+        }
+    }
+
+    /// What is held, good or not, as `show` shows it, lent to `lend`, or given
+    /// where nobody else has it. Reads no clock, never waits, starts nothing.
+    pub(crate) fn held<T: PerThread, R>(
+        &self,
+        show: impl FnOnce(&V) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Option<R> {
+        let generation = self.keeper.cell.generation();
+        match self.find(generation, |_| Some(Freshness::Invalid), show, lend) {
+            Found::Good(lent, _) => Some(lent),
+            Found::Nothing => None,
+        }
+    }
+
+    #[inline]
+    fn find<T: PerThread, R>(
+        &self,
+        generation: u64,
+        judge: impl Fn(&Deadlines) -> Option<Freshness>,
+        show: impl FnOnce(&V) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Found<R> {
+        let mut lend = Some(lend);
+        let mut copy_it = false;
+        let local = T::with_slots(|slots| {
+            let slots = slots.try_borrow().ok()?;
+            let Some(copy) = slots.find(self.view, generation) else {
+                copy_it = slots.missed(self.view);
+                return None;
+            };
+            let Some(freshness) = judge(&copy.deadlines) else {
+                return Some(Found::Nothing);
+            };
+            let lend = lend.take()?;
+            Some(Found::Good(lend(Cow::Borrowed(&copy.value)), freshness))
+        });
+        match (local, lend) {
+            (Some(Some(found)), _) => found,
+            (_, Some(lend)) => self.find_shared(judge, show, lend, copy_it),
+            (_, None) => Found::Nothing,
+        }
+    }
+
+    /// What a thread does that has no copy: the first and the second time that
+    /// it asks, and with more credentials than a thread has room for.
+    #[inline(never)]
+    fn find_shared<T: PerThread, R>(
+        &self,
+        judge: impl Fn(&Deadlines) -> Option<Freshness>,
+        show: impl FnOnce(&V) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+        copy_it: bool,
+    ) -> Found<R> {
+        let seen = self.keeper.cell.look(|entry, generation| {
+            let freshness = judge(&entry.deadlines)?;
+            let copy = copy_it.then_some((generation, entry.deadlines));
+            Some((show(&entry.value), freshness, copy))
+        });
+        // The lock is free again: whoever is lent to may ask anything.
+        let Some((shown, freshness, copy)) = seen else {
+            return Found::Nothing;
+        };
+        if let Some((generation, deadlines)) = copy {
+            self.copy(generation, deadlines, &shown);
+        }
+        Found::Good(lend(Cow::Owned(shown)), freshness)
+    }
+
+    /// Gives this thread a copy of its own.
+    #[cold]
+    fn copy<T: PerThread>(&self, generation: u64, deadlines: Deadlines, shown: &T) {
+        T::with_slots(|slots| {
+            // Lent out further up this thread's stack: leave it as it is.
+            if let Ok(mut slots) = slots.try_borrow_mut() {
+                slots.keep(self.view, generation, deadlines, shown);
+            }
+        });
+    }
+}
+
+impl<V> Clone for Front<V> {
+    fn clone(&self) -> Self {
+        Self {
+            keeper: Arc::clone(&self.keeper),
+            view: self.view,
+            system_clock: self.system_clock,
+        }
+    }
+}
+
+impl<V> fmt::Debug for Front<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number that no other engine of this process has; 0 is nobody's.
+fn next_view() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
