@@ -187,7 +187,7 @@ fn python(server: &Server, start: Start) -> Result<Seen, String> {
         Start::Expiry => ((2, EXPIRED), ANSWER),
         Start::Stale => ((STALE, AGE), SLOW),
     };
-    crowd::crowd(server, CALLERS, token, latency).map_err(told)
+    crowd::crowd(server, token, latency).map_err(told)
 }
 
 fn table(server: &Server, start: Start) -> Result<Report, Failure> {
@@ -249,7 +249,8 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
             Err(why) => row.push(format!("left out: {why}")),
             Ok(rounds) => {
                 let ms = |time: Duration| time.as_secs_f64() * 1e3;
-                let at = |times: &[Duration], share: usize| ms(times[(CALLERS - 1) * share / 100]);
+                let at =
+                    |times: &[Duration], share: usize| ms(times[(times.len() - 1) * share / 100]);
                 let spread = |pick: &dyn Fn(&Seen) -> f64| Spread::of(rounds.iter().map(pick));
                 let requests = spread(&|seen| seen.requests as f64);
                 let errors = spread(&|seen| seen.errors as f64);
@@ -266,7 +267,12 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
                 summary = summary.cell(
                     library,
                     format!(
-                        "{} {}, {unit} {} ms",
+                        "{}{} {}, {unit} {} ms",
+                        if library == Library::Python {
+                            "of 1,000 threads: "
+                        } else {
+                            ""
+                        },
                         short(requests.median()),
                         if requests.median() == 1.0 {
                             "request"

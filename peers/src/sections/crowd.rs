@@ -1,4 +1,6 @@
-//! The same crowd for google-auth for Python: threads of a process of its own.
+//! A crowd for google-auth for Python: threads of a process of its own. There
+//! are fewer of them: ten thousand fight for the interpreter for seconds, or
+//! for minutes where the machine does anything else.
 
 use std::{
     env,
@@ -10,17 +12,19 @@ use std::{
 
 use crate::{contestant::Failure, sections::callers::Seen, server::Server};
 
-/// What every thread calls.
-pub const CALL: &str = "`before_request(..)`, in threads";
+/// So many.
+const THREADS: usize = 1000;
 
-/// So many threads, at credentials whose token, of so many seconds, is so old;
+/// What every thread calls.
+pub const CALL: &str = "`before_request(..)`, in 1,000 threads";
+
+/// All of them, at credentials whose token, of so many seconds, is so old;
 /// at new ones where it has no age. The server takes `latency` once they come.
 ///
 /// # Errors
 /// If Python is not there, or the program fails.
 pub fn crowd(
     server: &Server,
-    callers: usize,
     (lifetime, age): (u64, Duration),
     latency: Duration,
 ) -> Result<Seen, Failure> {
@@ -30,7 +34,7 @@ pub fn crowd(
     server.set(Duration::ZERO, lifetime)?;
     let mut program = Command::new(python)
         .arg(Path::new(&programs).join("crowd.py"))
-        .args([callers.to_string(), age.as_secs_f64().to_string()])
+        .args([THREADS.to_string(), age.as_secs_f64().to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -49,8 +53,8 @@ pub fn crowd(
         return Err(format!("crowd.py: {status}").into());
     }
     let mut seen = Seen {
-        served: Vec::with_capacity(callers),
-        waited: Vec::with_capacity(callers),
+        served: Vec::with_capacity(THREADS),
+        waited: Vec::with_capacity(THREADS),
         errors: 0,
         requests: server.counts()?.tokens,
     };
@@ -64,8 +68,8 @@ pub fn crowd(
             .push(Duration::from_nanos(went.saturating_sub(asked)));
         seen.errors += usize::from(good != 1);
     }
-    if seen.served.len() != callers {
-        return Err(format!("crowd.py: {} of {callers} callers", seen.served.len()).into());
+    if seen.served.len() != THREADS {
+        return Err(format!("crowd.py: {} of {THREADS} threads", seen.served.len()).into());
     }
     seen.served.sort();
     seen.waited.sort();
