@@ -49,9 +49,10 @@ mod unix {
         child.wait()
     }
 
-    /// What a terminal sends reaches the child by itself, as one of the group.
+    /// What a terminal sends reaches the child by itself, as one of the group; but of the terminal's
+    /// end the leader of the session alone is told, which may be this process.
     fn pass_on(origin: &Origin, child: &Child) {
-        if origin.cause == Cause::Kernel {
+        if origin.cause == Cause::Kernel && origin.signal != SIGHUP {
             return;
         }
         if let Some(signal) = Signal::from_named_raw(origin.signal) {

@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{BufRead, BufReader, Read},
     os::fd::OwnedFd,
     process::Stdio,
     thread,
@@ -15,13 +15,19 @@ use std::{
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::gce_auth;
 
-/// What a terminal receives when the command runs on it.
-fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+/// A terminal: its other end, and the name of it.
+fn terminal() -> (OwnedFd, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let ours: OwnedFd = openpt(flags).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    (ours, name)
+}
+
+/// What a terminal receives when the command runs on it.
+fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let (ours, name) = terminal();
     let theirs = || OpenOptions::new().write(true).open(&name).unwrap();
     let mut command = gce_auth(arguments);
     command
@@ -66,4 +72,35 @@ fn a_token_is_never_coloured() {
         seen.starts_with("ya29.") && !seen.contains('\x1b'),
         "{seen}"
     );
+}
+
+#[test]
+fn a_program_does_not_outlive_its_terminal() {
+    // As under `ssh -t host gce-auth exec …` the command leads the session, and it alone is told of the end.
+    let (ours, name) = terminal();
+    let theirs = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&name)
+            .unwrap()
+    };
+    let script = ["sh", "-c", "echo $$; exec sleep 20"];
+    let command = gce_auth(&[&["exec", "--"], &script[..]].concat());
+    let mut leader = std::process::Command::new("setsid");
+    leader.arg("--ctty").arg(command.get_program());
+    leader.args(command.get_args());
+    let mut child = leader
+        .stdin(Stdio::from(theirs()))
+        .stdout(Stdio::from(theirs()))
+        .stderr(Stdio::from(theirs()))
+        .spawn()
+        .unwrap();
+    drop(leader);
+    let mut ours = BufReader::new(File::from(ours));
+    let mut line = String::new();
+    ours.read_line(&mut line).unwrap();
+    assert!(line.trim().parse::<u32>().is_ok(), "{line}");
+    drop(ours);
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 1));
 }
