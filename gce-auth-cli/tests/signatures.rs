@@ -6,7 +6,7 @@ mod support;
 
 use gce_auth_server::{Account, Emulator, Fault};
 use serde_json::Value;
-use support::{ask, emulator, feed, nobody, run};
+use support::{answering, ask, emulator, feed, nobody, run};
 
 #[test]
 fn bytes_are_signed_from_standard_input_or_a_file() {
@@ -162,6 +162,30 @@ fn keys_that_cannot_be_fetched_are_no_verdict() {
         "10",
     ];
     feed(&arguments, "", token.as_bytes()).failure(3);
+
+    let server = emulator.addr().to_string();
+    // A server that has trouble, or says no, or something else than keys, knows nothing of the token.
+    for answer in [
+        "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"keys\":[]}",
+    ] {
+        let keys = format!("http://{}/keys", answering(answer));
+        let arguments = [
+            "verify",
+            "--audience",
+            audience,
+            "--jwks-url",
+            &keys,
+            "--timeout",
+            "0.5",
+        ];
+        let line = feed(&arguments, &server, token.as_bytes()).failure(3);
+        assert!(line.contains("keys"), "{answer}: {line}");
+    }
 }
 
 #[test]

@@ -16,7 +16,8 @@ Examples:
   gce-auth id-token --audience https://x.app | gce-auth verify --audience https://x.app
   gce-auth verify --audience https://x.app --email caller@project.iam.gserviceaccount.com token.txt
 
-The exit code is 0 if the token is to be trusted, 1 if it is not, another if that cannot be found out.";
+The exit code is 0 if the token is to be trusted, 1 if it is not, another if that cannot be found
+out: 3 if the keys cannot be had.";
 
 /// Verifies an ID token, and prints its claims or says why it is refused.
 ///
@@ -97,10 +98,12 @@ impl Args {
     }
 }
 
-/// Codes 3 and up are about servers; a refused token is a plain no.
+/// Codes 2 and up are about keys that cannot be had; a refused token is a plain no, and no is nothing else.
 fn refused(error: Error) -> Failure {
-    if error.kind() == ErrorKind::Rejected {
-        return Failure::new(Exit::Failed, Failure::from(error).to_string());
-    }
-    error.into()
+    let exit = match Exit::of(&error) {
+        _ if error.kind() == ErrorKind::Rejected => Exit::Failed,
+        Exit::Failed => Exit::NoServer,
+        other => other,
+    };
+    Failure::new(exit, Failure::from(error).to_string())
 }
