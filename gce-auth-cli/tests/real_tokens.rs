@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -149,6 +149,63 @@ fn a_command_that_fails_says_why_to_the_client_and_recovers() {
     assert!(answer.contains("No such file"), "{answer}");
     directory.write("token", "ya29.late\n");
     assert_eq!(served.token()["access_token"], "ya29.late");
+}
+
+/// A pipe with a name, in this directory.
+fn fifo(directory: &Directory, name: &str) -> String {
+    let path = directory.0.join(name).to_str().unwrap().to_owned();
+    let status = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(status.unwrap().success());
+    path
+}
+
+#[test]
+fn a_command_does_not_outlive_the_emulator() {
+    let directory = Directory::new("outlived");
+    let told = fifo(&directory, "told");
+    let lives = format!("exec 3> {told}; echo runs >&3; sleep 20; echo 'lives on' >&3");
+    for signal in ["INT", "TERM"] {
+        let mut served = Served::new(&["--token-command", &lives]);
+        let server = served.address.to_string();
+        let mut asking = gce_auth(&["token"])
+            .env("GCE_METADATA_HOST", server)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(fs::File::open(&told).unwrap());
+        let mut line = String::new();
+        told.read_line(&mut line).unwrap();
+        assert_eq!(line, "runs\n");
+        let id = served.child.id().to_string();
+        let kill = ["-c", "kill -$0 $1", signal, &id];
+        let status = std::process::Command::new("sh").args(kill).status();
+        assert!(status.unwrap().success());
+        assert_eq!(served.child.wait().unwrap().code(), Some(0));
+        // Ends when the last of them is gone.
+        let mut rest = String::new();
+        told.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "{signal}");
+        asking.kill().unwrap();
+        asking.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_command_does_not_outlive_the_program() {
+    let directory = Directory::new("program");
+    let (told, runs) = (fifo(&directory, "told"), fifo(&directory, "runs"));
+    let lives = format!("exec 3> {told}; echo > {runs}; sleep 20; echo 'lives on' >&3");
+    let script = format!("\"$0\" token 2> /dev/null & read x < {runs}; kill $!");
+    let gce_auth_itself = env!("CARGO_BIN_EXE_gce-auth");
+    let program = ["--", "sh", "-c", &script, gce_auth_itself];
+    let mut child = gce_auth(&[&["exec", "--token-command", &lives], &program[..]].concat())
+        .spawn()
+        .unwrap();
+    let mut rest = String::new();
+    let mut told = BufReader::new(fs::File::open(&told).unwrap());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
 }
 
 #[test]
@@ -300,7 +357,7 @@ fn tokeninfo(server: SocketAddr, token: &str) -> String {
 }
 
 fn fetch(server: SocketAddr, path: &str) -> String {
-    use std::io::{Read, Write};
+    use std::io::Write;
     let mut stream = std::net::TcpStream::connect(server).unwrap();
     write!(
         stream,

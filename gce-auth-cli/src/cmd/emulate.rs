@@ -13,6 +13,7 @@ use crate::{
     exit::{Exit, Failure},
     out::Out,
     signals, text,
+    tokens::{Commands, RealTokens},
 };
 
 const EXAMPLES: &str = "\
@@ -60,6 +61,8 @@ pub(crate) struct Args {
     unix_socket: Option<PathBuf>,
     #[command(flatten)]
     world: World,
+    #[command(flatten)]
+    tokens: RealTokens,
 }
 
 impl Args {
@@ -78,7 +81,8 @@ impl Args {
             return print_variables(address, out);
         }
         let mut ending = signals::Ending::new().map_err(|error| signals_failure(&error))?;
-        let emulator = self.start(address, out)?;
+        let commands = Commands::default();
+        let emulator = self.start(address, &commands, out)?;
         if self.ready_json {
             out.value(&ready(&emulator).to_string())?;
         } else {
@@ -99,8 +103,14 @@ impl Args {
         Ok(())
     }
 
-    fn start(&self, address: SocketAddr, out: &Out) -> Result<Emulator, Failure> {
-        let mut builder = self.world.builder(out)?.address(address);
+    fn start(
+        &self,
+        address: SocketAddr,
+        commands: &Commands,
+        out: &Out,
+    ) -> Result<Emulator, Failure> {
+        let builder = self.world.builder(&self.tokens, commands, out)?;
+        let mut builder = builder.address(address);
         for network in &self.allow_from {
             builder = builder.allow_from(network);
         }

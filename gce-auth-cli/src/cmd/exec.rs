@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::{Command, ExitCode},
     time::Duration,
@@ -12,12 +11,16 @@ use std::{
 use gce_auth::Detection;
 
 use crate::{
-    cmd::{doctor::default_credentials, world::World},
+    cmd::{
+        doctor::{CREDENTIALS, default_credentials, host, proxy_exceptions},
+        world::{self, World},
+    },
     config::{self, Reach},
     env,
     exit::{Exit, Failure},
     out::Out,
     signals,
+    tokens::{Commands, RealTokens},
 };
 
 const EXAMPLES: &str = "\
@@ -34,7 +37,9 @@ no such program, 126 where it cannot be run.";
 ///
 /// Every Google SDK in it is led to that server: GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP
 /// and METADATA_SERVER_DETECTION are set, proxies are told to let it be, and what would come first is
-/// taken away: GOOGLE_APPLICATION_CREDENTIALS, NO_GCE_CHECK and GCE_METADATA_MTLS_MODE. Signals are
+/// taken away: GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_OAUTH_ACCESS_TOKEN, gcloud's
+/// CLOUDSDK_AUTH_ACCESS_TOKEN, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE and
+/// CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE, NO_GCE_CHECK and GCE_METADATA_MTLS_MODE. Signals are
 /// passed on. The server ends with the program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,6 +61,8 @@ pub(crate) struct Args {
     command: Vec<OsString>,
     #[command(flatten)]
     world: World,
+    #[command(flatten)]
+    tokens: RealTokens,
 }
 
 impl Args {
@@ -64,9 +71,8 @@ impl Args {
         if self.real {
             return self.run_with(&self.real_server()?, out);
         }
-        let emulator = self
-            .world
-            .start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), out)?;
+        let commands = Commands::default();
+        let emulator = world::start(self.world.builder(&self.tokens, &commands, out)?)?;
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
         let code = self.run_with(&emulator.env(), out)?;
         if self.journal {
@@ -109,9 +115,12 @@ impl Args {
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
             .env_remove("NO_GCE_CHECK")
-            .env_remove("GCE_METADATA_MTLS_MODE")
+            .env_remove("GCE_METADATA_MTLS_MODE");
+        for (name, ..) in CREDENTIALS {
+            command.env_remove(name);
+        }
+        command
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .envs(without_proxy(variables));
         match signals::run(&mut command) {
@@ -134,15 +143,15 @@ fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> 
     if proxies.iter().all(|name| env::var(name).is_none()) {
         return Vec::new();
     }
-    let host = variables.first().map_or("", |(_, value)| value.as_str());
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    ["NO_PROXY", "no_proxy"]
-        .map(|name| {
-            let before = env::var(name).filter(|value| !value.is_empty());
-            let all = before.map_or_else(|| host.to_owned(), |list| format!("{list},{host}"));
-            (name, all)
-        })
-        .to_vec()
+    let host = host(variables.first().map_or("", |(_, value)| value));
+    let all = match proxy_exceptions(env::var) {
+        // All hosts, which it says only where it is alone.
+        Some(list) if list == "*" => list,
+        Some(list) => format!("{list},{host}"),
+        None => host.to_owned(),
+    };
+    // One list for all, as of two different ones clients take one.
+    vec![("NO_PROXY", all.clone()), ("no_proxy", all)]
 }
 
 /// Clients look for a key file before they ask a metadata server.

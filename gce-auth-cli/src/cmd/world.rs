@@ -3,7 +3,6 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
-    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -16,10 +15,11 @@ use crate::{
     config,
     exit::{Exit, Failure},
     out::Out,
-    tokens::{RealSource, RealTokens},
+    tokens::{Commands, RealSource, RealTokens},
 };
 
-/// What the emulated machine is like.
+/// What the emulated machine is like. It has no options of another struct: what conflicts with all
+/// of its own names its group, which clap leaves empty where one is flattened into it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "The emulated machine")]
 pub(crate) struct World {
@@ -74,8 +74,6 @@ pub(crate) struct World {
     /// A directory to keep the signing key in, so that tokens can be verified after a restart
     #[arg(long, value_name = "DIR")]
     keys_directory: Option<PathBuf>,
-    #[command(flatten)]
-    tokens: RealTokens,
 }
 
 /// The kinds of machine that the emulator can pose as.
@@ -110,13 +108,14 @@ impl From<Kind> for Profile {
 }
 
 impl World {
-    /// Starts it at `address`.
-    pub(crate) fn start(&self, address: SocketAddr, out: &Out) -> Result<Emulator, Failure> {
-        start(self.builder(out)?.address(address))
-    }
-
-    pub(crate) fn builder(&self, out: &Out) -> Result<EmulatorBuilder, Failure> {
-        let real = self.tokens.open(self.token_lifetime, out)?;
+    /// An emulator like this, that hands out these tokens; commands that print them are among `commands`.
+    pub(crate) fn builder(
+        &self,
+        tokens: &RealTokens,
+        commands: &Commands,
+        out: &Out,
+    ) -> Result<EmulatorBuilder, Failure> {
+        let real = tokens.open(self.token_lifetime, out)?;
         let mut builder = Emulator::builder()
             .profile(self.profile.into())
             .on_event(teller(*out));
@@ -170,7 +169,7 @@ impl World {
             builder = builder.set(path, value);
         }
         if let Some(real) = real {
-            builder = real.feed(builder);
+            builder = real.feed(builder, commands);
         }
         Ok(builder)
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::answer;
+use super::{answer, running::Running};
 
 /// How long the command may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -21,8 +21,8 @@ const SHOWN: usize = 2000;
 /// command does not say.
 pub(super) fn token(
     command: &str,
-    email: &str,
-    scopes: &[String],
+    running: &Running,
+    (email, scopes): (&str, &[String]),
     limit: Duration,
     lifetime: Duration,
 ) -> Result<(String, Duration), String> {
@@ -33,7 +33,7 @@ pub(super) fn token(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = finish(&mut shell, limit)?;
+    let output = finish(&mut shell, running, limit)?;
     if !output.status.success() {
         let said = complaint(&output.stderr);
         return Err(format!("the token command failed, {}{said}", output.status));
@@ -65,11 +65,11 @@ fn shell(command: &str) -> Command {
 }
 
 /// Runs it to its end, or ends it after `limit`.
-fn finish(shell: &mut Command, limit: Duration) -> Result<Output, String> {
+fn finish(shell: &mut Command, running: &Running, limit: Duration) -> Result<Output, String> {
     let unable = |error: io::Error| format!("the token command cannot be run: {error}");
-    let mut child = shell.spawn().map_err(unable)?;
-    #[cfg(unix)]
-    let group = rustix::process::Pid::from_child(&child);
+    let mut child = running.spawn(shell).map_err(unable)?;
+    let id = child.id();
+    let waiting = running.clone();
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
         let errors = child.stderr.take();
@@ -79,7 +79,7 @@ fn finish(shell: &mut Command, limit: Duration) -> Result<Output, String> {
             // The rest finds the pipe closed.
             let _ = pipe.take(LONGEST).read_to_end(&mut stdout);
         }
-        let output = child.wait().map(|status| Output {
+        let output = waiting.wait(&mut child).map(|status| Output {
             status,
             stdout,
             stderr: errors.join().unwrap_or_default(),
@@ -90,8 +90,7 @@ fn finish(shell: &mut Command, limit: Duration) -> Result<Output, String> {
     match ended.recv_timeout(limit) {
         Ok(output) => output.map_err(unable),
         Err(_) => {
-            #[cfg(unix)]
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            running.kill(id);
             let seconds = limit.as_secs_f64();
             Err(format!("the token command did not end within {seconds} s"))
         }
@@ -129,7 +128,14 @@ mod tests {
 
     fn run(command: &str, limit: Duration) -> Result<(String, Duration), String> {
         let scopes = ["a".to_owned(), "b".to_owned()];
-        token(command, "me@x", &scopes, limit, Duration::from_secs(7))
+        let running = Running::default();
+        token(
+            command,
+            &running,
+            ("me@x", &scopes),
+            limit,
+            Duration::from_secs(7),
+        )
     }
 
     #[test]
@@ -160,7 +166,8 @@ mod tests {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(writer);
-        let why = finish(&mut shell, Duration::from_millis(50)).expect_err("no end");
+        let why =
+            finish(&mut shell, &Running::default(), Duration::from_millis(50)).expect_err("no end");
         assert!(why.contains("did not end within 0.05 s"), "{why}");
         drop(shell);
         // Ends when the last of them is gone.

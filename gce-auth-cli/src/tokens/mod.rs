@@ -3,6 +3,7 @@
 mod answer;
 mod command;
 mod key;
+mod running;
 
 use std::{
     fmt,
@@ -18,6 +19,8 @@ use crate::{
     out::Out,
 };
 use key::Key;
+
+pub(crate) use running::Commands;
 
 /// How long a token is taken to hold where nothing says so. It may come from a
 /// cache and be near its end, so that it had better be asked for again soon.
@@ -103,11 +106,15 @@ impl RealSource {
     }
 
     /// Has an emulator hand out these tokens.
-    pub(crate) fn feed(self, builder: EmulatorBuilder) -> EmulatorBuilder {
+    pub(crate) fn feed(self, builder: EmulatorBuilder, commands: &Commands) -> EmulatorBuilder {
         match self {
-            Self::Command(command, lifetime) => builder.token_source(move |email, scopes| {
-                command::token(&command, email, scopes, command::LIMIT, lifetime)
-            }),
+            Self::Command(command, lifetime) => {
+                let running = commands.running();
+                builder.token_source(move |email, scopes| {
+                    let whose = (email, scopes);
+                    command::token(&command, &running, whose, command::LIMIT, lifetime)
+                })
+            }
             // A cached token is replaced this long before its end: at once.
             Self::File(file, lifetime) => builder
                 .token_renewal(Duration::MAX)

@@ -50,6 +50,35 @@ const KNOWN: [(&str, &str); 24] = [
     ("GAE_INSTANCE", "gce-auth: this is App Engine"),
 ];
 
+/// The variables with credentials that come before the metadata server, what each holds, and who uses it.
+pub(crate) const CREDENTIALS: [(&str, Holds, &str); 6] = [
+    ("GOOGLE_APPLICATION_CREDENTIALS", Holds::File, "SDKs use"),
+    (
+        "google_application_credentials",
+        Holds::File,
+        "Node's SDKs use",
+    ),
+    ("GOOGLE_OAUTH_ACCESS_TOKEN", Holds::Token, "Terraform uses"),
+    ("CLOUDSDK_AUTH_ACCESS_TOKEN", Holds::Token, "gcloud uses"),
+    (
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+        Holds::File,
+        "gcloud uses",
+    ),
+    (
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+        Holds::File,
+        "gcloud uses",
+    ),
+];
+
+/// What a variable holds: what may be shown, or what may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    File,
+    Token,
+}
+
 /// A step for each variable that is set, or one that says that none is.
 pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, Finding)> {
     // Who writes a password into an address shall not read it here.
@@ -111,11 +140,18 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
 
 /// What SDKs use before they ask a metadata server.
 pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
-    if let Some(file) = var("GOOGLE_APPLICATION_CREDENTIALS").filter(|file| !file.is_empty()) {
-        return Finding::warning(
-            format!("GOOGLE_APPLICATION_CREDENTIALS={file}"),
-            "SDKs use this file and never ask the metadata server; unset it to be the machine",
+    for (name, holds, who) in CREDENTIALS {
+        let Some(value) = var(name).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let (shown, what) = match holds {
+            Holds::File => (format!("{name}={value}"), "file"),
+            Holds::Token => (format!("{name} is set"), "token"),
+        };
+        let advice = format!(
+            "{who} this {what} and never ask the metadata server; unset it to be the machine"
         );
+        return Finding::warning(shown, advice);
     }
     match default_credentials(var) {
         Some(file) if Path::new(&file).exists() => Finding::warning(
@@ -144,8 +180,7 @@ pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> F
     };
     let shown = format!("{name}={}", without_password(&value));
     let host = host(endpoint);
-    let except = var("no_proxy").or_else(|| var("NO_PROXY"));
-    let except = except.unwrap_or_default();
+    let except = proxy_exceptions(var).unwrap_or_default();
     let excepted = except.split(',').map(str::trim).any(|item| {
         let item = item.trim_start_matches('.');
         item == "*" || item == host || (!item.is_empty() && host.ends_with(&format!(".{item}")))
@@ -160,6 +195,13 @@ pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> F
              add {host} to NO_PROXY"
         ),
     )
+}
+
+/// The hosts that are not asked through a proxy: of the first of the two variables that says any, as curl has it.
+pub(crate) fn proxy_exceptions(var: impl Fn(&str) -> Option<String>) -> Option<String> {
+    ["no_proxy", "NO_PROXY"]
+        .into_iter()
+        .find_map(|name| var(name).filter(|value| !value.is_empty()))
 }
 
 /// The host of `host`, `host:port` or `[v6]:port`.

@@ -17,7 +17,7 @@ use crate::{
     out::Out,
 };
 
-pub(crate) use self::environment::default_credentials;
+pub(crate) use self::environment::{CREDENTIALS, default_credentials, host, proxy_exceptions};
 
 /// How long a name, a connection and a first answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,147 @@
+//! What `exec` gives a program, and what it takes away.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::process::Command;
+
+use support::{CLEARED, Ran, emulator, gce_auth, run};
+
+/// The variables of a program, where these were set before.
+fn variables(arguments: &[&str], set: &[(&str, &str)]) -> Vec<String> {
+    let mut command = gce_auth(&[&["exec"], arguments, &["--", "env"]].concat());
+    for name in ["NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(set.iter().copied()).output().unwrap();
+    let printed = Ran::new(output).value();
+    printed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_real_server_has_no_options_of_an_emulator() {
+    let emulator = emulator();
+    let endpoint = emulator.addr().to_string();
+    let real = ["exec", "--real", "--endpoint", &endpoint];
+    let code = |options: &[&str]| {
+        let arguments = [&real[..], options, &["--", "true"]].concat();
+        run(&arguments).code
+    };
+    assert_eq!(code(&[]), Some(0));
+    for option in [
+        ["--profile", "gke"],
+        ["--project", "other"],
+        ["--project-number", "42"],
+        ["--account", "a@b"],
+        ["--token-lifetime", "100"],
+        ["--token-renewal", "100"],
+        ["--set", "instance/attributes/a=b"],
+        ["--overlay", "/no/such/file"],
+        ["--document", "/no/such/file"],
+        ["--upstream", "http://127.0.0.1:1"],
+        ["--plan", "/no/such/file"],
+        ["--fault", "x"],
+        ["--cold-start", "1"],
+        ["--keys-directory", "/no/such/directory"],
+        ["--token-command", "true"],
+        ["--token-file", "/no/such/file"],
+        ["--service-account-key", "/no/such/file"],
+    ] {
+        assert_eq!(code(&option), Some(2), "{option:?}");
+    }
+    assert_eq!(
+        code(&["--account", "a@b", "--scopes", "openid"]),
+        Some(2),
+        "--scopes"
+    );
+    assert_eq!(code(&["--journal"]), Some(2), "--journal");
+    // All that an emulator takes is above, but for what both have.
+    let help = run(&["exec", "--help"]).value();
+    let options = help.lines().filter_map(|line| {
+        let line = line.strip_prefix("      --")?;
+        line.split([' ', '=']).next()
+    });
+    assert_eq!(options.count(), 17 + 1 + 1 + 3, "{help}");
+}
+
+#[test]
+fn exceptions_from_a_proxy_are_kept() {
+    let proxy = ("HTTP_PROXY", "http://proxy.example:3128");
+    for (before, after) in [
+        (&[][..], "127.0.0.1"),
+        (&[("NO_PROXY", "a.example")], "a.example,127.0.0.1"),
+        (&[("no_proxy", "b.example")], "b.example,127.0.0.1"),
+        (&[("NO_PROXY", "*")], "*"),
+        // The lower case is what clients look at first.
+        (
+            &[("NO_PROXY", "a.example"), ("no_proxy", "b.example")],
+            "b.example,127.0.0.1",
+        ),
+        (
+            &[("NO_PROXY", "a.example"), ("no_proxy", "")],
+            "a.example,127.0.0.1",
+        ),
+    ] {
+        let found = variables(&[], &[before, &[proxy]].concat());
+        for name in ["NO_PROXY", "no_proxy"] {
+            let line = format!("{name}={after}");
+            assert!(found.contains(&line), "{before:?}: no {line} in {found:?}");
+        }
+    }
+    let found = variables(&[], &[("NO_PROXY", "a.example")]);
+    assert!(found.contains(&"NO_PROXY=a.example".to_owned()));
+    assert!(!found.iter().any(|line| line.starts_with("no_proxy=")));
+}
+
+#[test]
+fn an_exception_from_a_proxy_is_a_host_without_its_port() {
+    // Without IPv6 there is nothing to see.
+    let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
+    let builder = gce_auth_server::Emulator::builder().address(address);
+    let Ok(emulator) = builder.start() else {
+        return;
+    };
+    let endpoint = emulator.addr().to_string();
+    let real = ["--real", "--endpoint", &endpoint];
+    let found = variables(&real, &[("http_proxy", "http://proxy.example:3128")]);
+    assert!(found.contains(&"no_proxy=::1".to_owned()), "{found:?}");
+}
+
+#[test]
+fn no_credential_comes_before_the_metadata_server() {
+    let names = [
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "google_application_credentials",
+        "GOOGLE_OAUTH_ACCESS_TOKEN",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+    ];
+    let set = names.map(|name| (name, "/before"));
+    let found = variables(&[], &set);
+    assert!(
+        !found.iter().any(|line| line.contains("/before")),
+        "{found:?}"
+    );
+
+    // The doctor knows the same ones, and shows no token.
+    let emulator = emulator();
+    let host = emulator.addr().to_string();
+    for name in names {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_gce-auth"));
+        for name in CLEARED {
+            doctor.env_remove(name);
+        }
+        let output = doctor
+            .args(["doctor"])
+            .env("GCE_METADATA_HOST", &host)
+            .env("GCE_METADATA_IP", &host)
+            .env(name, "ya29.before")
+            .output();
+        let printed = Ran::new(output.unwrap()).value();
+        assert!(printed.contains(name), "{name}: {printed}");
+        let is_token = name.ends_with("ACCESS_TOKEN");
+        assert!(!is_token || !printed.contains("ya29.before"), "{printed}");
+    }
+}
