@@ -326,8 +326,8 @@ impl Credentials {
             boundary.pointless.store(true, Ordering::Relaxed);
             return None;
         }
-        let token = match self.held() {
-            Some(entry) => entry.value,
+        let token = match self.cached_token() {
+            Some(token) => token.0,
             None => self.0.engine.blocking_get(self.mode()).ok()?,
         };
         let host = iam::host(settings, DEFAULT_UNIVERSE);

@@ -50,6 +50,23 @@ fn it_is_looked_up_beside_the_request_and_sent_while_it_holds() {
 }
 
 #[test]
+fn after_an_idle_night_it_is_looked_up_with_a_token_that_is_good() {
+    let world = bounded();
+    world.transport.script([found("0xA")]);
+    assert_eq!(locations(&world), None);
+    world.queue.run_all();
+    world.advance(90_000);
+    world
+        .transport
+        .script([Reply::token("u", 3600), found("0xB")]);
+    assert!(world.credentials.cached_headers().is_none());
+    world.queue.run_all();
+    let request = world.transport.requests().pop().unwrap();
+    assert_eq!(request.headers()["authorization"], "Bearer u");
+    assert_eq!(locations(&world).as_deref(), Some("0xB"));
+}
+
+#[test]
 fn failures_pause_it_longer_and_longer() {
     let world = bounded();
     world.transport.script([Reply::status(404)]);
