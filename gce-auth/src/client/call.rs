@@ -88,7 +88,7 @@ pub(crate) fn call<T>(
     request: &Request<Vec<u8>>,
     read: impl Read<T>,
 ) -> Result<T, Error> {
-    Attempts {
+    let mut attempts = Attempts {
         settings,
         budget,
         request,
@@ -98,8 +98,10 @@ pub(crate) fn call<T>(
         cut_short: false,
         told: None,
         took: Duration::ZERO,
-    }
-    .run(read)
+    };
+    // Only this is compiled for each kind of value.
+    let (answer, sent) = attempts.run()?;
+    read(&answer, sent).map_err(|error| attempts.fail(error))
 }
 
 struct Attempts<'a> {
@@ -116,7 +118,7 @@ struct Attempts<'a> {
     took: Duration,
 }
 
-/// How an attempt ended without a value.
+/// How an attempt ended without an answer to read.
 enum Ended {
     /// For good.
     Final(Error),
@@ -127,7 +129,8 @@ enum Ended {
 }
 
 impl Attempts<'_> {
-    fn run<T>(mut self, read: impl Read<T>) -> Result<T, Error> {
+    /// The answer, and when what it answers was sent.
+    fn run(&mut self) -> Result<(Answer, Now), Error> {
         let limits = self.limits();
         let mut instead = None;
         loop {
@@ -142,24 +145,20 @@ impl Attempts<'_> {
                 return Err(self.finish(error));
             }
             let request = instead.as_deref().unwrap_or(self.request);
-            match self.attempt(request, &limits, &read) {
-                Ok(value) => return Ok(value),
-                Err(Ended::Final(error)) => {
-                    events::attempt_failed(&self.place(), self.made, &error);
-                    return Err(self.finish(error));
-                }
+            match self.attempt(request, &limits) {
+                Ok(answer) => return Ok(answer),
+                Err(Ended::Final(error)) => return Err(self.fail(error)),
                 Err(Ended::Instead(next)) => instead = Some(next),
                 Err(Ended::Transient(failure)) => self.wait(failure)?,
             }
         }
     }
 
-    fn attempt<T>(
+    fn attempt(
         &mut self,
         request: &Request<Vec<u8>>,
         limits: &Limits,
-        read: &impl Read<T>,
-    ) -> Result<T, Ended> {
+    ) -> Result<(Answer, Now), Ended> {
         let settings = self.settings;
         self.cut_short = self.budget.left < limits.attempt;
         let sent = settings.clock.now();
@@ -197,7 +196,7 @@ impl Attempts<'_> {
                 Ended::Final(self.elsewhere(&failure).unwrap_or(failure.error))
             }
         })?;
-        read(&answer, sent).map_err(Ended::Final)
+        Ok((answer, sent))
     }
 
     /// The request with the slash that the server wants, the first time.
@@ -280,6 +279,12 @@ impl Attempts<'_> {
             return settings.limits.within(ELSEWHERE);
         }
         settings.limits.clone()
+    }
+
+    /// Ends with an attempt that failed for good.
+    fn fail(&self, error: Error) -> Error {
+        events::attempt_failed(&self.place(), self.made, &error);
+        self.finish(error)
     }
 
     fn finish(&self, error: Error) -> Error {
