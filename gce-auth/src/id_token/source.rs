@@ -176,7 +176,8 @@ impl Source for IdentitySource {
         #[cfg(feature = "iam")]
         if self.grantor.is_some() {
             // Two more servers are asked, each up to three times.
-            return self.client.0.retry.total() + std::time::Duration::from_secs(100);
+            let more = std::time::Duration::from_secs(100);
+            return self.client.0.retry.total().saturating_add(more);
         }
         self.client.0.retry.total()
     }

@@ -203,6 +203,22 @@ mod granted {
     }
 
     #[test]
+    fn a_budget_without_end_is_one() {
+        let transport = Arc::new(ScriptedTransport::new([granted()]));
+        let client = MetadataClient::builder()
+            .transport(Arc::clone(&transport) as _)
+            .clock(Arc::new(HandClock::at(NOW)))
+            .retry(crate::RetryPolicy::new().budget(Duration::MAX))
+            .endpoint("metadata")
+            .build_without_environment();
+        let builder = IdTokenCredentials::builder("aud").client(client).unshared();
+        let builder = builder.iam_flow().service_account("b@x");
+        let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
+        credentials.blocking_token().unwrap();
+        assert_eq!(transport.requests().len(), 1);
+    }
+
+    #[test]
     fn a_token_that_iam_rejects_is_not_sent_again() {
         let world = world([
             Reply::Answer(401, String::new()),

@@ -140,7 +140,7 @@ impl RetryPolicy {
         let waited = if self.goes_on { waited } else { 0 };
         let wait = self.nominal_wait(failed.saturating_add(waited));
         let spread = 1.0 + self.jitter * (2.0 * sample.clamp(0.0, 1.0) - 1.0);
-        let wait = wait.mul_f64(spread).max(retry_after.unwrap_or_default());
+        let wait = within(wait.as_secs_f64() * spread).max(retry_after.unwrap_or_default());
         // An attempt with no time left is a wait for nothing.
         (wait < remaining).then_some(wait)
     }
@@ -149,8 +149,13 @@ impl RetryPolicy {
         let longest = self.longest_wait.as_secs_f64();
         let power = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.first_wait.as_secs_f64() * self.factor.powi(power).min(f64::MAX);
-        Duration::from_secs_f64(seconds.min(longest))
+        within(seconds.min(longest))
     }
+}
+
+/// So many seconds, as far as a `Duration` goes.
+fn within(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 impl Default for RetryPolicy {
@@ -202,6 +207,23 @@ mod tests {
             nominal(&RetryPolicy::new(), 8),
             [100, 200, 400, 800, 1600, 3000, 3000, 3000]
         );
+    }
+
+    #[test]
+    fn waits_without_a_cap_are_no_panic() {
+        let policy = RetryPolicy::new()
+            .longest_wait(Duration::MAX)
+            .attempts(u32::MAX);
+        for (failed, waited) in [(70, 0), (1000, 0), (u32::MAX - 1, u32::MAX)] {
+            for sample in [0.0, 0.5, 1.0] {
+                let wait = policy.next_wait(failed, waited, None, PLENTY, sample);
+                assert_eq!(wait, None, "{failed} {waited}");
+            }
+        }
+        let policy = RetryPolicy::new()
+            .first_wait(Duration::MAX)
+            .longest_wait(Duration::MAX);
+        assert_eq!(policy.next_wait(1, 0, None, PLENTY, 1.0), None);
     }
 
     #[test]

@@ -87,6 +87,15 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
+fn a_hold_without_end_is_one() {
+    let world = world([there("1", "a"), there("2", "b")]);
+    let mut watch = world.client.watch("x").hold(Duration::MAX);
+    assert_eq!(text(&mut watch), some("a"));
+    assert_eq!(text(&mut watch), some("b"));
+    assert_eq!(world.transport.limits()[1].attempt, Duration::MAX);
+}
+
+#[test]
 fn the_value_comes_first_and_then_what_it_changes_to() {
     let world = world([there("a1", "one"), there("a1", "one"), there("a2", "two")]);
     let mut watch = world.client.watch("instance/tags").hold(Duration::ZERO);
