@@ -4,6 +4,7 @@
 use std::{fs, time::Duration};
 
 use http::Request;
+use zeroize::Zeroizing;
 
 use crate::{
     client::{call::Budget, settings::Settings},
@@ -100,10 +101,16 @@ fn chain(settings: &Settings, budget: &mut Budget) -> Result<Result<Chain, Strin
         Place::Nowhere => return Ok(Err("there is no certificate for this workload".into())),
         Place::Soon => return Err(missing()),
     };
-    let read = fs::read(&file).map_err(|error| error.to_string());
-    let chain = read.and_then(|bytes| {
-        let pem = String::from_utf8_lossy(&bytes);
-        Chain::read(&pem).map_err(str::to_owned)
+    // The private key may be in it as well.
+    let read = fs::read(&file).map(Zeroizing::new);
+    let read = read.map_err(|error| error.to_string());
+    let chain = read.and_then(|mut bytes| {
+        // What is no ASCII is not PEM, but may stand around it.
+        for byte in bytes.iter_mut().filter(|byte| !byte.is_ascii()) {
+            *byte = b'?';
+        }
+        let pem = std::str::from_utf8(&bytes).unwrap_or_default();
+        Chain::read(pem).map_err(str::to_owned)
     });
     match chain {
         Ok(chain) if chain.is_of_an_agent() => Ok(Ok(chain)),

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use http::{Method, header::AUTHORIZATION};
 use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     client::{
@@ -120,9 +121,9 @@ impl Grantor {
             key_id: key_id.as_deref(),
         };
         let to_sign = assertion.to_sign(settings.clock.now());
-        let signature = self.sign(settings, email, to_sign.as_bytes())?;
-        let request = grant::request(&wish.token_uri, &to_sign, &signature)?;
-        tries::repeat(
+        let signature = Zeroizing::new(self.sign(settings, email, to_sign.as_bytes())?);
+        let mut request = grant::request(&wish.token_uri, &to_sign, &signature)?;
+        let granted = tries::repeat(
             settings,
             &limits(settings),
             ATTEMPTS,
@@ -132,7 +133,9 @@ impl Grantor {
                 Err(refused) if refused.transient => Judged::Transient(refused.error),
                 Err(refused) => Judged::Final(refused.error),
             },
-        )
+        );
+        request.body_mut().zeroize();
+        granted
     }
 
     /// A signature over `bytes` in the name of `email`.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::io::transport::{TransportError, TransportErrorKind};
 
@@ -79,13 +79,21 @@ impl ClientIdentity {
                 format!("{} cannot be used: {why}", file.display()),
             )
         };
-        let bytes = |file: &Path| fs::read(file).map_err(|why| unusable(file, why.to_string()));
-        let mut pem = Pem {
-            root: root.map(bytes).transpose()?.unwrap_or_default(),
-            client: Zeroizing::new(Vec::new()),
+        let bytes = |file: &Path| match fs::read(file) {
+            Ok(bytes) => Ok(Zeroizing::new(bytes)),
+            Err(why) => Err(unusable(file, why.to_string())),
         };
-        for file in client {
-            pem.client.append(&mut bytes(file)?);
+        let root_pem = root.map(bytes).transpose()?.unwrap_or_default();
+        let parts = client.iter().map(|file| bytes(file));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        // All of it at once, so that no half-grown copy stays behind.
+        let room = parts.iter().map(|part| part.len() + 1).sum();
+        let mut pem = Pem {
+            root: root_pem.to_vec(),
+            client: Zeroizing::new(Vec::with_capacity(room)),
+        };
+        for part in parts {
+            pem.client.extend_from_slice(&part);
             pem.client.push(b'\n');
         }
         if let Some(root) = root.filter(|_| CertificateDer::from_pem_slice(&pem.root).is_err()) {
@@ -95,8 +103,9 @@ impl ClientIdentity {
         if CertificateDer::from_pem_slice(&pem.client).is_err() {
             return Err(unusable(last, "there is no certificate".into()));
         }
-        if PrivateKeyDer::from_pem_slice(&pem.client).is_err() {
-            return Err(unusable(last, "there is no private key".into()));
+        match PrivateKeyDer::from_pem_slice(&pem.client) {
+            Ok(mut key) => key.zeroize(),
+            Err(_) => return Err(unusable(last, "there is no private key".into())),
         }
         Ok(Self(Arc::new(pem)))
     }

@@ -5,7 +5,9 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// A signature, and which key made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// What was signed may open a door, so `Debug` shows no part of the signature.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     pub(super) key_id: String,
     pub(super) bytes: Vec<u8>,
@@ -28,6 +30,15 @@ impl Signature {
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signature")
+            .field("key_id", &self.key_id)
+            .field("bytes", &format_args!("[{} bytes]", self.bytes.len()))
+            .finish()
     }
 }
 

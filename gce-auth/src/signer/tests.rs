@@ -68,6 +68,8 @@ fn api(status: u16, body: &str) -> Reply {
 fn a_signature_carries_the_headers_of_the_credentials() {
     let world = world([Reply::token("ya29.one", 3600), api(200, SIGNED)]);
     let signature = world.signer().blocking_sign(b"bytes").unwrap();
+    let shown = format!("{signature:?}");
+    assert_eq!(shown, r#"Signature { key_id: "key-1", bytes: [3 bytes] }"#);
     assert_eq!(signature.key_id(), "key-1");
     assert_eq!(signature.bytes(), [1, 2, 3]);
     let requests = world.transport.requests();

@@ -83,18 +83,26 @@ impl Assertion<'_> {
     }
 }
 
-/// The signed assertion, as a request for an ID token.
+/// The signed assertion, as a request for an ID token. Whoever holds its body
+/// may have the token.
 pub(crate) fn request(
     token_uri: &str,
     to_sign: &str,
     signature: &[u8],
 ) -> Result<Request<Vec<u8>>, Error> {
-    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
+    let signature = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(signature));
     let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    let body = format!(
-        "assertion={to_sign}.{signature}&grant_type={}",
-        utf8_percent_encode(grant, NON_ALPHANUMERIC)
-    );
+    let grant = utf8_percent_encode(grant, NON_ALPHANUMERIC).to_string();
+    // All of it at once, so that no half-grown copy stays behind.
+    let body = [
+        "assertion=",
+        to_sign,
+        ".",
+        &signature,
+        "&grant_type=",
+        &grant,
+    ]
+    .concat();
     Request::post(token_uri)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(X_GOOG_API_CLIENT, METRICS)
@@ -121,12 +129,13 @@ pub(crate) fn id_token(
     now: Now,
 ) -> Result<Bearer, Refused> {
     let response = response.map(Zeroizing::new);
-    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let mut body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let code = response.status().as_u16();
     if response.status() == StatusCode::OK {
-        return match body.get("id_token") {
+        return match body.get_mut("id_token").map(Value::take) {
             Some(Value::String(token)) => {
-                response::id_token(token, audience, now).map_err(|error| Refused {
+                let token = Zeroizing::new(token);
+                response::id_token(&token, audience, now).map_err(|error| Refused {
                     error,
                     transient: false,
                 })
@@ -147,7 +156,7 @@ pub(crate) fn id_token(
     let plain = |name: &str| {
         let text = body.get(name)?.as_str()?;
         let short = text.len() <= 200 && !text.contains(|c: char| c.is_control());
-        short.then(|| text.to_owned())
+        (short && !response::may_hold_token(text)).then(|| text.to_owned())
     };
     let mut what = "the token endpoint gave no token".to_owned();
     for said in [plain("error"), plain("error_description")]
@@ -240,6 +249,19 @@ mod tests {
                 (refused.error.kind(), refused.transient),
                 (kind, transient),
                 "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_token() {
+        for token in ["ya29.c.q9Zt3KxW7vB1", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"] {
+            let body = json!({"error": "invalid_grant", "error_description": token});
+            let refused = id_token(answer(400, &body.to_string()), "a", now()).unwrap_err();
+            let said = refused.error.to_string();
+            assert!(
+                said.contains("invalid_grant") && !said.contains(token),
+                "{said}"
             );
         }
     }

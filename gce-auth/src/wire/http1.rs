@@ -1,7 +1,7 @@
 //! HTTP/1.1 messages (RFC 9112), as far as one request at a time needs them:
 //! bytes in, values out. The only file that names httparse.
 
-use std::mem::MaybeUninit;
+use std::{fmt, mem::MaybeUninit};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version,
@@ -188,7 +188,6 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 /// A body as it comes in. Wiped when dropped, but for what was taken out.
-#[derive(Debug)]
 pub(crate) struct Body {
     bytes: Vec<u8>,
     limit: usize,
@@ -335,6 +334,15 @@ impl Body {
 
     pub(crate) fn take(mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.bytes.len();
+        f.debug_struct("Body")
+            .field("length", &length)
+            .finish_non_exhaustive()
     }
 }
 

@@ -143,19 +143,20 @@ fn post(uri: Uri, who: Signatory<'_>, payload: &str) -> Result<Request<Vec<u8>>,
 
 /// What `signBlob` answers: the key's id, and the signature.
 pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8>), Refusal> {
-    let fields = accept(response)?;
-    let key_id = text(&fields, "keyId")?;
-    Ok((key_id.to_owned(), blob(&fields)?))
+    let mut fields = accept(response)?;
+    let key_id = text(&mut fields, "keyId")?;
+    Ok((key_id, blob(fields)?))
 }
 
 /// What `signBlob` answers, where nobody wants to know the key: the signature.
 pub(crate) fn signature(response: Response<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
-    blob(&accept(response)?)
+    blob(accept(response)?)
 }
 
-fn blob(fields: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
+fn blob(mut fields: Map<String, Value>) -> Result<Vec<u8>, Refusal> {
+    let encoded = Zeroizing::new(text(&mut fields, "signedBlob")?);
     let signature = BASE64_STANDARD
-        .decode(text(fields, "signedBlob")?)
+        .decode(&*encoded)
         .map_err(|_| unusable("the signedBlob is not base64"))?;
     if signature.is_empty() {
         return Err(unusable("the signedBlob is empty").into());
@@ -167,18 +168,19 @@ fn blob(fields: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
 pub(crate) fn signed_jwt(
     response: Response<Vec<u8>>,
 ) -> Result<(String, Zeroizing<String>), Refusal> {
-    let fields = accept(response)?;
-    let key_id = text(&fields, "keyId")?;
-    let jwt = text(&fields, "signedJwt")?;
+    let mut fields = accept(response)?;
+    let jwt = Zeroizing::new(text(&mut fields, "signedJwt")?);
+    let key_id = text(&mut fields, "keyId")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if jwt.split('.').count() != 3 || !jwt.bytes().all(plain) {
         return Err(unusable("the signedJwt is not a JWT").into());
     }
-    Ok((key_id.to_owned(), Zeroizing::new(jwt.to_owned())))
+    Ok((key_id, jwt))
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
-    match fields.get(name) {
+/// Takes a text out, so that no copy of it stays behind.
+fn text(fields: &mut Map<String, Value>, name: &str) -> Result<String, Refusal> {
+    match fields.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
         _ => Err(unusable(format!("the answer holds no {name}")).into()),
     }

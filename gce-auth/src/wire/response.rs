@@ -1,7 +1,7 @@
 //! Status, headers and bytes of an answer -> a value, or an error that says
 //! what was wrong with it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{Response, StatusCode, header};
 use serde_json::{Map, Value};
@@ -24,8 +24,13 @@ const LONGEST_OBJECT: usize = 64 * 1024;
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// An answer whose status is a success and whose sender is a metadata server.
-#[derive(Debug)]
 pub(crate) struct Answer(Response<Zeroizing<Vec<u8>>>);
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}
 
 /// A failed answer.
 #[derive(Debug)]
@@ -125,7 +130,7 @@ pub(crate) fn adds_only_a_slash(response: &Response<Vec<u8>>, path: &str) -> boo
 }
 
 impl Answer {
-    /// A header, if it is there once and is text.
+    /// A header, if it is there and is text; the first of several.
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.0.headers().get(name)?.to_str().ok()
     }
@@ -377,7 +382,7 @@ fn said(response: &Response<Zeroizing<Vec<u8>>>) -> Option<String> {
 }
 
 /// Whether Google's access tokens, or a JWT, begin somewhere in `text`.
-fn may_hold_token(text: &str) -> bool {
+pub(crate) fn may_hold_token(text: &str) -> bool {
     ["ya29.", "eyJ", "1//"]
         .into_iter()
         .any(|start| text.contains(start))

@@ -50,6 +50,11 @@ fn statuses_become_kinds() {
 }
 
 #[test]
+fn debug_shows_no_body() {
+    assert_eq!(format!("{:?}", answer("ya29.secret")), "Answer");
+}
+
+#[test]
 fn a_success_without_flavor_is_an_impostor() {
     for headers in [
         &[][..],
