@@ -66,9 +66,10 @@ impl ClientIdentity {
         &self.0.client
     }
 
-    /// Whether both are the same, of the same reading.
+    /// Whether both are the same: of one reading, or of two that found the same.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        let (one, other) = (&self.0, &other.0);
+        Arc::ptr_eq(one, other) || (one.client == other.client && one.root == other.root)
     }
 
     /// Of these files; without a root the system says whom to trust.
@@ -212,11 +213,17 @@ mod tests {
         assert!(one.is(&files.load().unwrap().unwrap()));
         assert_eq!((one.certificates().len(), one.roots().len()), (1, 1));
         assert!(!format!("{one:?}").contains("KEY"));
-        let later = SystemTime::UNIX_EPOCH;
-        let file = fs::File::options()
-            .write(true)
-            .open(folder.join(USUAL.names[1]));
-        file.unwrap().set_modified(later).unwrap();
+        let touch = || {
+            let file = folder.join(USUAL.names[1]);
+            let file = fs::File::options().write(true).open(file).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        touch();
+        let again = files.load().unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&one.0, &again.0), "it was read again");
+        assert!(one.is(&again), "the same may share a connection");
+        let other = format!("{certificate}\n{key}");
+        fs::write(folder.join(USUAL.names[1]), other).unwrap();
         assert!(!one.is(&files.load().unwrap().unwrap()));
         fs::write(folder.join(USUAL.names[0]), "junk").unwrap();
         assert!(files.load().is_err());
