@@ -54,6 +54,10 @@ pub(crate) fn encode(request: &Request<Vec<u8>>) -> Zeroizing<Vec<u8>> {
         put(b"\r\n");
     }
     for (name, value) in headers {
+        // How the body is delimited is said below, and once.
+        if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
+            continue;
+        }
         put(name.as_str().as_bytes());
         put(b": ");
         put(value.as_bytes());

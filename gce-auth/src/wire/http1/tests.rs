@@ -53,6 +53,19 @@ fn a_request_is_written_as_it_is_meant() {
 }
 
 #[test]
+fn how_long_a_body_is_stands_there_once() {
+    let post = Request::post("http://h/")
+        .header("content-length", "9")
+        .header("transfer-encoding", "chunked")
+        .body(b"body".to_vec())
+        .unwrap();
+    assert_eq!(
+        &encode(&post)[..],
+        b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\nbody"
+    );
+}
+
+#[test]
 fn heads_say_where_bodies_end() {
     for (text, framing, keeps) in [
         (
