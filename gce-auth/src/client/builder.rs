@@ -153,7 +153,9 @@ impl MetadataClientBuilder {
             transport: self.transport.unwrap_or_else(http::shared),
             clock: self.clock.unwrap_or_else(clock::shared),
             executor: self.executor.unwrap_or_else(threads::shared),
-            retry: self.retry.unwrap_or_default(),
+            retry: self
+                .retry
+                .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),
             limits,
             exact: self.exact,
             #[cfg(feature = "tls")]
@@ -275,6 +277,8 @@ mod tests {
         };
         assert_eq!(with("7").limits.attempt, Duration::from_secs(7));
         assert_eq!(with("1").limits.connect, Duration::from_secs(1));
+        assert_eq!(with("7").retry.total(), Duration::from_secs(10));
+        assert_eq!(with("30").retry.total(), Duration::from_secs(30));
         for text in ["", "0", "-3", "soon", "1.5"] {
             let error = with(text).endpoint().unwrap_err();
             assert!(error.to_string().contains("GCE_METADATA_TIMEOUT"), "{text}");

@@ -136,7 +136,9 @@ impl MetadataRequest {
         self
     }
 
-    /// How long one attempt may take.
+    /// How long one attempt may take. Where that is longer than the budget of
+    /// the operation, the budget grows with it, unless [`retry`](Self::retry)
+    /// says otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -241,6 +243,7 @@ impl MetadataRequest {
             settings.limits.attempt = timeout;
             settings.limits.first_byte = timeout;
             settings.limits.connect = settings.limits.connect.min(timeout);
+            settings.retry = settings.retry.with_room_for(timeout);
         }
         if let Some(policy) = &self.retry {
             settings.retry = policy.clone();
@@ -331,6 +334,19 @@ mod tests {
         assert_eq!((sent.method(), &**sent.body()), (&Method::POST, &b"b"[..]));
         assert_eq!(sent.headers()[CONTENT_TYPE], "text/x");
         assert_eq!(transport.limits()[0].attempt, Duration::from_millis(7));
+    }
+
+    #[test]
+    fn a_long_timeout_is_not_cut_by_the_budget() {
+        let minute = Duration::from_secs(70);
+        let (client, transport) = world(typed("text/plain", "x"));
+        let request = || client.request("x").timeout(minute);
+        request().blocking_send().unwrap();
+        let policy = RetryPolicy::new().budget(Duration::from_secs(20));
+        request().retry(policy).blocking_send().unwrap();
+        let sent = transport.limits();
+        assert_eq!((sent[0].first_byte, sent[0].attempt), (minute, minute));
+        assert_eq!(sent[1].attempt, Duration::from_secs(20), "as somebody said");
     }
 
     #[test]

@@ -121,6 +121,12 @@ impl RetryPolicy {
         self.budget
     }
 
+    /// The same, with time for at least one attempt as long as this.
+    pub(crate) fn with_room_for(mut self, attempt: Duration) -> Self {
+        self.budget = self.budget.max(attempt);
+        self
+    }
+
     /// The wait before the next attempt, or `None` to give up.
     ///
     /// `failed` attempts were made, after `waited` waits of operations that
