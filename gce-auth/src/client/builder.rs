@@ -8,7 +8,10 @@ use crate::{
     io::workload::Workload,
 };
 use crate::{
-    client::settings::{MetadataClient, Settings},
+    client::{
+        residency,
+        settings::{MetadataClient, Settings},
+    },
     io::{
         clock::{self, Clock},
         env::Environment,
@@ -158,6 +161,7 @@ impl MetadataClientBuilder {
                 .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),
             limits,
             exact: self.exact,
+            said: residency::said(environment),
             #[cfg(feature = "tls")]
             environment: environment.clone(),
             #[cfg(feature = "tls")]

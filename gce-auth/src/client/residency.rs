@@ -37,34 +37,37 @@ impl Evidence {
     }
 }
 
-/// Environment and firmware, now; costs a few variables and one small file.
+/// What the environment said when the client was made, else the firmware, now;
+/// costs one small file.
 pub(crate) fn evidence(settings: &Settings) -> Evidence {
-    weigh(&Environment::read(), settings)
+    let said = settings.said.clone();
+    said.unwrap_or_else(|| machine(settings))
 }
 
 fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
-    if environment.no_gce_check.as_deref() == Some("true") {
-        return Evidence::new(Verdict::No, "NO_GCE_CHECK is true");
-    }
-    match environment.detection.as_deref() {
-        Some("assume-present") => {
-            return Evidence::new(Verdict::Yes, "METADATA_SERVER_DETECTION is assume-present");
+    said(environment).unwrap_or_else(|| machine(settings))
+}
+
+/// What the environment says, if anything.
+pub(super) fn said(environment: &Environment) -> Option<Evidence> {
+    let (verdict, why) = match environment.detection.as_deref() {
+        _ if environment.no_gce_check.as_deref() == Some("true") => {
+            (Verdict::No, "NO_GCE_CHECK is true".to_owned())
         }
-        Some("none") => {
-            return Evidence::new(Verdict::No, "METADATA_SERVER_DETECTION is none");
-        }
-        _ => {}
-    }
-    // Somebody's word comes before what the platform sets.
-    if let Some(name) = environment.serverless {
-        return Evidence::new(Verdict::Yes, format!("{name} is set"));
-    }
-    machine(settings)
+        Some("assume-present") => (
+            Verdict::Yes,
+            "METADATA_SERVER_DETECTION is assume-present".to_owned(),
+        ),
+        Some("none") => (Verdict::No, "METADATA_SERVER_DETECTION is none".to_owned()),
+        // Somebody's word comes before what the platform sets.
+        _ => (Verdict::Yes, format!("{} is set", environment.serverless?)),
+    };
+    Some(Evidence::new(verdict, why))
 }
 
 /// What the firmware says the machine is.
 fn machine(settings: &Settings) -> Evidence {
-    if cfg!(not(any(target_os = "linux", windows))) {
+    if cfg!(target_vendor = "apple") {
         return Evidence::new(Verdict::No, "Google Cloud runs no machine of this system");
     }
     match firmware::product_name(&settings.dmi_file) {

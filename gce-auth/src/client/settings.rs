@@ -7,8 +7,10 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "tls")]
+use crate::{client::secure::MutualTls, io::workload::Workload};
 use crate::{
-    client::builder::MetadataClientBuilder,
+    client::{builder::MetadataClientBuilder, residency::Evidence},
     io::{
         clock::Clock,
         env::Environment,
@@ -22,8 +24,6 @@ use crate::{
     },
     wire::retry::RetryPolicy,
 };
-#[cfg(feature = "tls")]
-use crate::{client::secure::MutualTls, io::workload::Workload};
 
 /// A client of the metadata server; cheap to clone.
 ///
@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Whether freshness is google-auth's, to the second.
     pub(crate) exact: bool,
+    /// What the environment said of where this is, if anything.
+    pub(crate) said: Option<Evidence>,
     pub(crate) dmi_file: PathBuf,
     /// What the environment said when the client was made.
     #[cfg(feature = "tls")]
@@ -80,6 +82,7 @@ impl Settings {
             retry: self.retry.clone(),
             limits: self.limits.clone(),
             exact: self.exact,
+            said: self.said.clone(),
             dmi_file: self.dmi_file.clone(),
             #[cfg(feature = "tls")]
             environment: self.environment.clone(),

@@ -55,6 +55,22 @@ impl World {
     }
 }
 
+#[test]
+fn a_call_goes_by_the_environment_that_its_client_was_built_in() {
+    let transport = Arc::new(ScriptedTransport::new([refused()]));
+    let builder = MetadataClient::builder()
+        .transport(Arc::clone(&transport) as _)
+        .clock(Arc::new(HandClock::at(1)))
+        .dmi_product_name_file("/nonexistent");
+    let client = MetadataClient(Arc::new(builder.settle(&Environment {
+        no_gce_check: Some("true".to_owned()),
+        ..Environment::default()
+    })));
+    let error = client.blocking_get("instance/name").unwrap_err();
+    assert!(error.to_string().contains("NO_GCE_CHECK"), "{error}");
+    assert_eq!(transport.requests().len(), 1);
+}
+
 fn refused() -> Reply {
     Reply::Broken(TransportErrorKind::Connect)
 }
