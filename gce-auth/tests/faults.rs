@@ -1006,7 +1006,12 @@ fn access_tokens_in_odd_forms() {
             Token(1),
         ),
         ("seconds for ages", lives("1e300"), Token(1)),
-        ("seconds for ages as text", lives("\"1e999\""), Token(1)),
+        ("seconds for ages as text", lives("\"1e300\""), Token(1)),
+        (
+            "more seconds than there are numbers, as text",
+            lives("\"1e999\""),
+            Final(InvalidResponse),
+        ),
         ("half a second", lives("0.5"), Token(1)),
         ("minus zero", lives("-0.0"), Final(Expired)),
         ("a tiny number of seconds", lives("1e-300"), Final(Expired)),

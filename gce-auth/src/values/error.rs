@@ -333,14 +333,36 @@ impl fmt::Display for Seconds {
         if self.0 < Duration::from_secs(1) {
             write!(f, "{} ms", self.0.as_millis())
         } else {
-            write!(f, "{:.1} s", self.0.as_secs_f64())
+            Tenths(self.0).fmt(f)
         }
+    }
+}
+
+/// Seconds with one digit behind the point. Without floats, whose formatting
+/// would be a twentieth of what a small program gets from this library.
+pub(crate) struct Tenths(pub(crate) Duration);
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.as_millis().saturating_add(50) / 100;
+        write!(f, "{}.{} s", tenths / 10, tenths % 10)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_are_rounded_to_tenths() {
+        let shown = |millis| Tenths(Duration::from_millis(millis)).to_string();
+        assert_eq!(shown(0), "0.0 s");
+        assert_eq!(shown(3_049), "3.0 s");
+        assert_eq!(shown(3_050), "3.1 s");
+        assert_eq!(shown(59_960), "60.0 s");
+        let longest = Tenths(Duration::MAX).to_string();
+        assert_eq!(longest, "18446744073709551616.0 s");
+    }
 
     #[test]
     fn display_is_one_line_with_place_and_hint() {

@@ -184,7 +184,7 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
 fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
     let number = match value {
         Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => number_in(text.trim()),
+        Some(Value::String(text)) => number_in(text),
         _ => None,
     };
     let lifetime = match number {
@@ -205,10 +205,11 @@ fn seconds(value: Option<&Value>) -> Result<Duration, Error> {
     }
 }
 
-/// A number in digits; not `inf` and other words that Rust takes for one.
+/// A number as JSON writes it, with nothing but blanks around it.
 fn number_in(text: &str) -> Option<f64> {
-    let digits = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-    text.parse().ok().filter(|_| text.bytes().all(digits))
+    serde_json::from_slice::<Value>(text.as_bytes())
+        .ok()?
+        .as_f64()
 }
 
 /// An ID token for `audience`, seen at `now`.

@@ -30,6 +30,7 @@ use crate::{
         lookup,
         transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
     },
+    values::error::Tenths,
     wire::http1::{self, Body, Head, Malformed},
 };
 
@@ -325,8 +326,7 @@ enum Phase {
 }
 
 fn late(what: &str, limit: Duration) -> TransportError {
-    let seconds = limit.as_secs_f64();
-    TransportError::new(Kind::Timeout, format!("{what} within {seconds:.1} s"))
+    TransportError::new(Kind::Timeout, format!("{what} within {}", Tenths(limit)))
 }
 
 fn unresolved() -> TransportError {
