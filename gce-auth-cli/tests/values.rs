@@ -193,3 +193,32 @@ fn no_colours_where_nobody_looks() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!ran.stdout.contains('\x1b') && !ran.stderr.contains('\x1b'));
 }
+
+#[test]
+fn a_password_in_an_address_is_never_shown() {
+    for host in ["user:secret@host", "http://user:secret@host/"] {
+        for arguments in [
+            &["token"][..],
+            &["get", "instance/id"],
+            &["token", "--endpoint", host],
+            &[
+                "sign",
+                "/dev/null",
+                "--endpoint",
+                "h",
+                "--iam-endpoint",
+                "https://user:secret@host",
+            ],
+            &["doctor"],
+        ] {
+            let output = gce_auth(arguments).env("GCE_METADATA_HOST", host).output();
+            let ran = Ran::new(output.unwrap());
+            assert_eq!(ran.code, Some(2), "{arguments:?} {ran:?}");
+            assert!(format!("{ran:?}").contains("[redacted]@host"), "{ran:?}");
+            assert!(
+                !format!("{ran:?}").contains("secret"),
+                "{arguments:?} {ran:?}"
+            );
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Where the metadata server is.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
 use http::{Uri, uri::Authority};
 
@@ -26,9 +26,10 @@ impl Endpoint {
 
     /// Reads `host`, `host:port`, `[v6]:port` or the same after `http://`.
     ///
-    /// Errors are of kind `Config` and quote `text`; callers add who set it.
+    /// Errors are of kind `Config` and quote `text`, but no name or password; callers add who set it.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
+            let text = without_user(text);
             Error::new(
                 ErrorKind::Config,
                 format!("{text:?} is not the address of a metadata server: {why}"),
@@ -93,6 +94,14 @@ impl Endpoint {
     }
 }
 
+/// An address as it may be quoted: what stands before the host may hold a password.
+pub(crate) fn without_user(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once('@') {
+        None => text.into(),
+        Some((_, host)) => format!("[redacted]@{host}").into(),
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.authority.as_str())
@@ -154,6 +163,25 @@ mod tests {
             let error = Endpoint::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
             assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_quoted() {
+        for text in [
+            "user:secret@host",
+            "http://user:secret@host/",
+            "https://user:secret@host",
+            "user:s/ecret@host",
+            "user:secret@more:secret@host",
+            "http://user:secret@not a host",
+        ] {
+            let error = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(error.contains("[redacted]@"), "{text}: {error}");
+            assert!(
+                !error.contains("ecret") && !error.contains("user:"),
+                "{error}"
+            );
         }
     }
 

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    values::error::{Error, ErrorKind},
+    values::{
+        endpoint::without_user,
+        error::{Error, ErrorKind},
+    },
     wire::{api::Refusal, response::unusable},
 };
 
@@ -22,6 +25,7 @@ impl IamEndpoint {
     /// Reads `https://host` or, for emulators, `http://host:port`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
+            let text = without_user(text);
             Error::new(
                 ErrorKind::Config,
                 format!("{text:?} is not the URL of an API: {why}"),

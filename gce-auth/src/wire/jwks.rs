@@ -9,7 +9,10 @@ use http::{Request, Response, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
 use crate::{
-    values::error::{Error, ErrorKind},
+    values::{
+        endpoint::without_user,
+        error::{Error, ErrorKind},
+    },
     wire::{api::Refusal, response::unusable},
 };
 
@@ -209,6 +212,7 @@ pub(crate) fn request(uri: &Uri) -> Request<Vec<u8>> {
 /// The URL that keys are published at.
 pub(crate) fn url(text: &str) -> Result<Uri, Error> {
     let refuse = || {
+        let text = without_user(text);
         Error::new(
             ErrorKind::Config,
             format!("{text:?} is not a URL that keys can be fetched from"),
