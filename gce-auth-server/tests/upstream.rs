@@ -7,9 +7,10 @@ mod client;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 use client::{get, request, token};
-use gce_auth_server::{Account, Emulator, EmulatorBuilder};
+use gce_auth_server::{Account, Emulator, EmulatorBuilder, Profile};
 
 fn over(below: &Emulator) -> EmulatorBuilder {
     Emulator::builder().upstream(below.url())
@@ -158,6 +159,82 @@ fn a_change_on_either_side_wakes_who_waits() {
     let waiter = wait("instance/zone?wait_for_change=true".into());
     below.set("instance/zone", "z").unwrap();
     assert_eq!(waiter.join().unwrap(), "z");
+}
+
+#[test]
+fn what_changes_nothing_here_wakes_nobody() {
+    // A directory that is here alone: the other server answers its watch at once, 404.
+    let below = Emulator::builder().profile(Profile::Gke).start().unwrap();
+    let above = over(&below)
+        .set("instance/scheduling/preemptible", "TRUE")
+        .start()
+        .unwrap();
+    let address = above.addr();
+    let path = "instance/scheduling/?recursive=true";
+    assert_eq!(get(below.addr(), path).status, 404);
+    let waiting = |path: &str| {
+        let etag = get(address, path).header("ETag").unwrap().to_owned();
+        format!("{path}&wait_for_change=true&last_etag={etag}")
+    };
+    let watch = |path: &str| {
+        let path = waiting(path);
+        thread::spawn(move || get(address, &path).text().to_owned())
+    };
+    get(address, &format!("{}&timeout_sec=1", waiting(path)));
+    let waited = above.requests().pop().unwrap().duration;
+    assert!(waited >= Some(Duration::from_secs(1)), "{waited:?}");
+    let waiter = watch(path);
+    while above.waiting() == 0 {
+        thread::yield_now();
+    }
+    above
+        .set("instance/scheduling/preemptible", "FALSE")
+        .unwrap();
+    assert_eq!(waiter.join().unwrap(), r#"{"preemptible":"FALSE"}"#);
+
+    // The other server is asked again, as it does not tell of what it does not have.
+    let refused = || {
+        let requests = below.requests().into_iter();
+        requests
+            .filter(|request| request.status == Some(404))
+            .count()
+    };
+    let before = refused();
+    let waiter = watch(path);
+    while refused() < before + 2 {
+        thread::yield_now();
+    }
+    below
+        .set("instance/scheduling/on-host-maintenance", "MIGRATE")
+        .unwrap();
+    let whole = waiter.join().unwrap();
+    assert!(
+        whole.contains("MIGRATE") && whole.contains("FALSE"),
+        "{whole}"
+    );
+
+    // A value of there that another lies over.
+    below.set("instance/attributes/a", "1").unwrap();
+    above.set("instance/attributes/a", "here").unwrap();
+    let waiter = watch("instance/attributes/?recursive=true");
+    let asked = || {
+        let requests = below.requests().into_iter();
+        requests
+            .filter(|request| request.query.contains("wait_for_change"))
+            .count()
+    };
+    while below.waiting() == 0 {
+        thread::yield_now();
+    }
+    let before = asked();
+    below.set("instance/attributes/a", "2").unwrap();
+    while !waiter.is_finished() && asked() == before {
+        thread::yield_now();
+    }
+    assert!(!waiter.is_finished(), "{}", waiter.join().unwrap());
+    below.set("instance/attributes/b", "3").unwrap();
+    let whole = waiter.join().unwrap();
+    assert!(whole.starts_with(r#"{"a":"here","b":"3","#), "{whole}");
 }
 
 #[test]

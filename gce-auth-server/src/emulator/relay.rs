@@ -20,6 +20,9 @@ const MAX_HOPS: u32 = 4;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// When another server that does not wait for a change, or not for this one, is asked again.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Headers of a request that are passed on. Not `X-Forwarded-For`, which every metadata server refuses.
 const PASSED: [&str; 3] = ["user-agent", "x-goog-api-client", "content-type"];
 
@@ -113,7 +116,7 @@ impl State {
         reading: &Reading,
     ) -> Result<Reply, Reply> {
         let mut changes = reading.wait.as_ref().map(|_| self.world.subscribe());
-        let (theirs, their_etag) = self.their(upstream, request, target, None).await?;
+        let (mut theirs, mut their_etag) = self.their(upstream, request, target, None).await?;
         let (reply, etag) = self.over(&theirs, target, reading)?;
         let (Some(Wait { last_etag, timeout }), Some(changes)) = (&reading.wait, &mut changes)
         else {
@@ -122,26 +125,45 @@ impl State {
         if last_etag.as_ref().is_some_and(|last| !etag.is(last)) {
             return Ok(reply);
         }
-        let here = async {
-            while changes.changed().await.is_ok() {
-                if !matches!(self.over(&theirs, target, reading), Ok((_, now)) if now == etag) {
-                    break;
-                }
-            }
-        };
         let late = async {
             match timeout {
                 Some(timeout) => tokio::time::sleep(*timeout).await,
                 None => std::future::pending().await,
             }
         };
-        let there = self.their(upstream, request, target, Some(&their_etag));
-        let theirs = tokio::select! {
-            new = there => new?.0,
-            () = here => theirs.clone(),
-            () = late => theirs.clone(),
-        };
-        self.over(&theirs, target, reading).map(|(reply, _)| reply)
+        tokio::pin!(late);
+        let mut pause = their_etag.is_empty();
+        loop {
+            let there = async {
+                if pause {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                let known = Some(their_etag.as_str()).filter(|etag| !etag.is_empty());
+                self.their(upstream, request, target, known).await
+            };
+            let here = async {
+                while changes.changed().await.is_ok() {
+                    if !matches!(self.over(&theirs, target, reading), Ok((_, now)) if now == etag) {
+                        break;
+                    }
+                }
+            };
+            let new = tokio::select! {
+                new = there => Some(new?),
+                () = here => None,
+                () = &mut late => None,
+            };
+            let Some((value, new_etag)) = new else {
+                return self.over(&theirs, target, reading).map(|(reply, _)| reply);
+            };
+            pause = new_etag.is_empty() || new_etag == their_etag;
+            (theirs, their_etag) = (value, new_etag);
+            // What changed there may be hidden by what is here.
+            let (reply, now) = self.over(&theirs, target, reading)?;
+            if now != etag {
+                return Ok(reply);
+            }
+        }
     }
 
     /// What is below the place there, and its ETag; once it changed from the ETag given.
