@@ -4,7 +4,11 @@
 
 mod support;
 
-use std::process::Command;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+};
 
 use support::{CLEARED, Ran, emulator, gce_auth, run};
 
@@ -144,4 +148,42 @@ fn no_credential_comes_before_the_metadata_server() {
         let is_token = name.ends_with("ACCESS_TOKEN");
         assert!(!is_token || !printed.contains("ya29.before"), "{printed}");
     }
+}
+
+#[test]
+fn the_journal_knows_how_many_requests_it_has_forgotten() {
+    let script = "echo $GCE_METADATA_HOST; read done";
+    let mut child = gce_auth(&["exec", "--journal", "--", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut server = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut server).unwrap();
+    let stream = TcpStream::connect(server.trim()).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let (mut requests, mut answer) = (stream, String::new());
+    for _ in 0..10_001 {
+        requests
+            .write_all(b"HEAD / HTTP/1.1\r\nHost: m\r\n\r\n")
+            .unwrap();
+        while answer != "\r\n" {
+            answer.clear();
+            assert_ne!(answers.read_line(&mut answer).unwrap(), 0);
+        }
+        answer.clear();
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let mut told = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut lines = told.lines();
+    assert_eq!(
+        lines.next(),
+        Some("gce-auth: the program made 10001 requests, of which these are the last 10000:")
+    );
+    assert_eq!(lines.count(), 10_000);
 }

@@ -77,10 +77,15 @@ impl Args {
         let code = self.run_with(&emulator.env(), out)?;
         if self.journal {
             let requests = emulator.requests();
-            out.say(format_args!(
-                "the program made {} requests:",
-                requests.len()
-            ));
+            let kept = requests.len();
+            let made = requests.last().map_or(0, |request| request.id);
+            if made == kept as u64 {
+                out.say(format_args!("the program made {made} requests:"));
+            } else {
+                out.say(format_args!(
+                    "the program made {made} requests, of which these are the last {kept}:"
+                ));
+            }
             requests.iter().for_each(|request| out.say(request));
         }
         Ok(code)
