@@ -165,6 +165,32 @@ fn a_timeout_is_for_the_whole_command() {
 }
 
 #[test]
+fn a_timeout_is_for_what_is_read_too() {
+    let emulator = emulator();
+    for arguments in [
+        &["sign", "--iam-endpoint", "http://127.0.0.1:1"][..],
+        &["guest", "set", "a/b"],
+        &["verify", "--audience", "a"],
+    ] {
+        // Somebody who writes nothing, and ends some day.
+        let mut silent = Command::new("sleep")
+            .arg("20")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = gce_auth(&[arguments, &["--timeout", "0.2"]].concat())
+            .env("GCE_METADATA_HOST", emulator.addr().to_string())
+            .stdin(silent.stdout.take().unwrap())
+            .output();
+        let still_silent = silent.try_wait().unwrap().is_none();
+        silent.kill().unwrap();
+        silent.wait().unwrap();
+        let line = Ran::new(output.unwrap()).failure(4);
+        assert!(still_silent && line.contains("within 200 ms"), "{line}");
+    }
+}
+
+#[test]
 fn an_emulator_leaves_nothing_behind() {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("emulated");
     let _ = fs::remove_dir_all(&place);

@@ -90,11 +90,12 @@ impl Args {
                     let why = format!("{name:?} names no key; write NAMESPACE/KEY");
                     return Err(Failure::new(Exit::Usage, why));
                 };
+                // First, as it sets the limit for what is read, too.
+                let client = reach.client(out)?;
                 let value = match value.as_deref() {
                     None | Some("-") => input::text(None)?,
                     Some(value) => value.to_owned(),
                 };
-                let client = reach.client(out)?;
                 Ok(client.blocking_put_guest_attribute(namespace, key, &value)?)
             }
             Deed::Get { name, shape, reach } => {

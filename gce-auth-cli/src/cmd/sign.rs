@@ -69,8 +69,10 @@ enum Form {
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        // First, as it sets the limit for what is read, too.
+        let signer = self.signer.signer(out)?;
         let bytes = input::bytes(self.file.as_deref())?;
-        let signature = self.signer.signer(out)?.blocking_sign(&bytes)?;
+        let signature = signer.blocking_sign(&bytes)?;
         out.detail(format_args!("signed by key {}", signature.key_id()));
         let text = BASE64_STANDARD.encode(signature.bytes());
         match self.format {
