@@ -160,11 +160,14 @@ impl Shape {
     }
 }
 
+/// The account that the metadata server takes for the machine's own.
+pub(crate) const DEFAULT_ACCOUNT: &str = "default";
+
 /// Which of the machine's service accounts is meant.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct WhichAccount {
     /// The service account, by its email address or an alias
-    #[arg(long, value_name = "ACCOUNT", default_value = "default")]
+    #[arg(long, value_name = "ACCOUNT", default_value = DEFAULT_ACCOUNT)]
     pub(crate) account: String,
 }
 

@@ -51,6 +51,35 @@ fn info_says_none_of_what_is_not_there() {
 }
 
 #[test]
+fn info_has_seconds_for_times_alone() {
+    let builder = Emulator::builder().numeric_project_id(42);
+    let emulator = builder.set("instance/id", "7").start().unwrap();
+    let text = ask(emulator.addr(), &["info"]).value();
+    let shown = |name: &str| {
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().to_owned()
+    };
+    assert_eq!(shown("project number"), "42");
+    assert_eq!(shown("instance id"), "7");
+    assert!(shown("token expires in").ends_with(" s"), "{text}");
+}
+
+#[test]
+fn info_of_an_account_that_is_not_there_is_6() {
+    let emulator = emulator();
+    let line = ask(emulator.addr(), &["info", "--account", "nobody@x"]).failure(6);
+    assert!(line.contains("nobody@x"), "{line}");
+    let known = emulator_account(&emulator);
+    ask(emulator.addr(), &["info", "--account", &known]).value();
+}
+
+fn emulator_account(emulator: &Emulator) -> String {
+    let info = json(&ask(emulator.addr(), &["info", "--json"]).value());
+    info["account"].as_str().unwrap().to_owned()
+}
+
+#[test]
 fn headers_are_those_of_a_request() {
     let emulator = emulator();
     let token = ask(emulator.addr(), &["token"]).value();

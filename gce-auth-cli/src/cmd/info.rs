@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cmd::format,
-    config::{Reach, Shape, WhichAccount},
+    config::{DEFAULT_ACCOUNT, Reach, Shape, WhichAccount},
     exit::Failure,
     out::{Out, Style},
     text::rfc3339,
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     reach: Reach,
 }
 
+/// The name of what is in seconds.
+const LIFETIME: &str = "token expires in";
+
 /// What is shown, in its order: a name, and a value if there is one.
 type Facts = Vec<(&'static str, Option<Value>)>;
 
@@ -46,16 +49,25 @@ impl Args {
             return out.json(&Value::Object(all));
         }
         for (name, value) in &facts {
+            let unit = if *name == LIFETIME { " s" } else { "" };
             let name = out.paint(Style::Strong, format!("{name:17}"));
-            let value = value.as_ref().map_or_else(|| "none".to_owned(), shown);
-            out.value(&format!("{name}{value}"))?;
+            match value {
+                None => out.value(&format!("{name}none")),
+                Some(value) => out.value(&format!("{name}{}{unit}", shown(value))),
+            }?;
         }
         Ok(())
     }
 
     fn facts(&self, client: &MetadataClient) -> Result<Facts, Failure> {
         let account = &self.account.account;
-        let known = if_any(client.blocking_account_info(account))?;
+        let known = client.blocking_account_info(account);
+        // A machine without an account has none by default; one that was named has to be there.
+        let known = if account == DEFAULT_ACCOUNT {
+            if_any(known)?
+        } else {
+            Some(known?)
+        };
         let (email, scopes) = known
             .map(|known| (known.email, known.scopes))
             .map_or((None, None), |(email, scopes)| {
@@ -76,10 +88,7 @@ impl Args {
             ("account", email),
             ("scopes", scopes),
             ("token expires at", ends.map(|at| rfc3339(at).into())),
-            (
-                "token expires in",
-                ends.map(|at| format::left(at).as_secs().into()),
-            ),
+            (LIFETIME, ends.map(|at| format::left(at).as_secs().into())),
             ("project", text(client.blocking_project_id())?),
             ("project number", number.map(Value::from)),
             ("zone", text(client.blocking_zone())?),
@@ -110,9 +119,6 @@ fn shown(value: &Value) -> String {
         Value::Array(items) => {
             let items: Vec<_> = items.iter().map(shown).collect();
             items.join(" ")
-        }
-        Value::Number(seconds) if seconds.as_u64().is_some_and(|number| number < 86_400) => {
-            format!("{seconds} s")
         }
         other => other.to_string(),
     }
