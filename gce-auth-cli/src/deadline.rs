@@ -2,7 +2,11 @@
 
 use std::{process, sync::mpsc, thread, time::Duration};
 
-use crate::{exit::Exit, out::Out, text};
+use crate::{
+    exit::{Exit, MORE_TIME},
+    out::Out,
+    text,
+};
 
 /// Time for what was asked for to end by itself, as it knows better why it has no answer.
 const GRACE: Duration = Duration::from_millis(500);
@@ -13,9 +17,7 @@ pub(crate) fn set(timeout: Duration, out: Out) {
         let (_open, never) = mpsc::channel::<()>();
         let _ = never.recv_timeout(timeout + GRACE);
         let limit = text::lasting(timeout);
-        out.note(format_args!(
-            "not done within {limit}; give it longer with --timeout, or see with `gce-auth doctor` what is slow"
-        ));
+        out.note(format_args!("not done within {limit}; {MORE_TIME}"));
         process::exit(Exit::Timeout as i32);
     };
     // Where no thread can start, the limits of each request still hold.

@@ -102,19 +102,54 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error, and what to do: of its kind where no more is known.
+/// An error, and what to do.
 fn advised(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let text = error.to_string();
-    f.write_str(&text)?;
-    match error.hint() {
-        Some(hint) if !text.ends_with(hint) => write!(f, "; {hint}"),
-        _ => Ok(()),
+    match parts(error) {
+        (what, Some(advice)) => write!(f, "{what}; {advice}"),
+        (what, None) => f.write_str(&what),
     }
+}
+
+/// What to do where more time may help.
+pub(crate) const MORE_TIME: &str =
+    "give it longer with --timeout, or see with `gce-auth doctor` what is slow";
+
+/// What the library advises with names of Rust, and what that is on the command line.
+const REWORDED: [(&str, &str); 2] = [
+    ("RetryPolicy", MORE_TIME),
+    (
+        "IdTokenCredentials",
+        "`gce-auth token` and `gce-auth id-token` print one that is good",
+    ),
+];
+
+/// What happened, and what to do: of its kind where no more is known.
+pub(crate) fn parts(error: &Error) -> (String, Option<String>) {
+    let mut what = error.to_string();
+    let Some(hint) = error.hint() else {
+        return (what, None);
+    };
+    if let Some(text) = what.strip_suffix(&format!("; {hint}")) {
+        what.truncate(text.len());
+    }
+    (what, Some(reworded(hint).to_owned()))
+}
+
+fn reworded(hint: &str) -> &str {
+    let known = REWORDED.iter().find(|(name, _)| hint.contains(name));
+    known.map_or(hint, |(_, advice)| advice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn advice_names_nothing_of_rust() {
+        let hint = "ask again, or allow more time with Limits and RetryPolicy";
+        assert_eq!(reworded(hint), MORE_TIME);
+        assert_eq!(reworded("is it there?"), "is it there?");
+    }
 
     #[test]
     fn the_table_names_every_code() {

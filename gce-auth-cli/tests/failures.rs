@@ -150,6 +150,32 @@ fn arguments_that_make_no_sense_are_2() {
 }
 
 #[test]
+fn advice_is_for_the_command_line() {
+    let emulator = emulator();
+    let recursive = |arguments: &[&str], code| {
+        let line = ask(emulator.addr(), arguments).failure(code);
+        assert!(line.contains("--recursive"), "{arguments:?}: {line}");
+    };
+    recursive(&["get", "--json", "instance/"], 1);
+    recursive(&["get", "--json", "instance"], 1);
+    recursive(&["get", "instance/?recursive=true"], 2);
+    recursive(&["watch", "instance/?recursive=true"], 2);
+
+    let token = "instance/service-accounts/default/token";
+    let line = ask(emulator.addr(), &["watch", token]).failure(2);
+    assert!(
+        line.contains("`gce-auth token`") && !line.contains("Credentials"),
+        "{line}"
+    );
+    let (silent, _listener) = silent();
+    // What ends first differs.
+    for timeout in ["0.001", "0.002", "0.003", "0.01"] {
+        let line = ask(silent, &["wait", "--timeout", timeout]).failure(4);
+        assert!(!line.contains("RetryPolicy"), "{line}");
+    }
+}
+
+#[test]
 fn quiet_leaves_only_the_exit_code() {
     let ran = ask(nobody(), &["token", "--quiet", "--timeout", "0.2"]);
     assert_eq!(

@@ -1,8 +1,11 @@
 //! `gce-auth get`.
 
+use gce_auth::Error;
+
 use crate::{
+    cmd::path,
     config::{Reach, Shape},
-    exit::Failure,
+    exit::{Exit, Failure},
     out::Out,
 };
 
@@ -34,15 +37,15 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let path = path::below(&self.path)?;
         let client = self.reach.client(out)?;
-        let path = self.path.trim_start_matches('/');
-        let path = path.strip_prefix("computeMetadata/v1/").unwrap_or(path);
         out.detail(format_args!("asking {} for {path}", client.endpoint()?));
         let text = if self.recursive {
             client.blocking_get_recursive(path)?
         } else if self.shape.is_json() {
             let request = client.request(path).parameter("alt", "json");
-            request.blocking_send()?.into_text()
+            let answer = request.blocking_send();
+            answer.map_err(|error| of_json(error, path))?.into_text()
         } else {
             client.blocking_get(path)?
         };
@@ -52,4 +55,15 @@ impl Args {
             out.value(&text)
         }
     }
+}
+
+/// A directory has no value to print as JSON, which a server says in words of its own.
+fn of_json(error: Error, path: &str) -> Failure {
+    if error.status() != Some(400) {
+        return error.into();
+    }
+    let why = format!(
+        "{path} is a directory; add --recursive for it and all below it, or leave out JSON for the keys"
+    );
+    Failure::new(Exit::of(&error), why)
 }

@@ -13,6 +13,7 @@ mod headers;
 mod id_token;
 mod info;
 mod man;
+mod path;
 mod sign;
 mod sign_url;
 mod token;

@@ -6,6 +6,7 @@ use gce_auth::{MetadataChange, Watch};
 use serde_json::{Value, json};
 
 use crate::{
+    cmd::path,
     config::{Reach, Shape, seconds},
     exit::{Exit, Failure},
     out::Out,
@@ -58,13 +59,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let path = path::below(&self.path)?;
         let client = Reach {
             endpoint: self.endpoint.clone(),
             timeout: None,
         }
         .patient_client()?;
-        let path = self.path.trim_start_matches('/');
-        let path = path.strip_prefix("computeMetadata/v1/").unwrap_or(path);
         out.detail(format_args!("watching {path} at {}", client.endpoint()?));
         let mut watch = client.watch(path);
         if self.recursive {

@@ -6,7 +6,7 @@ use gce_auth::Error;
 use serde_json::{Value, json};
 
 use crate::{
-    exit::{Exit, Failure},
+    exit::{self, Exit, Failure},
     out::{Out, Style},
     text,
     timer::Timer,
@@ -86,13 +86,7 @@ impl Finding {
 
     /// An error, its advice apart from it.
     pub(crate) fn of(error: &Error) -> Self {
-        let whole = error.to_string();
-        let advice = error.hint().map(str::to_owned);
-        let end = advice.as_ref().map(|hint| format!("; {hint}"));
-        let found = end
-            .and_then(|end| whole.strip_suffix(end.as_str()))
-            .unwrap_or(&whole)
-            .to_owned();
+        let (found, advice) = exit::parts(error);
         Self {
             grade: Grade::Failed(Exit::of(error)),
             found,
