@@ -47,11 +47,16 @@ impl Credentials {
     pub fn blocking_headers(&self) -> Result<Headers, Error> {
         match self.hot_headers() {
             Some(headers) => Ok(headers),
-            None => {
-                let bearer = self.0.engine.blocking_get(self.mode())?;
-                Ok(self.show(&bearer))
-            }
+            None => self.fetched_headers(),
         }
+    }
+
+    /// Apart, so that a hit saves no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn fetched_headers(&self) -> Result<Headers, Error> {
+        let bearer = self.0.engine.blocking_get(self.mode())?;
+        Ok(self.show(&bearer))
     }
 
     /// The headers, if a valid token is in hand. Never waits, and starts a
