@@ -237,9 +237,9 @@ impl Credentials {
         let Some(boundary) = &self.0.boundary else {
             return false;
         };
-        !boundary::is_regional(uri)
-            && boundary.is_due(self.0.engine.now())
-            && (self.known_universe().is_none() || boundary.blocking.load(Ordering::Relaxed))
+        let waits =
+            boundary.blocking.load(Ordering::Relaxed) && boundary.is_due(self.0.engine.now());
+        !boundary::is_regional(uri) && (self.known_universe().is_none() || waits)
     }
 
     /// Looks the boundary up if it is due and a request to `uri` may need it.
@@ -247,17 +247,14 @@ impl Credentials {
         let Some(boundary) = &self.0.boundary else {
             return;
         };
-        let now = self.0.engine.now();
-        if boundary::is_regional(uri) || !boundary.is_due(now) {
+        if boundary::is_regional(uri) || !self.may_have_boundary() {
             return;
         }
-        if !self.may_have_boundary() {
-            if self.known_universe().is_none() {
-                // Not every request is to wait for what does not answer.
-                boundary.settle(None, self.0.engine.now());
+        let now = self.0.engine.now();
+        if boundary.blocking.load(Ordering::Relaxed) {
+            if boundary.is_due(now) {
+                self.refresh_boundary(boundary, 1, HASTY);
             }
-        } else if boundary.blocking.load(Ordering::Relaxed) {
-            self.refresh_boundary(boundary, 1, HASTY);
         } else {
             self.renew_boundary();
         }

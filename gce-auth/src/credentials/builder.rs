@@ -141,8 +141,9 @@ impl CredentialsBuilder {
     /// Sends the regional access boundary of the account (`x-allowed-locations`)
     /// with each request: looked up through the IAM API in the background, with
     /// the first use and again an hour before it ends. No request waits for it,
-    /// and none fails because of it. `before_request` alone may wait once for
-    /// the universe domain, as google-auth does.
+    /// and none fails because of it. `before_request` alone waits for the
+    /// universe domain, each time until that is known, as google-auth's does:
+    /// [`universe_domain`](Self::universe_domain) spares it the question.
     ///
     /// Off unless asked for: it costs requests to `iamcredentials.googleapis.com`,
     /// and one for the universe domain. google-auth does this by default.
