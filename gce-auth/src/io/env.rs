@@ -47,8 +47,11 @@ pub(crate) struct Environment {
     pub(crate) application_credentials: Option<String>,
     /// `CLOUDSDK_CONFIG`: gcloud's directory.
     pub(crate) gcloud_config: Option<String>,
-    /// `HOME`, or `APPDATA` on Windows.
+    /// `HOME`, or `APPDATA` on Windows: what gcloud's directory is in.
     pub(crate) home: Option<String>,
+    /// `HOME`, or `USERPROFILE` on Windows: what `~` stands for.
+    #[cfg(feature = "tls")]
+    pub(crate) tilde: Option<String>,
     /// The variable of a serverless platform that is set, if any.
     pub(crate) serverless: Option<&'static str>,
 }
@@ -92,6 +95,8 @@ impl Environment {
             application_credentials: filled("GOOGLE_APPLICATION_CREDENTIALS"),
             gcloud_config: filled("CLOUDSDK_CONFIG"),
             home: filled(if cfg!(windows) { "APPDATA" } else { "HOME" }),
+            #[cfg(feature = "tls")]
+            tilde: filled(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
             serverless: SERVERLESS.into_iter().find(|name| var(name).is_some()),
         }
     }

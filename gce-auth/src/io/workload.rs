@@ -157,7 +157,7 @@ fn configured(environment: &Environment) -> Option<PathBuf> {
         .as_ref()
         .or(environment.context_aware_config.as_ref());
     let file = match named {
-        Some(named) => match (named.strip_prefix("~/"), &environment.home) {
+        Some(named) => match (named.strip_prefix("~/"), &environment.tilde) {
             (Some(rest), Some(home)) => Path::new(home).join(rest),
             _ => PathBuf::from(named),
         },
@@ -194,5 +194,31 @@ fn resolved(path: &Path) -> PathBuf {
             Path::new(name).join(rest)
         };
         existing = parent;
+    }
+}
+
+#[cfg(all(test, feature = "iam", not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tilde_stands_for_the_home_of_the_user_and_not_for_gclouds() {
+        let name = format!("gce-auth-tilde-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let config = r#"{"cert_configs":{"workload":{}}}"#;
+        fs::write(folder.join("config.json"), config).unwrap();
+        let mut environment = Environment {
+            certificate_config: Some("~/config.json".to_owned()),
+            tilde: folder.to_str().map(str::to_owned),
+            home: Some("/nonexistent".to_owned()),
+            ..Environment::default()
+        };
+        let workload = Workload::default();
+        let found = workload.uses_client_certificate(&environment);
+        std::mem::swap(&mut environment.tilde, &mut environment.home);
+        let missed = workload.uses_client_certificate(&environment);
+        fs::remove_dir_all(folder).unwrap();
+        assert_eq!((found, missed), (true, false));
     }
 }
