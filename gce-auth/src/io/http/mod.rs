@@ -16,7 +16,7 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use self::{
     connection::{Connection, Timed, now},
@@ -111,18 +111,18 @@ impl HttpTransport {
         Ok(Connection::plain(stream))
     }
 
-    /// Sends `request` over `connection`, hangs up those that are `gone`, and
+    /// Sends `request`, which is `sent` in bytes, over `connection`, hangs up those that are `gone`, and
     /// reads the whole answer.
     fn exchange(
         connection: &mut Connection,
         request: &Request<Vec<u8>>,
+        sent: &[u8],
         limits: &Limits,
         end: Duration,
         gone: Gone,
     ) -> Result<(Head, Vec<u8>, bool), TransportError> {
-        let sent = http1::encode(request);
         let mut stream = connection.until(end);
-        let wrote = stream.write_all(&sent).and_then(|()| stream.flush());
+        let wrote = stream.write_all(sent).and_then(|()| stream.flush());
         if let Err(error) = wrote {
             // A server may refuse before it has read everything, and say so.
             if !is_broken(&error) {
@@ -160,6 +160,8 @@ impl Transport for HttpTransport {
         }
         let headers = request.headers_mut();
         headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        let sent = http1::encode(&request);
+        request.body_mut().zeroize();
         let route = Route::of(&request)?;
         let (kept, gone) = self.pool.take(&route);
         let mut connection = match kept {
@@ -170,7 +172,8 @@ impl Transport for HttpTransport {
             Some(interrupt) => Some(interrupt.on_raise(connection.hang_up().map_err(unsent)?)),
             None => None,
         };
-        let (head, body, keeps) = Self::exchange(&mut connection, &request, limits, end, gone)?;
+        let (head, body, keeps) =
+            Self::exchange(&mut connection, &request, &sent, limits, end, gone)?;
         drop(armed);
         if keeps {
             self.pool.keep(route, connection);
