@@ -50,8 +50,8 @@ impl JwtAlgorithm {
 
 /// Signs assertions with a key of the program's, in place of IAM.
 ///
-/// Called on one of the library's threads, where it may block, or on the
-/// caller's in a `blocking_` call.
+/// Called on one of the library's threads, which have 512 KiB of stack and where
+/// it may block, or on the caller's in a `blocking_` call.
 pub trait JwtSigner: Send + Sync + fmt::Debug {
     /// A signature over `bytes`.
     ///

@@ -18,7 +18,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The longest status line and headers that are read, in bytes.
     pub header_bytes: usize,
-    /// The most header lines that are accepted.
+    /// The most header lines that are accepted; the transport of the library
+    /// accepts 256, whatever this says beyond.
     pub header_lines: usize,
 }
 
@@ -144,7 +145,8 @@ impl StdError for TransportError {
 /// Carries one request to a server and brings the whole answer back.
 ///
 /// `send` blocks. It is called on the library's own threads, or on the thread
-/// of a blocking caller, never inside a poll of a future. It is given the true
+/// of a blocking caller, never inside a poll of a future. The library's threads
+/// have 512 KiB of stack. It is given the true
 /// URI, makes exactly one attempt, follows no redirect, uses no proxy for the
 /// metadata server, asks for no compression and honours `limits`: retries and
 /// everything else are the library's. A request that may take long can be

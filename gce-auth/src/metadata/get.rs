@@ -90,7 +90,7 @@ impl MetadataClient {
         none_where_missing(self.ask_text(&request))
     }
 
-    /// A list, one item per line; or what `read` makes of the answer.
+    /// A list, one item per line.
     pub(super) fn listed(&self, path: &str) -> Result<Vec<String>, Error> {
         let request = self.value(path, &Query::default())?;
         self.ask(&request, |answer: &Answer, _| {
