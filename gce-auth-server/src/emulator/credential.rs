@@ -28,14 +28,14 @@ impl State {
         target: &Target,
         account: &str,
         query: &Query,
-        bound: Option<&String>,
+        bound: Option<&str>,
     ) -> Option<Reply> {
         if self.source.is_some() {
             return None;
         }
         let answer = self.wanted(target, account, query).and_then(|wanted| {
             let now = self.clock.now();
-            let issued = self.mint().cached(&wanted.account, bound.cloned(), now);
+            let issued = self.mint().cached(&wanted.account, bound, now);
             issued
                 .map(|issued| self.access_token(&issued, wanted.alt))
                 .ok_or_else(pages::internal)
@@ -52,7 +52,7 @@ impl State {
         bound: Option<String>,
     ) -> Reply {
         let Some(source) = self.source.clone() else {
-            let answer = self.token_at_once(target, account, query, bound.as_ref());
+            let answer = self.token_at_once(target, account, query, bound.as_deref());
             return answer.unwrap_or_else(pages::internal);
         };
         let Wanted { account, alt } = match self.wanted(target, account, query) {
@@ -138,7 +138,7 @@ impl State {
         account: Identity,
         bound: Option<String>,
     ) -> Result<Arc<Issued>, Reply> {
-        let holder = Holder::new(&account, bound);
+        let holder = Holder::new(&account, bound.as_deref());
         // One asks, the others find its answer in the cache.
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let now = self.clock.now();

@@ -12,6 +12,8 @@ use crate::surface::route::PREFIX;
 use crate::surface::{Method, Request};
 
 const KEPT: usize = 10_000;
+/// What is kept of a path, a query or a header, at most.
+const LONGEST: usize = 4096;
 const HEADERS: [&str; 7] = [
     "host",
     "metadata-flavor",
@@ -29,7 +31,7 @@ const SECRET: [&str; 4] = ["access_token", "assertion", "id_token", "token"];
 pub struct RecordedRequest {
     /// `GET`, `POST` and so on.
     pub method: String,
-    /// The path as sent.
+    /// The path as sent; like the query and each header, its first 4,096 bytes.
     pub path: String,
     /// The query as sent, without the question mark; empty when there was none. Values that are secrets are replaced.
     pub query: String,
@@ -143,11 +145,11 @@ impl Journal {
         let oldest = (self.entries.len() >= KEPT).then(|| self.entries.pop_front());
         let mut what = oldest.flatten().map(|entry| entry.what).unwrap_or_default();
         what.clear();
-        what.push("path", &request.path);
-        what.push("query", &without_secrets(&request.query));
+        what.push("path", beginning(&request.path));
+        what.push("query", beginning(&without_secrets(&request.query)));
         for (name, value) in request.headers.iter() {
             if HEADERS.contains(&name) {
-                what.push(name, value);
+                what.push(name, beginning(value));
             }
         }
         self.last_id += 1;
@@ -220,6 +222,14 @@ pub(crate) fn full_path(path: &str) -> String {
     }
 }
 
+/// What is kept of a text.
+fn beginning(text: &str) -> &str {
+    let end = (0..=text.len().min(LONGEST))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
 fn without_secrets(query: &str) -> Cow<'_, str> {
     if query.is_empty() {
         return Cow::Borrowed(query);
@@ -274,6 +284,30 @@ mod tests {
         assert_eq!(journal.count("instance"), 0);
         journal.clear();
         assert!(journal.all().is_empty());
+    }
+
+    #[test]
+    fn of_what_is_long_the_beginning_is_kept() {
+        let mut journal = Journal::default();
+        let long = "\u{e9}".repeat(LONGEST);
+        let mut request = request(
+            &format!("/{long}"),
+            &format!("access_token={long}&a={long}"),
+        );
+        request.headers = [("user-agent", long.as_str())].into_iter().collect();
+        journal.record(&request, None);
+        let recorded = &journal.all()[0];
+        let agent = recorded.header("user-agent").unwrap();
+        for kept in [&recorded.path, &recorded.query, agent] {
+            let length = kept.len();
+            assert!((LONGEST - 1..=LONGEST).contains(&length), "{length}");
+        }
+        assert!(long.starts_with(agent) && recorded.path.starts_with("/\u{e9}"));
+        assert!(
+            recorded
+                .query
+                .starts_with("access_token=[redacted]&a=\u{e9}")
+        );
     }
 
     #[test]

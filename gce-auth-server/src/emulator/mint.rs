@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -33,12 +34,18 @@ impl fmt::Debug for Issued {
 
 /// Whom a cached token belongs to: account, scopes, and the certificates it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Holder(String, Vec<String>, Option<String>);
+pub(crate) struct Holder(String, Vec<String>, Option<[u8; 32]>);
 
 impl Holder {
-    pub(crate) fn new(account: &Identity, certificates: Option<String>) -> Self {
+    /// Of the certificates, which may be long, a digest is kept.
+    pub(crate) fn new(account: &Identity, certificates: Option<&str>) -> Self {
         let mut scopes = account.scopes.clone();
         scopes.sort();
+        let certificates = certificates.map(|chain| {
+            let mut digest = [0; 32];
+            digest.copy_from_slice(digest::digest(&SHA256, chain.as_bytes()).as_ref());
+            digest
+        });
         Self(account.email.clone(), scopes, certificates)
     }
 }
@@ -70,7 +77,7 @@ impl Mint {
     pub(crate) fn cached(
         &mut self,
         account: &Identity,
-        certificates: Option<String>,
+        certificates: Option<&str>,
         now: Instant,
     ) -> Option<Arc<Issued>> {
         let holder = Holder::new(account, certificates);
@@ -214,7 +221,7 @@ mod tests {
         let mut mint = Mint::new(Duration::from_secs(3600), None);
         let now = Instant::from_seconds(0);
         let mut get = |scopes: &[&str], certificates: Option<&str>| {
-            mint.cached(&account(scopes), certificates.map(Into::into), now)
+            mint.cached(&account(scopes), certificates, now)
                 .unwrap()
                 .token
                 .clone()
@@ -222,6 +229,15 @@ mod tests {
         assert_eq!(get(&["a", "b"], None), get(&["b", "a"], None));
         assert_ne!(get(&["a", "b"], None), get(&["a"], None));
         assert_ne!(get(&["a"], Some("pem")), get(&["a"], None));
+    }
+
+    #[test]
+    fn certificates_are_not_kept() {
+        let chain = "certificate ".repeat(1000);
+        let holder = Holder::new(&account(&["a"]), Some(&chain));
+        let kept = format!("{holder:?}");
+        assert!(kept.len() < 300 && !kept.contains("certificate"), "{kept}");
+        assert_ne!(holder, Holder::new(&account(&["a"]), Some("another")));
     }
 
     #[test]

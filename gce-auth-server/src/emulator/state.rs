@@ -313,7 +313,7 @@ impl Backend for State {
                 kind: Credential::Token,
                 query,
                 certificates,
-            } => self.token_at_once(target, account, query, certificates.as_ref()),
+            } => self.token_at_once(target, account, query, certificates.as_deref()),
             _ => None,
         }
     }
