@@ -89,6 +89,48 @@ fn a_document_is_followed_however_it_is_written() {
 }
 
 #[test]
+fn guest_attributes_outlive_an_edit() {
+    let directory = Directory::new("guest");
+    let file = directory.file("overlay.toml");
+    let overlay = |value: &str| {
+        let enabled = "instance.attributes.enable-guest-attributes = 'TRUE'";
+        fs::write(
+            &file,
+            format!("{enabled}\ninstance.guest-attributes.file = {value}"),
+        )
+        .unwrap();
+    };
+    overlay("{ a = '1', b = '1', c = '1' }");
+    let (emulator, events) = follow(Emulator::builder().overlay_file(&file));
+    let write = |method: &str, path: &str, value: &str| {
+        let target = format!("/computeMetadata/v1/instance/guest-attributes/{path}");
+        let flavor = [("Metadata-Flavor", "Google")];
+        let answer = client::request(emulator.addr(), method, &target, &flavor, value.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    write("PUT", "program/state", "ready");
+    write("PUT", "file/b", "mine");
+    write("DELETE", "file/c", "");
+    overlay("{ a = '2', b = '2', c = '2' }");
+    assert!(matches!(next(&events), Event::Reloaded { .. }));
+    let all = || {
+        let path = "instance/guest-attributes/?recursive=true";
+        get(emulator.addr(), path).json()
+    };
+    // What programs wrote stays; the rest is what the file says.
+    let file = serde_json::json!({"a": "2", "b": "mine", "c": "2"});
+    assert_eq!(
+        all(),
+        serde_json::json!({"file": file, "program": {"state": "ready"}})
+    );
+    emulator.reset();
+    assert_eq!(
+        all(),
+        serde_json::json!({"file": {"a": "2", "b": "2", "c": "2"}})
+    );
+}
+
+#[test]
 fn a_bad_edit_changes_nothing_and_says_why() {
     let directory = Directory::new("bad");
     let file = directory.file("document.json");

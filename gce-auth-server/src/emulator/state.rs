@@ -13,6 +13,7 @@ use super::accounts::Account;
 use super::clock::{Clock, Instant};
 use super::error::StartError;
 use super::event::{Event, Observers};
+use super::guest;
 use super::journal::{Journal, RecordedRequest};
 use super::keys::SigningKey;
 use super::mint::Mint;
@@ -140,13 +141,17 @@ impl State {
         self.world.replace(document);
     }
 
-    /// Makes the document anew from its files. If they are no good nothing changes.
+    /// Makes the document anew from its files, but for what programs wrote. If they are no good nothing changes.
     pub(crate) fn reload(&self) -> Result<(), StartError> {
         let document = self.recipe.make()?;
         let mut initial = self.initial.lock().unwrap_or_else(PoisonError::into_inner);
-        initial.clone_from(&document);
+        let before = std::mem::replace(&mut *initial, document.clone());
         drop(initial);
-        self.world.replace(document);
+        self.world.replace_with(|now| {
+            let mut next = document;
+            guest::carry_over(&before, now, &mut next);
+            next
+        });
         Ok(())
     }
 

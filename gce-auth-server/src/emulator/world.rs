@@ -146,7 +146,13 @@ impl World {
 
     /// Puts another document in the place of this one.
     pub(crate) fn replace(&self, document: Value) {
+        self.replace_with(|_| document);
+    }
+
+    /// Puts what is made of this document in its place.
+    pub(crate) fn replace_with(&self, make: impl FnOnce(&Value) -> Value) {
         let mut state = self.lock();
+        let document = make(&state.document);
         if state.document != document {
             state.document = document;
             self.changed(state);
