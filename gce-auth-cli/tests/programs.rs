@@ -124,6 +124,18 @@ fn the_variables_of_a_known_port_need_no_server() {
     assert!(variables.contains("export GCE_METADATA_HOST=127.0.0.1:8080\n"));
     assert!(variables.lines().all(|line| line.starts_with("export ")));
     run(&["emulate", "--port", "0", "--env"]).failure(2);
+    let all = ["emulate", "--address", "0.0.0.0", "--port", "8080", "--env"];
+    let allowed = [&all[..], &["--allow-from", "172.17.0.0/16"]].concat();
+    assert_eq!(run(&allowed).value(), variables);
+
+    // Where there is no room for a socket, either.
+    #[cfg(target_os = "linux")]
+    {
+        let script = "ulimit -n 4; exec \"$0\" emulate --port 8080 --env";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_gce-auth")]);
+        assert_eq!(Ran::new(shell.output().unwrap()).value(), variables);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `gce-auth emulate`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -141,20 +141,7 @@ fn print_variables(address: SocketAddr, out: &Out) -> Result<(), Failure> {
         let why = "--env needs to know the port: name with --port the one that the emulator has";
         return Err(Failure::new(Exit::Usage, why));
     }
-    let model = world::start(Emulator::builder())?;
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let to = SocketAddr::new(host, address.port()).to_string();
-    let from = model.addr().to_string();
-    let variables: Vec<_> = model
-        .env()
-        .into_iter()
-        .map(|(name, value)| (name, value.replace(&from, &to)))
-        .collect();
-    out.value(&exports(&variables))
+    out.value(&exports(&Emulator::env_of(address)))
 }
 
 fn ready(emulator: &Emulator) -> Value {

@@ -105,17 +105,7 @@ impl Emulator {
     /// `http://` and the address, without a slash at the end. The live page is at `/emulator/` below it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.reachable())
-    }
-
-    /// The address by which programs of this machine reach it: `0.0.0.0` is a place to listen, none to connect to.
-    fn reachable(&self) -> SocketAddr {
-        let ip = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, self.address.port())
+        format!("http://{}", reachable(self.address))
     }
 
     /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's libraries,
@@ -130,7 +120,19 @@ impl Emulator {
     /// ```
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        let host = self.reachable().to_string();
+        Self::env_of(self.address)
+    }
+
+    /// The same variables for an emulator that listens at this address, in another process or later.
+    ///
+    /// ```
+    /// # use gce_auth_server::Emulator;
+    /// let variables = Emulator::env_of(([0, 0, 0, 0], 8080).into());
+    /// assert_eq!(variables[0], ("GCE_METADATA_HOST".into(), "127.0.0.1:8080".into()));
+    /// ```
+    #[must_use]
+    pub fn env_of(address: SocketAddr) -> Vec<(String, String)> {
+        let host = reachable(address).to_string();
         vec![
             ("GCE_METADATA_HOST".into(), host.clone()),
             ("GCE_METADATA_ROOT".into(), host.clone()),
@@ -318,6 +320,17 @@ impl Emulator {
     pub fn advance(&self, by: Duration) {
         self.state.clock.advance(by);
     }
+}
+
+/// The address by which programs of this machine reach what listens at this one: `0.0.0.0` is a place to listen, none to
+/// connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 impl Drop for Emulator {
