@@ -23,7 +23,8 @@ Exit codes:
   0  done
   1  failed in another way
   2  the arguments or the environment make no sense
-  3  no metadata server: not on Google Cloud, nobody answers, or an impostor does
+  3  no metadata server: not on Google Cloud, nobody answers, or an impostor does;
+     or no way to the Google service that was to be asked
   4  no answer in time
   5  refused (403)
   6  not found (404): no such path, or no service account
