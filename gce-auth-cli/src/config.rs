@@ -82,7 +82,7 @@ fn root() -> clap::Command {
 /// How much is said on standard error.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Manner {
-    /// Say nothing on standard error; the exit code tells
+    /// Say nothing on standard error, misuse aside; the exit code tells
     #[arg(
         short,
         long,

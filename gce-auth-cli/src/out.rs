@@ -105,7 +105,7 @@ impl Out {
 
     /// Says what went wrong, in one line, and gives this exit code.
     pub(crate) fn fail_as(&self, code: u8, why: &str) -> ExitCode {
-        self.note(one_line(why));
+        self.note(why);
         code.into()
     }
 
@@ -115,13 +115,14 @@ impl Out {
         Painted { style, text }
     }
 
-    /// Says it, however little was to be said.
+    /// Says it on a line, however little was to be said.
     pub(crate) fn say(&self, text: impl Display) {
         let name = Painted {
             style: self.error_colour.then_some(Style::Strong),
             text: "gce-auth:",
         };
         // Nobody is left to be told that standard error is closed.
+        let text = one_line(&text.to_string());
         let _ = writeln!(io::stderr().lock(), "{name} {text}");
     }
 }
@@ -167,7 +168,7 @@ impl<T: Display> Display for Painted<T> {
 }
 
 /// The text without line breaks or anything else that controls a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

@@ -39,6 +39,10 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     let month = MONTHS.find(words.next()?)? as u64 / 3 + 1;
     let mut number = || words.next()?.parse::<u64>().ok();
     let (year, hour, minute, second) = (number()?, number()?, number()?, number()?);
+    // The last second may be a leap second.
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
     let days = (0..)
         .take(200 * 366)
         .find(|days| civil(*days) == (year, month, day))?;
@@ -116,6 +120,10 @@ mod tests {
             "Sun, 06 Nov 1994",
             "Sun, 31 Feb 2000 00:00:00 GMT",
             "now",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1994 18446744073709551615:49:37 GMT",
+            "Sun, 06 Nov 1994 08:18446744073709551615:37 GMT",
+            "Sun, 06 Nov 1994 08:49:18446744073709551615 GMT",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -253,6 +253,16 @@ fn the_first_step_that_fails_gives_the_code() {
 }
 
 #[test]
+fn the_doctor_shows_nothing_that_controls_a_terminal() {
+    let output = gce_auth(&["doctor", "--endpoint", &nobody().to_string()])
+        .env("GCE_METADATA_HOST", "a\x1b[2J\nb")
+        .output();
+    let ran = Ran::new(output.unwrap());
+    assert!(ran.stdout.contains("GCE_METADATA_HOST=a [2J b"), "{ran:?}");
+    assert!(!ran.stdout.contains('\x1b'), "{ran:?}");
+}
+
+#[test]
 fn the_doctor_has_bytes_signed_if_asked() {
     let emulator = emulator();
     let url = emulator.url();

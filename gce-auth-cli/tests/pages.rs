@@ -138,6 +138,13 @@ fn every_command_has_a_manual_page() {
             "{page}"
         );
     }
-    let line = run(&["man", "nothing"]).failure(2);
-    assert!(line.contains("nothing"), "{line}");
+    for deed in ["set", "get", "delete"] {
+        let page = run(&["man", "guest", deed]).value();
+        let title = format!(".TH gce-auth-guest-{deed} 1");
+        assert!(page.contains(&title), "{page}");
+    }
+    for nothing in [&["man", "nothing"][..], &["man", "guest", "nothing"]] {
+        let line = run(nothing).failure(2);
+        assert!(line.contains("nothing"), "{line}");
+    }
 }

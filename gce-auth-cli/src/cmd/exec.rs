@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// With --real, give up looking for the server after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = config::seconds, requires = "real")]
     timeout: Option<Duration>,
-    /// Afterwards, print on standard error what the program asked the server
+    /// Afterwards, print on standard error what the program asked the server, even with --quiet
     #[arg(long)]
     journal: bool,
     /// The program and its arguments

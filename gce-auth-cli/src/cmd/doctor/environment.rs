@@ -100,6 +100,10 @@ pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static s
 
 fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<String>) -> Finding {
     match name {
+        "GCE_METADATA_HOST" if value.is_empty() => Finding::warning(
+            shown,
+            "it says nothing; unset it, or set it to host or host:port",
+        ),
         "GCE_METADATA_HOST" if value.contains("://") => Finding::warning(
             shown,
             "only Node accepts a scheme here; write host or host:port",
@@ -255,6 +259,7 @@ mod tests {
     fn what_misleads_an_sdk_is_a_warning() {
         for set in [
             &[("GCE_METADATA_HOST", "a:1")][..],
+            &[("GCE_METADATA_HOST", "")],
             &[("GCE_METADATA_HOST", "http://a"), ("GCE_METADATA_IP", "a")],
             &[("GCE_METADATA_HOST", "a"), ("GCE_METADATA_IP", "b")],
             &[("NO_GCE_CHECK", "True")],

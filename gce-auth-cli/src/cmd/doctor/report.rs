@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::{self, Exit, Failure},
-    out::{Out, Style},
+    out::{Out, Style, one_line},
     text,
     timer::Timer,
 };
@@ -182,9 +182,11 @@ impl<'a> Report<'a> {
             let took = format!("  ({})", text::lasting(took));
             out.paint(Style::Faint, took).to_string()
         });
-        out.value(&format!("{grade}{step}{}{took}", finding.found))?;
+        // What variables and servers say may control a terminal.
+        let found = one_line(&finding.found);
+        out.value(&format!("{grade}{step}{found}{took}"))?;
         if let Some(advice) = &finding.advice {
-            out.value(&format!("{:23}-> {advice}", ""))?;
+            out.value(&format!("{:23}-> {}", "", one_line(advice)))?;
         }
         Ok(())
     }
