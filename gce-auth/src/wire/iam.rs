@@ -12,7 +12,10 @@ use crate::{
         endpoint::without_user,
         error::{Error, ErrorKind},
     },
-    wire::{api::Refusal, response::unusable},
+    wire::{
+        api::Refusal,
+        response::{may_hold_token, unusable},
+    },
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -281,7 +284,8 @@ fn said(value: &Value) -> Option<String> {
         if !said.is_empty() {
             said.push(' ');
         }
-        if word.len() > 80 && !word.starts_with("https://") {
+        let long = word.len() > 80 && !word.starts_with("https://");
+        if long || may_hold_token(word) {
             said.push('…');
         } else {
             said.extend(word.chars().filter(|c| !c.is_control()));

@@ -200,10 +200,16 @@ fn statuses_become_kinds() {
 #[test]
 fn what_could_be_a_secret_is_not_repeated() {
     let secret = "x".repeat(100);
-    let body = json!({"error": {"message": format!("bad token {secret} here"), "status": 7}});
-    let error = refused(400, &body.to_string());
-    assert_eq!(
-        error.to_string(),
-        "the IAM API refused the request: bad token … here"
-    );
+    for secret in [
+        &secret,
+        "ya29.c.q9Zt3KxW7vB1",
+        "https://x/?token=eyJhbGciOiJS",
+    ] {
+        let body = json!({"error": {"message": format!("bad token {secret} here"), "status": 7}});
+        let error = refused(400, &body.to_string());
+        assert_eq!(
+            error.to_string(),
+            "the IAM API refused the request: bad token … here"
+        );
+    }
 }
