@@ -169,7 +169,7 @@ impl<T: Clone + Send + 'static> Drop for Landing<'_, T> {
 }
 
 /// A seat on a flight: resolves when it lands, and gives the seat back when
-/// dropped.
+/// dropped. There are as many seats as reach to the last one that is taken.
 pub(crate) struct Landed<T> {
     flight: Arc<Flight<T>>,
     seat: Option<usize>,
@@ -206,10 +206,13 @@ impl<T: Clone + Send + 'static> Future for Landed<T> {
 impl<T> Drop for Landed<T> {
     fn drop(&mut self) {
         if let Some(seat) = self.seat {
-            let waker = lock(&self.flight.state)
-                .wakers
-                .get_mut(seat)
-                .and_then(Option::take);
+            let mut state = lock(&self.flight.state);
+            let wakers = &mut state.wakers;
+            let waker = wakers.get_mut(seat).and_then(Option::take);
+            while matches!(wakers.last(), Some(None)) {
+                wakers.pop();
+            }
+            drop(state);
             drop(waker);
         }
     }

@@ -124,3 +124,45 @@ fn a_replaced_flight_tells_its_waiters_and_never_flies() {
     assert_eq!(bell.0.load(Ordering::SeqCst), 1);
     assert!(matches!(poll(&mut landed, &waker), Poll::Ready(Err(_))));
 }
+
+#[test]
+fn a_flight_that_lasts_for_months_keeps_no_seat_of_whoever_left() {
+    let flight = flight(|| Ok(1));
+    for _ in 0..10_000 {
+        let mut leaving = flight.outcome();
+        assert!(poll(&mut leaving, Waker::noop()).is_pending());
+    }
+    assert_eq!(lock(&flight.state).wakers.len(), 0);
+}
+
+#[test]
+fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
+    let flight = flight(|| Ok(1));
+    let bells: Vec<_> = (0..64).map(|_| Arc::new(Bell::default())).collect();
+    let sit = |n: usize| {
+        let mut landed = flight.outcome();
+        let waker = Waker::from(Arc::clone(&bells[n]));
+        assert!(poll(&mut landed, &waker).is_pending());
+        Some(landed)
+    };
+    let mut seats: Vec<_> = (0..64).map(sit).collect();
+    // Many leave, in no order; some come back.
+    for n in 0..64 {
+        seats[n * 37 % 64] = None;
+        if n % 3 == 0 {
+            seats[n * 37 % 64] = sit(n * 37 % 64);
+        }
+        if let Some(landed) = &mut seats[n] {
+            let waker = Waker::from(Arc::clone(&bells[n]));
+            assert!(poll(landed, &waker).is_pending());
+        }
+    }
+    flight.run();
+    let stayed = seats.iter().flatten().count();
+    assert_eq!(stayed, 22);
+    for (landed, bell) in seats.iter().zip(&bells) {
+        let woken = usize::from(landed.is_some());
+        assert_eq!(bell.0.load(Ordering::SeqCst), woken);
+    }
+    drop(seats);
+}
