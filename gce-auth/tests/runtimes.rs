@@ -7,13 +7,16 @@ mod support;
 use std::{
     future::Future,
     pin::pin,
-    sync::{Barrier, OnceLock},
+    sync::{Arc, Barrier, OnceLock},
     task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
 
-use gce_auth::{AccessToken, Credentials, Error, IdTokenCredentials};
+use gce_auth::{
+    AccessToken, Credentials, Error, ErrorKind, IdTokenCredentials,
+    executor::{Executor, Work},
+};
 use gce_auth_server::{Emulator, Fault};
 use support::{IDENTITY, TOKEN, client, credentials, emulator, timed, until};
 use tokio::runtime::{Builder, Runtime};
@@ -426,4 +429,47 @@ fn nobody_waits_for_longer_than_the_flight() {
         "one flight, not two: {took:?}"
     );
     one_request(&emulator);
+}
+
+/// Work goes to the threads of a runtime, as programs may want it.
+#[derive(Debug)]
+struct OnTokio(tokio::runtime::Handle);
+
+impl Executor for OnTokio {
+    fn execute(&self, work: Work) -> Result<(), Work> {
+        self.0.spawn_blocking(move || work.run());
+        Ok(())
+    }
+}
+
+#[test]
+fn an_executor_of_a_runtime_that_is_gone_leaves_nobody_waiting() {
+    let emulator = emulator();
+    let runtime = many_threads();
+    let executor = OnTokio(runtime.handle().clone());
+    let client = client(&emulator)
+        .executor(Arc::new(executor))
+        .build()
+        .unwrap();
+    let credentials = Credentials::builder()
+        .client(client.clone())
+        .build()
+        .unwrap();
+    drop(credentials.cached_headers());
+    until("a token has come", || credentials.cached_token().is_some());
+    let token = credentials.cached_token().unwrap();
+    runtime.shutdown_background();
+
+    assert!(credentials.invalidate(&token));
+    let unavailable = |error: Error| assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    unavailable(futures_executor::block_on(credentials.headers()).unwrap_err());
+    unavailable(futures_executor::block_on(client.zone()).unwrap_err());
+    let mut watch = client.watch("instance/tags");
+    unavailable(futures_executor::block_on(watch.next()).unwrap_err());
+    assert!(!credentials.status().in_flight);
+    // Whoever brings a thread along gets what he wants.
+    client.blocking_zone().unwrap();
+    until("the failure is no longer shared", || {
+        credentials.blocking_token().is_ok()
+    });
 }

@@ -17,7 +17,7 @@ use crate::{
     },
     io::{
         clock::Clock,
-        threads::{Executor, Work, WorkKind},
+        threads::{Executor, WorkKind},
     },
     values::{
         address::ByAddress,
@@ -61,8 +61,9 @@ impl Credentials {
             let mut token = pin!(self.0.engine.get(RefreshMode::Background));
             let outcome = loop {
                 let tick = ticker.tick(&settings.clock, &settings.executor);
-                if let Some(outcome) = before(token.as_mut(), tick).await {
-                    break outcome;
+                match before(token.as_mut(), tick).await {
+                    Ok(outcome) => break outcome,
+                    Err(tick) => ticked(&tick, clock),
                 }
                 if left().is_zero() {
                     break Err(self.in_place_of(late()));
@@ -76,8 +77,8 @@ impl Credentials {
             }
             let again = clock.now().boot.saturating_add(PAUSE).min(end);
             while clock.now().boot < again {
-                // How a tick ends does not matter.
-                let _ = ticker.tick(&settings.clock, &settings.executor).await;
+                let tick = ticker.tick(&settings.clock, &settings.executor).await;
+                ticked(&tick, clock);
             }
         }
     }
@@ -113,17 +114,25 @@ impl Credentials {
     }
 }
 
+/// After a tick: where the executor dropped it, time passes here. A loop that
+/// never lets go of the processor would be worse.
+fn ticked(tick: &Result<(), Error>, clock: &dyn Clock) {
+    if tick.is_err() {
+        clock.sleep(TICK);
+    }
+}
+
 /// What `first` comes to, unless `tick` comes before.
 async fn before<F: Future>(
     mut first: std::pin::Pin<&mut F>,
     tick: Landed<()>,
-) -> Option<F::Output> {
+) -> Result<F::Output, Result<(), Error>> {
     let mut tick = pin!(tick);
     poll_fn(|context| {
         if let Poll::Ready(outcome) = first.as_mut().poll(context) {
-            return Poll::Ready(Some(outcome));
+            return Poll::Ready(Ok(outcome));
         }
-        tick.as_mut().poll(context).map(|_| None)
+        tick.as_mut().poll(context).map(Err)
     })
     .await
 }
@@ -154,12 +163,44 @@ impl Ticker {
         *current = Some(Arc::clone(&flight));
         drop(current);
         let landed = flight.outcome();
-        let work = Work::new(WorkKind::Watch, flight.awaited.clone(), move || {
-            flight.run();
-        });
-        if let Err(work) = executor.execute(work) {
-            work.run();
-        }
+        flight.depart(WorkKind::Watch, &**executor);
         landed
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+    use crate::{
+        MetadataClient,
+        io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
+    };
+
+    #[test]
+    fn a_wait_whose_work_is_dropped_ends_in_time() {
+        let transport = Arc::new(ScriptedTransport::new([Reply::token("t", 3600)]));
+        let clock = Arc::new(HandClock::at(1));
+        let client = MetadataClient::builder()
+            .transport(Arc::clone(&transport) as _)
+            .clock(Arc::clone(&clock) as _)
+            .executor(Arc::new(HandQueue::dropping()))
+            .endpoint("metadata")
+            .build_without_environment();
+        let credentials = Credentials::builder().client(client).build().unwrap();
+        let mut ready = pin!(credentials.wait_ready(Duration::from_secs(30)));
+        let polled = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(error)) = polled else {
+            panic!("nobody will ever end this wait")
+        };
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        // It has slept, and not turned in a circle.
+        let slept: Duration = clock.take_sleeps().iter().sum();
+        assert_eq!(slept.as_secs(), 30);
+        assert!(transport.requests().is_empty());
     }
 }

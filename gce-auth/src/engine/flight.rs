@@ -4,14 +4,14 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use crate::{
     engine::sync::{Condvar, Mutex, lock, wait_until},
-    io::threads::Awaited,
+    io::threads::{Awaited, Executor, Work, WorkKind},
     values::{
         error::{Error, ErrorKind},
         token::Now,
@@ -61,6 +61,21 @@ impl<T: Clone + Send + 'static> Flight<T> {
         }
     }
 
+    /// Hands the flight to the executor, or flies it here.
+    pub(crate) fn depart(self: &Arc<Self>, kind: WorkKind, executor: &dyn Executor) {
+        if let Err(work) = executor.execute(self.work(kind)) {
+            work.run();
+        }
+    }
+
+    /// The flight as a piece of work. Where nobody holds the flight any more
+    /// when its turn comes, nothing is done; where the work is dropped instead,
+    /// the flight has ended.
+    pub(crate) fn work(self: &Arc<Self>, kind: WorkKind) -> Work {
+        let turn = Turn(Arc::downgrade(self));
+        Work::new(kind, self.awaited.clone(), move || turn.take())
+    }
+
     /// Does the work on this thread, unless somebody does or did it.
     pub(crate) fn run(&self) {
         let job = lock(&self.state).job.take();
@@ -69,6 +84,15 @@ impl<T: Clone + Send + 'static> Flight<T> {
             let landing = Landing(Some(self));
             let outcome = job();
             landing.with(outcome);
+        }
+    }
+
+    /// Ends the flight if nobody has begun it.
+    fn cancel(&self) {
+        let job = lock(&self.state).job.take();
+        if job.is_some() {
+            drop(job);
+            self.land(Err(dropped()));
         }
     }
 
@@ -141,6 +165,15 @@ pub(crate) fn panicked() -> Error {
     .with_hint("look for the panic message of the program's own Transport")
 }
 
+/// The error of a flight that an executor took and did not let take off.
+pub(crate) fn dropped() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the executor dropped the request unsent",
+    )
+    .with_hint("does the program's own Executor belong to a runtime that was shut down?")
+}
+
 impl<T> fmt::Debug for Flight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flight")
@@ -164,6 +197,27 @@ impl<T: Clone + Send + 'static> Drop for Landing<'_, T> {
     fn drop(&mut self) {
         if let Some(flight) = self.0.take() {
             flight.land(Err(panicked()));
+        }
+    }
+}
+
+/// A flight's place in the queue of an executor.
+struct Turn<T: Clone + Send + 'static>(Weak<Flight<T>>);
+
+impl<T: Clone + Send + 'static> Turn<T> {
+    fn take(&self) {
+        if let Some(flight) = self.0.upgrade() {
+            flight.run();
+        }
+    }
+}
+
+impl<T: Clone + Send + 'static> Drop for Turn<T> {
+    fn drop(&mut self) {
+        let flight = self.0.upgrade();
+        // A forked child drops what its parent's threads will do.
+        if let Some(flight) = flight.filter(|it| it.process == std::process::id()) {
+            flight.cancel();
         }
     }
 }

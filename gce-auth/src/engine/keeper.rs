@@ -137,7 +137,7 @@ impl<V: Value> Keeper<V> {
     ///
     /// `make` makes the flight, told how many waits between attempts were in
     /// vain since the last success; its job must call [`settle`](Self::settle)
-    /// with the id and the outcome before it lands.
+    /// with the id and the outcome before it lands, also when it is dropped.
     pub(crate) fn plan(
         &self,
         why: Why,
@@ -146,14 +146,33 @@ impl<V: Value> Keeper<V> {
         budget: Duration,
         make: impl FnOnce(FlightId, u32) -> Flight<V>,
     ) -> Plan<V> {
-        let mut control = lock(&self.control);
         let mut replaced = None;
+        let plan = self.decide(why, now, process, budget, make, &mut replaced);
+        // Whoever still waits for the one it replaces waits for nothing. In a
+        // forked child nobody does: those threads are the parent's.
+        if let Some(replaced) = replaced.filter(|replaced| replaced.process == process) {
+            replaced.land(Err(late()));
+        }
+        plan
+    }
+
+    /// [`plan`](Self::plan), all that happens under the lock.
+    fn decide(
+        &self,
+        why: Why,
+        now: Now,
+        process: u32,
+        budget: Duration,
+        make: impl FnOnce(FlightId, u32) -> Flight<V>,
+        replaced: &mut Option<Arc<Flight<V>>>,
+    ) -> Plan<V> {
+        let mut control = lock(&self.control);
         if let Some(current) = &control.flight {
             let age = now.boot.saturating_sub(current.flight.started.boot);
             let alive =
                 current.flight.process == process && age <= current.budget.saturating_add(GRACE);
             if !alive {
-                replaced = control.flight.take().map(|current| current.flight);
+                *replaced = control.flight.take().map(|current| current.flight);
             } else if why == Why::Renew {
                 return Plan::Nothing;
             } else if why != Why::Force || current.forced {
@@ -193,12 +212,6 @@ impl<V: Value> Keeper<V> {
             forced: why == Why::Force,
             budget,
         });
-        drop(control);
-        // Whoever still waits for the one it replaces waits for nothing. In a
-        // forked child nobody does: those threads are the parent's.
-        if let Some(replaced) = replaced.filter(|replaced| replaced.process == process) {
-            replaced.land(Err(late()));
-        }
         Plan::Lead(flight)
     }
 

@@ -23,7 +23,7 @@ use crate::{
     io::{
         clock::{AnyClock, Clock},
         events,
-        threads::{Executor, Work, WorkKind},
+        threads::{Executor, WorkKind},
     },
     values::{error::Error, token::Now},
 };
@@ -219,25 +219,24 @@ impl<S: Source> Engine<S> {
     fn plan(&self, why: Why, now: Now) -> Plan<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
-        self.front
-            .keeper
-            .plan(why, now, process, budget, |id, waits| {
-                let (keeper, source) = (Arc::clone(&self.front.keeper), Arc::clone(&self.source));
-                let clock = self.clock.clone();
-                let departure = Departure {
-                    began: now,
-                    forced: why == Why::Force,
-                    waits,
-                };
-                Flight::new(now, process, move || {
-                    let mut unsettled = Unsettled::new(&keeper, id, &clock);
-                    let span = events::refresh(departure.forced);
-                    let outcome = source.fetch(&departure);
-                    events::refreshed(span, outcome.as_ref().err());
-                    unsettled.settle(&outcome);
-                    outcome
-                })
+        let keeper = &self.front.keeper;
+        keeper.plan(why, now, process, budget, |id, waits| {
+            let (keeper, source) = (Arc::clone(keeper), Arc::clone(&self.source));
+            let mut unsettled = Unsettled::new(keeper, id, self.clock.clone());
+            let departure = Departure {
+                began: now,
+                forced: why == Why::Force,
+                waits,
+            };
+            Flight::new(now, process, move || {
+                unsettled.begun = true;
+                let span = events::refresh(departure.forced);
+                let outcome = source.fetch(&departure);
+                events::refreshed(span, outcome.as_ref().err());
+                unsettled.settle(&outcome);
+                outcome
             })
+        })
     }
 
     fn next(&self, why: Why, now: Now) -> Next<S::Value> {
@@ -278,30 +277,26 @@ impl<S: Source> Engine<S> {
 
     /// Hands a flight to the executor, or flies it here.
     fn depart(&self, flight: &Arc<Flight<S::Value>>) {
-        let work = {
-            let awaited = flight.awaited.clone();
-            let flight = Arc::clone(flight);
-            Work::new(self.source.kind(), awaited, move || flight.run())
-        };
-        if let Err(work) = self.executor.execute(work) {
-            work.run();
-        }
+        flight.depart(self.source.kind(), &*self.executor);
     }
 }
 
-/// Sees to it that a keeper hears of its flight even if the source panics.
-struct Unsettled<'a, V: Value> {
-    keeper: &'a Keeper<V>,
+/// Sees to it that a keeper hears of its flight even if the source panics, or
+/// the executor drops it.
+struct Unsettled<V: Value> {
+    keeper: Arc<Keeper<V>>,
     id: Option<FlightId>,
-    clock: &'a AnyClock,
+    clock: AnyClock,
+    begun: bool,
 }
 
-impl<'a, V: Value> Unsettled<'a, V> {
-    fn new(keeper: &'a Keeper<V>, id: FlightId, clock: &'a AnyClock) -> Self {
+impl<V: Value> Unsettled<V> {
+    fn new(keeper: Arc<Keeper<V>>, id: FlightId, clock: AnyClock) -> Self {
         Self {
             keeper,
             id: Some(id),
             clock,
+            begun: false,
         }
     }
 
@@ -313,9 +308,13 @@ impl<'a, V: Value> Unsettled<'a, V> {
     }
 }
 
-impl<V: Value> Drop for Unsettled<'_, V> {
+impl<V: Value> Drop for Unsettled<V> {
     fn drop(&mut self) {
-        self.settle(&Err(flight::panicked()));
+        self.settle(&Err(if self.begun {
+            flight::panicked()
+        } else {
+            flight::dropped()
+        }));
     }
 }
 

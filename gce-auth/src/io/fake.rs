@@ -261,7 +261,16 @@ impl Clock for HandClock {
 #[derive(Debug, Default)]
 pub struct HandQueue {
     queue: Mutex<VecDeque<Work>>,
-    refuses: bool,
+    takes: Takes,
+}
+
+/// What becomes of work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Takes {
+    #[default]
+    Kept,
+    GivenBack,
+    Dropped,
 }
 
 impl HandQueue {
@@ -275,7 +284,17 @@ impl HandQueue {
     #[must_use]
     pub fn refusing() -> Self {
         Self {
-            refuses: true,
+            takes: Takes::GivenBack,
+            ..Self::default()
+        }
+    }
+
+    /// An executor that takes all work and drops it undone, as one of a runtime
+    /// that was shut down does.
+    #[must_use]
+    pub fn dropping() -> Self {
+        Self {
+            takes: Takes::Dropped,
             ..Self::default()
         }
     }
@@ -310,10 +329,11 @@ impl HandQueue {
 
 impl Executor for HandQueue {
     fn execute(&self, work: Work) -> Result<(), Work> {
-        if self.refuses {
-            return Err(work);
+        match self.takes {
+            Takes::Kept => lock(&self.queue).push_back(work),
+            Takes::GivenBack => return Err(work),
+            Takes::Dropped => drop(work),
         }
-        lock(&self.queue).push_back(work);
         Ok(())
     }
 }

@@ -117,6 +117,9 @@ impl fmt::Debug for Work {
 /// ```
 pub trait Executor: Send + Sync + fmt::Debug {
     /// Sees to it that [`Work::run`] is called soon, on a thread that may block.
+    /// Work that is dropped instead, as a runtime that shuts down may do, is a
+    /// failure for whoever waits for it
+    /// ([`Unavailable`](crate::ErrorKind::Unavailable)).
     ///
     /// # Errors
     /// Gives the work back where it cannot be done; the caller then does it

@@ -11,7 +11,7 @@ use crate::{
         settings::MetadataClient,
     },
     engine::flight::Flight,
-    io::threads::{Work, WorkKind},
+    io::threads::WorkKind,
     values::error::Error,
 };
 
@@ -51,7 +51,8 @@ impl MetadataClient {
     }
 
     /// Does blocking work off the caller's thread, and waits for it as a future
-    /// that belongs to no runtime.
+    /// that belongs to no runtime. What is cancelled before there was a thread is
+    /// not done.
     pub(crate) async fn background<T: Clone + Send + 'static>(
         &self,
         kind: WorkKind,
@@ -61,10 +62,8 @@ impl MetadataClient {
         let now = self.0.clock.now();
         let flight = Arc::new(Flight::new(now, std::process::id(), move || work(&client)));
         let landed = flight.outcome();
-        let job = Work::new(kind, flight.awaited.clone(), move || flight.run());
-        if let Err(job) = self.0.executor.execute(job) {
-            job.run();
-        }
+        flight.depart(kind, &*self.0.executor);
+        drop(flight);
         landed.await
     }
 
@@ -76,5 +75,72 @@ impl MetadataClient {
     ) -> Result<T, Error> {
         let mut budget = Budget::of(self.0.retry.total());
         call::call(&self.0, &mut budget, request, read)
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use crate::{
+        io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
+        values::error::ErrorKind,
+    };
+
+    use super::*;
+
+    struct World {
+        client: MetadataClient,
+        transport: Arc<ScriptedTransport>,
+        queue: Arc<HandQueue>,
+    }
+
+    fn world(reply: Reply, queue: HandQueue) -> World {
+        let transport = Arc::new(ScriptedTransport::new([reply]));
+        let queue = Arc::new(queue);
+        let client = MetadataClient::builder()
+            .transport(Arc::clone(&transport) as _)
+            .clock(Arc::new(HandClock::at(1)))
+            .executor(Arc::clone(&queue) as _)
+            .endpoint("metadata")
+            .build_without_environment();
+        World {
+            client,
+            transport,
+            queue,
+        }
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_call_that_was_cancelled_in_the_queue_asks_nobody() {
+        let world = world(Reply::text("x"), HandQueue::new());
+        for _ in 0..100 {
+            let mut call = Box::pin(world.client.get("instance/name"));
+            assert!(poll(call.as_mut()).is_pending());
+        }
+        let mut staying = pin!(world.client.get("instance/name"));
+        assert!(poll(staying.as_mut()).is_pending());
+        assert_eq!(world.queue.run_all(), 101);
+        assert_eq!(world.transport.requests().len(), 1);
+        assert!(matches!(poll(staying.as_mut()), Poll::Ready(Ok(name)) if name == "x"));
+    }
+
+    #[test]
+    fn a_call_whose_work_is_dropped_ends() {
+        let world = world(Reply::text("x"), HandQueue::dropping());
+        let mut call = pin!(world.client.get("instance/name"));
+        let Poll::Ready(Err(error)) = poll(call.as_mut()) else {
+            panic!("nobody will ever end this wait")
+        };
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.is_retryable() && world.transport.requests().is_empty());
     }
 }

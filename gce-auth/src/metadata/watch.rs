@@ -5,10 +5,7 @@ use std::{fmt, iter, sync::Arc, time::Duration};
 use crate::{
     client::settings::MetadataClient,
     engine::flight::Flight,
-    io::{
-        interrupt::Interrupt,
-        threads::{Work, WorkKind},
-    },
+    io::{interrupt::Interrupt, threads::WorkKind},
     metadata::{
         change::MetadataChange,
         follow::{Follow, Place, let_go},
@@ -143,7 +140,8 @@ impl Watch {
     /// [`InvalidResponse`](ErrorKind::InvalidResponse), also for a directory
     /// whose path ends in no slash. [`Config`](ErrorKind::Config) for a path
     /// that cannot be one, or leads to a token.
-    /// [`Unavailable`](ErrorKind::Unavailable) where no thread can be started.
+    /// [`Unavailable`](ErrorKind::Unavailable) where no thread can be started,
+    /// or the program's own executor drops the work.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the watch goes on waiting, and the
@@ -220,12 +218,11 @@ impl Watch {
     fn started(&mut self) -> Arc<Flight<MetadataChange>> {
         let (flight, is_new) = self.begun();
         if is_new {
-            let job = Arc::clone(&flight);
-            let work = Work::new(WorkKind::Watch, flight.awaited.clone(), move || job.run());
             let executor = &self.place.client.0.executor;
-            if executor.execute(work).is_err() {
+            if let Err(work) = executor.execute(flight.work(WorkKind::Watch)) {
                 // It may have no end, and must not be done inside of a poll.
                 flight.land(Err(no_thread()));
+                drop(work);
             }
         }
         flight

@@ -14,7 +14,7 @@ use crate::{
         settings::MetadataClient,
     },
     engine::flight::{self, Flight},
-    io::threads::{Work, WorkKind},
+    io::threads::WorkKind,
     values::error::{Error, ErrorKind},
     verifier::shown,
     wire::{
@@ -98,7 +98,7 @@ impl Keys {
             Look::Fetch(flight, begin) => {
                 let landed = flight.outcome();
                 if begin {
-                    self.begin(flight);
+                    self.begin(&flight);
                 }
                 landed.await
             }
@@ -168,6 +168,7 @@ impl Keys {
         }
         let now = self.now();
         let mut state = self.lock();
+        state.forget_dropped();
         let knows = |keys: &KeySet| keys.named(id).next().is_some();
         let known = state.usable(now).filter(|keys| knows(keys));
         let fresh = state.held.as_ref().filter(|held| now < held.fresh_until);
@@ -178,7 +179,7 @@ impl Keys {
             let (flight, begin) = self.join(&mut state);
             drop(state);
             if begin {
-                self.begin(flight);
+                self.begin(&flight);
             }
             return Look::Known(Arc::clone(keys));
         }
@@ -219,12 +220,8 @@ impl Keys {
     }
 
     /// Has a flight done by the executor, else here.
-    fn begin(&self, flight: Arc<Flight<Arc<KeySet>>>) {
-        let awaited = flight.awaited.clone();
-        let work = Work::new(WorkKind::Other, awaited, move || flight.run());
-        if let Err(work) = self.client.0.executor.execute(work) {
-            work.run();
-        }
+    fn begin(&self, flight: &Arc<Flight<Arc<KeySet>>>) {
+        flight.depart(WorkKind::Other, &*self.client.0.executor);
     }
 
     fn fetch(&self) -> Result<Arc<KeySet>, Error> {
@@ -275,6 +272,14 @@ impl State {
     fn usable(&self, now: Duration) -> Option<Arc<KeySet>> {
         let held = self.held.as_ref()?;
         (now < held.fresh_until + GRACE).then(|| Arc::clone(&held.keys))
+    }
+
+    /// Forgets a fetch that the executor dropped: nobody was asked.
+    fn forget_dropped(&mut self) {
+        if self.flight.as_ref().is_some_and(|it| it.has_landed()) {
+            self.flight = None;
+            self.asked = None;
+        }
     }
 
     fn may_ask(&self, now: Duration) -> bool {

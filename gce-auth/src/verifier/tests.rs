@@ -63,9 +63,13 @@ struct World {
 }
 
 fn world(replies: impl IntoIterator<Item = Reply>) -> World {
+    world_of(replies, HandQueue::new())
+}
+
+fn world_of(replies: impl IntoIterator<Item = Reply>, queue: HandQueue) -> World {
     let transport = Arc::new(ScriptedTransport::new(replies));
     let clock = Arc::new(HandClock::at(NOW));
-    let queue = Arc::new(HandQueue::new());
+    let queue = Arc::new(queue);
     let client = MetadataClient::builder()
         .transport(transport.clone())
         .clock(clock.clone())
@@ -286,4 +290,31 @@ fn presets_know_issuer_and_keys() {
     }
     let verifier = builder().iap().issuer("mine").build().unwrap();
     assert_eq!(verifier.0.expected.issuers, ["mine"]);
+}
+
+#[test]
+fn who_waits_for_a_fetch_that_the_executor_dropped_hears_of_it() {
+    let world = world_of(
+        [
+            published(&["a"], "max-age=1000"),
+            published(&["a", "b"], ""),
+        ],
+        HandQueue::dropping(),
+    );
+    let mut context = task::Context::from_waker(task::Waker::noop());
+    for id in ["a", "b"] {
+        let made = world.clock.now().wall.as_secs();
+        let token = token(id, made);
+        for _ in 0..3 {
+            let polled = std::pin::pin!(world.verifier.verify(&token)).poll(&mut context);
+            let task::Poll::Ready(Err(error)) = polled else {
+                panic!("nobody will ever end this wait")
+            };
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        }
+        // Nobody was asked, so somebody who can may ask at once.
+        world.verify(id).unwrap();
+        world.clock.advance(Duration::from_secs(30));
+    }
+    assert_eq!(world.asked(), 2);
 }

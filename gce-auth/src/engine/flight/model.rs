@@ -138,3 +138,27 @@ fn only_the_rejected_value_is_dropped_whatever_comes_between() {
         assert_eq!(cell.read().map(|entry| entry.value), Some(2));
     });
 }
+
+#[test]
+fn work_that_is_dropped_races_with_a_thread_that_does_it() {
+    loom::model(|| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let flight = Arc::new(Flight::new(NOW, std::process::id(), move || {
+            counted.fetch_add(1, SeqCst);
+            Ok(7)
+        }));
+        let work = flight.work(WorkKind::Other);
+        let thread = thread::spawn(move || drop(work));
+        let first = flight
+            .blocking_outcome(Duration::MAX)
+            .map_err(|error| error.kind());
+        thread.join().unwrap();
+        match first {
+            Ok(value) => assert_eq!((value, runs.load(SeqCst)), (7, 1)),
+            Err(kind) => assert_eq!((kind, runs.load(SeqCst)), (ErrorKind::Unavailable, 0)),
+        }
+        let second = flight.wait(Duration::MAX).map_err(|error| error.kind());
+        assert_eq!(first, second, "one outcome, for everybody");
+    });
+}

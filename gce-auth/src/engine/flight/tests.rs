@@ -166,3 +166,57 @@ fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
     }
     drop(seats);
 }
+
+fn of_this_process(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<Flight<u32>> {
+    Arc::new(Flight::new(NOW, std::process::id(), job))
+}
+
+#[test]
+fn work_that_is_dropped_undone_ends_its_flight() {
+    let flight = of_this_process(|| panic!("it flew"));
+    let bell = Arc::new(Bell::default());
+    let mut landed = flight.outcome();
+    assert!(poll(&mut landed, &Waker::from(Arc::clone(&bell))).is_pending());
+    drop(flight.work(WorkKind::Other));
+    assert_eq!(bell.0.load(Ordering::SeqCst), 1);
+    let error = flight.wait(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("executor"), "{error}");
+    flight.run();
+}
+
+#[test]
+fn work_that_is_dropped_while_somebody_else_flies_ends_nothing() {
+    let (begun, begins) = mpsc::channel();
+    let (release, gate) = mpsc::channel::<()>();
+    let flight = of_this_process(move || {
+        begun.send(()).unwrap();
+        let _ = gate.recv();
+        Ok(7)
+    });
+    let work = flight.work(WorkKind::Other);
+    thread::scope(|scope| {
+        let flying = scope.spawn(|| flight.blocking_outcome(LONG).unwrap());
+        begins.recv().unwrap();
+        drop(work);
+        assert!(!flight.has_landed());
+        drop(release);
+        assert_eq!(flying.join().unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_forked_child_that_drops_work_ends_nothing() {
+    let parents = std::process::id().wrapping_add(1);
+    let flight: Arc<Flight<u32>> = Arc::new(Flight::new(NOW, parents, || Ok(7)));
+    drop(flight.work(WorkKind::Other));
+    assert!(!flight.has_landed());
+}
+
+#[test]
+fn nobody_flies_for_those_who_left() {
+    let flight = of_this_process(|| panic!("it flew"));
+    let work = flight.work(WorkKind::Other);
+    drop(flight);
+    work.run();
+}

@@ -354,3 +354,15 @@ fn an_endless_iterator_gives_values_and_errors() {
     let shown = format!("{watch:?} {:?}", seen[0]);
     assert!(shown.contains("instance/tags") && !shown.contains("one"));
 }
+
+#[test]
+fn a_watch_whose_work_is_dropped_hears_of_it() {
+    let world = world_of([there("a", "one")], HandQueue::dropping());
+    let mut watch = world.client.watch("instance/tags");
+    let polled = pin!(watch.next()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = polled else {
+        panic!("nobody will ever end this wait")
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(text(&mut watch), some("one"), "a blocking caller can");
+}
