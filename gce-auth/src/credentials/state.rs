@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client::call::Budget,
+    client::{call::Budget, settings::MetadataClient},
     credentials::{Credentials, TokenState},
     engine::cell::Entry,
     io::threads::WorkKind,
@@ -120,7 +120,10 @@ impl Credentials {
     /// As for [`MetadataClient::account_info`](crate::MetadataClient::account_info).
     pub async fn account(&self) -> Result<AccountInfo, Error> {
         let credentials = self.clone();
-        let work = move |_: &_| credentials.blocking_account();
+        let work = move |client: &MetadataClient| {
+            let mut budget = Budget::of(client.0.retry.total());
+            credentials.0.source.ask_account(&mut budget)
+        };
         self.client().background(WorkKind::Other, work).await
     }
 

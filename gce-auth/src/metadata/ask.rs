@@ -11,7 +11,10 @@ use crate::{
     },
     io::threads::WorkKind,
     metadata::get::none_where_missing,
-    values::error::{Error, ErrorKind},
+    values::{
+        error::{Error, ErrorKind},
+        token::Now,
+    },
     wire::{
         request::{self, MetadataPath, Query},
         response::{self, Answer},
@@ -171,7 +174,8 @@ impl MetadataRequest {
     /// sent, ends by itself.
     pub async fn send(self) -> Result<MetadataValue, Error> {
         let client = self.client.clone();
-        let work = move |_: &_| self.blocking_send();
+        let started = client.0.clock.now();
+        let work = move |_: &_| self.sent_since(started);
         client.background(WorkKind::Other, work).await
     }
 
@@ -180,10 +184,15 @@ impl MetadataRequest {
     /// # Errors
     /// As for [`send`](Self::send).
     pub fn blocking_send(self) -> Result<MetadataValue, Error> {
+        let now = self.client.0.clock.now();
+        self.sent_since(now)
+    }
+
+    fn sent_since(&self, started: Now) -> Result<MetadataValue, Error> {
         let request = self.made()?;
         let settings = self.settings();
         let settings = settings.as_ref().unwrap_or(&self.client.0);
-        let mut budget = Budget::of(settings.retry.total());
+        let mut budget = Budget::since(settings, started);
         call::call(settings, &mut budget, &request, |answer, _| read(answer))
     }
 

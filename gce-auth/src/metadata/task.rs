@@ -12,7 +12,7 @@ use crate::{
     },
     engine::flight::Flight,
     io::threads::WorkKind,
-    values::error::Error,
+    values::{error::Error, token::Now},
 };
 
 impl MetadataClient {
@@ -51,8 +51,9 @@ impl MetadataClient {
     }
 
     /// Does blocking work off the caller's thread, and waits for it as a future
-    /// that belongs to no runtime. What is cancelled before there was a thread is
-    /// not done.
+    /// that belongs to no runtime. `work` is given a client with what the wait
+    /// for a thread left of the budget. What is cancelled before there was a
+    /// thread is not done.
     pub(crate) async fn background<T: Clone + Send + 'static>(
         &self,
         kind: WorkKind,
@@ -60,11 +61,25 @@ impl MetadataClient {
     ) -> Result<T, Error> {
         let client = self.clone();
         let now = self.0.clock.now();
-        let flight = Arc::new(Flight::new(now, std::process::id(), move || work(&client)));
+        let flight = Arc::new(Flight::new(now, std::process::id(), move || {
+            work(&client.since(now))
+        }));
         let landed = flight.outcome();
         flight.depart(kind, &*self.0.executor);
         drop(flight);
         landed.await
+    }
+
+    /// This client, with what is left of a budget that began to run at `started`.
+    fn since(&self, started: Now) -> Self {
+        let waited = self.0.clock.now().boot.saturating_sub(started.boot);
+        if waited.is_zero() {
+            return self.clone();
+        }
+        let mut settings = self.0.for_one_request();
+        let left = settings.retry.total().saturating_sub(waited);
+        settings.retry = settings.retry.budget(left);
+        Self(Arc::new(settings))
     }
 
     /// One call within a budget of its own.
@@ -84,6 +99,7 @@ mod tests {
         future::Future,
         pin::pin,
         task::{Context, Poll, Waker},
+        time::Duration,
     };
 
     use crate::{
@@ -96,21 +112,24 @@ mod tests {
     struct World {
         client: MetadataClient,
         transport: Arc<ScriptedTransport>,
+        clock: Arc<HandClock>,
         queue: Arc<HandQueue>,
     }
 
     fn world(reply: Reply, queue: HandQueue) -> World {
         let transport = Arc::new(ScriptedTransport::new([reply]));
+        let clock = Arc::new(HandClock::at(1));
         let queue = Arc::new(queue);
         let client = MetadataClient::builder()
             .transport(Arc::clone(&transport) as _)
-            .clock(Arc::new(HandClock::at(1)))
+            .clock(Arc::clone(&clock) as _)
             .executor(Arc::clone(&queue) as _)
             .endpoint("metadata")
             .build_without_environment();
         World {
             client,
             transport,
+            clock,
             queue,
         }
     }
@@ -142,5 +161,41 @@ mod tests {
         };
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.is_retryable() && world.transport.requests().is_empty());
+    }
+
+    #[test]
+    fn waiting_for_a_thread_costs_the_budget() {
+        let world = world(Reply::status(503), HandQueue::new());
+        let mut text = pin!(world.client.get("instance/name"));
+        let mut sent = pin!(world.client.request("instance/name").send());
+        let both = (poll(text.as_mut()), poll(sent.as_mut()));
+        assert!(both.0.is_pending() && both.1.is_pending());
+        world.clock.advance(Duration::from_secs(6));
+        for done in 1..=2 {
+            assert!(world.queue.run_next());
+            let slept: Duration = world.clock.take_sleeps().iter().sum();
+            // The second has waited for the first as well.
+            let left = Duration::from_secs(if done == 1 { 4 } else { 1 });
+            assert!(slept <= left, "{slept:?} of {left:?}");
+        }
+        let requests = world.transport.requests().len();
+        let ended = [
+            poll(text.as_mut()).map_ok(drop),
+            poll(sent.as_mut()).map_ok(drop),
+        ];
+        assert!(ended.iter().all(
+            |it| matches!(it, Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable)
+        ));
+
+        // Too late for anything.
+        let mut late = pin!(world.client.get("instance/name"));
+        assert!(poll(late.as_mut()).is_pending());
+        world.clock.advance(Duration::from_secs(10));
+        world.queue.run_all();
+        let Poll::Ready(Err(error)) = poll(late.as_mut()) else {
+            panic!("it still waits")
+        };
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(world.transport.requests().len(), requests);
     }
 }
