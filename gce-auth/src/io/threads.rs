@@ -2,7 +2,7 @@
 //! short-lived threads, shared by the whole process.
 
 use std::{
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -195,19 +195,8 @@ impl Executor for ThreadExecutor {
         }
         state.threads += 1;
         drop(state);
-        let kind = work.kind;
         let serving = Arc::clone(&threads);
-        spawn(work, move |work| serving.serve(work)).or_else(|work| {
-            let mut state = threads.lock();
-            state.threads -= 1;
-            state.release(kind);
-            if state.threads == state.idle {
-                return Err(work);
-            }
-            // Another thread is at work and will take it.
-            state.queue.push(work);
-            Ok(())
-        })
+        spawn(work, move |work| serving.serve(work)).or_else(|work| threads.not_started(work))
     }
 }
 
@@ -236,6 +225,27 @@ fn spawn(work: Work, with: impl FnOnce(Work) + Send + 'static) -> Result<(), Wor
 impl Threads {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of work whose thread, which was counted, could not be started.
+    fn not_started(&self, work: Work) -> Result<(), Work> {
+        let mut state = self.lock();
+        state.threads -= 1;
+        state.release(work.kind);
+        if state.threads > state.idle {
+            // Another thread is at work and will take it; or it cannot be
+            // started either, and whoever tries comes here.
+            state.queue.push(work);
+            return Ok(());
+        }
+        // What waits for a thread would wait for ever.
+        let mut queue = mem::take(&mut state.queue);
+        drop(state);
+        queue.sort_by_key(|work| !work.is_awaited());
+        for work in queue {
+            let _ = catch_unwind(AssertUnwindSafe(|| work.run()));
+        }
+        Err(work)
     }
 
     /// Does `work`, then whatever else there is, and ends when there is nothing
@@ -434,5 +444,47 @@ mod tests {
         // The slow one is left, and waits.
         assert_eq!((state.threads, state.idle), (1, 1));
         assert_eq!(state.busy_with_other, 0);
+    }
+
+    #[test]
+    fn work_that_was_left_to_a_thread_that_cannot_start_is_done_all_the_same() {
+        let threads = Threads::default();
+        let (done, waits) = mpsc::channel();
+        let job = |name: &'static str| {
+            let done = done.clone();
+            move || done.send(name).unwrap()
+        };
+        {
+            // Three have counted a thread each, and go to start it.
+            let mut state = threads.lock();
+            state.threads = 3;
+            state.take(WorkKind::Other);
+            state.take(WorkKind::Other);
+        }
+        let panics = || panic!("on purpose");
+        assert!(
+            threads
+                .not_started(work(WorkKind::Other, job("first")))
+                .is_ok()
+        );
+        assert!(
+            threads
+                .not_started(work(WorkKind::AccessToken, panics))
+                .is_ok()
+        );
+        let awaited = Awaited::default();
+        awaited.set();
+        let waited_for = Work::new(WorkKind::Other, awaited, job("awaited"));
+        threads.lock().queue.push(waited_for);
+        assert!(waits.try_recv().is_err());
+        let last = threads.not_started(work(WorkKind::Other, job("last")));
+        let last = last.expect_err("it is its caller's");
+        let came = [waits.try_recv(), waits.try_recv()];
+        assert_eq!(came, [Ok("awaited"), Ok("first")]);
+        last.run();
+        assert_eq!(waits.try_recv(), Ok("last"));
+        let state = threads.lock();
+        assert_eq!((state.threads, state.busy_with_other), (0, 0));
+        assert!(state.queue.is_empty());
     }
 }
