@@ -75,6 +75,7 @@ enum Look {
     Fetch(Arc<Flight<Arc<KeySet>>>, bool),
     /// There is no such key.
     Unknown,
+    /// Nobody knows: they could not be fetched.
     Failed(Error),
 }
 
@@ -176,10 +177,13 @@ impl Keys {
             if now < held.renew_at || !state.may_ask(now) {
                 return Look::Known(Arc::clone(keys));
             }
-            let (flight, begin) = self.join(&mut state);
-            drop(state);
-            if begin {
-                self.begin(&flight);
+            self.renew(state);
+            return Look::Known(Arc::clone(keys));
+        }
+        if let (Some(keys), Some(_)) = (&known, &state.failed) {
+            // Nobody waits for a server that is down where old keys do.
+            if state.may_ask(now) {
+                self.renew(state);
             }
             return Look::Known(Arc::clone(keys));
         }
@@ -195,7 +199,20 @@ impl Keys {
             let (flight, begin) = self.join(&mut state);
             return Look::Fetch(flight, begin);
         }
-        known.map_or(Look::Unknown, Look::Known)
+        match (known, &state.failed) {
+            (Some(keys), _) => Look::Known(keys),
+            (None, Some(error)) => Look::Failed(without_keys(error.clone())),
+            (None, None) => Look::Unknown,
+        }
+    }
+
+    /// Has keys fetched that nobody waits for.
+    fn renew(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let (flight, begin) = self.join(&mut state);
+        drop(state);
+        if begin {
+            self.begin(&flight);
+        }
     }
 
     /// The fetch that is in progress, or a new one, which must be begun.

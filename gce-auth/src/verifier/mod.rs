@@ -35,8 +35,9 @@ use crate::{
 /// Keys are fetched when the first token comes, kept as long as their server
 /// says (an hour where it says nothing), and renewed in the background shortly
 /// before; where that fails, the old ones are used for a day. A token with an
-/// unknown key id has them fetched again, at most every 30 s. With keys in
-/// hand nothing waits.
+/// unknown key id has them fetched again, at most every 30 s. With fresh keys in
+/// hand nothing waits, nor with old ones while their server is down; whoever
+/// comes first after a pause so long that they are old waits for new ones.
 ///
 /// Cheap to clone; clones share the keys. Making one does no I/O.
 ///

@@ -188,7 +188,6 @@ fn old_keys_are_used_while_new_ones_cannot_be_had_and_not_for_ever() {
     assert_eq!(asked, 4, "three attempts");
     world.verify("a").unwrap();
     assert_eq!(world.asked(), asked, "not at every token");
-    assert_eq!(world.verify("b").unwrap_err().kind(), ErrorKind::Rejected);
     world.clock.advance(24 * HOUR);
     let error = world.verify("a").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -317,4 +316,48 @@ fn who_waits_for_a_fetch_that_the_executor_dropped_hears_of_it() {
         world.clock.advance(Duration::from_secs(30));
     }
     assert_eq!(world.asked(), 2);
+}
+
+#[test]
+fn a_key_that_nobody_can_be_asked_about_is_not_the_tokens_fault() {
+    let down = Reply::Broken(TransportErrorKind::Connect);
+    let world = world([published(&["a"], "max-age=7200"), down]);
+    world.verify("a").unwrap();
+    world.clock.advance(Duration::from_secs(30));
+    for _ in 0..100 {
+        let error = world.verify("b").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        world.verify("a").unwrap();
+    }
+    assert_eq!(world.asked(), 4, "three attempts, once");
+    // Where the server answers again, it has the say.
+    world.clock.advance(Duration::from_secs(30));
+    world.transport.script([published(&["a"], "max-age=7200")]);
+    for _ in 0..2 {
+        assert_eq!(world.verify("b").unwrap_err().kind(), ErrorKind::Rejected);
+    }
+    assert_eq!(world.asked(), 5);
+}
+
+#[test]
+fn nobody_waits_for_a_server_that_is_down_where_old_keys_do() {
+    let down = Reply::Broken(TransportErrorKind::Connect);
+    let world = world([published(&["a"], "max-age=3600"), down]);
+    world.verify("a").unwrap();
+    world.clock.advance(HOUR);
+    world.verify("a").unwrap();
+    assert_eq!(world.asked(), 4, "the first waits: the server may be well");
+    for round in 1..=3 {
+        world.clock.advance(Duration::from_secs(30));
+        for _ in 0..10 {
+            world.verify("a").unwrap();
+        }
+        assert_eq!((world.asked(), world.queue.run_all()), (1 + round * 3, 1));
+    }
+    world.clock.advance(Duration::from_secs(30));
+    world.transport.script([published(&["b"], "max-age=3600")]);
+    world.verify("a").unwrap();
+    assert_eq!(world.queue.run_all(), 1);
+    world.verify("b").unwrap();
+    assert_eq!(world.verify("a").unwrap_err().kind(), ErrorKind::Rejected);
 }
