@@ -37,24 +37,42 @@ pub(crate) trait Renewable: Clone + Send + 'static {
 
 /// Sees to it that `credentials` hold a good token; blocks for it if need be.
 pub(crate) fn make_valid<R: Renewable>(credentials: &R) -> Result<(), Error> {
+    if must_refresh(credentials) {
+        refreshed(credentials, credentials.refresh_now())?;
+    }
+    Ok(())
+}
+
+/// Whether a request has to wait for a refresh; starts one in the background
+/// where that is enough.
+pub(crate) fn must_refresh<R: Renewable>(credentials: &R) -> bool {
     let stumbled = &credentials.renewals().stumbled;
     match (credentials.state(), credentials.mode()) {
-        (TokenState::Fresh, _) => Ok(()),
+        (TokenState::Fresh, _) => false,
         // It has just been tried, and the token is good.
-        (TokenState::Stale, _) if !credentials.is_due() && credentials.holds_good_token() => Ok(()),
+        (TokenState::Stale, _) if !credentials.is_due() && credentials.holds_good_token() => false,
         (TokenState::Stale, RefreshMode::Background) if !stumbled.load(Ordering::Relaxed) => {
             renew_later(credentials);
+            false
+        }
+        _ => true,
+    }
+}
+
+/// What the refresh that a request waited for means to it.
+pub(crate) fn refreshed<R: Renewable>(
+    credentials: &R,
+    outcome: Result<(), Error>,
+) -> Result<(), Error> {
+    match outcome {
+        Ok(()) => {
+            let stumbled = &credentials.renewals().stumbled;
+            stumbled.store(false, Ordering::Relaxed);
             Ok(())
         }
-        _ => match credentials.refresh_now() {
-            Ok(()) => {
-                stumbled.store(false, Ordering::Relaxed);
-                Ok(())
-            }
-            // A valid token is never given up.
-            Err(_) if credentials.holds_good_token() => Ok(()),
-            Err(error) => Err(error),
-        },
+        // A valid token is never given up.
+        Err(_) if credentials.holds_good_token() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

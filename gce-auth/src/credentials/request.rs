@@ -74,16 +74,13 @@ impl Credentials {
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
         let _ = method;
-        if self.needs_work(uri) {
-            let (credentials, uri) = (self.clone(), uri.clone());
-            let work = move |_: &_| credentials.make_ready(&uri);
-            self.client()
-                .background(WorkKind::AccessToken, work)
-                .await?;
-        } else {
-            #[cfg(feature = "iam")]
-            self.look_up_boundary(uri);
+        if !self.0.source.is_anonymous() && renewal::must_refresh(self) {
+            renewal::refreshed(self, self.refresh().await)?;
         }
+        #[cfg(feature = "iam")]
+        self.ready_boundary(uri).await?;
+        #[cfg(not(feature = "iam"))]
+        let _ = uri;
         self.finish(headers)
     }
 
@@ -153,14 +150,19 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether [`make_ready`](Self::make_ready) has anything to do.
-    fn needs_work(&self, uri: &Uri) -> bool {
-        #[cfg(feature = "iam")]
-        if self.boundary_needs_work(uri) {
-            return true;
+    /// [`look_up_boundary`](Self::look_up_boundary), as a future.
+    #[cfg(feature = "iam")]
+    async fn ready_boundary(&self, uri: &Uri) -> Result<(), Error> {
+        if !self.boundary_needs_work(uri) {
+            self.look_up_boundary(uri);
+            return Ok(());
         }
-        let _ = uri;
-        !self.is_valid() && !self.0.source.is_anonymous()
+        let (credentials, uri) = (self.clone(), uri.clone());
+        let work = move |_: &_| {
+            credentials.look_up_boundary(&uri);
+            Ok(())
+        };
+        self.client().background(WorkKind::Other, work).await
     }
 
     fn make_ready(&self, uri: &Uri) -> Result<(), Error> {

@@ -36,10 +36,8 @@ impl IdTokenCredentials {
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
         let _ = (method, uri);
-        if !self.is_valid() {
-            let credentials = self.clone();
-            let work = move |_: &_| renewal::make_valid(&credentials);
-            self.client().background(WorkKind::Other, work).await?;
+        if renewal::must_refresh(self) {
+            renewal::refreshed(self, self.refresh().await)?;
         }
         self.apply(headers)
     }
