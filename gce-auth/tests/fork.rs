@@ -62,15 +62,11 @@ fn warm(emulator: &Emulator) -> Credentials {
     credentials
 }
 
-/// Fetches another token than the one that is held, in two ways.
+/// Fetches another token than the one that is held, in every way.
 fn renew(credentials: &Credentials, first_code: u8) -> Result<(), u8> {
-    let held = credentials.cached_token().ok_or(first_code)?;
-    let held = {
-        let dropped = credentials.invalidate(&held);
-        let token = credentials.blocking_token().map_err(|_| first_code + 1)?;
-        (dropped && credentials.cached_token().as_ref() == Some(&token)).then_some(token)
-    };
-    let held = held.ok_or(first_code + 2)?;
+    credentials.cached_token().ok_or(first_code)?;
+    credentials.blocking_refresh().map_err(|_| first_code + 1)?;
+    let held = credentials.cached_token().ok_or(first_code + 2)?;
     credentials.invalidate(&held);
     block_on(credentials.headers()).map_err(|_| first_code + 3)?;
     block_on(credentials.refresh()).map_err(|_| first_code + 4)

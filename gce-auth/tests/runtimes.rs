@@ -254,6 +254,7 @@ fn a_runtime_gone_since_long_is_not_missed_at_the_next_renewal() {
         })
     };
     let token = credentials.cached_token().unwrap();
+    emulator.rotate_token();
     assert!(credentials.invalidate(&token));
     assert!(futures_executor::block_on(credentials.headers()).is_ok());
     let token = credentials.cached_token().unwrap();

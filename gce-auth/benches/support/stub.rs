@@ -11,6 +11,11 @@ use std::{
     thread,
 };
 
+/// Digits of a token that differ from answer to answer: one that is rejected
+/// and comes again is not asked for again soon.
+const DIGITS: usize = 16;
+/// What follows a token.
+const BEHIND: &[u8] = b"\",\"expires_in\"";
 /// Connections at a time; the threads that serve them wait for the next.
 const CONNECTIONS: usize = 8;
 
@@ -29,18 +34,19 @@ pub(crate) fn start() -> Stub {
     for _ in 0..CONNECTIONS {
         let (listener, answered) = (listener.try_clone().unwrap(), Arc::clone(&answered));
         thread::spawn(move || {
-            let answer = answer();
+            let mut answer = answer();
             while let Ok((stream, _)) = listener.accept() {
-                serve(stream, &answer, &answered);
+                serve(stream, &mut answer, &answered);
             }
         });
     }
     Stub { address, answered }
 }
 
-/// What Google's server answers, with a token of a usual length.
+/// What Google's server answers, with a token of a usual length, which ends in
+/// a number.
 fn answer() -> Vec<u8> {
-    let token = "ya29.c.".to_owned() + &"c".repeat(1024);
+    let token = "ya29.c.".to_owned() + &"c".repeat(1024 - DIGITS) + &"0".repeat(DIGITS);
     let body =
         format!("{{\"access_token\":\"{token}\",\"expires_in\":3599,\"token_type\":\"Bearer\"}}");
     let head = format!(
@@ -52,14 +58,17 @@ fn answer() -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-fn serve(mut stream: TcpStream, answer: &[u8], answered: &AtomicUsize) {
+fn serve(mut stream: TcpStream, answer: &mut [u8], answered: &AtomicUsize) {
     let _ = stream.set_nodelay(true);
+    let mut windows = answer.windows(BEHIND.len());
+    let end = windows.position(|window| window == BEHIND).unwrap();
     let (mut buffer, mut held) = ([0; 2048], 0);
     while let Ok(read @ 1..) = stream.read(&mut buffer[held..]) {
         held += read;
         if buffer[..held].ends_with(b"\r\n\r\n") {
             held = 0;
-            answered.fetch_add(1, Relaxed);
+            let number = answered.fetch_add(1, Relaxed);
+            write!(&mut answer[end - DIGITS..end], "{number:0DIGITS$}").unwrap();
             if stream.write_all(answer).is_err() {
                 break;
             }

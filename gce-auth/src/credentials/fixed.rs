@@ -82,7 +82,7 @@ impl Credentials {
     ) -> Result<(), Error> {
         let keeper = self.0.engine.keeper();
         let Some(token) = token else {
-            keeper.invalidate(|_| true);
+            keeper.clear();
             return Ok(());
         };
         let bearer = sendable(token)?;

@@ -210,17 +210,24 @@ impl Credentials {
 
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
+    ///
+    /// Where the same token comes again, it may be the one who rejects it that
+    /// is wrong. It then stays, however often it is rejected, as others may
+    /// live on it: `false`, and every 10 s `true`, when another one is asked
+    /// for in the background.
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &AccessToken) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| held.is_same(&token.0))
+        let now = self.0.engine.now();
+        keeper.invalidate(now, |held| held.is_same(&token.0))
     }
 
     /// Drops the token in `headers`: see [`invalidate`](Self::invalidate).
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| headers.hold(held))
+        let now = self.0.engine.now();
+        keeper.invalidate(now, |held| headers.hold(held))
     }
 
     /// Drops the token in this `authorization`: see
@@ -228,7 +235,8 @@ impl Credentials {
     #[cfg(feature = "iam")]
     pub(crate) fn invalidate_authorization(&self, rejected: &HeaderValue) {
         let keeper = self.0.engine.keeper();
-        keeper.invalidate(|held| held.value().header() == rejected);
+        let now = self.0.engine.now();
+        keeper.invalidate(now, |held| held.value().header() == rejected);
     }
 
     /// What is known without asking anybody: no I/O, no wait.

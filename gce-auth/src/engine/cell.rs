@@ -61,16 +61,26 @@ impl<V: Clone> Cell<V> {
         self.generation.store(generation, Ordering::Release);
     }
 
-    /// Empties the cell if what it holds is what `rejected` says; whether it was.
-    pub(crate) fn clear_if(&self, rejected: impl FnOnce(&V) -> bool) -> bool {
+    /// What `change` makes of what is held, under the lock; where it gives
+    /// something, it has changed the entry.
+    pub(crate) fn change<R>(
+        &self,
+        change: impl FnOnce(&mut Option<Entry<V>>) -> Option<R>,
+    ) -> Option<R> {
         let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
-        let matches = entry.as_ref().is_some_and(|entry| rejected(&entry.value));
-        if matches {
-            *entry = None;
+        let changed = change(&mut entry);
+        if changed.is_some() {
             let generation = self.generation.load(Ordering::Relaxed) + 1;
             self.generation.store(generation, Ordering::Release);
         }
-        matches
+        changed
+    }
+
+    /// Empties the cell if what it holds is what `rejected` says; whether it was.
+    #[cfg(test)]
+    pub(crate) fn clear_if(&self, rejected: impl FnOnce(&V) -> bool) -> bool {
+        let taken = self.change(|entry| entry.take_if(|entry| rejected(&entry.value)));
+        taken.is_some()
     }
 }
 

@@ -116,6 +116,16 @@ impl Deadlines {
         invalid: Moment::NEVER,
     };
 
+    /// The same, of a value that is to be renewed from `now` on.
+    pub(crate) fn stale_from(self, now: Moment) -> Self {
+        let stale = if now.is_before(self.stale) {
+            now
+        } else {
+            self.stale
+        };
+        Self { stale, ..self }
+    }
+
     #[inline]
     pub(crate) fn judge(&self, now: Moment) -> Freshness {
         if now.is_before(self.stale) {

@@ -80,6 +80,9 @@ struct Control<V> {
     next_renewal: Duration,
     last_success: Option<Now>,
     last_failure: Option<(Now, Error)>,
+    /// What was rejected last, and when, by the boot clock; until there is
+    /// another one.
+    rejected: Option<(V, Duration)>,
 }
 
 #[derive(Debug)]
@@ -114,6 +117,7 @@ impl<V: Value> Keeper<V> {
                 next_renewal: Duration::ZERO,
                 last_success: None,
                 last_failure: None,
+                rejected: None,
             }),
             next_renewal: AtomicU64::new(0),
         }
@@ -241,6 +245,7 @@ impl<V: Value> Keeper<V> {
                 control.waits = 0;
                 control.quiet_until = Duration::ZERO;
                 control.last_success = Some(now);
+                control.rejected.take_if(|(last, _)| !last.is_same(value));
                 control.next_renewal = if gentle {
                     now.boot.saturating_add(self.policy.gentle)
                 } else {
@@ -261,16 +266,49 @@ impl<V: Value> Keeper<V> {
             .store(millis(control.next_renewal), Ordering::Relaxed);
     }
 
-    /// Drops the value if it is what `rejected` says; whether it was.
-    pub(crate) fn invalidate(&self, rejected: impl FnOnce(&V) -> bool) -> bool {
-        let dropped = self.cell.clear_if(rejected);
-        if dropped {
-            let mut control = lock(&self.control);
-            control.next_renewal = Duration::ZERO;
-            control.quiet_until = Duration::ZERO;
-            self.next_renewal.store(0, Ordering::Relaxed);
+    /// Drops the value if it is what `rejected` says; whether another one may
+    /// come of it.
+    ///
+    /// One that has come again after it was rejected may well be good, and is
+    /// what others live on: it stays, and is asked for anew in the background,
+    /// as gently as a stale one that comes again. A server that rejects
+    /// whatever it is sent must not cost a fetch for each answer.
+    pub(crate) fn invalidate(&self, now: Now, rejected: impl FnOnce(&V) -> bool) -> bool {
+        let mut control = lock(&self.control);
+        let gentle = self.policy.gentle;
+        let last = control.rejected.as_ref();
+        let value = self.cell.change(|entry| {
+            let held = entry.as_mut().filter(|held| rejected(&held.value))?;
+            let value = held.value.clone();
+            match last.filter(|(last, _)| last.is_same(&value)) {
+                Some((_, at)) if now.boot < at.saturating_add(gentle) => return None,
+                Some(_) => held.deadlines = held.deadlines.stale_from(now.into()),
+                None => *entry = None,
+            }
+            Some(value)
+        });
+        let Some(value) = value else {
+            return false;
+        };
+        control.rejected = (!gentle.is_zero()).then_some((value, now.boot));
+        self.renew_at_once(&mut control);
+        true
+    }
+
+    /// Drops whatever is held.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn clear(&self) {
+        let mut control = lock(&self.control);
+        control.rejected = None;
+        if self.cell.change(Option::take).is_some() {
+            self.renew_at_once(&mut control);
         }
-        dropped
+    }
+
+    fn renew_at_once(&self, control: &mut Control<V>) {
+        control.next_renewal = Duration::ZERO;
+        control.quiet_until = Duration::ZERO;
+        self.next_renewal.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn known(&self) -> Known {

@@ -134,6 +134,13 @@ impl World {
             .map_err(|error| error.kind())
     }
 
+    /// Somebody has rejected this one.
+    fn reject(&self, name: &str) -> bool {
+        let now = self.clock.now();
+        let keeper = self.engine.keeper();
+        keeper.invalidate(now, |token| token.name == name)
+    }
+
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
         self.engine.cached(
@@ -327,7 +334,7 @@ fn refresh_never_answers_with_what_was_fetched_before() {
     world.get().unwrap();
     assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
     // A flight that began before does not count, and does not win.
-    world.engine.keeper().invalidate(|_| true);
+    world.engine.keeper().clear();
     let mut before = pin!(world.engine.get(RefreshMode::Background));
     assert!(poll(before.as_mut()).is_pending());
     let mut first = pin!(world.engine.refresh());
@@ -370,8 +377,8 @@ fn what_was_rejected_is_dropped_for_every_thread() {
     for _ in 0..3 {
         assert_eq!(world.cached().as_deref(), Some("a"));
     }
-    assert!(world.engine.keeper().invalidate(|token| token.name == "a"));
-    assert!(!world.engine.keeper().invalidate(|token| token.name == "a"));
+    assert!(world.reject("a"));
+    assert!(!world.reject("a"));
     assert_eq!(world.cached(), None);
     assert_eq!(world.get().as_deref(), Ok("b"));
 }
@@ -539,4 +546,66 @@ fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
     world.engine.keeper().cell.store(other, deadlines);
     world.engine.renew();
     assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+}
+
+#[test]
+fn a_server_that_rejects_everything_costs_the_others_nothing() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3599))]);
+    world.get().unwrap();
+    assert!(world.reject("a"), "the first time it is dropped");
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    for _ in 0..100 {
+        assert!(!world.reject("a"), "there is no other one");
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert_eq!((world.fetches(), world.queue.len()), (2, 0));
+    // Later, too, nobody waits, and nobody fails while there is an outage.
+    world.script([Err(ErrorKind::RateLimited), Ok(("a", 3500))]);
+    for fetches in [3, 4] {
+        world.advance(10);
+        for n in 0..100 {
+            assert_eq!(world.reject("a"), n == 0);
+            assert_eq!(world.cached().as_deref(), Some("a"));
+        }
+        assert_eq!((world.queue.run_all(), world.fetches()), (1, fetches));
+        assert_eq!(world.get().as_deref(), Ok("a"));
+    }
+    // Until the server has another one, which is as good as the first was.
+    world.script([Ok(("b", 3600)), Ok(("c", 3600))]);
+    world.advance(10);
+    assert!(world.reject("a"));
+    assert_eq!(world.cached().as_deref(), Some("a"));
+    world.queue.run_all();
+    assert_eq!(world.cached().as_deref(), Some("b"));
+    assert!(!world.reject("a"));
+    assert!(world.reject("b"));
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("c"));
+}
+
+#[test]
+fn in_blocking_mode_a_token_that_is_rejected_again_is_waited_for() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    assert!(world.reject("a"));
+    world.get().unwrap();
+    world.advance(10);
+    assert!(world.reject("a"));
+    let token = world.engine.blocking_get(RefreshMode::Blocking).unwrap();
+    assert_eq!(token.name, "b");
+}
+
+#[test]
+fn what_was_rejected_stays_in_memory_only_until_there_is_another() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.reject("a");
+    let remembered = || format!("{:?}", world.engine.keeper()).contains("\"a\"");
+    assert!(remembered());
+    world.get().unwrap();
+    assert!(!remembered());
 }

@@ -241,10 +241,16 @@ impl IdTokenCredentials {
 
     /// Drops `token`, because somebody rejected it, if it is still the one
     /// that is held; whether it was. The next call fetches another.
+    ///
+    /// Where the same token comes again, it may be the one who rejects it that
+    /// is wrong. It then stays, however often it is rejected, as others may
+    /// live on it: `false`, and every 10 s `true`, when another one is asked
+    /// for in the background.
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate(&self, token: &IdToken) -> bool {
         let keeper = self.inner.engine.keeper();
-        keeper.invalidate(|held| held.is_same(&token.0))
+        let now = self.inner.engine.now();
+        keeper.invalidate(now, |held| held.is_same(&token.0))
     }
 
     /// What is known without asking anybody: no I/O, no wait.
@@ -259,7 +265,8 @@ impl IdTokenCredentials {
     #[expect(clippy::must_use_candidate, reason = "it does something")]
     pub fn invalidate_headers(&self, headers: &Headers) -> bool {
         let keeper = self.inner.engine.keeper();
-        keeper.invalidate(|held| headers.hold(held))
+        let now = self.inner.engine.now();
+        keeper.invalidate(now, |held| headers.hold(held))
     }
 
     /// The client that these credentials ask through.

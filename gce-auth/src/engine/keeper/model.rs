@@ -67,7 +67,7 @@ fn a_rejection_in_between_leaves_nothing_rejected_behind() {
         let fetches = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
         assert_eq!(call(&keeper, &fetches), 7);
         let rejecting = Arc::clone(&keeper);
-        let thread = thread::spawn(move || rejecting.invalidate(|token| token.0 == 7));
+        let thread = thread::spawn(move || rejecting.invalidate(NOW, |token| token.0 == 7));
         let again = call(&keeper, &fetches);
         assert!(thread.join().unwrap());
         assert_eq!(again, 7);
