@@ -155,6 +155,9 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+mod dropped;
+mod rejected;
+
 #[test]
 fn a_token_is_fetched_once_and_kept() {
     let world = World::new();
@@ -370,20 +373,6 @@ fn a_failed_refresh_keeps_the_token() {
 }
 
 #[test]
-fn what_was_rejected_is_dropped_for_every_thread() {
-    let world = World::new();
-    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
-    world.get().unwrap();
-    for _ in 0..3 {
-        assert_eq!(world.cached().as_deref(), Some("a"));
-    }
-    assert!(world.reject("a"));
-    assert!(!world.reject("a"));
-    assert_eq!(world.cached(), None);
-    assert_eq!(world.get().as_deref(), Ok("b"));
-}
-
-#[test]
 fn suspended_time_counts_and_a_clock_set_back_does_not() {
     let world = World::new();
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
@@ -484,128 +473,4 @@ fn nested_use_inside_a_lend_is_harmless() {
         );
         assert_eq!(inner.flatten().as_deref(), Some("a"));
     }
-}
-
-#[test]
-fn work_that_the_executor_drops_is_a_failure_like_any_other() {
-    let mut world = World::new();
-    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
-    world.engine.executor = Arc::new(HandQueue::dropping());
-    let mut cold = pin!(world.engine.get(RefreshMode::Background));
-    let Poll::Ready(Err(error)) = poll(cold.as_mut()) else {
-        panic!("nobody will ever end this wait")
-    };
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let known = world.engine.keeper().known();
-    assert!(!known.in_flight && known.last_failure.is_some());
-    assert_eq!(world.get(), Err(ErrorKind::Unavailable), "for a second");
-    world.advance(1);
-    assert_eq!(world.get().as_deref(), Ok("a"), "a blocking caller can");
-    // A renewal is tried as rarely as after any other failure.
-    world.advance(3400);
-    let mut failures = Vec::new();
-    for second in 0..40 {
-        let failed = world.engine.keeper().known().failures;
-        assert_eq!(world.get().as_deref(), Ok("a"));
-        if world.engine.keeper().known().failures > failed {
-            failures.push(second);
-        }
-        world.advance(1);
-    }
-    assert_eq!(failures, [0, 5, 15, 35]);
-}
-
-#[test]
-fn an_engine_whose_flight_was_dropped_is_freed() {
-    let mut world = World::new();
-    world.engine.executor = Arc::new(HandQueue::dropping());
-    world.engine.start();
-    assert_eq!(Arc::strong_count(&world.source), 2);
-    let keeper = Arc::downgrade(world.engine.keeper());
-    drop(world);
-    assert!(keeper.upgrade().is_none());
-}
-
-#[test]
-fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
-    let world = World::new();
-    world.script([Ok(("a", 3600))]);
-    world.get().unwrap();
-    world.advance(3500);
-    world.engine.renew();
-    let mut stuck = pin!(world.engine.get(RefreshMode::Blocking));
-    assert!(poll(stuck.as_mut()).is_pending());
-    world.advance(16);
-    // Somebody else has brought a token since: there is nothing to renew.
-    let now = world.clock.now();
-    let other = Token {
-        name: "b".to_owned(),
-        validity: Validity::lasting(now, Duration::from_secs(3600)),
-    };
-    let deadlines = Policy::new().deadlines(&other.validity, 0.0);
-    world.engine.keeper().cell.store(other, deadlines);
-    world.engine.renew();
-    assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
-}
-
-#[test]
-fn a_server_that_rejects_everything_costs_the_others_nothing() {
-    let world = World::new();
-    world.script([Ok(("a", 3600)), Ok(("a", 3599))]);
-    world.get().unwrap();
-    assert!(world.reject("a"), "the first time it is dropped");
-    assert_eq!(world.cached(), None);
-    assert_eq!(world.get().as_deref(), Ok("a"));
-    for _ in 0..100 {
-        assert!(!world.reject("a"), "there is no other one");
-        assert_eq!(world.cached().as_deref(), Some("a"));
-    }
-    assert_eq!((world.fetches(), world.queue.len()), (2, 0));
-    // Later, too, nobody waits, and nobody fails while there is an outage.
-    world.script([Err(ErrorKind::RateLimited), Ok(("a", 3500))]);
-    for fetches in [3, 4] {
-        world.advance(10);
-        for n in 0..100 {
-            assert_eq!(world.reject("a"), n == 0);
-            assert_eq!(world.cached().as_deref(), Some("a"));
-        }
-        assert_eq!((world.queue.run_all(), world.fetches()), (1, fetches));
-        assert_eq!(world.get().as_deref(), Ok("a"));
-    }
-    // Until the server has another one, which is as good as the first was.
-    world.script([Ok(("b", 3600)), Ok(("c", 3600))]);
-    world.advance(10);
-    assert!(world.reject("a"));
-    assert_eq!(world.cached().as_deref(), Some("a"));
-    world.queue.run_all();
-    assert_eq!(world.cached().as_deref(), Some("b"));
-    assert!(!world.reject("a"));
-    assert!(world.reject("b"));
-    assert_eq!(world.cached(), None);
-    assert_eq!(world.get().as_deref(), Ok("c"));
-}
-
-#[test]
-fn in_blocking_mode_a_token_that_is_rejected_again_is_waited_for() {
-    let world = World::new();
-    world.script([Ok(("a", 3600)), Ok(("a", 3600)), Ok(("b", 3600))]);
-    world.get().unwrap();
-    assert!(world.reject("a"));
-    world.get().unwrap();
-    world.advance(10);
-    assert!(world.reject("a"));
-    let token = world.engine.blocking_get(RefreshMode::Blocking).unwrap();
-    assert_eq!(token.name, "b");
-}
-
-#[test]
-fn what_was_rejected_stays_in_memory_only_until_there_is_another() {
-    let world = World::new();
-    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
-    world.get().unwrap();
-    world.reject("a");
-    let remembered = || format!("{:?}", world.engine.keeper()).contains("\"a\"");
-    assert!(remembered());
-    world.get().unwrap();
-    assert!(!remembered());
 }

@@ -1,0 +1,65 @@
+//! Flights that nobody will fly.
+
+use super::*;
+
+#[test]
+fn work_that_the_executor_drops_is_a_failure_like_any_other() {
+    let mut world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.engine.executor = Arc::new(HandQueue::dropping());
+    let mut cold = pin!(world.engine.get(RefreshMode::Background));
+    let Poll::Ready(Err(error)) = poll(cold.as_mut()) else {
+        panic!("nobody will ever end this wait")
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let known = world.engine.keeper().known();
+    assert!(!known.in_flight && known.last_failure.is_some());
+    assert_eq!(world.get(), Err(ErrorKind::Unavailable), "for a second");
+    world.advance(1);
+    assert_eq!(world.get().as_deref(), Ok("a"), "a blocking caller can");
+    // A renewal is tried as rarely as after any other failure.
+    world.advance(3400);
+    let mut failures = Vec::new();
+    for second in 0..40 {
+        let failed = world.engine.keeper().known().failures;
+        assert_eq!(world.get().as_deref(), Ok("a"));
+        if world.engine.keeper().known().failures > failed {
+            failures.push(second);
+        }
+        world.advance(1);
+    }
+    assert_eq!(failures, [0, 5, 15, 35]);
+}
+
+#[test]
+fn an_engine_whose_flight_was_dropped_is_freed() {
+    let mut world = World::new();
+    world.engine.executor = Arc::new(HandQueue::dropping());
+    world.engine.start();
+    assert_eq!(Arc::strong_count(&world.source), 2);
+    let keeper = Arc::downgrade(world.engine.keeper());
+    drop(world);
+    assert!(keeper.upgrade().is_none());
+}
+
+#[test]
+fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    world.get().unwrap();
+    world.advance(3500);
+    world.engine.renew();
+    let mut stuck = pin!(world.engine.get(RefreshMode::Blocking));
+    assert!(poll(stuck.as_mut()).is_pending());
+    world.advance(16);
+    // Somebody else has brought a token since: there is nothing to renew.
+    let now = world.clock.now();
+    let other = Token {
+        name: "b".to_owned(),
+        validity: Validity::lasting(now, Duration::from_secs(3600)),
+    };
+    let deadlines = Policy::new().deadlines(&other.validity, 0.0);
+    world.engine.keeper().cell.store(other, deadlines);
+    world.engine.renew();
+    assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+}

@@ -1,0 +1,79 @@
+//! Tokens that somebody rejects.
+
+use super::*;
+
+#[test]
+fn what_was_rejected_is_dropped_for_every_thread() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert!(world.reject("a"));
+    assert!(!world.reject("a"));
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn a_server_that_rejects_everything_costs_the_others_nothing() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3599))]);
+    world.get().unwrap();
+    assert!(world.reject("a"), "the first time it is dropped");
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    for _ in 0..100 {
+        assert!(!world.reject("a"), "there is no other one");
+        assert_eq!(world.cached().as_deref(), Some("a"));
+    }
+    assert_eq!((world.fetches(), world.queue.len()), (2, 0));
+    // Later, too, nobody waits, and nobody fails while there is an outage.
+    world.script([Err(ErrorKind::RateLimited), Ok(("a", 3500))]);
+    for fetches in [3, 4] {
+        world.advance(10);
+        for n in 0..100 {
+            assert_eq!(world.reject("a"), n == 0);
+            assert_eq!(world.cached().as_deref(), Some("a"));
+        }
+        assert_eq!((world.queue.run_all(), world.fetches()), (1, fetches));
+        assert_eq!(world.get().as_deref(), Ok("a"));
+    }
+    // Until the server has another one, which is as good as the first was.
+    world.script([Ok(("b", 3600)), Ok(("c", 3600))]);
+    world.advance(10);
+    assert!(world.reject("a"));
+    assert_eq!(world.cached().as_deref(), Some("a"));
+    world.queue.run_all();
+    assert_eq!(world.cached().as_deref(), Some("b"));
+    assert!(!world.reject("a"));
+    assert!(world.reject("b"));
+    assert_eq!(world.cached(), None);
+    assert_eq!(world.get().as_deref(), Ok("c"));
+}
+
+#[test]
+fn in_blocking_mode_a_token_that_is_rejected_again_is_waited_for() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    assert!(world.reject("a"));
+    world.get().unwrap();
+    world.advance(10);
+    assert!(world.reject("a"));
+    let token = world.engine.blocking_get(RefreshMode::Blocking).unwrap();
+    assert_eq!(token.name, "b");
+}
+
+#[test]
+fn what_was_rejected_stays_in_memory_only_until_there_is_another() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.reject("a");
+    let remembered = || format!("{:?}", world.engine.keeper()).contains("\"a\"");
+    assert!(remembered());
+    world.get().unwrap();
+    assert!(!remembered());
+}
