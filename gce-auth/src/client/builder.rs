@@ -70,7 +70,8 @@ impl MetadataClientBuilder {
         self
     }
 
-    /// How often and how long an operation is tried.
+    /// How often and how long an operation is tried. Unless it is said, the budget
+    /// is 10 s, or as long as [one attempt](Limits::attempt) may take.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
