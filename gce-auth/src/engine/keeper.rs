@@ -93,6 +93,14 @@ struct Current<V> {
     budget: Duration,
 }
 
+/// A flight that a newer one takes the place of.
+enum Gone<V> {
+    /// It is older than it may be, or another process's.
+    Dead(Arc<Flight<V>>),
+    /// It goes on, for those who wait for it.
+    Overtaken(#[expect(dead_code, reason = "held until the lock is free")] Arc<Flight<V>>),
+}
+
 /// What is known without asking anybody.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -150,17 +158,20 @@ impl<V: Value> Keeper<V> {
         budget: Duration,
         make: impl FnOnce(FlightId, u32) -> Flight<V>,
     ) -> Plan<V> {
-        let mut replaced = None;
-        let plan = self.decide(why, now, process, budget, make, &mut replaced);
-        // Whoever still waits for the one it replaces waits for nothing. In a
-        // forked child nobody does: those threads are the parent's.
-        if let Some(replaced) = replaced.filter(|replaced| replaced.process == process) {
-            replaced.land(Err(late()));
+        let mut gone = None;
+        let plan = self.decide(why, now, process, budget, make, &mut gone);
+        match gone {
+            // Whoever still waits for it waits for nothing. In a forked child
+            // nobody does: those threads are the parent's.
+            Some(Gone::Dead(flight)) if flight.process == process => flight.land(Err(late())),
+            // Where nobody holds it, its job settles as it is dropped.
+            gone => drop(gone),
         }
         plan
     }
 
-    /// [`plan`](Self::plan), all that happens under the lock.
+    /// [`plan`](Self::plan), all that happens under the lock. No flight is
+    /// dropped there, as its job may settle.
     fn decide(
         &self,
         why: Why,
@@ -168,7 +179,7 @@ impl<V: Value> Keeper<V> {
         process: u32,
         budget: Duration,
         make: impl FnOnce(FlightId, u32) -> Flight<V>,
-        replaced: &mut Option<Arc<Flight<V>>>,
+        gone: &mut Option<Gone<V>>,
     ) -> Plan<V> {
         let mut control = lock(&self.control);
         if let Some(current) = &control.flight {
@@ -176,7 +187,7 @@ impl<V: Value> Keeper<V> {
             let alive =
                 current.flight.process == process && age <= current.budget.saturating_add(GRACE);
             if !alive {
-                *replaced = control.flight.take().map(|current| current.flight);
+                *gone = control.flight.take().map(|it| Gone::Dead(it.flight));
             } else if why == Why::Renew {
                 return Plan::Nothing;
             } else if why != Why::Force || current.forced {
@@ -210,12 +221,15 @@ impl<V: Value> Keeper<V> {
         control.flights += 1;
         let id = FlightId(control.flights);
         let flight = Arc::new(make(id, control.waits));
-        control.flight = Some(Current {
+        let overtaken = control.flight.replace(Current {
             id,
             flight: Arc::clone(&flight),
             forced: why == Why::Force,
             budget,
         });
+        if let Some(overtaken) = overtaken {
+            *gone = Some(Gone::Overtaken(overtaken.flight));
+        }
         Plan::Lead(flight)
     }
 

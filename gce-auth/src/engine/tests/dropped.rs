@@ -63,3 +63,17 @@ fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
     world.engine.renew();
     assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
 }
+
+#[test]
+fn a_renewal_in_the_queue_that_a_refresh_overtakes_is_forgotten() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.advance(3500);
+    world.engine.renew();
+    assert_eq!(world.queue.len(), 1);
+    // Nobody holds the flight but the keeper, which lets go of it.
+    assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
+    assert_eq!((world.queue.run_all(), world.fetches()), (1, 2));
+    assert_eq!(world.engine.keeper().known().failures, 0);
+}
