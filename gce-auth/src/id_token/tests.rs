@@ -1,4 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method, Uri};
@@ -25,21 +30,24 @@ struct World {
     client: MetadataClient,
     transport: Arc<ScriptedTransport>,
     clock: Arc<HandClock>,
+    queue: Arc<HandQueue>,
 }
 
 fn world(replies: impl IntoIterator<Item = Reply>) -> World {
     let transport = Arc::new(ScriptedTransport::new(replies));
     let clock = Arc::new(HandClock::at(NOW));
+    let queue = Arc::new(HandQueue::new());
     let client = MetadataClient::builder()
         .transport(Arc::clone(&transport) as _)
         .clock(Arc::clone(&clock) as _)
-        .executor(Arc::new(HandQueue::new()))
+        .executor(Arc::clone(&queue) as _)
         .endpoint("metadata")
         .build_without_environment();
     World {
         client,
         transport,
         clock,
+        queue,
     }
 }
 
@@ -68,6 +76,30 @@ fn the_account_is_known_when_it_is_resolved_or_named() {
     let named = world.builder().service_account("b@x").build().unwrap();
     named.blocking_resolve().unwrap();
     assert_eq!(named.service_account_email().as_deref(), Some("b@x"));
+    assert_eq!(world.transport.requests().len(), 1);
+}
+
+#[test]
+fn many_requests_that_wait_for_a_token_hold_one_thread() {
+    let world = world([Reply::text(&jwt("aud", 3600))]);
+    let credentials = world.builder().build().unwrap();
+    let mut maps = vec![HeaderMap::new(); 20];
+    let mut context = Context::from_waker(Waker::noop());
+    let (method, uri) = (Method::GET, Uri::default());
+    let mut waiting: Vec<_> = maps
+        .iter_mut()
+        .map(|map| Box::pin(credentials.before_request(&method, &uri, map)))
+        .collect();
+    for request in &mut waiting {
+        assert!(request.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(world.queue.run_all(), 1);
+    for request in &mut waiting {
+        let polled = request.as_mut().poll(&mut context);
+        assert!(matches!(polled, Poll::Ready(Ok(()))));
+    }
+    drop(waiting);
+    assert!(maps.iter().all(|map| map.contains_key("authorization")));
     assert_eq!(world.transport.requests().len(), 1);
 }
 
