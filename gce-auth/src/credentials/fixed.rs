@@ -160,5 +160,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);
         let billed = credentials.with_quota_project("p");
         assert!(billed.is_ok());
+        // There is nothing in them to be rejected, and they go on.
+        assert!(!credentials.invalidate_headers(&headers));
+        assert!(credentials.blocking_headers().is_ok());
     }
 }

@@ -35,7 +35,7 @@ impl Credentials {
         self.0.engine.refresh().await?;
         if self.0.source.learned().account.is_none() && self.0.source.asks_a_server() {
             // Somebody else's credentials made the flight that this one shared.
-            self.account().await?;
+            self.account_on(WorkKind::AccessToken).await?;
         }
         Ok(())
     }

@@ -119,12 +119,17 @@ impl Credentials {
     /// # Errors
     /// As for [`MetadataClient::account_info`](crate::MetadataClient::account_info).
     pub async fn account(&self) -> Result<AccountInfo, Error> {
+        self.account_on(WorkKind::Other).await
+    }
+
+    /// [`account`](Self::account), by the threads for this kind of work.
+    pub(super) async fn account_on(&self, kind: WorkKind) -> Result<AccountInfo, Error> {
         let credentials = self.clone();
         let work = move |client: &MetadataClient| {
             let mut budget = Budget::of(client.0.retry.total());
             credentials.0.source.ask_account(&mut budget)
         };
-        self.client().background(WorkKind::Other, work).await
+        self.client().background(kind, work).await
     }
 
     /// [`account`](Self::account), waiting on this thread.

@@ -186,13 +186,11 @@ impl Executor for ThreadExecutor {
             return Ok(());
         }
         state.take(work.kind);
-        if state.idle > 0 {
-            state.idle -= 1;
-            state.handed.push(work);
+        let Some(work) = state.hand(work) else {
             drop(state);
             threads.handed.notify_one();
             return Ok(());
-        }
+        };
         state.threads += 1;
         drop(state);
         let serving = Arc::clone(&threads);
@@ -231,8 +229,14 @@ impl Threads {
     fn not_started(&self, work: Work) -> Result<(), Work> {
         let mut state = self.lock();
         state.threads -= 1;
+        // One may have come to its end meanwhile, and wait.
+        let Some(work) = state.hand(work) else {
+            drop(state);
+            self.handed.notify_one();
+            return Ok(());
+        };
         state.release(work.kind);
-        if state.threads > state.idle {
+        if state.threads > 0 {
             // Another thread is at work and will take it; or it cannot be
             // started either, and whoever tries comes here.
             state.queue.push(work);
@@ -283,6 +287,17 @@ impl Threads {
 }
 
 impl State {
+    /// Hands work, which is counted, to a thread that waits; gives it back
+    /// where none does. Whoever hands over wakes one.
+    fn hand(&mut self, work: Work) -> Option<Work> {
+        if self.idle == 0 {
+            return Some(work);
+        }
+        self.idle -= 1;
+        self.handed.push(work);
+        None
+    }
+
     fn has_room_for(&self, kind: WorkKind) -> bool {
         self.threads - self.idle < THREADS && (kind == WorkKind::AccessToken || self.may_do_other())
     }

@@ -165,3 +165,22 @@ fn work_that_was_left_to_a_thread_that_cannot_start_is_done_all_the_same() {
     assert_eq!((state.threads, state.busy_with_other), (0, 0));
     assert!(state.queue.is_empty());
 }
+
+#[test]
+fn work_of_a_thread_that_cannot_start_goes_to_one_that_waits() {
+    let threads = Threads::default();
+    {
+        // One came to the end of its work while another was to be started.
+        let mut state = threads.lock();
+        (state.threads, state.idle) = (2, 1);
+        state.take(WorkKind::Other);
+    }
+    let left = threads.not_started(work(WorkKind::Other, || {}));
+    assert!(left.is_ok());
+    let state = threads.lock();
+    assert_eq!(
+        (state.threads, state.idle, state.busy_with_other),
+        (1, 0, 1)
+    );
+    assert_eq!((state.handed.len(), state.queue.len()), (1, 0));
+}
