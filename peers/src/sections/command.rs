@@ -48,7 +48,6 @@ fn contestants() -> Vec<Timed> {
         let path = env::var("PEERS_GCLOUD").map_err(|_| "it is not installed here")?;
         Program::new(path, &["auth", "print-access-token"])
     };
-    let command = || Program::new(made_ready("PEERS_COMMAND")?, &["token"]);
     let one = |library, what, program, seldom| Timed {
         library,
         what,
@@ -59,25 +58,25 @@ fn contestants() -> Vec<Timed> {
         one(
             Library::Floor,
             "the floor's smallest program",
-            program("floor"),
+            program("floor", &[]),
             false,
         ),
         one(
             Library::GceAuth,
             "`gce-auth token`, the full command",
-            command(),
+            program("gce-auth", &["token"]),
             false,
         ),
         one(
             Library::GceAuth,
             "its smallest program",
-            program("program-gce-auth"),
+            program("program-gce-auth", &[]),
             false,
         ),
         one(
             Library::GoogleCloudAuth,
             "its smallest program",
-            program("program-google-cloud-auth"),
+            program("program-google-cloud-auth", &[]),
             false,
         ),
         one(

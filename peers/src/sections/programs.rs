@@ -13,19 +13,18 @@ use crate::{
 
 const ROUNDS: usize = 5;
 
-/// The folder where `run` builds them, each in a folder of its own.
-fn built() -> Result<PathBuf, Failure> {
-    Ok(env::var("PEERS_CLEAN")
-        .map_err(|_| "PEERS_CLEAN is not set: use peers/run")?
-        .into())
+/// A folder that `run` names in the environment.
+fn folder(variable: &str) -> Result<PathBuf, Failure> {
+    let folder = env::var(variable).map_err(|_| format!("{variable} is not set: use peers/run"))?;
+    Ok(folder.into())
 }
 
-/// A program that `run` has built.
+/// A program that `run` has built and installed.
 ///
 /// # Errors
-/// If it was not built.
-pub fn program(name: &str) -> Result<Program, Failure> {
-    Program::new(built()?.join(name).join("release").join(name), &[])
+/// If it was not.
+pub fn program(name: &str, arguments: &[&str]) -> Result<Program, Failure> {
+    Program::new(folder("PEERS_INSTALLED")?.join(name), arguments)
 }
 
 fn crates(package: &str) -> Result<usize, Failure> {
@@ -74,10 +73,12 @@ pub fn run(_: &Server) -> Result<Report, Failure> {
         (Library::GceAuth, "program-gce-auth"),
         (Library::GoogleCloudAuth, "program-google-cloud-auth"),
     ] {
-        let Ok(program) = program(name) else { continue };
+        let Ok(program) = program(name, &[]) else {
+            continue;
+        };
         let crates = crates(name)?;
         let kilobytes = fs::metadata(&program.path)?.len() as f64 / 1000.0;
-        let seconds = fs::read_to_string(built()?.join(name).join("seconds"))?;
+        let seconds = fs::read_to_string(folder("PEERS_CLEAN")?.join(name).join("seconds"))?;
         let seconds: f64 = seconds
             .split_whitespace()
             .map(|part| part.parse().unwrap_or(f64::NAN))
