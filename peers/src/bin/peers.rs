@@ -29,8 +29,8 @@ fn main() -> Result<(), Failure> {
             page::write(Path::new(&results), Path::new(&page), Path::new(&short))
         }
         Some("calls") => {
-            let reader = arguments.next().ok_or("of whom?")?.parse()?;
-            sections::hot::calls(&Server::find()?, reader)
+            let reader = arguments.next().ok_or("of whom?")?;
+            sections::hot::calls(&Server::find()?, &reader)
         }
         Some("begin") => {
             let contestant = arguments.next().ok_or("who?")?.parse()?;

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     contestant::{Contestant, Failure, Library},
+    contestants::floor::Nothing,
     field::{Entry, Event, readers},
     process::callgrind,
     report::{Report, Row},
@@ -18,6 +19,8 @@ use crate::{
 
 const ROUNDS: usize = 60;
 const CALLS: u32 = 20_000;
+/// In the place of a reader's number.
+const NOTHING: &str = "nothing";
 
 type Round = Box<dyn FnMut() -> Result<f64, Failure>>;
 
@@ -70,6 +73,7 @@ pub fn run(server: &Server) -> Result<Report, Failure> {
         }
     }
     let allocations = allocations(&["hot"])?;
+    let around = instructions(NOTHING)?;
     let mut report = Report::default();
     let mut rows = Vec::new();
     let mut results = Vec::new();
@@ -79,7 +83,8 @@ pub fn run(server: &Server) -> Result<Report, Failure> {
             Err(why) => row.extend([format!("left out: {why}"), String::new(), String::new()]),
             Ok(_) => {
                 let time = Spread::of(times);
-                let instructions = instructions(index)?;
+                let instructions = instructions(&index.to_string())?;
+                let instructions = instructions.zip(around).map(|(call, around)| call - around);
                 let allocations = *allocations.get(index).ok_or("no count of allocations")?;
                 row.push(time.to_string());
                 row.push(instructions.map_or("–".to_owned(), short));
@@ -152,10 +157,11 @@ pub fn allocations(arguments: &[&str]) -> Result<Vec<f64>, Failure> {
     text.lines().map(|line| Ok(line.parse()?)).collect()
 }
 
-/// Instructions of one call of this reader; `None` where there is no valgrind.
-fn instructions(reader: usize) -> Result<Option<f64>, Failure> {
+/// Instructions of one call of this reader, with the loop around it; `None`
+/// where there is no valgrind.
+fn instructions(reader: &str) -> Result<Option<f64>, Failure> {
     let options = ["--collect-atstart=no", "--toggle-collect=*counted_calls*"];
-    let arguments = ["calls".to_owned(), reader.to_string()];
+    let arguments = ["calls".to_owned(), reader.to_owned()];
     let counted = callgrind(&env::current_exe()?, &arguments, &options)?;
     Ok(counted.map(|(total, _)| (total / f64::from(CALLS)).round()))
 }
@@ -193,12 +199,17 @@ impl Event for Counted<'_> {
     }
 }
 
-/// Has the reader of this number called, for callgrind to count.
+/// Has the reader of this number called, or what does nothing, for callgrind to
+/// count.
 ///
 /// # Errors
 /// If it fails.
-pub fn calls(server: &Server, wanted: usize) -> Result<(), Failure> {
+pub fn calls(server: &Server, wanted: &str) -> Result<(), Failure> {
     let runtime = runtime()?;
+    if wanted == NOTHING {
+        return counted_calls(&Nothing);
+    }
+    let wanted = wanted.parse()?;
     let entries = readers(&mut Counted {
         server,
         runtime: &runtime,
