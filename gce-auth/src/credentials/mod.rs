@@ -232,15 +232,6 @@ impl Credentials {
         named && keeper.invalidate(now, |held| headers.hold(held))
     }
 
-    /// Drops the token in this `authorization`: see
-    /// [`invalidate`](Self::invalidate).
-    #[cfg(feature = "iam")]
-    pub(crate) fn invalidate_authorization(&self, rejected: &HeaderValue) {
-        let keeper = self.0.engine.keeper();
-        let now = self.0.engine.now();
-        keeper.invalidate(now, |held| held.value().header() == rejected);
-    }
-
     /// What is known without asking anybody: no I/O, no wait.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -3,7 +3,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::{Method, header::AUTHORIZATION};
+use http::Method;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -153,8 +153,7 @@ impl Grantor {
         }
         let endpoint = self.endpoint(settings)?;
         let blob = iam::sign_blob(&endpoint, Signatory::alone(email), bytes)?;
-        let mut carried = None;
-        let signed = tries::repeat(
+        tries::repeat(
             settings,
             &limits(settings),
             ATTEMPTS,
@@ -164,7 +163,6 @@ impl Grantor {
                 let headers = request.headers_mut();
                 self.credentials
                     .blocking_before_request(&Method::POST, &uri, headers)?;
-                carried = headers.get(AUTHORIZATION).cloned();
                 identified(settings, request)
             },
             |response, _| match iam::signature(response) {
@@ -174,13 +172,7 @@ impl Grantor {
                     _ => Judged::Final(refusal.error),
                 },
             },
-        );
-        if let (Err(error), Some(carried)) = (&signed, &carried) {
-            if error.status() == Some(401) {
-                self.credentials.invalidate_authorization(carried);
-            }
-        }
-        signed
+        )
     }
 
     fn endpoint(&self, settings: &Settings) -> Result<IamEndpoint, Error> {

@@ -250,46 +250,6 @@ mod granted {
         assert_eq!(transport.requests().len(), 1);
     }
 
-    #[test]
-    fn a_token_that_iam_rejects_is_not_sent_again() {
-        let world = world([
-            Reply::Answer(401, String::new()),
-            info(),
-            Reply::token("ya29.second", 3600),
-            Reply::Answer(200, r#"{"signedBlob":"c2ln"}"#.to_owned()),
-            granted(),
-        ]);
-        let signing = Credentials::builder()
-            .client(world.client.clone())
-            .universe_domain("u.example")
-            .service_account("s@x")
-            .scopes(["s"])
-            .unshared()
-            .build()
-            .unwrap();
-        signing.set_token(Some("ya29.first"), None).unwrap();
-        let credentials = world
-            .builder()
-            .service_account("b@x")
-            .iam_flow()
-            .credentials(signing)
-            .build()
-            .unwrap();
-        let error = credentials.blocking_token().unwrap_err();
-        assert_eq!(error.status(), Some(401), "{error}");
-        assert!(error.hint().unwrap().contains("is dropped"));
-        world.clock.advance(Duration::from_secs(2));
-        credentials.blocking_token().unwrap();
-        let sent = |n: usize| world.transport.requests()[n].headers()["authorization"].clone();
-        assert_eq!(
-            (sent(0), sent(3)),
-            (
-                "Bearer ya29.first".parse().unwrap(),
-                "Bearer ya29.second".parse().unwrap()
-            )
-        );
-    }
-
     #[derive(Debug)]
     struct Mine(bool);
 

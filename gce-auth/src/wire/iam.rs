@@ -254,8 +254,8 @@ fn hint(code: u16, envelope: &Value) -> Option<&'static str> {
         (403, _) if says("insufficient authentication scopes") => Some(SCOPE),
         (403, _) => Some(ROLE),
         (401, _) => Some(
-            "the access token was not accepted, and is dropped; is it of the universe and the \
-             environment of this API?",
+            "the access token was not accepted; is it of the universe and the environment of \
+             this API?",
         ),
         (404, _) => Some("does this service account exist, under exactly this name?"),
         _ => None,
