@@ -163,7 +163,6 @@ impl Credentials {
         engine.front().held(show, put).is_some()
     }
 
-    #[cfg(not(feature = "iam"))]
     #[inline]
     fn cached<R>(
         &self,
@@ -171,25 +170,15 @@ impl Credentials {
         lend: impl FnOnce(Cow<'_, Headers>) -> R,
     ) -> Option<R> {
         let engine = &self.0.engine;
-        engine.cached(mode, |bearer| self.show_token(bearer), lend)
-    }
-
-    #[cfg(feature = "iam")]
-    #[inline]
-    fn cached<R>(
-        &self,
-        mode: impl Fn() -> RefreshMode,
-        lend: impl FnOnce(Cow<'_, Headers>) -> R,
-    ) -> Option<R> {
-        let engine = &self.0.engine;
-        let Some(boundary) = &self.0.boundary else {
-            return engine.cached(mode, |bearer| self.show_token(bearer), lend);
-        };
-        self.renew_boundary();
-        // The boundary has a life of its own, and is not a part of the copy.
         let show = |bearer: &Bearer| self.show_token(bearer);
-        let own = engine.cached(mode, show, |shown| shown.into_owned())?;
-        Some(lend(Cow::Owned(self.bound(own, boundary))))
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.0.boundary {
+            self.renew_boundary();
+            // The boundary has a life of its own, and is not a part of the copy.
+            let own = engine.cached(mode, show, |shown| shown.into_owned())?;
+            return Some(lend(Cow::Owned(self.bound(own, boundary))));
+        }
+        engine.cached(mode, show, lend)
     }
 
     fn show(&self, bearer: &Bearer) -> Headers {
@@ -205,7 +194,7 @@ impl Credentials {
     #[cfg(feature = "iam")]
     fn bound(&self, headers: Headers, boundary: &Boundary) -> Headers {
         match boundary.besides(self.0.engine.now()) {
-            Some(besides) => headers.with_besides(Some(besides)),
+            Some(besides) => headers.with_besides(besides),
             None => headers,
         }
     }

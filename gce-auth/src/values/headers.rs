@@ -94,8 +94,11 @@ impl Headers {
 
     /// These, but for what is besides the token.
     #[cfg(feature = "iam")]
-    pub(crate) fn with_besides(self, besides: Option<Arc<Besides>>) -> Self {
-        Self { besides, ..self }
+    pub(crate) fn with_besides(self, besides: Arc<Besides>) -> Self {
+        Self {
+            besides: Some(besides),
+            ..self
+        }
     }
 
     /// Whether they hold this token.

@@ -1,0 +1,97 @@
+//! Who flies, who waits, and what becomes of a flight that nobody lands.
+
+use super::*;
+
+#[test]
+fn a_future_needs_no_runtime_and_a_dropped_one_loses_nothing() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    {
+        let mut future = pin!(world.engine.get(RefreshMode::Background));
+        assert!(poll(future.as_mut()).is_pending());
+    }
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(world.cached().as_deref(), Some("a"));
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(future.as_mut()).is_ready());
+}
+
+#[test]
+fn many_futures_wait_for_one_flight() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let mut futures: Vec<_> = (0..1000)
+        .map(|_| Box::pin(world.engine.get(RefreshMode::Background)))
+        .collect();
+    assert!(
+        futures
+            .iter_mut()
+            .all(|future| poll(future.as_mut()).is_pending())
+    );
+    assert_eq!(world.queue.run_all(), 1);
+    for future in &mut futures {
+        assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+    }
+    assert_eq!(world.fetches(), 1);
+}
+
+#[test]
+fn a_blocking_caller_flies_what_still_waits_in_the_queue() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(future.as_mut()).is_pending());
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
+    assert_eq!(
+        world.queue.run_all(),
+        1,
+        "the work is still there, and does nothing"
+    );
+    assert_eq!(world.fetches(), 1);
+}
+
+#[test]
+fn where_no_thread_starts_the_caller_does_the_work() {
+    let mut world = World::new();
+    world.engine.executor = Arc::new(HandQueue::refusing());
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
+    world.advance(3500);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}
+
+#[test]
+fn a_flight_older_than_its_budget_is_replaced_and_its_waiters_hear_of_it() {
+    let world = World::new();
+    world.script([Ok(("b", 3600)), Ok(("late", 3600))]);
+    let mut stuck = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(stuck.as_mut()).is_pending());
+    world.advance(16);
+    let mut next = pin!(world.engine.get(RefreshMode::Background));
+    assert!(poll(next.as_mut()).is_pending());
+    assert!(
+        matches!(poll(stuck.as_mut()), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Timeout)
+    );
+    assert_eq!(world.queue.run_all(), 2);
+    assert!(matches!(poll(next.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
+    assert_eq!(world.fetches(), 1, "what was replaced is not flown");
+}
+
+#[test]
+fn a_flight_of_another_process_is_replaced() {
+    let world = World::new();
+    world.script([Ok(("child", 3600))]);
+    let now = world.clock.now();
+    let budget = Duration::from_secs(10);
+    let parent = world
+        .engine
+        .keeper()
+        .plan(Why::Need(Freshness::Stale), now, 0, budget, |_, _| {
+            Flight::new(now, 0, || panic!("the parent's"))
+        });
+    assert!(matches!(parent, Plan::Lead(_)));
+    assert_eq!(world.get().as_deref(), Ok("child"));
+}
