@@ -9,6 +9,7 @@ mod env;
 mod exit;
 mod input;
 mod out;
+mod sdks;
 mod signals;
 mod text;
 mod timer;

@@ -11,14 +11,12 @@ use std::{
 use gce_auth::Detection;
 
 use crate::{
-    cmd::{
-        doctor::{CREDENTIALS, default_credentials, host, proxy_exceptions},
-        world::{self, World},
-    },
+    cmd::world::{self, World},
     config::{self, Reach},
     env,
     exit::{Exit, Failure},
     out::Out,
+    sdks::{CREDENTIALS, default_credentials, host, proxy_exceptions},
     signals,
     tokens::{Commands, RealTokens},
 };

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::cmd::doctor::report::Finding;
+use crate::{
+    cmd::doctor::report::Finding,
+    sdks::{CREDENTIALS, Holds, default_credentials, host, proxy_exceptions},
+};
 
 /// The variables about the metadata server, and who reads each.
 const KNOWN: [(&str, &str); 24] = [
@@ -49,35 +52,6 @@ const KNOWN: [(&str, &str); 24] = [
     ("GAE_SERVICE", "some SDKs: this is App Engine"),
     ("GAE_INSTANCE", "gce-auth: this is App Engine"),
 ];
-
-/// The variables with credentials that come before the metadata server, what each holds, and who uses it.
-pub(crate) const CREDENTIALS: [(&str, Holds, &str); 6] = [
-    ("GOOGLE_APPLICATION_CREDENTIALS", Holds::File, "SDKs use"),
-    (
-        "google_application_credentials",
-        Holds::File,
-        "Node's SDKs use",
-    ),
-    ("GOOGLE_OAUTH_ACCESS_TOKEN", Holds::Token, "Terraform uses"),
-    ("CLOUDSDK_AUTH_ACCESS_TOKEN", Holds::Token, "gcloud uses"),
-    (
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
-        Holds::File,
-        "gcloud uses",
-    ),
-    (
-        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
-        Holds::File,
-        "gcloud uses",
-    ),
-];
-
-/// What a variable holds: what may be shown, or what may not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    File,
-    Token,
-}
 
 /// A step for each variable that is set, or one that says that none is.
 pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, Finding)> {
@@ -167,13 +141,6 @@ pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
     }
 }
 
-/// Where gcloud puts the credentials that SDKs use by default.
-pub(crate) fn default_credentials(var: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let directory =
-        var("CLOUDSDK_CONFIG").or_else(|| Some(format!("{}/.config/gcloud", var("HOME")?)))?;
-    Some(format!("{directory}/application_default_credentials.json"))
-}
-
 /// Whether a proxy would see what is meant for the metadata server.
 pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> Finding {
     let set = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
@@ -199,21 +166,6 @@ pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> F
              add {host} to NO_PROXY"
         ),
     )
-}
-
-/// The hosts that are not asked through a proxy: of the first of the two variables that says any, as curl has it.
-pub(crate) fn proxy_exceptions(var: impl Fn(&str) -> Option<String>) -> Option<String> {
-    ["no_proxy", "NO_PROXY"]
-        .into_iter()
-        .find_map(|name| var(name).filter(|value| !value.is_empty()))
-}
-
-/// The host of `host`, `host:port` or `[v6]:port`.
-pub(crate) fn host(endpoint: &str) -> &str {
-    if let Some(rest) = endpoint.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    endpoint.split(':').next().unwrap_or(endpoint)
 }
 
 /// A proxy's URL as it may be shown.
@@ -286,12 +238,5 @@ mod tests {
         }
         let internal = [proxy, ("no_proxy", ".internal")];
         assert!(proxies(with(&internal), "metadata.google.internal").is_good());
-    }
-
-    #[test]
-    fn hosts_stand_before_ports() {
-        assert_eq!(host("a:1"), "a");
-        assert_eq!(host("[::1]:80"), "::1");
-        assert_eq!(host("169.254.169.254"), "169.254.169.254");
     }
 }

@@ -17,8 +17,6 @@ use crate::{
     out::Out,
 };
 
-pub(crate) use self::environment::{CREDENTIALS, default_credentials, host, proxy_exceptions};
-
 /// How long a name, a connection and a first answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 

@@ -9,12 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    cmd::doctor::{environment::host, report::Finding},
-    exit::Exit,
-    text,
-    timer::Timer,
-};
+use crate::{cmd::doctor::report::Finding, exit::Exit, sdks::host, text, timer::Timer};
 
 const WELL_KNOWN: &str = "169.254.169.254";
 const NAME: &str = "metadata.google.internal";
