@@ -9,7 +9,6 @@ mod client;
 mod credentials;
 mod defaults;
 pub mod docs;
-mod engine;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -19,8 +18,10 @@ mod metadata;
 #[cfg(feature = "tower")]
 mod middleware;
 mod provide;
+mod refresh;
 #[cfg(feature = "iam")]
 mod signer;
+mod task;
 mod values;
 #[cfg(feature = "verify")]
 mod verifier;
@@ -47,7 +48,6 @@ pub use crate::{
         DefaultCredentials, DefaultOptions, Unread, blocking_default_credentials,
         blocking_fetch_id_token, default_credentials, fetch_id_token,
     },
-    engine::RefreshMode,
     id_token::{
         BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
         IdTokenCredentialsBuilder,
@@ -58,6 +58,7 @@ pub use crate::{
         watch::Watch,
     },
     provide::{HeadersFuture, ProvideHeaders},
+    refresh::RefreshMode,
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, HeadersTag},

@@ -10,7 +10,7 @@ use crate::{
         Credentials, Settled,
         source::{Learned, Wish},
     },
-    engine::RefreshMode,
+    refresh::RefreshMode,
     values::{
         error::{Error, ErrorKind},
         scope::Scopes,

@@ -11,8 +11,8 @@ use crate::{
         Credentials, Settled,
         source::{Learned, Origin, TokenSource, Wish},
     },
-    engine::{freshness::Policy, keeper::Keeper},
     io::transport::{Limits, Transport, TransportError, TransportErrorKind},
+    refresh::{keeper::Keeper, policy::Policy},
     values::{
         error::Error,
         headers::sendable,

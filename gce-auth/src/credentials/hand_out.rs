@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::credentials::boundary::Boundary;
 use crate::{
     credentials::Credentials,
-    engine::RefreshMode,
     provide::{HeadersFuture, ProvideHeaders},
+    refresh::RefreshMode,
     values::{
         error::Error,
         headers::{Headers, HeadersTag},

@@ -42,7 +42,7 @@ use crate::{
         renewal::Renewals,
         source::{FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish},
     },
-    engine::{Engine, RefreshMode, registry::Family},
+    refresh::{Engine, RefreshMode, shared_map::Family},
     values::{
         error::Error,
         headers::{Besides, Headers},

@@ -7,8 +7,8 @@ use std::sync::{
 
 use crate::{
     credentials::TokenState,
-    engine::RefreshMode,
     io::threads::{Awaited, Executor, Work, WorkKind},
+    refresh::RefreshMode,
     values::error::Error,
 };
 

@@ -11,8 +11,8 @@ use crate::{
         Credentials, TokenState,
         renewal::{self, Renewable, Renewals},
     },
-    engine::RefreshMode,
     io::threads::{Executor, WorkKind},
+    refresh::RefreshMode,
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, sendable},

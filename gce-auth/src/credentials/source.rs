@@ -8,14 +8,14 @@ use crate::{
         settings::{MetadataClient, Reach},
     },
     credentials::LastBinding,
-    engine::{
-        Departure, Source,
-        freshness::Policy,
-        keeper::{Keeper, Value},
-        local::{PerThread, Slots},
-        registry::{Family, Registry},
-    },
     io::threads::WorkKind,
+    refresh::{
+        FetchContext, Source,
+        keeper::{Keeper, Value},
+        policy::Policy,
+        shared_map::{Family, Registry},
+        thread_local::{PerThread, Slots},
+    },
     values::{
         error::{Error, ErrorKind},
         headers::Headers,
@@ -230,7 +230,7 @@ impl TokenSource {
 impl Source for TokenSource {
     type Value = Bearer;
 
-    fn fetch(&self, departure: &Departure) -> Result<Bearer, Error> {
+    fn fetch(&self, departure: &FetchContext) -> Result<Bearer, Error> {
         if self.origin != Origin::Server {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,

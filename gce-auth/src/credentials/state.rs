@@ -8,8 +8,8 @@ use std::{
 use crate::{
     client::{call::Budget, settings::MetadataClient},
     credentials::{Credentials, TokenState},
-    engine::cell::Entry,
     io::threads::WorkKind,
+    refresh::slot::Entry,
     values::{
         error::Error,
         scope::Scopes,

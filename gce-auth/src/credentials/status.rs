@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        freshness::Freshness,
+    refresh::{
         keeper::{Keeper, Value},
+        policy::Freshness,
     },
     values::{error::Error, token::Now},
 };

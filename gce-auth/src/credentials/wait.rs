@@ -10,15 +10,12 @@ use std::{
 
 use crate::{
     credentials::Credentials,
-    engine::{
-        RefreshMode,
-        flight::{Flight, Landed, late},
-        registry::Registry,
-    },
     io::{
         clock::Clock,
         threads::{Executor, WorkKind},
     },
+    refresh::{RefreshMode, shared_map::Registry},
+    task::shared_task::{Landed, SharedTask, late},
     values::{
         address::ByAddress,
         error::{Error, ErrorKind},
@@ -144,7 +141,7 @@ static TICKERS: Registry<Key, Ticker> = Registry::new();
 /// A short sleep that everybody shares who waits as a future: one thread, and
 /// none once nobody waits.
 #[derive(Debug, Default)]
-struct Ticker(Mutex<Option<Arc<Flight<()>>>>);
+struct Ticker(Mutex<Option<Arc<SharedTask<()>>>>);
 
 impl Ticker {
     fn tick(&self, clock: &Arc<dyn Clock>, executor: &Arc<dyn Executor>) -> Landed<()> {
@@ -156,7 +153,7 @@ impl Ticker {
             }
         }
         let sleeper = Arc::clone(clock);
-        let flight = Arc::new(Flight::new(clock.now(), process, move || {
+        let flight = Arc::new(SharedTask::new(clock.now(), process, move || {
             sleeper.sleep(TICK);
             Ok(())
         }));

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use crate::{
     client::settings::MetadataClient,
     credentials::{LastBinding, quota_project},
-    engine::RefreshMode,
     id_token::{
         IdTokenCredentials, Settled,
         source::{BindIdToken, IdWish, IdentitySource},
     },
+    refresh::RefreshMode,
     values::error::Error,
     wire::request::{IdTokenFormat, MetadataPath, check_audience},
 };

@@ -32,9 +32,9 @@ pub use crate::id_token::{
 use crate::{
     client::settings::MetadataClient,
     credentials::{LastBinding, Status, renewal::Renewals},
-    engine::{Engine, RefreshMode, front::Front},
     id_token::source::{Audiences, IdentitySource},
     provide::{HeadersFuture, ProvideHeaders},
+    refresh::{Engine, RefreshMode, reader::Reader},
     values::{
         error::Error,
         headers::{Besides, Headers, HeadersTag},
@@ -63,7 +63,7 @@ pub struct IdTokenCredentials {
     inner: Arc<Inner>,
     // What a hit reads stands here and not behind the pointer: whoever has
     // thousands of these waits for memory more than for anything else.
-    front: Front<Bearer>,
+    front: Reader<Bearer>,
     /// What is sent besides the token.
     besides: Option<Arc<Besides>>,
 }

@@ -9,9 +9,9 @@ use crate::{
         TokenState,
         renewal::{self, Renewable, Renewals},
     },
-    engine::RefreshMode,
     id_token::IdTokenCredentials,
     io::threads::{Executor, WorkKind},
+    refresh::RefreshMode,
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, sendable},

@@ -10,13 +10,13 @@ use crate::{
         settings::{MetadataClient, Reach},
     },
     credentials::{LastBinding, source::explain},
-    engine::{
-        Departure, Source,
-        freshness::Policy,
-        keeper::Keeper,
-        registry::{Family, Registry},
-    },
     io::threads::WorkKind,
+    refresh::{
+        FetchContext, Source,
+        keeper::Keeper,
+        policy::Policy,
+        shared_map::{Family, Registry},
+    },
     values::{error::Error, token::Bearer},
     wire::{
         request::{self, IdTokenFormat},
@@ -127,7 +127,7 @@ impl IdentitySource {
         Ok(self.email.get_or_init(|| info.email).clone())
     }
 
-    fn fetch_from_metadata(&self, departure: &Departure) -> Result<Bearer, Error> {
+    fn fetch_from_metadata(&self, departure: &FetchContext) -> Result<Bearer, Error> {
         let settings = &*self.client.0;
         let wish = &self.wish;
         let mut budget = Budget::since(settings, departure.began).going_on(departure.waits);
@@ -162,7 +162,7 @@ impl IdentitySource {
 impl Source for IdentitySource {
     type Value = Bearer;
 
-    fn fetch(&self, departure: &Departure) -> Result<Bearer, Error> {
+    fn fetch(&self, departure: &FetchContext) -> Result<Bearer, Error> {
         #[cfg(feature = "iam")]
         if let (Some(grantor), Some(grant)) = (&self.grantor, &self.wish.grant) {
             let settings = &*self.client.0;

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use crate::{
     credentials::{TokenState, state::token_state},
-    engine::cell::Entry,
     id_token::{IdToken, IdTokenCredentials},
     io::threads::WorkKind,
+    refresh::slot::Entry,
     values::{error::Error, token::Bearer},
 };
 

@@ -10,8 +10,8 @@ use crate::{
         residency::{Detection, Residency},
         settings::MetadataClient,
     },
-    engine::flight::Flight,
     io::threads::WorkKind,
+    task::shared_task::SharedTask,
     values::{error::Error, token::Now},
 };
 
@@ -61,7 +61,7 @@ impl MetadataClient {
     ) -> Result<T, Error> {
         let client = self.clone();
         let now = self.0.clock.now();
-        let flight = Arc::new(Flight::new(now, std::process::id(), move || {
+        let flight = Arc::new(SharedTask::new(now, std::process::id(), move || {
             work(&client.since(now))
         }));
         let landed = flight.outcome();

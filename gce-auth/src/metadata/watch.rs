@@ -4,12 +4,12 @@ use std::{fmt, iter, sync::Arc, time::Duration};
 
 use crate::{
     client::settings::MetadataClient,
-    engine::flight::Flight,
     io::{interrupt::Interrupt, threads::WorkKind},
     metadata::{
         change::MetadataChange,
         follow::{Follow, Place, let_go},
     },
+    task::shared_task::SharedTask,
     values::error::{Error, ErrorKind},
 };
 
@@ -59,7 +59,7 @@ pub struct Watch {
 
 /// The wait for the next change.
 struct UnderWay {
-    flight: Arc<Flight<MetadataChange>>,
+    flight: Arc<SharedTask<MetadataChange>>,
     interrupt: Interrupt,
 }
 
@@ -190,7 +190,7 @@ impl Watch {
 
     /// The wait for the next change, and whether it is a new one, which nobody
     /// does yet.
-    fn begun(&mut self) -> (Arc<Flight<MetadataChange>>, bool) {
+    fn begun(&mut self) -> (Arc<SharedTask<MetadataChange>>, bool) {
         let process = std::process::id();
         if let Some(under_way) = &self.under_way {
             // Nobody in this process does what was begun before a fork.
@@ -208,7 +208,7 @@ impl Watch {
             asked: self.asked,
         };
         let now = self.place.client.0.clock.now();
-        let flight = Arc::new(Flight::new(now, process, move || follow.run()));
+        let flight = Arc::new(SharedTask::new(now, process, move || follow.run()));
         self.under_way = Some(UnderWay {
             flight: Arc::clone(&flight),
             interrupt,
@@ -217,7 +217,7 @@ impl Watch {
     }
 
     /// The wait for the next change, which somebody does.
-    fn started(&mut self) -> Arc<Flight<MetadataChange>> {
+    fn started(&mut self) -> Arc<SharedTask<MetadataChange>> {
         let (flight, is_new) = self.begun();
         if is_new {
             let executor = &self.place.client.0.executor;

@@ -13,8 +13,8 @@ use crate::{
         api::{self, Patience},
         settings::MetadataClient,
     },
-    engine::flight::{self, Flight},
     io::threads::WorkKind,
+    task::shared_task::{self, SharedTask},
     values::error::{Error, ErrorKind},
     verifier::shown,
     wire::{
@@ -56,7 +56,7 @@ struct State {
     /// When they were last asked for, by the boot clock.
     asked: Option<Duration>,
     failed: Option<Error>,
-    flight: Option<Arc<Flight<Arc<KeySet>>>>,
+    flight: Option<Arc<SharedTask<Arc<KeySet>>>>,
 }
 
 /// Keys that were fetched; times by the boot clock.
@@ -72,7 +72,7 @@ enum Look {
     /// These keys know it.
     Known(Arc<KeySet>),
     /// Keys must be fetched first; to be begun where the second is true.
-    Fetch(Arc<Flight<Arc<KeySet>>>, bool),
+    Fetch(Arc<SharedTask<Arc<KeySet>>>, bool),
     /// There is no such key.
     Unknown,
     /// Nobody knows: they could not be fetched.
@@ -216,7 +216,7 @@ impl Keys {
     }
 
     /// The fetch that is in progress, or a new one, which must be begun.
-    fn join(self: &Arc<Self>, state: &mut State) -> (Arc<Flight<Arc<KeySet>>>, bool) {
+    fn join(self: &Arc<Self>, state: &mut State) -> (Arc<SharedTask<Arc<KeySet>>>, bool) {
         let now = self.client.0.clock.now();
         let process = std::process::id();
         let longest = self.patience.retry.total();
@@ -227,9 +227,9 @@ impl Keys {
             }
         }
         let keys = Arc::downgrade(self);
-        let flight = Arc::new(Flight::new(now, process, move || {
+        let flight = Arc::new(SharedTask::new(now, process, move || {
             keys.upgrade()
-                .map_or_else(|| Err(flight::late()), |keys| keys.fetch())
+                .map_or_else(|| Err(shared_task::late()), |keys| keys.fetch())
         }));
         state.flight = Some(Arc::clone(&flight));
         state.asked = Some(now.boot);
@@ -237,14 +237,14 @@ impl Keys {
     }
 
     /// Has a flight done by the executor, else here.
-    fn begin(&self, flight: &Arc<Flight<Arc<KeySet>>>) {
+    fn begin(&self, flight: &Arc<SharedTask<Arc<KeySet>>>) {
         flight.depart(WorkKind::Other, &*self.client.0.executor);
     }
 
     fn fetch(&self) -> Result<Arc<KeySet>, Error> {
         let ended = Ended(self);
         let Origin::Published(url, form) = &self.origin else {
-            return Err(flight::late());
+            return Err(shared_task::late());
         };
         let fetched = api::call(
             &self.client.0,

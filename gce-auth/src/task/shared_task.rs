@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    engine::sync::{Condvar, Mutex, lock, wait_until},
     io::threads::{Awaited, Executor, Work, WorkKind},
+    task::sync::{Condvar, Mutex, lock, wait_until},
     values::{
         error::{Error, ErrorKind},
         token::Now,
@@ -23,7 +23,7 @@ type Job<T> = Box<dyn FnOnce() -> Outcome<T> + Send>;
 
 /// Work whose outcome many wait for. Whoever gets to it first does it; a
 /// waiter that is cancelled takes nothing from the others.
-pub(crate) struct Flight<T> {
+pub(crate) struct SharedTask<T> {
     state: Mutex<State<T>>,
     landed: Condvar,
     pub(crate) started: Now,
@@ -39,7 +39,7 @@ struct State<T> {
     threads: usize,
 }
 
-impl<T: Clone + Send + 'static> Flight<T> {
+impl<T: Clone + Send + 'static> SharedTask<T> {
     /// A flight that has not taken off. `job` is given what it is to do, and
     /// is dropped undone if the outcome comes from elsewhere.
     pub(crate) fn new(
@@ -174,16 +174,16 @@ pub(crate) fn dropped() -> Error {
     .with_hint("does the program's own Executor belong to a runtime that was shut down?")
 }
 
-impl<T> fmt::Debug for Flight<T> {
+impl<T> fmt::Debug for SharedTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight")
+        f.debug_struct("SharedTask")
             .field("started", &self.started)
             .finish_non_exhaustive()
     }
 }
 
 /// Lands a flight whose job panicked.
-struct Landing<'a, T: Clone + Send + 'static>(Option<&'a Flight<T>>);
+struct Landing<'a, T: Clone + Send + 'static>(Option<&'a SharedTask<T>>);
 
 impl<T: Clone + Send + 'static> Landing<'_, T> {
     fn with(mut self, outcome: Outcome<T>) {
@@ -202,7 +202,7 @@ impl<T: Clone + Send + 'static> Drop for Landing<'_, T> {
 }
 
 /// A flight's place in the queue of an executor.
-struct Turn<T: Clone + Send + 'static>(Weak<Flight<T>>);
+struct Turn<T: Clone + Send + 'static>(Weak<SharedTask<T>>);
 
 impl<T: Clone + Send + 'static> Turn<T> {
     fn take(&self) {
@@ -225,7 +225,7 @@ impl<T: Clone + Send + 'static> Drop for Turn<T> {
 /// A seat on a flight: resolves when it lands, and gives the seat back when
 /// dropped. There are as many seats as reach to the last one that is taken.
 pub(crate) struct Landed<T> {
-    flight: Arc<Flight<T>>,
+    flight: Arc<SharedTask<T>>,
     seat: Option<usize>,
 }
 

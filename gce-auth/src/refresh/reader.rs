@@ -10,13 +10,13 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        Engine, RefreshMode, Source,
-        freshness::{Deadlines, Freshness},
-        keeper::{Keeper, Value},
-        local::PerThread,
-    },
     io::clock::AnyClock,
+    refresh::{
+        Engine, RefreshMode, Source,
+        keeper::{Keeper, Value},
+        policy::{Deadlines, Freshness},
+        thread_local::PerThread,
+    },
 };
 
 /// What of an engine is read at each hit.
@@ -24,9 +24,9 @@ use crate::{
 /// Whoever has one beside the pointer to its engine reads neither the engine
 /// nor what is around it while its value is good: where that is in no cache,
 /// because there are thousands, it is most of the time that a hit takes.
-pub(crate) struct Front<V> {
+pub(crate) struct Reader<V> {
     pub(super) keeper: Arc<Keeper<V>>,
-    view: u64,
+    reader_id: u64,
     /// Whether the clock is the machine's: the engine need not be asked which.
     system_clock: bool,
 }
@@ -39,11 +39,11 @@ enum Found<T> {
     Nothing,
 }
 
-impl<V: Value> Front<V> {
+impl<V: Value> Reader<V> {
     pub(super) fn new(keeper: Arc<Keeper<V>>, clock: &AnyClock) -> Self {
         Self {
             keeper,
-            view: next_view(),
+            reader_id: next_reader_id(),
             system_clock: matches!(clock, AnyClock::System),
         }
     }
@@ -107,8 +107,8 @@ impl<V: Value> Front<V> {
         let mut copy_it = false;
         let local = T::with_slots(|slots| {
             let slots = slots.try_borrow().ok()?;
-            let Some(copy) = slots.find(self.view, generation) else {
-                copy_it = slots.missed(self.view);
+            let Some(copy) = slots.find(self.reader_id, generation) else {
+                copy_it = slots.missed(self.reader_id);
                 return None;
             };
             let Some(freshness) = judge(&copy.deadlines) else {
@@ -155,32 +155,32 @@ impl<V: Value> Front<V> {
         T::with_slots(|slots| {
             // Lent out further up this thread's stack: leave it as it is.
             if let Ok(mut slots) = slots.try_borrow_mut() {
-                slots.keep(self.view, generation, deadlines, shown);
+                slots.keep(self.reader_id, generation, deadlines, shown);
             }
         });
     }
 }
 
-impl<V> Clone for Front<V> {
+impl<V> Clone for Reader<V> {
     fn clone(&self) -> Self {
         Self {
             keeper: Arc::clone(&self.keeper),
-            view: self.view,
+            reader_id: self.reader_id,
             system_clock: self.system_clock,
         }
     }
 }
 
-impl<V> fmt::Debug for Front<V> {
+impl<V> fmt::Debug for Reader<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Front")
-            .field("view", &self.view)
+        f.debug_struct("Reader")
+            .field("reader_id", &self.reader_id)
             .finish_non_exhaustive()
     }
 }
 
 /// A number that no other engine of this process has; 0 is nobody's.
-fn next_view() -> u64 {
+fn next_reader_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -86,12 +86,13 @@ fn a_flight_of_another_process_is_replaced() {
     world.script([Ok(("child", 3600))]);
     let now = world.clock.now();
     let budget = Duration::from_secs(10);
-    let parent = world
-        .engine
-        .keeper()
-        .plan(Why::Need(Freshness::Stale), now, 0, budget, |_, _| {
-            Flight::new(now, 0, || panic!("the parent's"))
-        });
-    assert!(matches!(parent, Plan::Lead(_)));
+    let parent =
+        world
+            .engine
+            .keeper()
+            .plan(Reason::Need(Freshness::Stale), now, 0, budget, |_, _| {
+                SharedTask::new(now, 0, || panic!("the parent's"))
+            });
+    assert!(matches!(parent, Decision::Lead(_)));
     assert_eq!(world.get().as_deref(), Ok("child"));
 }

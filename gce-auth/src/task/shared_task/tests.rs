@@ -21,8 +21,8 @@ impl Wake for Bell {
     }
 }
 
-fn flight(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<Flight<u32>> {
-    Arc::new(Flight::new(NOW, 1, job))
+fn flight(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
+    Arc::new(SharedTask::new(NOW, 1, job))
 }
 
 fn poll(landed: &mut Landed<u32>, waker: &Waker) -> Poll<Outcome<u32>> {
@@ -167,8 +167,8 @@ fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
     drop(seats);
 }
 
-fn of_this_process(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<Flight<u32>> {
-    Arc::new(Flight::new(NOW, std::process::id(), job))
+fn of_this_process(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
+    Arc::new(SharedTask::new(NOW, std::process::id(), job))
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn work_that_is_dropped_while_somebody_else_flies_ends_nothing() {
 #[test]
 fn a_forked_child_that_drops_work_ends_nothing() {
     let parents = std::process::id().wrapping_add(1);
-    let flight: Arc<Flight<u32>> = Arc::new(Flight::new(NOW, parents, || Ok(7)));
+    let flight: Arc<SharedTask<u32>> = Arc::new(SharedTask::new(NOW, parents, || Ok(7)));
     drop(flight.work(WorkKind::Other));
     assert!(!flight.has_landed());
 }

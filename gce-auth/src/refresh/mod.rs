@@ -1,30 +1,29 @@
 //! Floor 4: when to fetch, who fetches, who waits. Knows no HTTP, no URL and
 //! no JSON; generic over what is fetched and over who runs the work.
 
-pub(crate) mod cell;
-pub(crate) mod flight;
-pub(crate) mod freshness;
-pub(crate) mod front;
+pub(crate) mod slot;
+
 pub(crate) mod keeper;
-pub(crate) mod local;
-pub(crate) mod registry;
-mod sync;
+pub(crate) mod policy;
+pub(crate) mod reader;
+pub(crate) mod shared_map;
+pub(crate) mod thread_local;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crate::{
-    engine::{
-        flight::Flight,
-        freshness::Freshness,
-        front::Front,
-        keeper::{FlightId, GRACE, Keeper, Plan, Value, Why},
-        local::PerThread,
-    },
     io::{
         clock::{AnyClock, Clock},
         events,
         threads::{Executor, WorkKind},
     },
+    refresh::{
+        keeper::{Decision, GRACE, Keeper, Reason, TaskId, Value},
+        policy::Freshness,
+        reader::Reader,
+        thread_local::PerThread,
+    },
+    task::shared_task::{self, SharedTask},
     values::{error::Error, token::Now},
 };
 
@@ -33,7 +32,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     type Value: Value;
 
     /// Fetches a value; blocks.
-    fn fetch(&self, departure: &Departure) -> Result<Self::Value, Error>;
+    fn fetch(&self, departure: &FetchContext) -> Result<Self::Value, Error>;
 
     /// The whole time that a fetch may take.
     fn budget(&self) -> Duration;
@@ -44,7 +43,7 @@ pub(crate) trait Source: Send + Sync + 'static {
 
 /// What a fetch is told when it begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Departure {
+pub(crate) struct FetchContext {
     /// When the budget began to run.
     pub(crate) began: Now,
     /// Whether somebody asked for everything to be asked anew.
@@ -70,7 +69,7 @@ pub enum RefreshMode {
 /// A kept value together with one way to get it, and one way to show it: `T`
 /// is what callers are handed.
 pub(crate) struct Engine<S: Source> {
-    front: Front<S::Value>,
+    front: Reader<S::Value>,
     source: Arc<S>,
     clock: AnyClock,
     executor: Arc<dyn Executor>,
@@ -79,7 +78,10 @@ pub(crate) struct Engine<S: Source> {
 /// What a caller goes on with.
 enum Next<V> {
     /// Wait for this flight, and run it if it is yours.
-    Wait { flight: Arc<Flight<V>>, lead: bool },
+    Wait {
+        flight: Arc<SharedTask<V>>,
+        lead: bool,
+    },
     /// This is the outcome.
     Done(Result<V, Error>),
 }
@@ -93,14 +95,14 @@ impl<S: Source> Engine<S> {
     ) -> Self {
         let clock = AnyClock::of(clock);
         Self {
-            front: Front::new(keeper, &clock),
+            front: Reader::new(keeper, &clock),
             source,
             clock,
             executor,
         }
     }
 
-    pub(crate) fn front(&self) -> &Front<S::Value> {
+    pub(crate) fn front(&self) -> &Reader<S::Value> {
         &self.front
     }
 
@@ -112,7 +114,7 @@ impl<S: Source> Engine<S> {
         self.clock.now()
     }
 
-    /// [`Front::cached`], of its own front.
+    /// [`Reader::cached`], of its own front.
     #[inline]
     pub(crate) fn cached<T: PerThread, R>(
         &self,
@@ -126,8 +128,8 @@ impl<S: Source> Engine<S> {
     /// Starts a flight, unless one is under way or has just failed, and leaves
     /// it to itself.
     pub(crate) fn start(&self) {
-        let why = Why::Need(Freshness::Stale);
-        if let Plan::Lead(flight) = self.plan(why, self.clock.now()) {
+        let why = Reason::Need(Freshness::Stale);
+        if let Decision::Lead(flight) = self.plan(why, self.clock.now()) {
             self.depart(&flight);
         }
     }
@@ -144,13 +146,13 @@ impl<S: Source> Engine<S> {
             }
             Some((entry, _)) => {
                 let outcome = self
-                    .outcome(self.next(Why::Need(Freshness::Fresh), now))
+                    .outcome(self.next(Reason::Need(Freshness::Fresh), now))
                     .await;
                 // A valid token is never given up.
                 outcome.or(Ok(entry.value))
             }
             None => {
-                self.outcome(self.next(Why::Need(Freshness::Stale), now))
+                self.outcome(self.next(Reason::Need(Freshness::Stale), now))
                     .await
             }
         }
@@ -166,23 +168,23 @@ impl<S: Source> Engine<S> {
                 Ok(entry.value)
             }
             Some((entry, _)) => {
-                let outcome = self.blocking_outcome(self.next(Why::Need(Freshness::Fresh), now));
+                let outcome = self.blocking_outcome(self.next(Reason::Need(Freshness::Fresh), now));
                 outcome.or(Ok(entry.value))
             }
-            None => self.blocking_outcome(self.next(Why::Need(Freshness::Stale), now)),
+            None => self.blocking_outcome(self.next(Reason::Need(Freshness::Stale), now)),
         }
     }
 
     /// A value that was fetched after this call.
     pub(crate) async fn refresh(&self) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        self.outcome(self.next(Why::Force, now)).await
+        self.outcome(self.next(Reason::Force, now)).await
     }
 
     /// [`refresh`](Self::refresh), waiting on this thread.
     pub(crate) fn blocking_refresh(&self) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        self.blocking_outcome(self.next(Why::Force, now))
+        self.blocking_outcome(self.next(Reason::Force, now))
     }
 
     /// A value, fetched by the executor if need be, waited for at most for
@@ -192,7 +194,7 @@ impl<S: Source> Engine<S> {
         if let Some((entry, _)) = self.front.keeper.read(now) {
             return Ok(entry.value);
         }
-        match self.next(Why::Need(Freshness::Stale), now) {
+        match self.next(Reason::Need(Freshness::Stale), now) {
             Next::Done(outcome) => outcome,
             Next::Wait { flight, lead } => {
                 if lead {
@@ -209,26 +211,26 @@ impl<S: Source> Engine<S> {
         if !self.front.keeper.renewal_may_be_due(now) {
             return;
         }
-        if let Plan::Lead(flight) = self.plan(Why::Renew, now) {
+        if let Decision::Lead(flight) = self.plan(Reason::Renew, now) {
             // Where no thread is to be had the caller's does it, as for any
             // other work: a token that nobody renews would be worse.
             self.depart(&flight);
         }
     }
 
-    fn plan(&self, why: Why, now: Now) -> Plan<S::Value> {
+    fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
         let keeper = &self.front.keeper;
         keeper.plan(why, now, process, budget, |id, waits| {
             let (keeper, source) = (Arc::clone(keeper), Arc::clone(&self.source));
             let mut unsettled = Unsettled::new(keeper, id, self.clock.clone());
-            let departure = Departure {
+            let departure = FetchContext {
                 began: now,
-                forced: why == Why::Force,
+                forced: why == Reason::Force,
                 waits,
             };
-            Flight::new(now, process, move || {
+            SharedTask::new(now, process, move || {
                 unsettled.begun = true;
                 let span = events::refresh(departure.forced);
                 let outcome = source.fetch(&departure);
@@ -239,17 +241,17 @@ impl<S: Source> Engine<S> {
         })
     }
 
-    fn next(&self, why: Why, now: Now) -> Next<S::Value> {
+    fn next(&self, why: Reason, now: Now) -> Next<S::Value> {
         match self.plan(why, now) {
-            Plan::Join(flight) => Next::Wait {
+            Decision::Join(flight) => Next::Wait {
                 flight,
                 lead: false,
             },
-            Plan::Lead(flight) => Next::Wait { flight, lead: true },
-            Plan::Failed(error) => Next::Done(Err(error)),
-            Plan::Have(value) => Next::Done(Ok(value)),
+            Decision::Lead(flight) => Next::Wait { flight, lead: true },
+            Decision::Failed(error) => Next::Done(Err(error)),
+            Decision::Have(value) => Next::Done(Ok(value)),
             // Only renewals have nothing to do.
-            Plan::Nothing => Next::Done(Err(flight::late())),
+            Decision::Nothing => Next::Done(Err(shared_task::late())),
         }
     }
 
@@ -276,7 +278,7 @@ impl<S: Source> Engine<S> {
     }
 
     /// Hands a flight to the executor, or flies it here.
-    fn depart(&self, flight: &Arc<Flight<S::Value>>) {
+    fn depart(&self, flight: &Arc<SharedTask<S::Value>>) {
         flight.depart(self.source.kind(), &*self.executor);
     }
 }
@@ -285,13 +287,13 @@ impl<S: Source> Engine<S> {
 /// the executor drops it.
 struct Unsettled<V: Value> {
     keeper: Arc<Keeper<V>>,
-    id: Option<FlightId>,
+    id: Option<TaskId>,
     clock: AnyClock,
     begun: bool,
 }
 
 impl<V: Value> Unsettled<V> {
-    fn new(keeper: Arc<Keeper<V>>, id: FlightId, clock: AnyClock) -> Self {
+    fn new(keeper: Arc<Keeper<V>>, id: TaskId, clock: AnyClock) -> Self {
         Self {
             keeper,
             id: Some(id),
@@ -311,9 +313,9 @@ impl<V: Value> Unsettled<V> {
 impl<V: Value> Drop for Unsettled<V> {
     fn drop(&mut self) {
         self.settle(&Err(if self.begun {
-            flight::panicked()
+            shared_task::panicked()
         } else {
-            flight::dropped()
+            shared_task::dropped()
         }));
     }
 }

@@ -26,9 +26,9 @@ fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsi
     if let Some((entry, _)) = keeper.read(NOW) {
         return entry.value.0;
     }
-    let plan = keeper.plan(Why::Need(Freshness::Stale), NOW, 1, BUDGET, |id, _| {
+    let plan = keeper.plan(Reason::Need(Freshness::Stale), NOW, 1, BUDGET, |id, _| {
         let (keeper, fetches) = (Arc::clone(keeper), Arc::clone(fetches));
-        Flight::new(NOW, 1, move || {
+        SharedTask::new(NOW, 1, move || {
             fetches.fetch_add(1, Ordering::SeqCst);
             let outcome = Ok(Token(7));
             keeper.settle(id, NOW, &outcome, 0.0);
@@ -36,10 +36,12 @@ fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsi
         })
     });
     match plan {
-        Plan::Join(flight) | Plan::Lead(flight) => flight.blocking_outcome(BUDGET).unwrap().0,
-        Plan::Have(token) => token.0,
-        Plan::Failed(error) => panic!("{error}"),
-        Plan::Nothing => panic!("nothing to do, and nothing in hand"),
+        Decision::Join(flight) | Decision::Lead(flight) => {
+            flight.blocking_outcome(BUDGET).unwrap().0
+        }
+        Decision::Have(token) => token.0,
+        Decision::Failed(error) => panic!("{error}"),
+        Decision::Nothing => panic!("nothing to do, and nothing in hand"),
     }
 }
 

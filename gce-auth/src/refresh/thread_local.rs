@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::engine::freshness::Deadlines;
+use crate::refresh::policy::Deadlines;
 
 /// How many copies a thread holds at most.
 const SLOTS: usize = 4;
@@ -22,14 +22,14 @@ pub(crate) trait PerThread: Clone + Sized + 'static {
 /// One thread's copies.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
-    copies: [Option<Copy<T>>; SLOTS],
-    /// The view that missed each last: whoever misses twice in a row moves in.
+    copies: [Option<LocalEntry<T>>; SLOTS],
+    /// The reader_id that missed each last: whoever misses twice in a row moves in.
     missed: [Cell<u64>; SLOTS],
 }
 
 #[derive(Debug)]
-pub(crate) struct Copy<T> {
-    view: u64,
+pub(crate) struct LocalEntry<T> {
+    reader_id: u64,
     generation: u64,
     pub(crate) deadlines: Deadlines,
     pub(crate) value: T,
@@ -43,27 +43,33 @@ impl<T> Slots<T> {
         }
     }
 
-    /// This thread's copy for `view`, if it is of `generation`.
+    /// This thread's copy for `reader_id`, if it is of `generation`.
     #[inline]
-    pub(crate) fn find(&self, view: u64, generation: u64) -> Option<&Copy<T>> {
-        let held = self.copies[place(view)].as_ref()?;
-        (held.view == view && held.generation == generation).then_some(held)
+    pub(crate) fn find(&self, reader_id: u64, generation: u64) -> Option<&LocalEntry<T>> {
+        let held = self.copies[place(reader_id)].as_ref()?;
+        (held.reader_id == reader_id && held.generation == generation).then_some(held)
     }
 
-    /// Takes note that `view` found no copy; whether it is to have one.
+    /// Takes note that `reader_id` found no copy; whether it is to have one.
     #[inline]
-    pub(crate) fn missed(&self, view: u64) -> bool {
-        self.missed[place(view)].replace(view) == view
+    pub(crate) fn missed(&self, reader_id: u64) -> bool {
+        self.missed[place(reader_id)].replace(reader_id) == reader_id
     }
 }
 
 impl<T: PerThread> Slots<T> {
     /// Copies `value`.
-    pub(crate) fn keep(&mut self, view: u64, generation: u64, deadlines: Deadlines, value: &T) {
-        let place = place(view);
+    pub(crate) fn keep(
+        &mut self,
+        reader_id: u64,
+        generation: u64,
+        deadlines: Deadlines,
+        value: &T,
+    ) {
+        let place = place(reader_id);
         self.missed[place].set(0);
-        self.copies[place] = Some(Copy {
-            view,
+        self.copies[place] = Some(LocalEntry {
+            reader_id,
             generation,
             deadlines,
             value: value.detached(),
@@ -71,8 +77,8 @@ impl<T: PerThread> Slots<T> {
     }
 }
 
-fn place(view: u64) -> usize {
-    (view % SLOTS as u64) as usize
+fn place(reader_id: u64) -> usize {
+    (reader_id % SLOTS as u64) as usize
 }
 
 #[cfg(all(test, not(gce_auth_loom)))]
@@ -81,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::freshness::Policy,
+        refresh::policy::Policy,
         values::token::{Now, Validity},
     };
 
@@ -108,7 +114,7 @@ mod tests {
         let mut slots = Slots::new();
         let text = Text("a".to_owned());
         assert!(!slots.missed(1));
-        // Another view of the same slot comes between.
+        // Another reader_id of the same slot comes between.
         assert!(!slots.missed(1 + SLOTS as u64));
         assert!(!slots.missed(1));
         assert!(slots.missed(1));

@@ -2,9 +2,9 @@
 
 use std::sync::{PoisonError, atomic::Ordering};
 
-use crate::engine::{
-    freshness::Deadlines,
-    sync::{AtomicU64, RwLock},
+use crate::{
+    refresh::policy::Deadlines,
+    task::sync::{AtomicU64, RwLock},
 };
 
 /// A value, and the moments at which it changes.
@@ -23,12 +23,12 @@ pub(crate) struct Entry<V> {
 /// for the count of references.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(crate) struct Cell<V> {
+pub(crate) struct Slot<V> {
     generation: AtomicU64,
     entry: RwLock<Option<Entry<V>>>,
 }
 
-impl<V: Clone> Cell<V> {
+impl<V: Clone> Slot<V> {
     pub(crate) fn new() -> Self {
         Self {
             generation: AtomicU64::new(0),
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::freshness::Policy,
+        refresh::policy::Policy,
         values::token::{Now, Validity},
     };
 
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_change_is_a_new_generation() {
-        let cell = Cell::new();
+        let cell = Slot::new();
         assert_eq!(cell.generation(), 0);
         assert!(cell.read().is_none());
         cell.store("a", deadlines());
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn only_what_was_rejected_is_dropped() {
-        let cell = Cell::new();
+        let cell = Slot::new();
         cell.store("a", deadlines());
         assert!(!cell.clear_if(|value| *value == "b"));
         assert_eq!(cell.generation(), 1);

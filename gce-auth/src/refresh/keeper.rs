@@ -7,10 +7,12 @@ use std::{
 };
 
 use crate::{
-    engine::{
-        cell::{Cell, Entry},
-        flight::{Flight, late},
-        freshness::{Freshness, Policy},
+    refresh::{
+        policy::{Freshness, Policy},
+        slot::{Entry, Slot},
+    },
+    task::{
+        shared_task::{SharedTask, late},
         sync::{AtomicU64, Mutex, lock},
     },
     values::{
@@ -31,11 +33,11 @@ pub(crate) trait Value: Clone + Send + Sync + 'static {
 
 /// Which flight of a keeper it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlightId(u64);
+pub(crate) struct TaskId(u64);
 
 /// Why somebody wants a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum Reason {
     /// There was no value that is at least this good to go on with.
     Need(Freshness),
     /// The value is stale: fetch the next one if nobody does.
@@ -46,11 +48,11 @@ pub(crate) enum Why {
 
 /// What to do about it.
 #[derive(Debug)]
-pub(crate) enum Plan<V> {
+pub(crate) enum Decision<V> {
     /// Wait for this flight; somebody sees to it.
-    Join(Arc<Flight<V>>),
+    Join(Arc<SharedTask<V>>),
     /// See to it that this flight runs.
-    Lead(Arc<Flight<V>>),
+    Lead(Arc<SharedTask<V>>),
     /// It has just failed: this is how.
     Failed(Error),
     /// Here is what you need: it came while you were about to ask.
@@ -62,7 +64,7 @@ pub(crate) enum Plan<V> {
 /// A value, shared by all who would ask for the same.
 #[derive(Debug)]
 pub(crate) struct Keeper<V> {
-    pub(crate) cell: Cell<V>,
+    pub(crate) cell: Slot<V>,
     policy: &'static Policy,
     control: Mutex<Control<V>>,
     /// Boot milliseconds before which no background flight starts: a copy of
@@ -87,18 +89,18 @@ struct Control<V> {
 
 #[derive(Debug)]
 struct Current<V> {
-    id: FlightId,
-    flight: Arc<Flight<V>>,
+    id: TaskId,
+    flight: Arc<SharedTask<V>>,
     forced: bool,
     budget: Duration,
 }
 
 /// A flight that a newer one takes the place of.
-enum Gone<V> {
+enum Replaced<V> {
     /// It is older than it may be, or another process's.
-    Dead(Arc<Flight<V>>),
+    Dead(Arc<SharedTask<V>>),
     /// It goes on, for those who wait for it.
-    Overtaken(#[expect(dead_code, reason = "held until the lock is free")] Arc<Flight<V>>),
+    Overtaken(#[expect(dead_code, reason = "held until the lock is free")] Arc<SharedTask<V>>),
 }
 
 /// What is known without asking anybody.
@@ -114,7 +116,7 @@ pub(crate) struct Known {
 impl<V: Value> Keeper<V> {
     pub(crate) fn new(policy: &'static Policy) -> Self {
         Self {
-            cell: Cell::new(),
+            cell: Slot::new(),
             policy,
             control: Mutex::new(Control {
                 flight: None,
@@ -152,18 +154,18 @@ impl<V: Value> Keeper<V> {
     /// with the id and the outcome before it lands, also when it is dropped.
     pub(crate) fn plan(
         &self,
-        why: Why,
+        why: Reason,
         now: Now,
         process: u32,
         budget: Duration,
-        make: impl FnOnce(FlightId, u32) -> Flight<V>,
-    ) -> Plan<V> {
+        make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
+    ) -> Decision<V> {
         let mut gone = None;
         let plan = self.decide(why, now, process, budget, make, &mut gone);
         match gone {
             // Whoever still waits for it waits for nothing. In a forked child
             // nobody does: those threads are the parent's.
-            Some(Gone::Dead(flight)) if flight.process == process => flight.land(Err(late())),
+            Some(Replaced::Dead(flight)) if flight.process == process => flight.land(Err(late())),
             // Where nobody holds it, its job settles as it is dropped.
             gone => drop(gone),
         }
@@ -174,67 +176,67 @@ impl<V: Value> Keeper<V> {
     /// dropped there, as its job may settle.
     fn decide(
         &self,
-        why: Why,
+        why: Reason,
         now: Now,
         process: u32,
         budget: Duration,
-        make: impl FnOnce(FlightId, u32) -> Flight<V>,
-        gone: &mut Option<Gone<V>>,
-    ) -> Plan<V> {
+        make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
+        gone: &mut Option<Replaced<V>>,
+    ) -> Decision<V> {
         let mut control = lock(&self.control);
         if let Some(current) = &control.flight {
             let age = now.boot.saturating_sub(current.flight.started.boot);
             let alive =
                 current.flight.process == process && age <= current.budget.saturating_add(GRACE);
             if !alive {
-                *gone = control.flight.take().map(|it| Gone::Dead(it.flight));
-            } else if why == Why::Renew {
-                return Plan::Nothing;
-            } else if why != Why::Force || current.forced {
-                return Plan::Join(Arc::clone(&current.flight));
+                *gone = control.flight.take().map(|it| Replaced::Dead(it.flight));
+            } else if why == Reason::Renew {
+                return Decision::Nothing;
+            } else if why != Reason::Force || current.forced {
+                return Decision::Join(Arc::clone(&current.flight));
             }
         }
         // Whoever looked before a flight settled and asks after it would fly
         // again: look once more, where no flight can settle in between.
         match why {
-            Why::Need(least) => {
+            Reason::Need(least) => {
                 if let Some((entry, freshness)) = self.read(now) {
                     if freshness >= least {
-                        return Plan::Have(entry.value);
+                        return Decision::Have(entry.value);
                     }
                 }
                 if now.boot < control.quiet_until {
                     if let Some((_, error)) = &control.last_failure {
-                        return Plan::Failed(error.clone());
+                        return Decision::Failed(error.clone());
                     }
                 }
             }
-            Why::Renew => {
+            Reason::Renew => {
                 let held = self.read(now);
                 let fresh = held.is_some_and(|(_, freshness)| freshness == Freshness::Fresh);
                 if fresh || now.boot < control.next_renewal {
-                    return Plan::Nothing;
+                    return Decision::Nothing;
                 }
             }
-            Why::Force => {}
+            Reason::Force => {}
         }
         control.flights += 1;
-        let id = FlightId(control.flights);
+        let id = TaskId(control.flights);
         let flight = Arc::new(make(id, control.waits));
         let overtaken = control.flight.replace(Current {
             id,
             flight: Arc::clone(&flight),
-            forced: why == Why::Force,
+            forced: why == Reason::Force,
             budget,
         });
         if let Some(overtaken) = overtaken {
-            *gone = Some(Gone::Overtaken(overtaken.flight));
+            *gone = Some(Replaced::Overtaken(overtaken.flight));
         }
-        Plan::Lead(flight)
+        Decision::Lead(flight)
     }
 
     /// Takes note of how a flight ended. `sample` places the jitter.
-    pub(crate) fn settle(&self, id: FlightId, now: Now, outcome: &Result<V, Error>, sample: f64) {
+    pub(crate) fn settle(&self, id: TaskId, now: Now, outcome: &Result<V, Error>, sample: f64) {
         let mut control = lock(&self.control);
         let current = control
             .flight

@@ -13,8 +13,8 @@ use std::{
 
 use super::*;
 use crate::{
-    engine::{freshness::Policy, local::Slots},
     io::fake::{HandClock, HandQueue},
+    refresh::{policy::Policy, thread_local::Slots},
     values::{error::ErrorKind, token::Validity},
 };
 
@@ -61,7 +61,7 @@ struct Scripted {
 impl Source for Scripted {
     type Value = Token;
 
-    fn fetch(&self, departure: &Departure) -> Result<Token, Error> {
+    fn fetch(&self, departure: &FetchContext) -> Result<Token, Error> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let answer = self.answers.lock().unwrap().pop_front();
         match answer.unwrap_or(Err(ErrorKind::Unavailable)) {
@@ -342,7 +342,7 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
     struct Panics;
     impl Source for Panics {
         type Value = Token;
-        fn fetch(&self, _: &Departure) -> Result<Token, Error> {
+        fn fetch(&self, _: &FetchContext) -> Result<Token, Error> {
             panic!("on purpose")
         }
         fn budget(&self) -> Duration {

@@ -13,9 +13,9 @@ use loom::thread;
 
 use super::*;
 use crate::{
-    engine::{
-        cell::Cell,
-        freshness::{Deadlines, Policy},
+    refresh::{
+        policy::{Deadlines, Policy},
+        slot::Slot,
     },
     values::token::Validity,
 };
@@ -40,7 +40,7 @@ fn two_threads_fly_once_and_both_arrive() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
-        let flight = Arc::new(Flight::new(NOW, 1, move || {
+        let flight = Arc::new(SharedTask::new(NOW, 1, move || {
             counted.fetch_add(1, SeqCst);
             Ok(7)
         }));
@@ -55,7 +55,7 @@ fn two_threads_fly_once_and_both_arrive() {
 #[test]
 fn no_wake_is_missed_and_no_result_lost() {
     loom::model(|| {
-        let flight = Arc::new(Flight::new(NOW, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         let bell = Arc::new(Bell(loom::sync::atomic::AtomicUsize::new(0)));
@@ -75,7 +75,7 @@ fn no_wake_is_missed_and_no_result_lost() {
 #[test]
 fn a_cancelled_task_leaves_the_others_their_result() {
     loom::model(|| {
-        let flight = Arc::new(Flight::new(NOW, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
         let leaving = flight.outcome();
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
@@ -92,7 +92,7 @@ fn a_cancelled_task_leaves_the_others_their_result() {
 #[test]
 fn landing_from_elsewhere_races_with_the_work() {
     loom::model(|| {
-        let flight = Arc::new(Flight::new(NOW, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         flight.land(Err(late()));
@@ -106,7 +106,7 @@ fn landing_from_elsewhere_races_with_the_work() {
 #[test]
 fn a_generation_that_is_seen_names_its_entry_or_a_later_one() {
     loom::model(|| {
-        let cell = Arc::new(Cell::new());
+        let cell = Arc::new(Slot::new());
         let writing = Arc::clone(&cell);
         let thread = thread::spawn(move || {
             writing.store(1u32, deadlines());
@@ -129,7 +129,7 @@ fn a_generation_that_is_seen_names_its_entry_or_a_later_one() {
 #[test]
 fn only_the_rejected_value_is_dropped_whatever_comes_between() {
     loom::model(|| {
-        let cell = Arc::new(Cell::new());
+        let cell = Arc::new(Slot::new());
         cell.store(1u32, deadlines());
         let writing = Arc::clone(&cell);
         let thread = thread::spawn(move || writing.store(2u32, deadlines()));
@@ -144,7 +144,7 @@ fn work_that_is_dropped_races_with_a_thread_that_does_it() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
-        let flight = Arc::new(Flight::new(NOW, std::process::id(), move || {
+        let flight = Arc::new(SharedTask::new(NOW, std::process::id(), move || {
             counted.fetch_add(1, SeqCst);
             Ok(7)
         }));
