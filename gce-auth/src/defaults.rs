@@ -4,8 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use crate::{
     client::{
+        config::MetadataClient,
         residency::{Detection, Residency},
-        settings::MetadataClient,
     },
     credentials::Credentials,
     id_token::{IdToken, IdTokenCredentials},

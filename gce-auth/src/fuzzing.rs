@@ -215,7 +215,7 @@ pub fn address(bytes: &[u8]) {
         let sent = audience.strip_prefix("audience=").expect("the first");
         let sent = percent_encoding::percent_decode_str(sent);
         assert_eq!(sent.decode_utf8().as_deref(), Ok(value));
-        assert!(!request::place(&request).contains('?'));
+        assert!(!request::location(&request).contains('?'));
     }
 }
 

@@ -38,8 +38,8 @@ pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{
     client::{
         builder::MetadataClientBuilder,
+        config::MetadataClient,
         residency::{Detection, Residency},
-        settings::MetadataClient,
     },
     credentials::{
         CertificateBinding, Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState,
@@ -53,8 +53,8 @@ pub use crate::{
         IdTokenCredentialsBuilder,
     },
     metadata::{
-        ask::{MetadataRequest, MetadataValue},
         change::MetadataChange,
+        request::{MetadataRequest, MetadataValue},
         watch::Watch,
     },
     provide::{HeadersFuture, ProvideHeaders},

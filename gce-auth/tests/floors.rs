@@ -222,11 +222,7 @@ fn the_judge_sees_what_it_is_for() {
         ("wire/x.rs", "use crate::Error;", "from the root"),
         ("attic/x.rs", "", "on no floor"),
         ("wire/x.rs", "use std::net::TcpStream;", "names std::net"),
-        (
-            "client/x.rs",
-            "use crate::refresh::slot;",
-            "into refresh",
-        ),
+        ("client/x.rs", "use crate::refresh::slot;", "into refresh"),
         ("client/x.rs", "use httparse::Request;", "names httparse"),
     ] {
         let found = complaints(file, text);

@@ -4,7 +4,7 @@
 use http::{Request, Response};
 
 use crate::{
-    client::{call::unanswered, settings::Settings},
+    client::{call::unanswered, config::Config},
     io::transport::{Limits, TransportError},
     values::{
         error::{Error, ErrorKind},
@@ -27,26 +27,26 @@ pub(crate) struct Patience {
 /// the headers of its moment. `read` is given the moment of sending, from
 /// which lifetimes count.
 pub(crate) fn call<T>(
-    settings: &Settings,
+    config: &Config,
     patience: &Patience,
     mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
     read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Refusal>,
 ) -> Result<T, Error> {
-    let started = settings.clock.now();
+    let started = config.clock.now();
     let total = patience.retry.total();
-    let elapsed = || settings.clock.now().boot.saturating_sub(started.boot);
+    let elapsed = || config.clock.now().boot.saturating_sub(started.boot);
     let mut made = 0;
     loop {
         // What making the request fails with has a place of its own.
         let request = make()?;
-        let place = request::place(&request);
+        let place = request::location(&request);
         let left = total.saturating_sub(elapsed());
         if left.is_zero() {
             let late = Error::new(ErrorKind::Timeout, "there was no time left to ask");
             return Err(late.at(place).after(made, elapsed()));
         }
-        let sent = settings.clock.now();
-        let response = settings
+        let sent = config.clock.now();
+        let response = config
             .transport
             .send(request, &patience.limits.within(left));
         made += 1;
@@ -60,13 +60,13 @@ pub(crate) fn call<T>(
         let left = total.saturating_sub(elapsed());
         let again = is_transient(&refusal.error)
             .then(|| {
-                let sample = settings.clock.jitter();
+                let sample = config.clock.jitter();
                 let asked = refusal.error.retry_after();
                 patience.retry.next_wait(made, 0, asked, left, sample)
             })
             .flatten();
         match again {
-            Some(wait) => settings.clock.sleep(wait),
+            Some(wait) => config.clock.sleep(wait),
             None => return Err(refusal.error.at(place).after(made, elapsed())),
         }
     }

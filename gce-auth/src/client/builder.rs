@@ -9,8 +9,8 @@ use crate::{
 };
 use crate::{
     client::{
+        config::{Config, MetadataClient},
         residency,
-        settings::{MetadataClient, Settings},
     },
     io::{
         clock::{self, Clock},
@@ -121,9 +121,9 @@ impl MetadataClientBuilder {
     /// [`Config`](ErrorKind::Config) where the endpoint, or the variable it
     /// comes from, makes no sense.
     pub fn build(self) -> Result<MetadataClient, Error> {
-        let settings = self.settle(&Environment::read());
-        settings.endpoint()?;
-        Ok(MetadataClient(Arc::new(settings)))
+        let config = self.settle(&Environment::read());
+        config.endpoint()?;
+        Ok(MetadataClient(Arc::new(config)))
     }
 
     /// A client that no variable has a say in.
@@ -138,7 +138,7 @@ impl MetadataClientBuilder {
         MetadataClient(Arc::new(self.settle(environment)))
     }
 
-    pub(super) fn settle(self, environment: &Environment) -> Settings {
+    pub(super) fn settle(self, environment: &Environment) -> Config {
         let in_code = self.endpoint.is_some();
         let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
         let (limits, endpoint) = match (self.limits, timeout(environment)) {
@@ -150,7 +150,7 @@ impl MetadataClientBuilder {
             Ok(mode) => (mode, endpoint),
             Err(error) => (Mode::None, Err(error)),
         };
-        Settings {
+        Config {
             endpoint,
             configured,
             in_code,
@@ -233,11 +233,8 @@ mod tests {
     }
 
     fn resolved(builder: MetadataClientBuilder, environment: &Environment) -> (String, bool) {
-        let settings = builder.settle(environment);
-        (
-            settings.endpoint().unwrap().to_string(),
-            settings.configured,
-        )
+        let config = builder.settle(environment);
+        (config.endpoint().unwrap().to_string(), config.configured)
     }
 
     #[test]
@@ -262,12 +259,12 @@ mod tests {
             (Some(""), Some("root"), "GCE_METADATA_HOST"),
             (None, Some("a/b"), "GCE_METADATA_ROOT"),
         ] {
-            let settings = MetadataClient::builder().settle(&environment(host, root));
-            let error = settings.endpoint().unwrap_err();
+            let config = MetadataClient::builder().settle(&environment(host, root));
+            let error = config.endpoint().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().starts_with(name), "{error}");
             assert!(error.hint().unwrap().contains(name));
-            assert!(settings.reach().is_none());
+            assert!(config.key().is_none());
         }
     }
 
@@ -293,10 +290,10 @@ mod tests {
     #[test]
     fn the_same_reach_is_equal_and_another_transport_is_not() {
         let settle = |builder: MetadataClientBuilder| builder.settle(&Environment::default());
-        let one = settle(MetadataClient::builder()).reach();
-        assert!(one == settle(MetadataClient::builder()).reach() && one.is_some());
+        let one = settle(MetadataClient::builder()).key();
+        assert!(one == settle(MetadataClient::builder()).key() && one.is_some());
         let other = Arc::new(http::HttpTransport::default());
-        assert!(one != settle(MetadataClient::builder().transport(other)).reach());
-        assert!(one != settle(MetadataClient::builder().exact_freshness()).reach());
+        assert!(one != settle(MetadataClient::builder().transport(other)).key());
+        assert!(one != settle(MetadataClient::builder().exact_freshness()).key());
     }
 }

@@ -6,9 +6,9 @@ use http::{Request, Response};
 
 use crate::{
     client::{
+        config::Config,
         residency::{self, Verdict},
         secure::{self, Sent, Unsent},
-        settings::Settings,
     },
     io::{
         events,
@@ -48,10 +48,10 @@ pub(crate) struct Budget {
 impl Budget {
     /// What `started` has left of the operation's budget now: time in a queue
     /// counts.
-    pub(crate) fn since(settings: &Settings, started: Now) -> Self {
-        let spent = settings.clock.now().boot.saturating_sub(started.boot);
+    pub(crate) fn since(config: &Config, started: Now) -> Self {
+        let spent = config.clock.now().boot.saturating_sub(started.boot);
         Self {
-            left: settings.retry.total().saturating_sub(spent),
+            left: config.retry.total().saturating_sub(spent),
             waits: 0,
         }
     }
@@ -83,13 +83,13 @@ impl Budget {
 ///
 /// A 301 that only adds the slash of a directory is asked again, once.
 pub(crate) fn call<T>(
-    settings: &Settings,
+    config: &Config,
     budget: &mut Budget,
     request: &Request<Vec<u8>>,
     read: impl Read<T>,
 ) -> Result<T, Error> {
     let mut attempts = Attempts {
-        settings,
+        config,
         budget,
         request,
         made: 0,
@@ -105,7 +105,7 @@ pub(crate) fn call<T>(
 }
 
 struct Attempts<'a> {
-    settings: &'a Settings,
+    config: &'a Config,
     budget: &'a mut Budget,
     request: &'a Request<Vec<u8>>,
     made: u32,
@@ -159,11 +159,11 @@ impl Attempts<'_> {
         request: &Request<Vec<u8>>,
         limits: &Limits,
     ) -> Result<(Answer, Now), Ended> {
-        let settings = self.settings;
+        let config = self.config;
         self.cut_short = self.budget.left < limits.attempt;
-        let sent = settings.clock.now();
-        let Sent { response, allowed } = secure::send(settings, request, limits, self.budget.left);
-        let took = settings.clock.now().boot.saturating_sub(sent.boot);
+        let sent = config.clock.now();
+        let Sent { response, allowed } = secure::send(config, request, limits, self.budget.left);
+        let took = config.clock.now().boot.saturating_sub(sent.boot);
         self.took = self.took.saturating_add(took);
         let over = took.saturating_sub(allowed);
         if response.is_err() && over > FROZEN && self.frozen < MOST_FROZEN {
@@ -177,9 +177,9 @@ impl Attempts<'_> {
         self.made += 1;
         self.budget.spend(took.min(allowed.saturating_add(FROZEN)));
         let response = response.map_err(|error| match error {
-            Unsent::Broken(error) => broken(error, settings),
+            Unsent::Broken(error) => broken(error, config),
             #[cfg(feature = "tls")]
-            Unsent::Secured(error) => match broken(error, settings) {
+            Unsent::Secured(error) => match broken(error, config) {
                 // The certificates may be in the middle of being renewed.
                 Ended::Final(error) => Ended::Transient(Failure::new(error)),
                 ended => ended,
@@ -221,17 +221,17 @@ impl Attempts<'_> {
 
     /// Waits before the next attempt, or gives up.
     fn wait(&mut self, failure: Failure) -> Result<(), Error> {
-        let settings = self.settings;
+        let config = self.config;
         events::attempt_failed(&self.place(), self.made, &failure.error);
         if let Some(error) = self.elsewhere(&failure) {
             return Err(self.finish(error));
         }
-        let wait = settings.retry.next_wait(
+        let wait = config.retry.next_wait(
             self.made,
             self.budget.waits,
             failure.error.retry_after(),
             self.budget.left,
-            settings.clock.jitter(),
+            config.clock.jitter(),
         );
         // That nothing came in the last blink of the budget says less than
         // what went wrong before it.
@@ -243,7 +243,7 @@ impl Attempts<'_> {
             return Err(self.finish(told));
         };
         self.told = Some(told);
-        settings.clock.sleep(wait);
+        config.clock.sleep(wait);
         self.budget.spend(wait);
         self.took = self.took.saturating_add(wait);
         Ok(())
@@ -252,12 +252,12 @@ impl Attempts<'_> {
     /// `NotOnGce`, where nobody said where the server is and this machine says
     /// plainly that it is not Google's.
     fn elsewhere(&self, failure: &Failure) -> Option<Error> {
-        let settings = self.settings;
-        if settings.configured || failure.genuine {
+        let config = self.config;
+        if config.configured || failure.genuine {
             return None;
         }
         let error = &failure.error;
-        let evidence = residency::evidence(settings);
+        let evidence = residency::evidence(config);
         (evidence.verdict == Verdict::No).then(|| {
             Error::new(
                 ErrorKind::NotOnGce,
@@ -274,11 +274,11 @@ impl Attempts<'_> {
     }
 
     fn limits(&self) -> Limits {
-        let settings = self.settings;
-        if !settings.configured && residency::evidence(settings).verdict == Verdict::No {
-            return settings.limits.within(ELSEWHERE);
+        let config = self.config;
+        if !config.configured && residency::evidence(config).verdict == Verdict::No {
+            return config.limits.within(ELSEWHERE);
         }
-        settings.limits.clone()
+        config.limits.clone()
     }
 
     /// Ends with an attempt that failed for good.
@@ -290,7 +290,7 @@ impl Attempts<'_> {
     fn finish(&self, error: Error) -> Error {
         let error = match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Timeout if error.status().is_none() => error
-                .or_hint(if self.settings.configured {
+                .or_hint(if self.config.configured {
                     "is the metadata server at this address running, and can it be reached from here?"
                 } else {
                     "the metadata server cannot be reached; does a firewall or network policy \
@@ -303,7 +303,7 @@ impl Attempts<'_> {
 
     /// What was asked for, for errors.
     fn place(&self) -> String {
-        request::place(self.request)
+        request::location(self.request)
     }
 }
 
@@ -332,8 +332,8 @@ pub(super) fn unanswered(error: TransportError) -> Error {
 }
 
 /// What an attempt without an answer means.
-fn broken(error: TransportError, settings: &Settings) -> Ended {
-    let unknown_name = error.kind() == TransportErrorKind::Resolve && settings.configured;
+fn broken(error: TransportError, config: &Config) -> Ended {
+    let unknown_name = error.kind() == TransportErrorKind::Resolve && config.configured;
     let mut failed = unanswered(error);
     if unknown_name {
         failed = failed.with_hint(

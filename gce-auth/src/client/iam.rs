@@ -3,17 +3,14 @@
 use http::Request;
 
 use crate::{
-    client::settings::Settings,
+    client::config::Config,
     values::error::{Error, ErrorKind},
     wire::iam::IamEndpoint,
 };
 
 /// The host of the IAM Service Account Credentials API in a universe.
-pub(crate) fn host(settings: &Settings, universe: &str) -> String {
-    if settings
-        .workload
-        .uses_client_certificate(&settings.environment)
-    {
+pub(crate) fn host(config: &Config, universe: &str) -> String {
+    if config.workload.uses_client_certificate(&config.environment) {
         format!("iamcredentials.mtls.{universe}")
     } else {
         format!("iamcredentials.{universe}")
@@ -21,20 +18,20 @@ pub(crate) fn host(settings: &Settings, universe: &str) -> String {
 }
 
 /// Where that API is, unless somebody said so.
-pub(crate) fn endpoint(settings: &Settings, universe: &str) -> Result<IamEndpoint, Error> {
-    IamEndpoint::parse(&format!("https://{}", host(settings, universe)))
+pub(crate) fn endpoint(config: &Config, universe: &str) -> Result<IamEndpoint, Error> {
+    IamEndpoint::parse(&format!("https://{}", host(config, universe)))
 }
 
 /// The request as it is, or with the certificate that its host wants.
 pub(crate) fn identified(
-    settings: &Settings,
+    config: &Config,
     mut request: Request<Vec<u8>>,
 ) -> Result<Request<Vec<u8>>, Error> {
     let mutual = |host: &str| host.starts_with("iamcredentials.mtls.");
     if request.uri().host().is_some_and(mutual) {
-        let identity = settings
+        let identity = config
             .workload
-            .client_identity(&settings.environment)
+            .client_identity(&config.environment)
             .map_err(|error| {
                 Error::new(ErrorKind::Tls, error.message()).with_hint(
                     "look at the file that GOOGLE_API_CERTIFICATE_CONFIG names, or set \

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     client::{
         builder::positive,
+        config::MetadataClient,
         secure::{self, Unsent},
-        settings::MetadataClient,
     },
     io::{env::Environment, transport::TransportError},
     values::{
@@ -34,9 +34,9 @@ impl MetadataClient {
         environment: &Environment,
         attempts: Option<u32>,
     ) -> Result<bool, Error> {
-        let settings = &*self.0;
+        let config = &*self.0;
         // A variable that makes no sense is an error here as everywhere.
-        settings.endpoint()?;
+        config.endpoint()?;
         let attempts = match (attempts, &environment.detect_retries) {
             (Some(0), _) => {
                 return Err(Error::new(
@@ -59,7 +59,7 @@ impl MetadataClient {
             None => Endpoint::well_known(),
         };
         for attempt in 1..=attempts {
-            match self.ping_once(&endpoint, settings.limits.attempt) {
+            match self.ping_once(&endpoint, config.limits.attempt) {
                 Ok(()) => return Ok(true),
                 Err(error) if matches!(error.kind(), ErrorKind::Tls | ErrorKind::Config) => {
                     return Err(error);
@@ -72,7 +72,7 @@ impl MetadataClient {
                 }
                 Err(_) if attempt < attempts => {
                     let wait = Duration::from_secs(1 << (attempt - 1).min(16));
-                    settings.clock.sleep(wait);
+                    config.clock.sleep(wait);
                 }
                 Err(_) => {}
             }
@@ -82,22 +82,22 @@ impl MetadataClient {
 
     /// One request, one answer, no retry.
     pub(super) fn ping_once(&self, endpoint: &Endpoint, limit: Duration) -> Result<(), Error> {
-        let settings = &*self.0;
+        let config = &*self.0;
         let request = request::ping(endpoint)?;
         let broken = |error: &TransportError| {
-            Error::new(ErrorKind::Unavailable, error.message()).at(request::place(&request))
+            Error::new(ErrorKind::Unavailable, error.message()).at(request::location(&request))
         };
-        let limits = settings.limits.within(limit);
-        let sent = secure::send(settings, &request, &limits, Duration::MAX);
+        let limits = config.limits.within(limit);
+        let sent = secure::send(config, &request, &limits, Duration::MAX);
         let answer = sent.response.map_err(|error| match error {
             Unsent::Refused(error) => error,
             Unsent::Broken(error) => broken(&error),
             #[cfg(feature = "tls")]
             Unsent::Secured(error) => broken(&error),
         })?;
-        response::accept(answer, settings.clock.now())
+        response::accept(answer, config.clock.now())
             .map(drop)
-            .map_err(|failure| failure.error.at(request::place(&request)))
+            .map_err(|failure| failure.error.at(request::location(&request)))
     }
 }
 

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use crate::{
     client::{
+        config::{Config, MetadataClient},
         ping,
-        settings::{MetadataClient, Settings},
     },
     io::{env::Environment, firmware},
     values::{
@@ -39,13 +39,13 @@ impl Evidence {
 
 /// What the environment said when the client was made, else the firmware, now;
 /// costs one small file.
-pub(crate) fn evidence(settings: &Settings) -> Evidence {
-    let said = settings.said.clone();
-    said.unwrap_or_else(|| machine(settings))
+pub(crate) fn evidence(config: &Config) -> Evidence {
+    let said = config.said.clone();
+    said.unwrap_or_else(|| machine(config))
 }
 
-fn weigh(environment: &Environment, settings: &Settings) -> Evidence {
-    said(environment).unwrap_or_else(|| machine(settings))
+fn weigh(environment: &Environment, config: &Config) -> Evidence {
+    said(environment).unwrap_or_else(|| machine(config))
 }
 
 /// What the environment says, if anything.
@@ -66,11 +66,11 @@ pub(super) fn said(environment: &Environment) -> Option<Evidence> {
 }
 
 /// What the firmware says the machine is.
-fn machine(settings: &Settings) -> Evidence {
+fn machine(config: &Config) -> Evidence {
     if cfg!(target_vendor = "apple") {
         return Evidence::new(Verdict::No, "Google Cloud runs no machine of this system");
     }
-    match firmware::product_name(&settings.dmi_file) {
+    match firmware::product_name(&config.dmi_file) {
         Some(name) if name.starts_with("Google") => {
             Evidence::new(Verdict::Yes, format!("the firmware calls it {name:?}"))
         }
@@ -146,7 +146,7 @@ impl MetadataClient {
     }
 
     fn detect(&self, environment: &Environment) -> Result<Residency, Error> {
-        let settings = &*self.0;
+        let config = &*self.0;
         let bios_only = match environment.detection.as_deref() {
             None | Some("assume-present" | "none" | "ping-only") => false,
             Some("bios-only") => true,
@@ -162,7 +162,7 @@ impl MetadataClient {
         let evidence = if ping_only {
             Evidence::new(Verdict::Unknown, "only a ping was to be made")
         } else {
-            weigh(environment, settings)
+            weigh(environment, config)
         };
         if evidence.verdict == Verdict::Yes || bios_only {
             return Ok(Residency {
@@ -183,7 +183,7 @@ impl MetadataClient {
         let limit = if evidence.verdict == Verdict::No {
             Duration::from_millis(800)
         } else {
-            settings.limits.attempt
+            config.limits.attempt
         };
         let endpoint = self.ping_endpoint(environment)?;
         Ok(match self.ping_once(&endpoint, limit) {
@@ -199,7 +199,7 @@ impl MetadataClient {
     }
 
     fn detect_like_google_auth(&self, environment: &Environment) -> Result<Residency, Error> {
-        let settings = &*self.0;
+        let config = &*self.0;
         if environment.no_gce_check.as_deref() == Some("true") {
             return Ok(Residency {
                 on_gce: false,
@@ -212,7 +212,7 @@ impl MetadataClient {
                 why: "a metadata server answered".to_owned(),
             });
         }
-        let firmware = machine(settings);
+        let firmware = machine(config);
         Ok(Residency {
             on_gce: firmware.verdict == Verdict::Yes,
             why: firmware.why,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 
 use crate::{
-    client::settings::Settings,
+    client::config::Config,
     io::transport::{Limits, TransportError},
     values::error::Error,
 };
@@ -37,16 +37,16 @@ pub(crate) struct Sent {
 /// Sends one request to the metadata server, the way that the settings say;
 /// each send has `limits`, and all of them have `left`.
 pub(crate) fn send(
-    settings: &Settings,
+    config: &Config,
     request: &Request<Vec<u8>>,
     limits: &Limits,
     left: Duration,
 ) -> Sent {
     let limits = limits.within(left);
     #[cfg(feature = "tls")]
-    match settings.mutual_tls.identity(request.uri()) {
+    match config.mutual_tls.identity(request.uri()) {
         Ok(Some((identity, mode))) => {
-            return mutual::send(settings, request, &limits, left, identity, mode);
+            return mutual::send(config, request, &limits, left, identity, mode);
         }
         Ok(None) => {}
         Err(unsent) => {
@@ -56,7 +56,7 @@ pub(crate) fn send(
             };
         }
     }
-    let response = settings.transport.send(request.clone(), &limits);
+    let response = config.transport.send(request.clone(), &limits);
     Sent {
         response: response.map_err(Unsent::Broken),
         allowed: limits.attempt,
@@ -71,7 +71,7 @@ mod mutual {
 
     use super::{Sent, Unsent};
     use crate::{
-        client::settings::Settings,
+        client::config::Config,
         io::{
             identity::{ClientIdentity, IdentityFiles},
             transport::Limits,
@@ -179,16 +179,16 @@ mod mutual {
 
     /// Sends over HTTPS and, where that may be and is of use, without it.
     pub(super) fn send(
-        settings: &Settings,
+        config: &Config,
         request: &Request<Vec<u8>>,
         limits: &Limits,
         left: Duration,
         identity: ClientIdentity,
         mode: Mode,
     ) -> Sent {
-        let sent = settings.clock.now();
-        let answer = settings.transport.send(secured(request, identity), limits);
-        let took = settings.clock.now().boot.saturating_sub(sent.boot);
+        let sent = config.clock.now();
+        let answer = config.transport.send(secured(request, identity), limits);
+        let took = config.clock.now().boot.saturating_sub(sent.boot);
         let good = |status: StatusCode| !(status.is_client_error() || status.is_server_error());
         let enough = answer.as_ref().is_ok_and(|answer| good(answer.status()));
         let once = |response| Sent {
@@ -204,7 +204,7 @@ mod mutual {
         }
         // What is there without a certificate?
         let second = limits.within(left);
-        let response = settings.transport.send(request.clone(), &second);
+        let response = config.transport.send(request.clone(), &second);
         Sent {
             response: response.map_err(Unsent::Broken),
             allowed: limits.attempt.saturating_add(second.attempt),
@@ -231,7 +231,7 @@ mod mutual {
 
         use super::*;
         use crate::{
-            client::settings::MetadataClient,
+            client::config::MetadataClient,
             io::{
                 clock::Clock,
                 env::Environment,

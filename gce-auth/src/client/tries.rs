@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Request, Response};
 
 use crate::{
-    client::{api, settings::Settings},
+    client::{api, config::Config},
     io::transport::Limits,
     values::{error::Error, token::Now},
     wire::request,
@@ -26,34 +26,34 @@ pub(crate) enum Judged<T> {
 /// Sends what `make` makes, at most `attempts` times, 1 s after the first and
 /// then twice as long each time. `judge` is given the moment of sending.
 pub(crate) fn repeat<T>(
-    settings: &Settings,
+    config: &Config,
     limits: &Limits,
     attempts: u32,
     mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
     judge: impl Fn(Response<Vec<u8>>, Now) -> Judged<T>,
 ) -> Result<T, Error> {
-    let started = settings.clock.now();
+    let started = config.clock.now();
     let mut pause = Duration::from_secs(1);
     let mut made = 0;
     loop {
         let request = make()?;
-        let place = request::place(&request);
-        let sent = settings.clock.now();
+        let place = request::location(&request);
+        let sent = config.clock.now();
         made += 1;
-        let judged = match settings.transport.send(request, limits) {
+        let judged = match config.transport.send(request, limits) {
             Ok(response) => judge(response, sent),
             Err(error) => Judged::Final(api::broken(error)),
         };
         let error = match judged {
             Judged::Good(value) => return Ok(value),
             Judged::Transient(_) if made < attempts => {
-                settings.clock.sleep(pause);
+                config.clock.sleep(pause);
                 pause = pause.saturating_mul(2);
                 continue;
             }
             Judged::Transient(error) | Judged::Final(error) => error,
         };
-        let elapsed = settings.clock.now().boot.saturating_sub(started.boot);
+        let elapsed = config.clock.now().boot.saturating_sub(started.boot);
         return Err(error.at(place).after(made, elapsed));
     }
 }

@@ -7,7 +7,7 @@ use http::Request;
 use zeroize::Zeroizing;
 
 use crate::{
-    client::{call::Budget, settings::Settings},
+    client::{call::Budget, config::Config},
     credentials::{CertificateBinding, LastBinding},
     io::{
         events,
@@ -30,7 +30,7 @@ const WAITS: [(u32, Duration); 2] = [
 /// The request as it is, or with the certificate that the token is to be bound
 /// to, where this workload is an agent and nobody has opted out.
 pub(crate) fn bound(
-    settings: &Settings,
+    settings: &Config,
     budget: &mut Budget,
     request: Request<Vec<u8>>,
     last: &LastBinding,
@@ -41,7 +41,7 @@ pub(crate) fn bound(
 
 /// The request with the certificate, or the error that there is none.
 pub(crate) fn always_bound(
-    settings: &Settings,
+    settings: &Config,
     budget: &mut Budget,
     request: Request<Vec<u8>>,
     last: &LastBinding,
@@ -60,7 +60,7 @@ pub(crate) fn always_bound(
 }
 
 fn bind(
-    settings: &Settings,
+    settings: &Config,
     budget: &mut Budget,
     request: Request<Vec<u8>>,
     last: &LastBinding,
@@ -78,7 +78,7 @@ fn bind(
 
 /// The certificates of the agent that this workload is, or why it is none. A
 /// certificate that cannot be used binds nothing, and is no error.
-fn chain(settings: &Settings, budget: &mut Budget) -> Result<Result<Chain, String>, Error> {
+fn chain(settings: &Config, budget: &mut Budget) -> Result<Result<Chain, String>, Error> {
     let environment = &settings.environment;
     if !Workload::may_bind(environment) {
         return Ok(Err(
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::settings::MetadataClient,
+        client::config::MetadataClient,
         io::{env::Environment, fake::HandClock},
     };
 

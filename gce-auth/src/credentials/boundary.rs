@@ -21,7 +21,7 @@ use crate::{
         transport::Limits,
     },
     values::{
-        headers::Besides,
+        headers::ExtraHeaders,
         token::{Now, Validity},
     },
     wire::{
@@ -59,7 +59,7 @@ pub(super) struct Boundary {
 #[derive(Clone)]
 struct Data {
     /// The boundary, and what is sent besides: whole, so that headers share it.
-    besides: Option<Arc<Besides>>,
+    besides: Option<Arc<ExtraHeaders>>,
     validity: Option<Validity>,
     paused_until: Option<Duration>,
     pause: Duration,
@@ -119,16 +119,16 @@ impl Boundary {
         *data = change(std::mem::take(&mut data));
     }
 
-    fn with(&self, encoded: Option<HeaderValue>) -> Option<Arc<Besides>> {
+    fn with(&self, encoded: Option<HeaderValue>) -> Option<Arc<ExtraHeaders>> {
         let locations = Some(encoded?);
-        Some(Arc::new(Besides {
+        Some(Arc::new(ExtraHeaders {
             user_project: self.user_project.clone(),
             locations,
         }))
     }
 
     /// What is sent besides the token, while the boundary holds.
-    pub(super) fn besides(&self, now: Now) -> Option<Arc<Besides>> {
+    pub(super) fn besides(&self, now: Now) -> Option<Arc<ExtraHeaders>> {
         let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
         let besides = data.besides.as_ref()?;
         data.holds(Duration::ZERO, now).then(|| Arc::clone(besides))

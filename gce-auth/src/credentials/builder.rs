@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     credentials::{
         Credentials, Settled,
         source::{Learned, Wish},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     credentials::{
         Credentials, Settled,
         source::{Learned, Origin, TokenSource, Wish},

@@ -37,7 +37,7 @@ pub use crate::credentials::{
     status::{CertificateBinding, Status, TokenState},
 };
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     credentials::{
         renewal::Renewals,
         source::{FAMILY_BOUND, Learned, TokenFamily, TokenKeeper, TokenSource, Universe, Wish},
@@ -45,7 +45,7 @@ use crate::{
     refresh::{Engine, RefreshMode, shared_map::Family},
     values::{
         error::Error,
-        headers::{Besides, Headers},
+        headers::{ExtraHeaders, Headers},
         token::AccessToken,
     },
 };
@@ -84,7 +84,7 @@ pub struct Credentials(Arc<Inner>);
 struct Inner {
     engine: Engine<TokenSource>,
     /// What is sent besides the token, but for the boundary.
-    besides: Option<Arc<Besides>>,
+    besides: Option<Arc<ExtraHeaders>>,
     source: Arc<TokenSource>,
     family: Arc<TokenFamily>,
     settled: Settled,
@@ -170,7 +170,7 @@ impl Credentials {
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
         Self(Arc::new(Inner {
             engine: Engine::new(keeper, Arc::clone(&source), clock, executor),
-            besides: Besides::of(settled.user_project.as_ref()),
+            besides: ExtraHeaders::of(settled.user_project.as_ref()),
             source,
             family: Arc::clone(family),
             blocking: AtomicBool::new(settled.mode == RefreshMode::Blocking),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::{
     client::{
         call::{self, Budget},
-        settings::{MetadataClient, Reach},
+        config::{ClientKey, MetadataClient},
     },
     credentials::LastBinding,
     io::threads::WorkKind,
@@ -70,7 +70,7 @@ pub(crate) struct Learned {
 /// Who has the same key would send the same request.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    reach: Reach,
+    reach: ClientKey,
     wish: Wish,
 }
 
@@ -83,7 +83,7 @@ static SHARED: Registry<Key, TokenKeeper> = Registry::new();
 pub(crate) fn keeper(client: &MetadataClient, wish: &Wish, shared: bool) -> Arc<TokenKeeper> {
     let settings = &client.0;
     let make = || Keeper::new(Policy::chosen(settings.exact));
-    match settings.reach().filter(|_| shared) {
+    match settings.key().filter(|_| shared) {
         Some(reach) => SHARED.get_or_insert(
             Key {
                 reach,

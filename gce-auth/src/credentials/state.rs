@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client::{call::Budget, settings::MetadataClient},
+    client::{call::Budget, config::MetadataClient},
     credentials::{Credentials, TokenState},
     io::threads::WorkKind,
     refresh::slot::Entry,

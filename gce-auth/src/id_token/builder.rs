@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     credentials::{LastBinding, quota_project},
     id_token::{
         IdTokenCredentials, Settled,

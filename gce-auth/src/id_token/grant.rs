@@ -9,8 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     client::{
+        config::Config,
         iam::{endpoint, identified},
-        settings::Settings,
         tries::{self, Judged},
     },
     credentials::Credentials,
@@ -104,7 +104,7 @@ impl Grantor {
     /// An ID token for `audience`, in the name of `email`.
     pub(crate) fn id_token(
         &self,
-        settings: &Settings,
+        settings: &Config,
         wish: &GrantWish,
         email: &str,
         audience: &str,
@@ -141,7 +141,7 @@ impl Grantor {
     /// A signature over `bytes` in the name of `email`.
     pub(crate) fn sign(
         &self,
-        settings: &Settings,
+        settings: &Config,
         email: &str,
         bytes: &[u8],
     ) -> Result<Vec<u8>, Error> {
@@ -175,7 +175,7 @@ impl Grantor {
         )
     }
 
-    fn endpoint(&self, settings: &Settings) -> Result<IamEndpoint, Error> {
+    fn endpoint(&self, settings: &Config) -> Result<IamEndpoint, Error> {
         match &self.endpoint {
             Some(endpoint) => Ok(endpoint.clone()),
             None => endpoint(settings, &self.credentials.blocking_universe_domain()?),
@@ -183,7 +183,7 @@ impl Grantor {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
+fn limits(settings: &Config) -> Limits {
     Limits {
         connect: Duration::from_secs(5),
         first_byte: Duration::from_secs(15),

@@ -30,14 +30,14 @@ pub use crate::id_token::{
     token::{ComputeEngineClaims, IdToken, IdTokenClaims},
 };
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     credentials::{LastBinding, Status, renewal::Renewals},
     id_token::source::{Audiences, IdentitySource},
     provide::{HeadersFuture, ProvideHeaders},
     refresh::{Engine, RefreshMode, reader::Reader},
     values::{
         error::Error,
-        headers::{Besides, Headers, HeadersTag},
+        headers::{ExtraHeaders, Headers, HeadersTag},
         token::Bearer,
     },
 };
@@ -65,7 +65,7 @@ pub struct IdTokenCredentials {
     // thousands of these waits for memory more than for anything else.
     front: Reader<Bearer>,
     /// What is sent besides the token.
-    besides: Option<Arc<Besides>>,
+    besides: Option<Arc<ExtraHeaders>>,
 }
 
 struct Inner {
@@ -122,7 +122,7 @@ impl IdTokenCredentials {
         let engine = Engine::new(keeper, Arc::clone(&source), clock, executor);
         Self {
             front: engine.front().clone(),
-            besides: Besides::of(settled.user_project.as_ref()),
+            besides: ExtraHeaders::of(settled.user_project.as_ref()),
             inner: Arc::new(Inner {
                 engine,
                 source,

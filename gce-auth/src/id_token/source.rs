@@ -7,7 +7,7 @@ use crate::credentials::{CertificateBinding, binding};
 use crate::{
     client::{
         call::{self, Budget},
-        settings::{MetadataClient, Reach},
+        config::{ClientKey, MetadataClient},
     },
     credentials::{LastBinding, source::explain},
     io::threads::WorkKind,
@@ -63,7 +63,7 @@ pub(crate) struct IdWish {
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    reach: Reach,
+    reach: ClientKey,
     wish: IdWish,
     #[cfg(feature = "iam")]
     grantor: Option<ByAddress<Grantor>>,
@@ -98,7 +98,7 @@ impl IdentitySource {
     pub(crate) fn keeper(&self, shared: bool) -> Arc<Keeper<Bearer>> {
         let settings = &self.client.0;
         let make = || Keeper::new(Policy::chosen(settings.exact));
-        match settings.reach().filter(|_| shared) {
+        match settings.key().filter(|_| shared) {
             Some(reach) => SHARED.get_or_insert(
                 Key {
                     reach,

@@ -2,7 +2,7 @@
 
 use super::get::{getter, none_where_missing};
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     values::error::Error,
     wire::{
         request::{self, MetadataPath},

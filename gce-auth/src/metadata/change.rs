@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::metadata::ask::MetadataValue;
+use crate::metadata::request::MetadataValue;
 
 /// What a place of the tree has become: see [`Watch`](crate::Watch).
 #[derive(Clone, PartialEq, Eq)]

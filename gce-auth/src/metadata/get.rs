@@ -3,7 +3,7 @@
 use http::Request;
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     io::threads::WorkKind,
     values::error::{Error, ErrorKind},
     wire::{

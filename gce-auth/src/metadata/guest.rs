@@ -5,7 +5,7 @@ use http::{Method, Request};
 
 use super::get::{getter, none_where_missing};
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     values::error::{Error, ErrorKind},
     wire::{
         request::{self, MetadataPath, Query},

@@ -1,7 +1,7 @@
 //! Project, instance and where it runs.
 
 use super::get::getter;
-use crate::{client::settings::MetadataClient, values::error::Error, wire::response};
+use crate::{client::config::MetadataClient, values::error::Error, wire::response};
 
 impl MetadataClient {
     getter! {

@@ -7,8 +7,8 @@ use http::Request;
 use crate::{
     client::{
         call::{self, Budget},
+        config::MetadataClient,
         residency::{Detection, Residency},
-        settings::MetadataClient,
     },
     io::threads::WorkKind,
     task::shared_task::SharedTask,
@@ -76,10 +76,10 @@ impl MetadataClient {
         if waited.is_zero() {
             return self.clone();
         }
-        let mut settings = self.0.for_one_request();
-        let left = settings.retry.total().saturating_sub(waited);
-        settings.retry = settings.retry.budget(left);
-        Self(Arc::new(settings))
+        let mut config = self.0.for_one_request();
+        let left = config.retry.total().saturating_sub(waited);
+        config.retry = config.retry.budget(left);
+        Self(Arc::new(config))
     }
 
     /// One call within a budget of its own.

@@ -3,11 +3,11 @@
 use std::{fmt, iter, sync::Arc, time::Duration};
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     io::{interrupt::Interrupt, threads::WorkKind},
     metadata::{
         change::MetadataChange,
-        follow::{Follow, Place, let_go},
+        poll::{Poll, Target, let_go},
     },
     task::shared_task::SharedTask,
     values::error::{Error, ErrorKind},
@@ -49,7 +49,7 @@ const HOLD: Duration = Duration::from_secs(60);
 /// ```
 #[must_use = "a watch does nothing until it is asked for what is next"]
 pub struct Watch {
-    place: Place,
+    target: Target,
     known: Option<MetadataChange>,
     etag: Option<String>,
     failed: u32,
@@ -90,7 +90,7 @@ impl MetadataClient {
     /// ```
     pub fn watch(&self, path: impl Into<String>) -> Watch {
         Watch {
-            place: Place {
+            target: Target {
                 client: self.clone(),
                 path: path.into(),
                 recursive: false,
@@ -109,7 +109,7 @@ impl Watch {
     /// Watches all that is below the path, as one JSON document
     /// (`recursive=true`). A path that ends in a slash needs no mention of it.
     pub fn recursive(mut self) -> Self {
-        self.place.recursive = true;
+        self.target.recursive = true;
         self
     }
 
@@ -126,7 +126,7 @@ impl Watch {
     /// otherwise. A dead connection is noticed 10 s later. To wait for that
     /// long is no failure, and the next request follows at once.
     pub fn hold(mut self, time: Duration) -> Self {
-        self.place.hold = Duration::from_secs(time.as_secs().max(1));
+        self.target.hold = Duration::from_secs(time.as_secs().max(1));
         self
     }
 
@@ -199,16 +199,16 @@ impl Watch {
             }
         }
         let interrupt = Interrupt::new();
-        let follow = Follow {
-            place: self.place.clone(),
+        let poll = Poll {
+            target: self.target.clone(),
             interrupt: interrupt.clone(),
             known: self.known.clone(),
             etag: self.etag.clone(),
             failed: self.failed,
             asked: self.asked,
         };
-        let now = self.place.client.0.clock.now();
-        let flight = Arc::new(SharedTask::new(now, process, move || follow.run()));
+        let now = self.target.client.0.clock.now();
+        let flight = Arc::new(SharedTask::new(now, process, move || poll.run()));
         self.under_way = Some(UnderWay {
             flight: Arc::clone(&flight),
             interrupt,
@@ -220,7 +220,7 @@ impl Watch {
     fn started(&mut self) -> Arc<SharedTask<MetadataChange>> {
         let (flight, is_new) = self.begun();
         if is_new {
-            let executor = &self.place.client.0.executor;
+            let executor = &self.target.client.0.executor;
             if let Err(work) = executor.execute(flight.work(WorkKind::Watch)) {
                 // It may have no end, and must not be done inside of a poll.
                 flight.land(Err(no_thread()));
@@ -259,8 +259,8 @@ fn no_thread() -> Error {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
-            .field("path", &self.place.path)
-            .field("recursive", &self.place.recursive)
+            .field("path", &self.target.path)
+            .field("recursive", &self.target.recursive)
             .field("etag", &self.etag)
             .field("waits", &self.under_way.is_some())
             .finish_non_exhaustive()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     io::{
         env::Environment,
         fake::{HandClock, Reply, ScriptedTransport},

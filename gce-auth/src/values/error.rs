@@ -132,7 +132,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     what: Cow<'static, str>,
-    place: Option<String>,
+    location: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
     attempts: u32,
@@ -167,7 +167,7 @@ impl Error {
     /// The request that failed, as `METHOD URL`; never with a secret in it.
     #[must_use]
     pub fn request(&self) -> Option<&str> {
-        self.0.place.as_deref()
+        self.0.location.as_deref()
     }
 
     /// The HTTP status of the last answer, where there was one.
@@ -212,7 +212,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             what: what.into(),
-            place: None,
+            location: None,
             status: None,
             retry_after: None,
             attempts: 0,
@@ -227,8 +227,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn at(self, place: impl Into<String>) -> Self {
-        self.edit(|inner| inner.place = Some(place.into()))
+    pub(crate) fn at(self, location: impl Into<String>) -> Self {
+        self.edit(|inner| inner.location = Some(location.into()))
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -272,8 +272,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         f.write_str(&inner.what)?;
-        if let Some(place) = &inner.place {
-            write!(f, " ({place}")?;
+        if let Some(location) = &inner.location {
+            write!(f, " ({location}")?;
             if let Some(status) = inner.status {
                 write!(f, ", status {status}")?;
             }
@@ -296,8 +296,8 @@ impl fmt::Debug for Error {
         let inner = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("what", &inner.what);
-        if let Some(place) = &inner.place {
-            out.field("request", place);
+        if let Some(location) = &inner.location {
+            out.field("request", location);
         }
         if let Some(status) = inner.status {
             out.field("status", &status);

@@ -38,17 +38,17 @@ pub struct Headers {
     // Two words, of which the first is never null: so these, an `Option` and a
     // `Result` of them come back in registers.
     bearer: Bearer,
-    besides: Option<Arc<Besides>>,
+    besides: Option<Arc<ExtraHeaders>>,
 }
 
 /// The headers besides `authorization`: at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Besides {
+pub(crate) struct ExtraHeaders {
     pub(crate) user_project: Option<HeaderValue>,
     pub(crate) locations: Option<HeaderValue>,
 }
 
-impl Besides {
+impl ExtraHeaders {
     /// What a credential with this quota project sends.
     pub(crate) fn of(user_project: Option<&HeaderValue>) -> Option<Arc<Self>> {
         let user_project = Some(user_project?.clone());
@@ -80,13 +80,13 @@ impl fmt::Debug for HeadersTag {
 
 impl Headers {
     #[inline]
-    pub(crate) fn new(bearer: Bearer, besides: Option<Arc<Besides>>) -> Self {
+    pub(crate) fn new(bearer: Bearer, besides: Option<Arc<ExtraHeaders>>) -> Self {
         Self { bearer, besides }
     }
 
     /// Headers without `authorization`.
     #[cfg(any(test, feature = "test-util"))]
-    pub(crate) fn anonymous(besides: Option<Arc<Besides>>) -> Self {
+    pub(crate) fn anonymous(besides: Option<Arc<ExtraHeaders>>) -> Self {
         static NOBODY: std::sync::OnceLock<Bearer> = std::sync::OnceLock::new();
         let nobody = NOBODY.get_or_init(|| Bearer::new(BearerValue::nothing(), Validity::ENDLESS));
         Self::new(nobody.clone(), besides)
@@ -94,7 +94,7 @@ impl Headers {
 
     /// These, but for what is besides the token.
     #[cfg(feature = "iam")]
-    pub(crate) fn with_besides(self, besides: Arc<Besides>) -> Self {
+    pub(crate) fn with_besides(self, besides: Arc<ExtraHeaders>) -> Self {
         Self {
             besides: Some(besides),
             ..self
@@ -140,7 +140,7 @@ impl Headers {
             .besides
             .as_ref()
             .and_then(|besides| besides.locations.clone());
-        self.besides = Some(Arc::new(Besides {
+        self.besides = Some(Arc::new(ExtraHeaders {
             user_project: Some(project),
             locations,
         }));
@@ -233,7 +233,7 @@ mod tests {
         let project = HeaderValue::from_static("billing");
         Headers::new(
             sendable("ya29.secret").unwrap(),
-            Besides::of(Some(&project)),
+            ExtraHeaders::of(Some(&project)),
         )
     }
 

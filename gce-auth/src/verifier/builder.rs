@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     values::error::{Error, ErrorKind},
     verifier::{
         IdTokenVerifier, Inner,

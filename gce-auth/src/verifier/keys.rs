@@ -11,7 +11,7 @@ use http::Uri;
 use crate::{
     client::{
         api::{self, Patience},
-        settings::MetadataClient,
+        config::MetadataClient,
     },
     io::threads::WorkKind,
     task::shared_task::{self, SharedTask},

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     io::{
         fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         transport::TransportErrorKind,

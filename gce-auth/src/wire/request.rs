@@ -238,7 +238,7 @@ fn get(uri: Uri) -> Request<Vec<u8>> {
 }
 
 /// `METHOD URL` without its query, for errors: an audience is nobody's business.
-pub(crate) fn place(request: &Request<Vec<u8>>) -> String {
+pub(crate) fn location(request: &Request<Vec<u8>>) -> String {
     let uri = request.uri();
     format!(
         "{} {}://{}{}",
@@ -308,7 +308,7 @@ mod tests {
                  &format=full&licenses=TRUE"
             )
         );
-        assert!(!place(&request).contains('?'));
+        assert!(!location(&request).contains('?'));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    client::settings::MetadataClient,
+    client::config::MetadataClient,
     io::{
         fake::{HandClock, Reply, ScriptedTransport},
         transport::Transport,
@@ -37,12 +37,11 @@ fn world(replies: impl IntoIterator<Item = Reply>) -> World {
 
 impl World {
     fn ask(&self, path: &str) -> Result<String, Error> {
-        let settings = &*self.client.0;
+        let config = &*self.client.0;
         let path = MetadataPath::new(path).unwrap();
-        let request =
-            request::value(settings.endpoint().unwrap(), &path, &Query::default()).unwrap();
-        let mut budget = Budget::of(settings.retry.total());
-        call(settings, &mut budget, &request, |answer, _| {
+        let request = request::value(config.endpoint().unwrap(), &path, &Query::default()).unwrap();
+        let mut budget = Budget::of(config.retry.total());
+        call(config, &mut budget, &request, |answer, _| {
             answer.text().map(str::to_owned)
         })
     }

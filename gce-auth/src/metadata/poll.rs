@@ -1,4 +1,4 @@
-//! Asks for one place, again and again, until it changes.
+//! Asks for one target, again and again, until it changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,10 @@ use http::{Request, header::ETAG};
 use crate::{
     client::{
         call::{self, Budget},
-        settings::MetadataClient,
+        config::MetadataClient,
     },
     io::{clock::Clock, interrupt::Interrupt},
-    metadata::{ask, change::MetadataChange, get::none_where_missing},
+    metadata::{change::MetadataChange, get::none_where_missing, request as sent},
     values::error::{Error, ErrorKind},
     wire::{
         request::{self, MetadataPath, Query},
@@ -29,7 +29,7 @@ const ENDLESS: Duration = Duration::MAX;
 
 /// What is watched, and how.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Target {
     pub(super) client: MetadataClient,
     pub(super) path: String,
     pub(super) recursive: bool,
@@ -38,8 +38,8 @@ pub(super) struct Place {
 }
 
 /// Waits for the next change, and is used up by it.
-pub(super) struct Follow {
-    pub(super) place: Place,
+pub(super) struct Poll {
+    pub(super) target: Target,
     pub(super) interrupt: Interrupt,
     /// What was last seen, if anything was.
     pub(super) known: Option<MetadataChange>,
@@ -51,11 +51,11 @@ pub(super) struct Follow {
     pub(super) asked: Option<Duration>,
 }
 
-impl Follow {
+impl Poll {
     /// The next change; or what keeps it from being seen, where that does not
     /// pass by itself.
     pub(super) fn run(mut self) -> Result<MetadataChange, Error> {
-        let clock = Arc::clone(&self.place.client.0.clock);
+        let clock = Arc::clone(&self.target.client.0.clock);
         let started = clock.now().boot;
         if self.failed > 0 {
             self.pause(self.backoff(self.failed, self.asked, None));
@@ -73,7 +73,7 @@ impl Follow {
                         return Ok(change);
                     }
                     let took = clock.now().boot.saturating_sub(asked);
-                    idle = if took < self.place.hold / 2 {
+                    idle = if took < self.target.hold / 2 {
                         idle + 1
                     } else {
                         0
@@ -87,7 +87,7 @@ impl Follow {
                     // The first value is asked for as any value is; later on,
                     // every outage is waited for.
                     let spent = clock.now().boot.saturating_sub(started);
-                    let total = self.place.client.0.retry.total();
+                    let total = self.target.client.0.retry.total();
                     let left = (!self.has_begun()).then(|| total.saturating_sub(spent));
                     let wait = self.backoff(broken, error.retry_after(), left);
                     if wait.is_none() {
@@ -126,17 +126,17 @@ impl Follow {
     /// One attempt.
     fn ask(&self) -> Result<MetadataChange, Error> {
         let request = self.request()?;
-        let mut settings = self.place.client.0.for_one_request();
-        settings.retry = settings.retry.attempts(1);
+        let mut config = self.target.client.0.for_one_request();
+        config.retry = config.retry.attempts(1);
         if self.waits() {
-            let limit = self.place.hold.saturating_add(SLACK);
-            settings.limits.first_byte = limit;
-            settings.limits.attempt = limit;
+            let limit = self.target.hold.saturating_add(SLACK);
+            config.limits.first_byte = limit;
+            config.limits.attempt = limit;
         }
         let mut budget = Budget::of(ENDLESS);
-        let found = call::call(&settings, &mut budget, &request, |answer, _| {
+        let found = call::call(&config, &mut budget, &request, |answer, _| {
             let etag = answer.header(ETAG).map(str::to_owned);
-            Ok(MetadataChange::found(ask::read(answer)?, etag))
+            Ok(MetadataChange::found(sent::read(answer)?, etag))
         });
         match none_where_missing(found) {
             Ok(found) => Ok(found.unwrap_or_else(MetadataChange::missing)),
@@ -147,7 +147,7 @@ impl Follow {
     }
 
     fn request(&self) -> Result<Request<Vec<u8>>, Error> {
-        let path = MetadataPath::new(&self.place.path)?;
+        let path = MetadataPath::new(&self.target.path)?;
         let leaf = path.as_str().rsplit('/').next().unwrap_or_default();
         if path.as_str().contains("service-accounts/") && matches!(leaf, "token" | "identity") {
             return Err(
@@ -157,7 +157,7 @@ impl Follow {
             );
         }
         let mut query = Query::default();
-        if self.place.recursive || leaf.is_empty() {
+        if self.target.recursive || leaf.is_empty() {
             query = query.with("recursive", "true");
         }
         if self.waits() {
@@ -165,10 +165,10 @@ impl Follow {
             if let Some(etag) = &self.etag {
                 query = query.with("last_etag", etag);
             }
-            let seconds = self.place.hold.as_secs().max(1);
+            let seconds = self.target.hold.as_secs().max(1);
             query = query.with("timeout_sec", &seconds.to_string());
         }
-        let mut request = request::value(self.place.client.0.endpoint()?, &path, &query)?;
+        let mut request = request::value(self.target.client.0.endpoint()?, &path, &query)?;
         request.extensions_mut().insert(self.interrupt.clone());
         Ok(request)
     }
@@ -181,12 +181,12 @@ impl Follow {
         asked: Option<Duration>,
         left: Option<Duration>,
     ) -> Option<Duration> {
-        let mut policy = self.place.client.0.retry.clone();
+        let mut policy = self.target.client.0.retry.clone();
         if left.is_none() {
             policy = policy.attempts(u32::MAX);
         }
         let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
-        let sample = self.place.client.0.clock.jitter();
+        let sample = self.target.client.0.clock.jitter();
         policy.next_wait(failed, 0, asked, left.unwrap_or(ENDLESS), sample)
     }
 
@@ -194,14 +194,14 @@ impl Follow {
         let mut left = wait.unwrap_or_default();
         while !left.is_zero() && !self.interrupt.is_raised() {
             let slice = left.min(SLICE);
-            self.place.client.0.clock.sleep(slice);
+            self.target.client.0.clock.sleep(slice);
             left -= slice;
         }
     }
 }
 
 /// The wait after so many answers in a row that came at once and said nothing
-/// new: the place is missing, or this server does not hold requests.
+/// new: the target is missing, or this server does not hold requests.
 fn gently(idle: u32, clock: &dyn Clock) -> Option<Duration> {
     RetryPolicy::new()
         .first_wait(Duration::from_secs(1))

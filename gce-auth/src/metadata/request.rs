@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 use crate::{
     client::{
         call::{self, Budget},
-        settings::{MetadataClient, Settings},
+        config::{Config, MetadataClient},
     },
     io::threads::WorkKind,
     metadata::get::none_where_missing,
@@ -190,10 +190,10 @@ impl MetadataRequest {
 
     fn sent_since(&self, started: Now) -> Result<MetadataValue, Error> {
         let request = self.made()?;
-        let settings = self.settings();
-        let settings = settings.as_ref().unwrap_or(&self.client.0);
-        let mut budget = Budget::since(settings, started);
-        call::call(settings, &mut budget, &request, |answer, _| read(answer))
+        let config = self.config();
+        let config = config.as_ref().unwrap_or(&self.client.0);
+        let mut budget = Budget::since(config, started);
+        call::call(config, &mut budget, &request, |answer, _| read(answer))
     }
 
     /// Sends the request; 404 is `None`.
@@ -243,24 +243,24 @@ impl MetadataRequest {
     }
 
     /// The client's settings with those of this request, where they differ.
-    fn settings(&self) -> Option<Settings> {
+    fn config(&self) -> Option<Config> {
         if self.timeout.is_none() && self.retry.is_none() && self.attempts.is_none() {
             return None;
         }
-        let mut settings = self.client.0.for_one_request();
+        let mut config = self.client.0.for_one_request();
         if let Some(timeout) = self.timeout {
-            settings.limits.attempt = timeout;
-            settings.limits.first_byte = timeout;
-            settings.limits.connect = settings.limits.connect.min(timeout);
-            settings.retry = settings.retry.with_room_for(timeout);
+            config.limits.attempt = timeout;
+            config.limits.first_byte = timeout;
+            config.limits.connect = config.limits.connect.min(timeout);
+            config.retry = config.retry.with_room_for(timeout);
         }
         if let Some(policy) = &self.retry {
-            settings.retry = policy.clone();
+            config.retry = policy.clone();
         }
         if let Some(attempts) = self.attempts {
-            settings.retry = settings.retry.attempts(attempts);
+            config.retry = config.retry.attempts(attempts);
         }
-        Some(settings)
+        Some(config)
     }
 }
 

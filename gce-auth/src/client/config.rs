@@ -41,10 +41,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct MetadataClient(pub(crate) Arc<Settings>);
+pub struct MetadataClient(pub(crate) Arc<Config>);
 
 /// Everything a call needs to know.
-pub(crate) struct Settings {
+pub(crate) struct Config {
     pub(super) endpoint: Result<Endpoint, Error>,
     /// Whether somebody, in code or in the environment, said where the server is.
     pub(crate) configured: bool,
@@ -69,7 +69,7 @@ pub(crate) struct Settings {
     pub(crate) mutual_tls: Arc<MutualTls>,
 }
 
-impl Settings {
+impl Config {
     /// A copy, for a request that changes some of them.
     pub(crate) fn for_one_request(&self) -> Self {
         Self {
@@ -99,8 +99,8 @@ impl Settings {
 
     /// What makes two clients reach the same server in the same way; `None`
     /// where the endpoint makes no sense.
-    pub(crate) fn reach(&self) -> Option<Reach> {
-        Some(Reach {
+    pub(crate) fn key(&self) -> Option<ClientKey> {
+        Some(ClientKey {
             endpoint: self.endpoint.as_ref().ok()?.clone(),
             transport: ByAddress::of(&self.transport),
             clock: ByAddress::of(&self.clock),
@@ -118,7 +118,7 @@ impl Settings {
 
 /// The part of a registry key that says which server is asked, and how.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Reach {
+pub(crate) struct ClientKey {
     endpoint: Endpoint,
     transport: ByAddress<dyn Transport>,
     clock: ByAddress<dyn Clock>,
@@ -130,7 +130,7 @@ pub(crate) struct Reach {
     environment: Environment,
 }
 
-impl Hash for Reach {
+impl Hash for ClientKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.endpoint.hash(state);
         self.transport.hash(state);
