@@ -160,6 +160,7 @@ impl MetadataClientBuilder {
             retry: self
                 .retry
                 .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),
+            under_way: None,
             limits,
             exact: self.exact,
             said: residency::said(environment),

@@ -15,6 +15,7 @@ use crate::{
         transport::{Limits, TransportError, TransportErrorKind},
     },
     values::{
+        budget::Budget,
         error::{Error, ErrorKind},
         token::Now,
     },
@@ -37,47 +38,6 @@ const ELSEWHERE: Duration = Duration::from_millis(700);
 /// is what every lifetime counts from.
 pub(crate) trait Read<T>: Fn(&Answer, Now) -> Result<T, Error> {}
 impl<T, F: Fn(&Answer, Now) -> Result<T, Error>> Read<T> for F {}
-
-/// One budget, from when it began to run. Several calls may share it.
-#[derive(Clone, Debug)]
-pub(crate) struct Budget {
-    left: Duration,
-    waits: u32,
-}
-
-impl Budget {
-    /// What `started` has left of the operation's budget now: time in a queue
-    /// counts.
-    pub(crate) fn since(config: &Config, started: Now) -> Self {
-        let spent = config.clock.now().boot.saturating_sub(started.boot);
-        Self {
-            left: config.retry.total().saturating_sub(spent),
-            waits: 0,
-        }
-    }
-
-    /// A budget of its own.
-    pub(crate) fn of(left: Duration) -> Self {
-        Self { left, waits: 0 }
-    }
-
-    /// The same, for an operation that goes on with the waits of one that
-    /// failed, after so many.
-    pub(crate) fn going_on(mut self, waits: u32) -> Self {
-        self.waits = waits;
-        self
-    }
-
-    /// Whether this much is left, and more.
-    #[cfg(feature = "tls")]
-    pub(crate) fn has(&self, time: Duration) -> bool {
-        self.left > time
-    }
-
-    pub(crate) fn spend(&mut self, time: Duration) {
-        self.left = self.left.saturating_sub(time);
-    }
-}
 
 /// Sends `request` until it is answered, plainly refused, or out of budget.
 ///
@@ -134,7 +94,7 @@ impl Attempts<'_> {
         let limits = self.limits();
         let mut instead = None;
         loop {
-            if self.budget.left.is_zero() {
+            if self.left().is_zero() {
                 let late = || {
                     Error::new(
                         ErrorKind::Timeout,
@@ -160,14 +120,16 @@ impl Attempts<'_> {
         limits: &Limits,
     ) -> Result<(Answer, Now), Ended> {
         let config = self.config;
-        self.cut_short = self.budget.left < limits.attempt;
         let sent = config.clock.now();
-        let Sent { response, allowed } = secure::send(config, request, limits, self.budget.left);
+        let left = self.budget.left(sent);
+        self.cut_short = left < limits.attempt;
+        let Sent { response, allowed } = secure::send(config, request, limits, left);
         let took = config.clock.now().boot.saturating_sub(sent.boot);
         self.took = self.took.saturating_add(took);
         let over = took.saturating_sub(allowed);
         if response.is_err() && over > FROZEN && self.frozen < MOST_FROZEN {
             self.frozen += 1;
+            self.budget.leave_out(took);
             return Err(Ended::Instead(Box::new(request.clone())));
         }
         let response = match response {
@@ -175,7 +137,7 @@ impl Attempts<'_> {
             response => response,
         };
         self.made += 1;
-        self.budget.spend(took.min(allowed.saturating_add(FROZEN)));
+        self.budget.leave_out(over.saturating_sub(FROZEN));
         let response = response.map_err(|error| match error {
             Unsent::Broken(error) => broken(error, config),
             #[cfg(feature = "tls")]
@@ -228,9 +190,9 @@ impl Attempts<'_> {
         }
         let wait = config.retry.next_wait(
             self.made,
-            self.budget.waits,
+            self.budget.waits(),
             failure.error.retry_after(),
-            self.budget.left,
+            self.left(),
             config.clock.jitter(),
         );
         // That nothing came in the last blink of the budget says less than
@@ -243,10 +205,19 @@ impl Attempts<'_> {
             return Err(self.finish(told));
         };
         self.told = Some(told);
+        let before = config.clock.now();
         config.clock.sleep(wait);
-        self.budget.spend(wait);
+        let slept = config.clock.now().boot.saturating_sub(before.boot);
+        let over = slept.saturating_sub(wait);
+        if over > FROZEN {
+            self.budget.leave_out(over);
+        }
         self.took = self.took.saturating_add(wait);
         Ok(())
+    }
+
+    fn left(&self) -> Duration {
+        self.budget.left(self.settings.clock.now())
     }
 
     /// `NotOnGce`, where nobody said where the server is and this machine says

@@ -19,6 +19,7 @@ use crate::{
     },
     values::{
         address::ByAddress,
+        budget::Budget,
         endpoint::Endpoint,
         error::{Error, ErrorKind},
     },
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) retry: RetryPolicy,
+    /// The budget of the operation that these settings were copied for.
+    pub(crate) under_way: Option<Budget>,
     pub(crate) limits: Limits,
     /// Whether freshness is google-auth's, to the second.
     pub(crate) exact: bool,
@@ -80,6 +83,7 @@ impl Config {
             clock: Arc::clone(&self.clock),
             executor: Arc::clone(&self.executor),
             retry: self.retry.clone(),
+            under_way: self.under_way.clone(),
             limits: self.limits.clone(),
             exact: self.exact,
             said: self.said.clone(),
@@ -91,6 +95,13 @@ impl Config {
             #[cfg(feature = "tls")]
             mutual_tls: Arc::clone(&self.mutual_tls),
         }
+    }
+
+    /// Returns the budget of the operation that asks: of the one that is under
+    /// way, or of one that starts now.
+    pub(crate) fn budget(&self) -> Budget {
+        let new = || Budget::new(self.clock.now(), self.retry.total());
+        self.under_way.clone().unwrap_or_else(new)
     }
 
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, Error> {

@@ -7,13 +7,14 @@ use http::Request;
 use zeroize::Zeroizing;
 
 use crate::{
-    client::{call::Budget, config::Config},
+    client::config::Config,
     credentials::{CertificateBinding, LastBinding},
     io::{
         events,
         workload::{Place, Workload},
     },
     values::{
+        budget::Budget,
         certificate::Chain,
         error::{Error, ErrorKind},
     },
@@ -88,11 +89,10 @@ fn chain(settings: &Config, budget: &mut Budget) -> Result<Result<Chain, String>
     let mut place = settings.workload.agent_certificate(environment);
     for (times, wait) in WAITS {
         for _ in 0..times {
-            if place != Place::Soon || !budget.has(wait) {
+            if place != Place::Soon || budget.left(settings.clock.now()) <= wait {
                 break;
             }
             settings.clock.sleep(wait);
-            budget.spend(wait);
             place = settings.workload.agent_certificate(environment);
         }
     }
@@ -189,7 +189,7 @@ mod tests {
             .clock(Arc::clone(&clock) as _)
             .workload_credentials_dir(directory)
             .build_in(environment);
-        let mut budget = Budget::of(Duration::from_secs(60));
+        let mut budget = Budget::new(client.0.clock.now(), Duration::from_secs(60));
         let request = Request::get("http://m/token").body(Vec::new()).unwrap();
         let last = LastBinding::default();
         let bound = bound(&client.0, &mut budget, request, &last);
@@ -260,7 +260,7 @@ mod tests {
             .workload_credentials_dir(&folder.0)
             .build_in(&Environment::default());
         let request = || Request::get("http://m/token").body(Vec::new()).unwrap();
-        let mut budget = Budget::of(Duration::from_secs(60));
+        let mut budget = Budget::new(client.0.clock.now(), Duration::from_secs(60));
         let last = LastBinding::default();
         let error = always_bound(&client.0, &mut budget, request(), &last).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);

@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderValue, Uri};
 
 use crate::{
-    client::{call::Budget, iam},
+    client::iam,
     credentials::Credentials,
     io::{
         events,
@@ -318,7 +318,7 @@ impl Credentials {
     ) -> Option<Option<HeaderValue>> {
         let settings = &self.client().0;
         if self.service_account_email() == "default" {
-            let mut budget = Budget::of(settings.retry.total());
+            let mut budget = settings.budget();
             self.0.source.ask_account(&mut budget).ok()?;
         }
         let email = self.service_account_email();

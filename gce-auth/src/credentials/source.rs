@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::{
     client::{
-        call::{self, Budget},
+        call,
         config::{ClientKey, MetadataClient},
     },
     credentials::LastBinding,
@@ -17,6 +17,7 @@ use crate::{
         thread_local::{PerThread, Slots},
     },
     values::{
+        budget::Budget,
         error::{Error, ErrorKind},
         headers::Headers,
         scope::Scopes,
@@ -238,7 +239,8 @@ impl Source for TokenSource {
             ));
         }
         let settings = &*self.client.0;
-        let mut budget = Budget::since(settings, departure.began).going_on(departure.waits);
+        let mut budget =
+            Budget::new(departure.began, settings.retry.total()).going_on(departure.waits);
         if departure.forced {
             self.ask_account(&mut budget)?;
         }

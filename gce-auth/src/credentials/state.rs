@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client::{call::Budget, config::MetadataClient},
+    client::config::MetadataClient,
     credentials::{Credentials, TokenState},
     io::threads::WorkKind,
     refresh::slot::Entry,
@@ -126,7 +126,7 @@ impl Credentials {
     pub(super) async fn account_on(&self, kind: WorkKind) -> Result<AccountInfo, Error> {
         let credentials = self.clone();
         let work = move |client: &MetadataClient| {
-            let mut budget = Budget::of(client.0.retry.total());
+            let mut budget = client.0.budget();
             credentials.0.source.ask_account(&mut budget)
         };
         self.client().background(kind, work).await
@@ -137,8 +137,7 @@ impl Credentials {
     /// # Errors
     /// As for [`account`](Self::account).
     pub fn blocking_account(&self) -> Result<AccountInfo, Error> {
-        let budget = self.client().0.retry.total();
-        self.0.source.ask_account(&mut Budget::of(budget))
+        self.0.source.ask_account(&mut self.client().0.budget())
     }
 
     /// The email address of the account if it is known, after

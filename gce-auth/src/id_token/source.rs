@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::credentials::{CertificateBinding, binding};
 use crate::{
     client::{
-        call::{self, Budget},
+        call,
         config::{ClientKey, MetadataClient},
     },
     credentials::{LastBinding, source::explain},
@@ -17,7 +17,7 @@ use crate::{
         policy::Policy,
         shared_map::{Family, Registry},
     },
-    values::{error::Error, token::Bearer},
+    values::{budget::Budget, error::Error, token::Bearer},
     wire::{
         request::{self, IdTokenFormat},
         response,
@@ -130,7 +130,8 @@ impl IdentitySource {
     fn fetch_from_metadata(&self, departure: &FetchContext) -> Result<Bearer, Error> {
         let settings = &*self.client.0;
         let wish = &self.wish;
-        let mut budget = Budget::since(settings, departure.began).going_on(departure.waits);
+        let mut budget =
+            Budget::new(departure.began, settings.retry.total()).going_on(departure.waits);
         let request = request::identity(
             settings.endpoint()?,
             &wish.account,

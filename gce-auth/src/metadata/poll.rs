@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use http::{Request, header::ETAG};
 
 use crate::{
-    client::{
-        call::{self, Budget},
-        config::MetadataClient,
-    },
+    client::{call, config::MetadataClient},
     io::{clock::Clock, interrupt::Interrupt},
     metadata::{change::MetadataChange, get::none_where_missing, request as sent},
-    values::error::{Error, ErrorKind},
+    values::{
+        budget::Budget,
+        error::{Error, ErrorKind},
+    },
     wire::{
         request::{self, MetadataPath, Query},
         retry::RetryPolicy,
@@ -133,7 +133,7 @@ impl Poll {
             config.limits.first_byte = limit;
             config.limits.attempt = limit;
         }
-        let mut budget = Budget::of(ENDLESS);
+        let mut budget = Budget::new(config.clock.now(), ENDLESS);
         let found = call::call(&config, &mut budget, &request, |answer, _| {
             let etag = answer.header(ETAG).map(str::to_owned);
             Ok(MetadataChange::found(sent::read(answer)?, etag))

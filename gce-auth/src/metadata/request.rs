@@ -6,12 +6,13 @@ use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
 use crate::{
     client::{
-        call::{self, Budget},
+        call,
         config::{Config, MetadataClient},
     },
     io::threads::WorkKind,
     metadata::get::none_where_missing,
     values::{
+        budget::Budget,
         error::{Error, ErrorKind},
         token::Now,
     },
@@ -192,7 +193,7 @@ impl MetadataRequest {
         let request = self.made()?;
         let config = self.config();
         let config = config.as_ref().unwrap_or(&self.client.0);
-        let mut budget = Budget::since(config, started);
+        let mut budget = Budget::new(started, config.retry.total());
         call::call(config, &mut budget, &request, |answer, _| read(answer))
     }
 

@@ -6,13 +6,13 @@ use http::Request;
 
 use crate::{
     client::{
-        call::{self, Budget},
+        call,
         config::MetadataClient,
         residency::{Detection, Residency},
     },
     io::threads::WorkKind,
     task::shared_task::SharedTask,
-    values::{error::Error, token::Now},
+    values::{budget::Budget, error::Error},
 };
 
 impl MetadataClient {
@@ -61,8 +61,9 @@ impl MetadataClient {
     ) -> Result<T, Error> {
         let client = self.clone();
         let now = self.0.clock.now();
+        let budget = Budget::new(now, self.0.retry.total());
         let flight = Arc::new(SharedTask::new(now, std::process::id(), move || {
-            work(&client.since(now))
+            work(&client.within(budget))
         }));
         let landed = flight.outcome();
         flight.depart(kind, &*self.0.executor);
@@ -70,15 +71,15 @@ impl MetadataClient {
         landed.await
     }
 
-    /// This client, with what is left of a budget that began to run at `started`.
-    fn since(&self, started: Now) -> Self {
-        let waited = self.0.clock.now().boot.saturating_sub(started.boot);
-        if waited.is_zero() {
+    /// Returns this client for the operation that `budget` is of.
+    fn within(&self, budget: Budget) -> Self {
+        let now = self.0.clock.now();
+        if budget == Budget::new(now, self.0.retry.total()) {
+            // It has not waited.
             return self.clone();
         }
         let mut config = self.0.for_one_request();
-        let left = config.retry.total().saturating_sub(waited);
-        config.retry = config.retry.budget(left);
+        config.under_way = Some(budget);
         Self(Arc::new(config))
     }
 
@@ -88,8 +89,7 @@ impl MetadataClient {
         request: &Request<Vec<u8>>,
         read: impl call::Read<T>,
     ) -> Result<T, Error> {
-        let mut budget = Budget::of(self.0.retry.total());
-        call::call(&self.0, &mut budget, request, read)
+        call::call(&self.0, &mut self.0.budget(), request, read)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floor 1: what everything else is said in. No I/O, no protocol.
 
 pub(crate) mod address;
+pub(crate) mod budget;
 #[cfg(feature = "tls")]
 pub(crate) mod certificate;
 pub(crate) mod endpoint;

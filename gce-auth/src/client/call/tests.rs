@@ -40,7 +40,7 @@ impl World {
         let config = &*self.client.0;
         let path = MetadataPath::new(path).unwrap();
         let request = request::value(config.endpoint().unwrap(), &path, &Query::default()).unwrap();
-        let mut budget = Budget::of(config.retry.total());
+        let mut budget = config.budget();
         call(config, &mut budget, &request, |answer, _| {
             answer.text().map(str::to_owned)
         })
