@@ -217,7 +217,7 @@ impl Attempts<'_> {
     }
 
     fn left(&self) -> Duration {
-        self.budget.left(self.settings.clock.now())
+        self.budget.left(self.config.clock.now())
     }
 
     /// `NotOnGce`, where nobody said where the server is and this machine says
