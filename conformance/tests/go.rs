@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use gce_auth_conformance::interop::{self, Judge, machine};
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use serde_json::json;
 
 const WATCHED: &str = "instance/attributes/watched";

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use gce_auth_conformance::interop::{self, Judge, machine};
-use gce_auth_server::RecordedRequest;
+use gce_auth_emulator::RecordedRequest;
 use serde_json::json;
 
 const TOKEN: &str = "instance/service-accounts/default/token";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gce_auth::StorageUrl;
 use gce_auth_conformance::interop;
-use gce_auth_server::{Account, Emulator};
+use gce_auth_emulator::{Account, Emulator};
 use serde_json::{Value, json};
 
 const UNIVERSE: &str = "googleapis.com";

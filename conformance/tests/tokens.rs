@@ -16,7 +16,7 @@ use gce_auth::{
     IdTokenVerifier, JwtAlgorithm, JwtSigner, MetadataClient,
 };
 use gce_auth_conformance::interop::{self, machine};
-use gce_auth_server::{Account, Emulator};
+use gce_auth_emulator::{Account, Emulator};
 use serde_json::{Value, json};
 
 /// An account beside the default one.

@@ -102,7 +102,7 @@ fn exceptions_from_a_proxy_are_kept() {
 fn an_exception_from_a_proxy_is_a_host_without_its_port() {
     // Without IPv6 there is nothing to see.
     let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
-    let builder = gce_auth_server::Emulator::builder().address(address);
+    let builder = gce_auth_emulator::Emulator::builder().address(address);
     let Ok(emulator) = builder.start() else {
         return;
     };

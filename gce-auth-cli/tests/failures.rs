@@ -10,7 +10,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use gce_auth_server::{Emulator, Fault, Profile};
+use gce_auth_emulator::{Emulator, Fault, Profile};
 use support::{Ran, answering, ask, emulator, gce_auth, nobody, run, silent};
 
 #[test]

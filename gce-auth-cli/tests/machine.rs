@@ -6,7 +6,7 @@ mod support;
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
-use gce_auth_server::{Account, Emulator, Fault, Profile};
+use gce_auth_emulator::{Account, Emulator, Fault, Profile};
 use serde_json::Value;
 use support::{Ran, answering, ask, emulator, gce_auth, nobody, run};
 

@@ -6,7 +6,7 @@
 
 mod support;
 
-use gce_auth_server::{Emulator, Fault, Profile};
+use gce_auth_emulator::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
 use support::{Ran, ask, emulator, gce_auth, nobody, run};
 

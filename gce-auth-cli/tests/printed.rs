@@ -8,7 +8,7 @@ mod support;
 
 use std::{net::SocketAddr, thread};
 
-use gce_auth_server::{Emulator, Fault, Profile};
+use gce_auth_emulator::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
 use support::{Ran, answering, ask, emulator, feed, nobody, redact::redact, run, silent};
 

@@ -339,7 +339,7 @@ mod exec {
 
     #[test]
     fn an_emulator_lies_over_another_server() {
-        let below = gce_auth_server::Emulator::builder()
+        let below = gce_auth_emulator::Emulator::builder()
             .project_id("below")
             .start()
             .unwrap();

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{Ran, ask, emulator, gce_auth};
 
 /// An emulator in which each call has something to find.

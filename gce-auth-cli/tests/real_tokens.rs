@@ -13,7 +13,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use gce_auth_server::{Account, Emulator};
+use gce_auth_emulator::{Account, Emulator};
 use serde_json::{Value, json};
 use support::{ask, gce_auth, run};
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use gce_auth_server::{Account, Emulator, Fault};
+use gce_auth_emulator::{Account, Emulator, Fault};
 use serde_json::Value;
 use support::{answering, ask, emulator, feed, nobody, run};
 

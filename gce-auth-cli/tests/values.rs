@@ -6,7 +6,7 @@ mod support;
 
 use std::process::Stdio;
 
-use gce_auth_server::{Account, Emulator};
+use gce_auth_emulator::{Account, Emulator};
 use support::{Ran, ask, emulator, gce_auth, run};
 
 #[test]

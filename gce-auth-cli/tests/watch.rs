@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use serde_json::Value;
 use support::{ask, emulator, feed, gce_auth, nobody};
 

@@ -1,108 +1,28 @@
-//! The metadata server protocol, server side: an emulator of Google Cloud's metadata server for tests and laptops.
+//! The Compute Engine metadata protocol, server side: sockets, HTTP, the guard, routing, rendering.
 //!
-//! An [`Emulator`] starts in about a millisecond, needs no network, no credential and no privilege, and is gone when it is dropped.
-//! It serves
+//! This crate serves a [`Service`] on [listeners](listen) and knows neither a document nor a policy. Two services are built on it:
+//! the emulator of the crate `gce-auth-emulator`, and the agent of the command `gce-auth`. Their releases go together with this
+//! crate's; its API follows their needs.
 //!
-//! - the tree below `/computeMetadata/v1/` as a real machine does: values, listings, `recursive=true`, `alt=`,
-//!   `wait_for_change=true`, ETags, and the server's own headers, redirects and errors;
-//! - who may log in, for OS Login's modules: `oslogin/users`, `oslogin/groups`, `oslogin/authorize`, from login profiles that are set
-//!   at `oslogin/users` and groups at `oslogin/groups`, as JSON;
-//! - access tokens that age, and ID tokens that verify, for any number of service accounts;
-//! - on the same port, under Google's own paths, what belongs to them: the IAM Credentials API
-//!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
-//!   keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509 certificates, `/.well-known/openid-configuration`).
-//!
-//! What goes wrong is up to you: [faults](FaultRule) by path, client, count, rate or chance, in code, from a
-//! [plan](EmulatorBuilder::plan) or by request, and a cold start that refuses connections. The document can come from
-//! [files that are followed](EmulatorBuilder::document_file), or lie over that of [another server](EmulatorBuilder::upstream).
-//!
-//! Programs in other languages drive it by [requests of its own](#control-requests).
-//!
-//! The behaviour follows Google's "View and query VM metadata" and what was seen on real machines.
-//!
-//! # Example
-//!
-//! ```
-//! use std::io::{Read, Write};
-//! use std::net::TcpStream;
-//!
-//! use gce_auth_server::{Account, Emulator};
-//!
-//! let emulator = Emulator::builder()
-//!     .project_id("my-project")
-//!     .account(Account::new("robot@my-project.iam.gserviceaccount.com"))
-//!     .set("instance/attributes/greeting", "hello")
-//!     .start()?;
-//!
-//! let mut stream = TcpStream::connect(emulator.addr())?;
-//! stream.write_all(
-//!     b"GET /computeMetadata/v1/instance/attributes/greeting HTTP/1.1\r\n\
-//!       Host: metadata.google.internal\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n",
-//! )?;
-//! let mut answer = String::new();
-//! stream.read_to_string(&mut answer)?;
-//! assert!(answer.starts_with("HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\n"));
-//! assert!(answer.ends_with("\r\n\r\nhello"));
-//! assert_eq!(emulator.request_count("instance/attributes/greeting"), 1);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # Control requests
-//!
-//! For people there is a live page at `/emulator/`, which shows requests as they come and does all of this.
-//!
-//! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the `Origin` of another page is refused.
-//! Bodies are JSON objects. They are not recorded, and faults do not touch them.
-//!
-//! | request | what it does |
-//! | --- | --- |
-//! | `GET document/PATH` | shows a part of the document as it is kept, nothing hidden |
-//! | `PUT document/PATH`, `DELETE document/PATH` | puts any JSON there; takes it away |
-//! | `GET requests?path=..`, `DELETE requests` | who asked what; forgets it |
-//! | `POST assertions` `{"path", "times", "parameters"}` | 200 if the path was asked so often with these parameters, else 409 |
-//! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below; gives the fault's number |
-//! | `GET faults`, `DELETE faults`, `DELETE faults/ID` | shows them; takes all away, or one |
-//! | `GET events` | server-sent events: requests as they come and as they end, and the state |
-//! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
-//! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
-//! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
-//! | `POST reset` | everything as at the start |
-//! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
-//!
-//! A fault hits all requests whose path begins with `path`; with `client` only those in whose `User-Agent` or `x-goog-api-client`
-//! header this stands. With `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds` those
-//! beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`,
-//! `reset`, `hang`, `delay` (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`),
-//! `truncate` (`bytes`), `body` (`contentType`, `text`); see [`Fault`]. A file can hold the same as TOML, see
-//! [`EmulatorBuilder::plan`].
-//!
-//! # Features
-//!
-//! - `emulator` (default): everything above.
+//! - [`listen`]: TCP ports, Unix sockets, TLS, and which addresses may connect.
+//! - [`http`]: reads requests and writes answers. Nothing but the request as it was sent reaches the service: paths are raw.
+//! - [`protocol`]: pure functions for a service to call: [`guard`](protocol::guard), [`route`](protocol::route),
+//!   [`render`](protocol::render), [`query`](protocol::query), [`etag`](protocol::etag).
+//! - [`service`]: the traits that a service implements.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::must_use_candidate,
+    reason = "the services are released together with this crate, and match on all of these"
+)]
 
-#[cfg(feature = "emulator")]
-mod backend;
-#[cfg(feature = "emulator")]
-mod doors;
-#[cfg(feature = "emulator")]
-mod emulator;
-#[cfg(feature = "emulator")]
-mod http;
-#[cfg(feature = "emulator")]
-mod network;
-#[cfg(feature = "emulator")]
-mod spelling;
-#[cfg(feature = "emulator")]
-mod surface;
-#[cfg(feature = "emulator")]
-mod tls;
-#[cfg(feature = "emulator")]
-mod upstream;
+mod header_case;
+pub mod http;
+pub mod listen;
+pub mod protocol;
+pub mod service;
 
-#[cfg(feature = "emulator")]
-pub use emulator::{
-    Account, Emulator, EmulatorBuilder, Event, Fault, FaultRule, Profile, RecordedRequest,
-    SetError, StartError,
-};
+pub use http::serve;
+pub use service::{Answer, Hooks, Service};

@@ -20,7 +20,7 @@ use gce_auth::{
     IdTokenCredentials,
     transport::{HttpTransport, Limits, Transport, TransportError},
 };
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use support::{IDENTITY, client, emulator, until};
 
 /// How many audiences one family of credentials remembers (`docs::limits`).

@@ -18,7 +18,7 @@ use gce_auth::{
     time::{Clock, SystemClock},
     transport::Limits,
 };
-use gce_auth_server::{Account, Emulator, Fault};
+use gce_auth_emulator::{Account, Emulator, Fault};
 use support::{
     gate::{Gate, Seen},
     now, timed, told,

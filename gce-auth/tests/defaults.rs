@@ -12,7 +12,7 @@ use gce_auth::{
     DefaultCredentials, DefaultOptions, Error, blocking_default_credentials,
     blocking_fetch_id_token, default_credentials, fetch_id_token,
 };
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{
     IDENTITY, TOKEN,
     process::{TASK, child, heard, says},

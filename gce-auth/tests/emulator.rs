@@ -15,7 +15,7 @@ use gce_auth::{
     RefreshMode, TokenState,
     time::{Clock, SystemClock},
 };
-use gce_auth_server::{Account, Emulator, Fault, Profile};
+use gce_auth_emulator::{Account, Emulator, Fault, Profile};
 use http::HeaderMap;
 use support::{
     ACCOUNT, EMAIL, IDENTITY, TOKEN, asked, builder, client, credentials, emulator, impatient,

@@ -15,7 +15,7 @@ use std::{
 };
 
 use gce_auth::{Credentials, Detection, IdTokenCredentials, MetadataClient};
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{
     process::{TASK, child, heard, says},
     script::{Leaping, Script},

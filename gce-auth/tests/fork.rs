@@ -14,7 +14,7 @@ use std::{
 
 use futures_executor::block_on;
 use gce_auth::{Credentials, IdTokenCredentials};
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{IDENTITY, TOKEN, credentials, emulator, until};
 
 /// A child that hangs is ended after so many seconds.

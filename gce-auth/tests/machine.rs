@@ -6,7 +6,7 @@ mod support;
 
 use futures_executor::block_on;
 use gce_auth::ErrorKind;
-use gce_auth_server::{Emulator, Profile};
+use gce_auth_emulator::{Emulator, Profile};
 use support::{client, emulator, impatient};
 
 #[test]

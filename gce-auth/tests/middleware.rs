@@ -22,7 +22,7 @@ use bytes::{Buf, BufMut, Bytes};
 use gce_auth::{
     AuthLayer, BoxError, Credentials, ErrorKind, MetadataClient, ProvideHeaders, RetryPolicy,
 };
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use http::{HeaderMap, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full};

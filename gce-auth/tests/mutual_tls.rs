@@ -14,7 +14,7 @@ use std::{
 };
 
 use gce_auth::{Credentials, Error, MetadataClient, RetryPolicy, transport::HttpTransport};
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use support::{
     process::{TASK, child, heard, says},
     told,

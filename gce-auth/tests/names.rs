@@ -161,7 +161,9 @@ fn a_name_that_comes_to_be_is_found_without_a_restart() {
     let credentials = Credentials::builder().client(client).build().unwrap();
     let error = credentials.blocking_token().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let started = gce_auth_server::Emulator::builder().address(closed).start();
+    let started = gce_auth_emulator::Emulator::builder()
+        .address(closed)
+        .start();
     let Ok(_emulator) = started else {
         println!("SKIPPED: somebody else took the port meanwhile");
         return;

@@ -17,7 +17,7 @@ use gce_auth::{
     AccessToken, Credentials, Error, ErrorKind, IdTokenCredentials,
     executor::{Executor, Work},
 };
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{IDENTITY, TOKEN, client, credentials, emulator, timed, until};
 use tokio::runtime::{Builder, Runtime};
 

@@ -18,7 +18,7 @@ use gce_auth::{
     Credentials, Detection, Error, IdTokenCredentials, MetadataClient, RetryPolicy,
     transport::Limits,
 };
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use http::HeaderMap;
 use support::{
     IDENTITY, TOKEN, builder, client, credentials, emulator, impatient, stranger::Stranger, until,

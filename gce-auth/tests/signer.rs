@@ -13,7 +13,7 @@ use gce_auth::{
     Credentials, ErrorKind, IdTokenVerifier, Signer, SignerBuilder, StorageUrl,
     time::{Clock, Now, SystemClock},
 };
-use gce_auth_server::{Account, Emulator, Fault};
+use gce_auth_emulator::{Account, Emulator, Fault};
 use serde_json::json;
 use support::{EMAIL, client, emulator, now};
 

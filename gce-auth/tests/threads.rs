@@ -17,7 +17,7 @@ use gce_auth::{
     Credentials, IdTokenCredentials, MetadataClient, RetryPolicy, executor::WorkKind,
     transport::Limits,
 };
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{IDENTITY, TOKEN, client, credentials, emulator, timed, until};
 
 /// As many threads as the library may have.

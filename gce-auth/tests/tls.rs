@@ -14,7 +14,7 @@ use std::{
 };
 
 use gce_auth::{Credentials, Signer};
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,

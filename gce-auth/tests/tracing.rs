@@ -12,7 +12,7 @@ use std::{
 };
 
 use gce_auth::{Credentials, MetadataClient, RetryPolicy};
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},

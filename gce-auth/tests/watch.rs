@@ -17,7 +17,7 @@ use std::{
 
 use futures_executor::block_on;
 use gce_auth::{ErrorKind, MetadataClient, Watch};
-use gce_auth_server::{Emulator, Fault};
+use gce_auth_emulator::{Emulator, Fault};
 use support::{client, credentials, emulator, gate::Gate, timed, until};
 
 const KEY: &str = "instance/attributes/key";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gce_auth_conformance::interop::{Client, Transcript, machine};
-use gce_auth_server::{Account, Emulator, EmulatorBuilder};
+use gce_auth_emulator::{Account, Emulator, EmulatorBuilder};
 
 /// How long a client may take, on a machine that has other work.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gce_auth::time::{Clock, Now};
 use gce_auth::{Credentials, MetadataClient, Signer};
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 
 /// A clock that stands still.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 use serde_json::{Map, Value, json};
 
 use crate::{

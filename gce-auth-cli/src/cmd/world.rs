@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use gce_auth_server::{Account, Emulator, EmulatorBuilder, Event, Profile, StartError};
+use gce_auth_emulator::{Account, Emulator, EmulatorBuilder, Event, Profile, StartError};
 
 use crate::{
     cmd::token::full_scopes,

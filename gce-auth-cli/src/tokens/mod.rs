@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use gce_auth_server::EmulatorBuilder;
+use gce_auth_emulator::EmulatorBuilder;
 
 use crate::{
     exit::{Exit, Failure},

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 
 /// Everything that clients of the metadata server, or the command, read.
 pub(crate) const CLEARED: [&str; 22] = [

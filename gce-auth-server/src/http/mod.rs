@@ -1,4 +1,4 @@
-//! Sockets and HTTP. With `spelling`, and `upstream` for its client, the only place that knows the HTTP library.
+//! Reads requests and writes answers. With `header_case` the only place that knows the HTTP library.
 
 mod activity;
 mod content;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
@@ -19,19 +19,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use self::activity::{Activity, Busy};
 use self::content::{Closed, Content, Pace};
-use crate::backend::{Arrival, Backend, Disturbance};
-use crate::doors::Doors;
-use crate::network::Guests;
-use crate::spelling;
-use crate::surface::fields::Fields;
-use crate::surface::route::route;
-use crate::surface::{Method, Reply, Request, pages};
+use crate::header_case;
+use crate::listen::{AllowedClients, Listener, Socket};
+use crate::protocol::fields::Fields;
+use crate::protocol::pages;
+use crate::protocol::reply::Reply;
+use crate::protocol::request::{Method, Request};
+use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Service};
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
@@ -39,153 +38,159 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// For the body of a request. Without a request, or with the head of one alone, a connection is closed after this time, or after
 /// twice as long at most.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
-pub(crate) fn serve<B: Backend>(
-    runtime: tokio::runtime::Runtime,
-    doors: Doors,
-    backend: Arc<B>,
-    stop: oneshot::Receiver<()>,
-) {
-    runtime.block_on(async move {
-        let spelling = spelling::learn().await;
-        tokio::spawn(Arc::clone(&backend).run());
-        let serving = async {
-            if doors.is_closed() {
-                backend.warm().await;
-            }
-            match open(doors, &backend, &spelling) {
-                Ok(()) => std::future::pending().await,
-                Err(error) => error,
-            }
+/// Serves the listeners. Returns only when one of them can't be listened on; to stop, drop the future and the runtime.
+pub async fn serve<S: Service, H: Hooks>(
+    listeners: Vec<Listener>,
+    service: Arc<S>,
+    hooks: Arc<H>,
+) -> io::Error {
+    let header_case = header_case::learn().await;
+    for listener in listeners {
+        let context = Arc::new(ConnContext {
+            service: Arc::clone(&service),
+            hooks: Arc::clone(&hooks),
+            header_case: header_case.clone(),
+            listener: listener.name,
+            tls: listener.tls.map(TlsAcceptor::from),
+        });
+        let opened = match listener.socket {
+            Socket::Tcp(port) => port
+                .listen()
+                .map(|tcp| drop(tokio::spawn(accept_tcp(tcp, listener.allowed, context)))),
+            #[cfg(unix)]
+            Socket::Unix(port) => port
+                .listen()
+                .map(|unix| drop(tokio::spawn(accept_unix(unix, context)))),
         };
-        tokio::select! {
-            _ = stop => {}
-            error = serving => backend.failed(&error),
+        if let Err(error) = opened {
+            return error;
         }
-    });
-    runtime.shutdown_background();
+    }
+    std::future::pending().await
 }
 
-/// Begins to accept at every door.
-fn open<B: Backend>(doors: Doors, backend: &Arc<B>, spelling: &Extensions) -> io::Result<()> {
-    let room = |secure| Room {
-        backend: Arc::clone(backend),
-        spelling: spelling.clone(),
-        secure,
-        local: true,
-    };
-    let (plain, tcp) = (room(false), doors.tcp.open()?);
-    let (guests, host) = (doors.guests.clone(), Arc::clone(backend));
-    tokio::spawn(accept(
-        async move || admit(&tcp, &guests, &*host).await,
-        move |(stream, peer)| {
-            let _ = stream.set_nodelay(true);
-            let mut room = plain.clone();
-            room.local = peer.ip().to_canonical().is_loopback();
-            async move {
-                if let Some(stream) = connection(stream, room).await {
-                    let _ = stream.set_zero_linger();
-                }
-            }
-        },
-    ));
-    if let Some((tcp, config)) = doors.tls {
-        let (secure, tcp) = (room(true), tcp.open()?);
-        let tls = TlsAcceptor::from(config);
-        let (guests, host) = (doors.guests, Arc::clone(backend));
-        tokio::spawn(accept(
-            async move || admit(&tcp, &guests, &*host).await,
-            move |(stream, peer)| {
-                let _ = stream.set_nodelay(true);
-                let (tls, mut room) = (tls.clone(), secure.clone());
-                room.local = peer.ip().to_canonical().is_loopback();
-                async move {
-                    if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
-                        connection(stream, room).await;
-                    }
-                }
-            },
-        ));
-    }
-    #[cfg(unix)]
-    if let Some(unix) = doors.unix {
-        let (plain, unix) = (room(false), unix.open()?);
-        tokio::spawn(accept(
-            async move || unix.accept().await,
-            move |(stream, _)| {
-                let room = plain.clone();
-                async move {
-                    connection(stream, room).await;
-                }
-            },
-        ));
-    }
-    Ok(())
-}
-
-/// Accepts as long as the runtime lives.
-async fn accept<S, F: Future<Output = ()> + Send + 'static>(
-    next: impl AsyncFn() -> io::Result<S>,
-    serve: impl Fn(S) -> F,
+/// Accepts connections of allowed clients as long as the runtime lives; closes those of others.
+async fn accept_tcp<S: Service, H: Hooks>(
+    tcp: TcpListener,
+    allowed: AllowedClients,
+    context: Arc<ConnContext<S, H>>,
 ) {
     loop {
-        match next().await {
-            Ok(stream) => {
-                tokio::spawn(serve(stream));
+        match tcp.accept().await {
+            Ok((stream, peer)) if allowed.admit(peer.ip()) => {
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(tcp_connection(stream, peer, Arc::clone(&context)));
             }
-            // Out of descriptors, most likely: others have to leave first.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok((stream, peer)) => {
+                drop(stream);
+                context.hooks.refused(peer);
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// The next connection of a guest; those of others are closed.
-async fn admit<B: Backend>(
-    tcp: &TcpListener,
-    guests: &Guests,
-    host: &B,
-) -> io::Result<(TcpStream, SocketAddr)> {
+async fn tcp_connection<S: Service, H: Hooks>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Arc<ConnContext<S, H>>,
+) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let connection = context.connection(Peer::Tcp { peer, local });
+    match &context.tls {
+        None => {
+            if let Some(stream) = serve_connection(stream, connection, &context).await {
+                let _ = stream.set_zero_linger();
+            }
+        }
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
+                serve_connection(stream, connection, &context).await;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn accept_unix<S: Service, H: Hooks>(
+    unix: tokio::net::UnixListener,
+    context: Arc<ConnContext<S, H>>,
+) {
     loop {
-        let (stream, peer) = tcp.accept().await?;
-        if guests.admit(peer.ip()) {
-            return Ok((stream, peer));
+        match unix.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(unix_connection(stream, Arc::clone(&context)));
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
-        drop(stream);
-        host.refused(peer);
     }
 }
 
-/// What the connections of one door share.
-struct Room<B> {
-    backend: Arc<B>,
-    spelling: Extensions,
-    secure: bool,
-    local: bool,
+#[cfg(unix)]
+async fn unix_connection<S: Service, H: Hooks>(
+    stream: tokio::net::UnixStream,
+    context: Arc<ConnContext<S, H>>,
+) {
+    let peer = stream.peer_cred().ok();
+    let connection = context.connection(Peer::Unix {
+        uid: peer.map(|peer| peer.uid()),
+        gid: peer.map(|peer| peer.gid()),
+        pid: peer.and_then(|peer| peer.pid()),
+    });
+    match &context.tls {
+        None => {
+            serve_connection(stream, connection, &context).await;
+        }
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
+                serve_connection(stream, connection, &context).await;
+            }
+        }
+    }
 }
 
-impl<B> Clone for Room<B> {
-    fn clone(&self) -> Self {
-        Self {
-            backend: Arc::clone(&self.backend),
-            spelling: self.spelling.clone(),
-            secure: self.secure,
-            local: self.local,
+/// What the connections of one listener share.
+struct ConnContext<S, H> {
+    service: Arc<S>,
+    hooks: Arc<H>,
+    header_case: Extensions,
+    listener: Arc<str>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl<S, H> ConnContext<S, H> {
+    fn connection(&self, peer: Peer) -> Connection {
+        Connection {
+            listener: Arc::clone(&self.listener),
+            secure: self.tls.is_some(),
+            peer,
         }
     }
 }
 
 /// Serves one connection. Gives its stream back if the connection is to be reset.
-async fn connection<B: Backend, S>(stream: S, room: Room<B>) -> Option<S>
+async fn serve_connection<S: Service, H: Hooks, T>(
+    stream: T,
+    connection: Connection,
+    context: &ConnContext<S, H>,
+) -> Option<T>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
+    let caller = &context.service.identify(&connection).await;
+    let secure = connection.secure;
+    drop(connection);
     let reset = AtomicBool::new(false);
     let activity = Arc::new(Activity::default());
     let service = service_fn(|request| {
         let busy = activity.begin();
-        let (request, body) = understand(request, &room);
-        Box::pin(exchange(request, body, busy, &room, &reset))
+        let (request, body) = understand(request, secure);
+        Box::pin(exchange(request, body, busy, caller, context, &reset))
     });
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
@@ -207,12 +212,11 @@ where
     None
 }
 
-/// What the surface has to know of a request, but for its body.
-fn understand<B>(request: hyper::Request<Incoming>, room: &Room<B>) -> (Request, Incoming) {
+/// What a service has to know of a request, but for its body.
+fn understand(request: hyper::Request<Incoming>, secure: bool) -> (Request, Incoming) {
     let (parts, body) = request.into_parts();
     let request = Request {
-        secure: room.secure,
-        local: room.local,
+        secure,
         method: Method::parse(parts.method.as_str()),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),
@@ -224,14 +228,15 @@ fn understand<B>(request: hyper::Request<Incoming>, room: &Room<B>) -> (Request,
 
 /// From a request to its answer. What it rarely needs lies in boxes, as each request under way has this in memory, and most have
 /// nothing to wait for.
-async fn exchange<B: Backend>(
+async fn exchange<S: Service, H: Hooks>(
     mut request: Request,
     body: Incoming,
     busy: Busy,
-    room: &Room<B>,
+    caller: &S::Caller,
+    context: &ConnContext<S, H>,
     reset: &AtomicBool,
 ) -> Result<hyper::Response<Content>, Closed> {
-    let (backend, spelling) = (&*room.backend, &room.spelling);
+    let (service, hooks) = (&*context.service, &*context.hooks);
     let mut too_large = false;
     if !body.is_end_stream() {
         match Box::pin(read_body(body)).await? {
@@ -240,56 +245,52 @@ async fn exchange<B: Backend>(
         }
     }
 
-    let Arrival { id, disturbance } = backend.arrived(&request);
+    let Arrival { id, fault } = hooks.arrived(&request);
     let mut visit = Visit {
-        backend,
+        hooks,
         id,
         status: None,
     };
     let mut pace = Pace::Whole;
     let mut flavor = None;
-    match disturbance {
+    let mut instead = too_large.then(pages::too_large);
+    match fault {
         None => {}
-        Some(Disturbance::Instead(reply)) => {
-            visit.status = Some(reply.status);
-            return Ok(response(reply, backend, spelling, pace, busy));
-        }
-        Some(Disturbance::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
-        Some(Disturbance::Flavor(other)) => flavor = Some(other),
-        Some(Disturbance::Never) => std::future::pending().await,
-        Some(Disturbance::Close) => return Err(Closed),
-        Some(Disturbance::Reset) => {
+        Some(FaultAction::Instead(reply)) => instead = Some(reply),
+        Some(FaultAction::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
+        Some(FaultAction::Flavor(other)) => flavor = Some(other),
+        Some(FaultAction::Never) => std::future::pending().await,
+        Some(FaultAction::Close) => return Err(Closed),
+        Some(FaultAction::Reset) => {
             reset.store(true, Ordering::Relaxed);
             return Err(Closed);
         }
-        Some(Disturbance::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
-        Some(Disturbance::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
+        Some(FaultAction::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
+        Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
     }
 
-    let mut reply = if too_large {
-        pages::too_large()
-    } else {
-        let original = backend.relays().then(|| request.clone());
-        match route(request) {
-            Ok(op) if op.is_stream() => match Arc::clone(&room.backend).feed() {
-                Some(more) => {
-                    pace = Pace::Feed(more);
-                    backend.answer(op, original).await
-                }
-                None => pages::status(503),
-            },
-            Ok(op) => match backend.at_once(&op) {
-                Some(reply) => reply,
-                None => backend.answer(op, original).await,
-            },
-            Err(reply) => reply,
-        }
+    let mut reply = match instead {
+        Some(reply) => reply,
+        None => match service.serve(request, caller) {
+            Answer::Ready(reply) => reply,
+            Answer::Later(reply) => reply.await,
+            Answer::Stream(reply, more) => {
+                pace = Pace::Feed(more);
+                reply.open_ended()
+            }
+        },
     };
     if let Some(other) = flavor {
         reply = reply.flavored(other);
     }
     visit.status = Some(reply.status);
-    Ok(response(reply, backend, spelling, pace, busy))
+    Ok(response(
+        reply,
+        service.date(),
+        &context.header_case,
+        pace,
+        busy,
+    ))
 }
 
 /// The headers of a request; what is no text in them is replaced.
@@ -305,15 +306,15 @@ fn fields(headers: &HeaderMap) -> Fields {
 }
 
 /// A request between its arrival and the head of its answer. Ends without a status if the client leaves before.
-struct Visit<'a, B: Backend> {
-    backend: &'a B,
+struct Visit<'a, H: Hooks> {
+    hooks: &'a H,
     id: u64,
     status: Option<u16>,
 }
 
-impl<B: Backend> Drop for Visit<'_, B> {
+impl<H: Hooks> Drop for Visit<'_, H> {
     fn drop(&mut self) {
-        self.backend.departed(self.id, self.status);
+        self.hooks.departed(self.id, self.status);
     }
 }
 
@@ -330,18 +331,18 @@ async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
     }
 }
 
-fn response<B: Backend>(
+fn response(
     reply: Reply,
-    backend: &B,
-    spelling: &Extensions,
+    date: Bytes,
+    header_case: &Extensions,
     pace: Pace,
     busy: Busy,
 ) -> hyper::Response<Content> {
-    let lines = reply.header_lines(backend.date());
+    let lines = reply.header_lines(date);
     let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    response.extensions_mut().clone_from(spelling);
+    response.extensions_mut().clone_from(header_case);
     let headers = response.headers_mut();
     headers.reserve(lines.len());
     for (name, value) in lines {

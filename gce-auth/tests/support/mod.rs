@@ -15,7 +15,7 @@ use gce_auth::{
     Credentials, CredentialsBuilder, MetadataClient, MetadataClientBuilder, RetryPolicy,
     time::{Clock, SystemClock},
 };
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 
 /// Where the default account's access token is.
 pub(crate) const TOKEN: &str = "instance/service-accounts/default/token";

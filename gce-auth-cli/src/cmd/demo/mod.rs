@@ -5,7 +5,7 @@ mod proof;
 mod steps;
 
 use gce_auth::{Detection, MetadataClient};
-use gce_auth_server::Emulator;
+use gce_auth_emulator::Emulator;
 
 use crate::{
     cmd::{

@@ -1,0 +1,315 @@
+//! What an emulator is made from.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(doc)]
+use crate::Emulator;
+use crate::document::document_source::{DocumentSource, Layer};
+use crate::events::{Event, Observers};
+use crate::faults::rules::FaultRule;
+use crate::identity::accounts::Account;
+use crate::profiles::Profile;
+use crate::text_source::TextSource;
+use crate::token_source::TokenSource;
+
+/// Settings of an [`Emulator`], made by [`Emulator::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EmulatorBuilder {
+    pub(crate) address: SocketAddr,
+    pub(crate) networks: Vec<String>,
+    pub(crate) document_source: DocumentSource,
+    pub(crate) observers: Observers,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) token_renewal: Option<Duration>,
+    pub(crate) token_source: Option<TokenSource>,
+    pub(crate) faults: Vec<FaultRule>,
+    pub(crate) plans: Vec<TextSource>,
+    pub(crate) refuse: Option<Duration>,
+    pub(crate) upstream: Option<String>,
+    pub(crate) keys_directory: Option<PathBuf>,
+    pub(crate) https: Option<SocketAddr>,
+    pub(crate) certificates_directory: Option<PathBuf>,
+    #[cfg(unix)]
+    pub(crate) unix_socket: Option<PathBuf>,
+}
+
+impl Default for EmulatorBuilder {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            networks: Vec::new(),
+            document_source: DocumentSource::default(),
+            observers: Observers::default(),
+            token_lifetime: Duration::from_secs(3599),
+            token_renewal: None,
+            token_source: None,
+            faults: Vec::new(),
+            plans: Vec::new(),
+            refuse: None,
+            upstream: None,
+            keys_directory: None,
+            https: None,
+            certificates_directory: None,
+            #[cfg(unix)]
+            unix_socket: None,
+        }
+    }
+}
+
+impl EmulatorBuilder {
+    /// Where to listen. By default a free port of `127.0.0.1`; port 0 means a free port.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Answers only those who connect from this network, in CIDR notation like `10.0.0.0/8` or `fd00::/8`, or from this address. May
+    /// be called for several. This machine itself is always answered; other connections are closed at once, and
+    /// [`on_event`](Self::on_event) tells of them.
+    ///
+    /// Without it whoever reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
+    /// machine alone, whatever is allowed here.
+    pub fn allow_from(mut self, network: impl Into<String>) -> Self {
+        self.networks.push(network.into());
+        self
+    }
+
+    /// Which kind of machine to pose as. By default [`Profile::Gce`].
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.document_source.profile = profile;
+        self
+    }
+
+    /// The project, by default `emulator-project`.
+    pub fn project_id(mut self, id: impl Into<String>) -> Self {
+        self.document_source.project_id = Some(id.into());
+        self
+    }
+
+    /// The project's number, which also stands in the names of its zones and networks.
+    pub fn numeric_project_id(mut self, number: u64) -> Self {
+        self.document_source.numeric_project_id = Some(number);
+        self
+    }
+
+    /// Adds a service account. The first one added takes the place of the profile's, and is the machine's `default`.
+    pub fn account(mut self, account: Account) -> Self {
+        self.document_source.accounts.push(account);
+        self
+    }
+
+    /// Serves this document instead of the profile's: what `curl -H 'Metadata-Flavor: Google'
+    /// 'http://metadata.google.internal/computeMetadata/v1/?recursive=true'` prints on a real machine, or the same below
+    /// `{"computeMetadata": {"v1": ..}}`. The profile still decides how scopes and identity tokens behave.
+    ///
+    /// Project and accounts that were set here replace those of the document. The text is read when the emulator starts.
+    pub fn document(mut self, json: impl Into<String>) -> Self {
+        self.document_source.document = Some(TextSource::Text(json.into()));
+        self
+    }
+
+    /// Serves the document in this file, as [`document`](Self::document) does, and follows it: within half a second after it changed,
+    /// the document is made anew, with all overlays, and those who wait for a change are told. What was set while the emulator ran is
+    /// gone then, but for guest attributes that programs wrote.
+    ///
+    /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes ConfigMap, are followed too. A file
+    /// that is no good changes nothing; [`on_event`](Self::on_event) tells why.
+    pub fn document_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.document_source.document = Some(TextSource::File(path.into()));
+        self
+    }
+
+    /// Puts a value over the profile's document, as [`Emulator::set`] does. The last word on a path counts.
+    pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = Layer::Value(path.into(), value.into());
+        self.document_source.layers.push(value);
+        self
+    }
+
+    /// Puts values over the profile's document, given as TOML: a table for each directory. A path may stand in a key.
+    ///
+    /// ```
+    /// use gce_auth_emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .overlay(r#"
+    ///         "project/attributes/ssh-keys" = "me:ssh-ed25519 AAAA"
+    ///         [instance]
+    ///         machine-type = "projects/1/machineTypes/n2-standard-8"
+    ///         [instance.attributes]
+    ///         startup-script = "true"
+    ///     "#)
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_emulator::StartError>(())
+    /// ```
+    ///
+    /// Overlays and [`set`](Self::set) are applied in the order in which they were called.
+    pub fn overlay(mut self, toml: impl Into<String>) -> Self {
+        let table = Layer::Table(TextSource::Text(toml.into()));
+        self.document_source.layers.push(table);
+        self
+    }
+
+    /// Puts the values of a TOML file over the profile's document, as [`overlay`](Self::overlay) does. The file is followed as that
+    /// of [`document_file`](Self::document_file) is.
+    pub fn overlay_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let table = Layer::Table(TextSource::File(path.into()));
+        self.document_source.layers.push(table);
+        self
+    }
+
+    /// Calls a function for each [`Event`], for example to log them. It is called on the threads that serve, so it should be quick.
+    /// All functions given are called.
+    ///
+    /// ```
+    /// use gce_auth_emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().on_event(|event| println!("{event}")).start()?;
+    /// # Ok::<(), gce_auth_emulator::StartError>(())
+    /// ```
+    pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observers.add(observer);
+        self
+    }
+
+    /// How long access tokens are good for, by default 3599 seconds.
+    ///
+    /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this is short.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// How long before its end the server's cached token is replaced by a new one.
+    ///
+    /// The real server keeps a token until five minutes before its end, so that a client which asks earlier gets the same token
+    /// with less time left. By default a twelfth of the lifetime: these five minutes for an hour.
+    pub fn token_renewal(mut self, before_expiry: Duration) -> Self {
+        self.token_renewal = Some(before_expiry);
+        self
+    }
+
+    /// Takes the access tokens of the metadata server from a function instead of making them, for programs that need real ones: from
+    /// a command, a key file, or another metadata server.
+    ///
+    /// It gets an account's email and the scopes, and gives the token and how long it is good for, or the reason why there is none,
+    /// which becomes the text of a 500. It may block, and is called by one request at a time. Its tokens are cached as the
+    /// emulator's own are: see [`token_renewal`](Self::token_renewal).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gce_auth_emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .token_source(|_email, _scopes| Ok(("ya29.real".to_owned(), Duration::from_secs(3600))))
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_emulator::StartError>(())
+    /// ```
+    pub fn token_source(
+        mut self,
+        fetch: impl Fn(&str, &[String]) -> Result<(String, Duration), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.token_source = Some(TokenSource::new(fetch));
+        self
+    }
+
+    /// Passes on to another metadata server, such as `http://169.254.169.254`, what is not set here: values, tokens and guest
+    /// attributes. It is asked over plain HTTP, without `X-Forwarded-For`.
+    ///
+    /// There is no profile's document then. Values set here lie over that server's, in directories and their recursive form too, and
+    /// `wait_for_change` wakes for a change on either side. Accounts added here have tokens of this emulator. Faults, control requests
+    /// and the journal work as ever. If the other server can't be asked, the answer is 502 with the reason as text; so it is when a
+    /// request went through four emulators.
+    pub fn upstream(mut self, url: impl Into<String>) -> Self {
+        self.upstream = Some(url.into());
+        self
+    }
+
+    /// Adds a fault from the start on, as [`Emulator::add_fault`] does later.
+    pub fn fault(mut self, rule: FaultRule) -> Self {
+        self.faults.push(rule);
+        self
+    }
+
+    /// Adds a plan in TOML: what goes wrong from the start on, and how long tokens live. It is read when the emulator starts, and
+    /// counts before what was said in code. Of several plans the later one counts.
+    ///
+    /// ```
+    /// use gce_auth_emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .plan(r#"
+    ///         seed = 7                  # for what happens by chance
+    ///
+    ///         [cold-start]
+    ///         seconds = 3               # so long connections are refused,
+    ///         status = 503              # or with this, answered so; retry-after = 1 is possible too
+    ///
+    ///         [tokens]
+    ///         lifetime = 600            # seconds
+    ///         renewal = 60
+    ///
+    ///         [[faults]]
+    ///         path = "instance/service-accounts/"
+    ///         client = "gl-python"      # a part of User-Agent or x-goog-api-client
+    ///         times = 2                 # or for-seconds; or allowed and per-seconds; or probability, and seed if wanted
+    ///         fault = { kind = "status", code = 429, retry-after = 1 }
+    ///     "#)
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_emulator::StartError>(())
+    /// ```
+    ///
+    /// The kinds of faults are those of the [control requests](crate#control-requests), with hyphens in their keys.
+    pub fn plan(mut self, toml: impl Into<String>) -> Self {
+        self.plans.push(TextSource::Text(toml.into()));
+        self
+    }
+
+    /// Adds a [plan](Self::plan) from a file, read when the emulator starts.
+    pub fn plan_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plans.push(TextSource::File(path.into()));
+        self
+    }
+
+    /// Refuses connections for this long after the start, on the emulator's clock, as a metadata server does that starts later than
+    /// its pod. The ports are taken, but really nobody listens, so the system refuses.
+    ///
+    /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`] ends it.
+    pub fn refuse_for(mut self, time: Duration) -> Self {
+        self.refuse = Some(time);
+        self
+    }
+
+    /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is started again. The file
+    /// `signing-key.pem` is made if there is none, readable by its owner alone; the directory has to exist.
+    ///
+    /// Without it, all emulators of a process share one key that is gone when the process ends.
+    pub fn keys_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.keys_directory = Some(directory.into());
+        self
+    }
+
+    /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
+    /// [`Emulator::client_certificate`] gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
+    pub fn https(mut self, address: SocketAddr) -> Self {
+        self.https = Some(address);
+        self
+    }
+
+    /// Writes `root.crt` and `client.key` into a directory at the start, as [`Emulator::write_certificates`] does.
+    pub fn certificates_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.certificates_directory = Some(directory.into());
+        self
+    }
+
+    /// Listens on a Unix socket too. The file must not exist; it is removed when the emulator is dropped.
+    #[cfg(unix)]
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix_socket = Some(path.into());
+        self
+    }
+}

@@ -1,0 +1,225 @@
+//! Requests below `/emulator/v1/`: what a program in another language may ask of the emulator that runs for it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::document::places::segments;
+use crate::error::SetError;
+use crate::faults::fault_config::RuleConfig;
+use crate::journal::RecordedRequest;
+use crate::state::State;
+use gce_auth_server::protocol::query::Query;
+use gce_auth_server::protocol::tree::Node;
+use gce_auth_server::protocol::{Method, Reply};
+
+/// A request about the emulator itself.
+pub(crate) struct ControlCall {
+    pub(crate) method: Method,
+    /// Below `/emulator/v1/`.
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Answers a control request.
+pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
+    let (room, rest) = call.path.split_once('/').unwrap_or((&call.path, ""));
+    let done = || Ok(json!({}));
+    let answer = match (&call.method, room, rest) {
+        (Method::Get, "document", path) => read(state, path),
+        (Method::Put, "document", path) => text(&call.body)
+            .and_then(|json| {
+                state
+                    .document
+                    .set_json(path, json)
+                    .map_err(|error| unset(&error))
+            })
+            .map(|()| json!({})),
+        (Method::Delete, "document", path) => read(state, path)
+            .and_then(|_| state.document.remove(path).map_err(|error| unset(&error)))
+            .map(|()| json!({})),
+        (Method::Get, "requests", "") => Ok(requests(state, call.query.get("path"))),
+        (Method::Delete, "requests", "") => {
+            state.journal().clear();
+            done()
+        }
+        (Method::Post, "assertions", "") => assertion(state, &call.body),
+        (Method::Get, "faults", "") => Ok(state.faults_as_json()),
+        (Method::Post, "faults", "") => add_fault(state, &call.body),
+        (Method::Delete, "faults", "") => {
+            state.rules().clear();
+            done()
+        }
+        (Method::Delete, "faults", id) => remove_fault(state, id),
+        (Method::Get, "openapi.json", "") => {
+            return Reply::own("application/json", include_str!("openapi.json"));
+        }
+        (Method::Get, "clock", "") => Ok(json!({"now": state.clock.now().rfc3339()})),
+        (Method::Post, "clock", "") => clock(state, &call.body),
+        (Method::Get, "tokens", "") => Ok(tokens(state)),
+        (Method::Post, "tokens", "") => set_tokens(state, &call.body),
+        (Method::Post, "tokens", "rotate") => {
+            state.issuer().rotate();
+            done()
+        }
+        (Method::Post, "tokens", "revoke") => {
+            state.issuer().revoke();
+            done()
+        }
+        (Method::Post, "reset", "") => {
+            state.reset();
+            done()
+        }
+        (_, room, rest) => Err(no_such(room, rest)),
+    };
+    answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
+}
+
+fn refused(status: u16, why: &str) -> Reply {
+    Reply::control(status, &json!({ "error": why }))
+}
+
+/// 405 for a known place with another method, else 404.
+fn no_such(room: &str, rest: &str) -> Reply {
+    let allow = match (room, rest) {
+        ("document", _) => "GET, PUT, DELETE",
+        ("requests", "") => "GET, DELETE",
+        ("faults", "") => "GET, POST, DELETE",
+        ("faults", _) => "DELETE",
+        ("clock" | "tokens", "") => "GET, POST",
+        ("events" | "openapi.json", "") => "GET",
+        ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
+        _ => return refused(404, "there is no such control request"),
+    };
+    refused(405, "this is asked with another method").with("Allow", allow)
+}
+
+fn unset(error: &SetError) -> Reply {
+    refused(409, &error.to_string())
+}
+
+fn text(body: &[u8]) -> Result<&str, Reply> {
+    std::str::from_utf8(body).map_err(|_| refused(400, "the body must be UTF-8"))
+}
+
+/// A JSON object with no other keys than these: a misspelt one shall not be overlooked.
+fn object(body: &[u8], keys: &[&str]) -> Result<Value, Reply> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => match unknown(&map, keys) {
+            None => Ok(Value::Object(map)),
+            Some(key) => Err(refused(400, &format!("`{key}` is not known here"))),
+        },
+        _ => Err(refused(400, "the body must be a JSON object")),
+    }
+}
+
+fn unknown<'a>(map: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a String> {
+    map.keys().find(|key| !keys.contains(&key.as_str()))
+}
+
+/// A part of the document as it is kept, with what the metadata server would hide.
+fn read(state: &State, path: &str) -> Result<Value, Reply> {
+    let segments = segments(path).map_err(|error| refused(404, &error.to_string()))?;
+    state
+        .document
+        .read(|document| Node::find(document, &segments).map(|node| node.value.clone()))
+        .ok_or_else(|| refused(404, "there is no such path"))
+}
+
+fn requests(state: &State, path: Option<&str>) -> Value {
+    let all = state.journal().all();
+    let shown: Vec<Value> = all
+        .iter()
+        .filter(|request| path.is_none_or(|path| request.path == path))
+        .map(RecordedRequest::to_json)
+        .collect();
+    json!({ "requests": shown })
+}
+
+/// Whether a path was asked as often as a test expects, with the parameters it expects.
+fn assertion(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    let body = object(body, &["path", "times", "parameters"])?;
+    let (Some(path), Some(times)) = (body["path"].as_str(), body["times"].as_u64()) else {
+        return Err(refused(400, "path and times are needed"));
+    };
+    let mut parameters = Vec::new();
+    match body.get("parameters") {
+        None => {}
+        Some(Value::Object(map)) => {
+            for (name, value) in map {
+                let value = value
+                    .as_str()
+                    .ok_or_else(|| refused(400, "parameters must be strings"))?;
+                parameters.push((name.clone(), value.to_owned()));
+            }
+        }
+        Some(_) => return Err(refused(400, "parameters must be an object")),
+    }
+    let count = state.journal().matching(path, &parameters);
+    if u64::try_from(count) == Ok(times) {
+        return Ok(json!({ "count": count }));
+    }
+    let why = format!("{path} was asked {count} times, not {times}");
+    Err(Reply::control(409, &json!({"count": count, "error": why})))
+}
+
+fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    let by = object(body, &["advanceSeconds"])?["advanceSeconds"]
+        .as_u64()
+        .ok_or_else(|| refused(400, "advanceSeconds must be a whole number"))?;
+    state.clock.advance(Duration::from_secs(by));
+    Ok(json!({"now": state.clock.now().rfc3339()}))
+}
+
+fn tokens(state: &State) -> Value {
+    let issuer = state.issuer();
+    json!({
+        "lifetimeSeconds": issuer.lifetime().as_secs(),
+        "renewalSeconds": issuer.margin().as_secs(),
+    })
+}
+
+/// How long the access tokens live that are made from now on.
+fn set_tokens(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    const YEAR: u64 = 365 * 86_400;
+    let body = object(body, &["lifetimeSeconds", "renewalSeconds"])?;
+    let seconds = |name: &str, least: u64| match body.get(name) {
+        None => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .filter(|seconds| (least..=YEAR).contains(seconds))
+            .map(|seconds| Some(Duration::from_secs(seconds)))
+            .ok_or_else(|| refused(400, &format!("{name} must be from {least} to {YEAR}"))),
+    };
+    let (lifetime, renewal) = (
+        seconds("lifetimeSeconds", 1)?,
+        seconds("renewalSeconds", 0)?,
+    );
+    let mut issuer = state.issuer();
+    if let Some(lifetime) = lifetime {
+        issuer.set_lifetime(lifetime);
+    }
+    if renewal.is_some() {
+        issuer.set_margin(renewal);
+    }
+    drop(issuer);
+    Ok(tokens(state))
+}
+
+/// Adds a fault; answers with its number.
+fn add_fault(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    let rule = serde_json::from_slice(body)
+        .map_err(|error| error.to_string())
+        .and_then(|form: RuleConfig| form.rule(0))
+        .map_err(|why| refused(400, &why))?;
+    Ok(json!({ "id": state.add_fault(rule) }))
+}
+
+fn remove_fault(state: &State, id: &str) -> Result<Value, Reply> {
+    if id.parse().is_ok_and(|id| state.rules().remove(id)) {
+        Ok(json!({}))
+    } else {
+        Err(refused(404, "there is no such fault"))
+    }
+}

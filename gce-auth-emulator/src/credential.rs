@@ -1,0 +1,222 @@
+//! The live leaves of a service account: its access token and its identity token.
+
+use std::sync::{Arc, PoisonError};
+
+use serde_json::Value;
+
+use crate::identity::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
+use crate::identity::claims::{self, Detail};
+use crate::identity::jwt;
+use crate::identity::token_issuer::{Holder, Issued};
+use crate::profiles::attribute;
+use crate::state::State;
+use crate::token_source::TokenSource;
+use gce_auth_server::protocol::query::{Alt, Query, Reading, is_true};
+use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::{Reply, pages, render};
+
+/// The token that a request is for, and the form of the answer.
+struct Wanted {
+    account: Identity,
+    alt: Option<Alt>,
+}
+
+impl State {
+    /// Answers `token`, unless somebody has to be asked for it.
+    pub(crate) fn token_at_once(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        bound: Option<&str>,
+    ) -> Option<Reply> {
+        if self.source.is_some() {
+            return None;
+        }
+        let answer = self.wanted(target, account, query).and_then(|wanted| {
+            let now = self.clock.now();
+            let issued = self.issuer().cached(&wanted.account, bound, now);
+            issued
+                .map(|issued| self.access_token(&issued, wanted.alt))
+                .ok_or_else(pages::internal)
+        });
+        Some(answer.unwrap_or_else(|reply| reply))
+    }
+
+    /// Answers `token`.
+    pub(crate) async fn token(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        bound: Option<String>,
+    ) -> Reply {
+        let Some(source) = self.source.clone() else {
+            let answer = self.token_at_once(target, account, query, bound.as_deref());
+            return answer.unwrap_or_else(pages::internal);
+        };
+        let Wanted { account, alt } = match self.wanted(target, account, query) {
+            Ok(wanted) => wanted,
+            Err(reply) => return reply,
+        };
+        match self.fetched_token(source, account, bound).await {
+            Ok(issued) => self.access_token(&issued, alt),
+            Err(reply) => reply,
+        }
+    }
+
+    /// What token a request is for; or the refusal.
+    fn wanted(&self, target: &Target, account: &str, query: &Query) -> Result<Wanted, Reply> {
+        let found = self.document.read(|document| {
+            Identity::find(document, account).map(|account| {
+                (
+                    account,
+                    attribute(document, "enable-access-token-enforce-scopes"),
+                )
+            })
+        });
+        let alt = Reading::parse(query)?.alt;
+        let (mut account, enforced) = found
+            .filter(|(account, _)| !account.scopes.is_empty())
+            .ok_or_else(|| target.not_found())?;
+        let permission = "iam.serviceAccounts.getAccessToken";
+        if let Some(reply) = self.iam_refusal(&account, "access token", permission) {
+            return Err(reply);
+        }
+        let asked: Vec<String> = query
+            .get("scopes")
+            .unwrap_or_default()
+            .split([',', ' '])
+            .filter(|scope| !scope.is_empty())
+            .map(Into::into)
+            .collect();
+        let enforce = match query.get("enforce_scopes") {
+            None => enforced && !asked.is_empty(),
+            Some(value) if is_true(value) => true,
+            Some(_) => {
+                return Err(pages::bad_request(
+                    "enforce_scopes must be true when it is given",
+                ));
+            }
+        };
+        if enforce {
+            if asked.is_empty() {
+                return Err(pages::bad_request(
+                    "enforce_scopes requires non-empty scopes",
+                ));
+            }
+            let all = account.scopes.iter().any(|scope| scope == CLOUD_PLATFORM);
+            if !all && !asked.iter().all(|scope| account.scopes.contains(scope)) {
+                return Err(pages::bad_request(
+                    "the requested scopes are not a subset of the scopes of the instance",
+                ));
+            }
+            account.scopes = asked;
+        } else if self.profile.honours_scopes() && !asked.is_empty() {
+            account.scopes = asked;
+        }
+        Ok(Wanted { account, alt })
+    }
+
+    fn access_token(&self, issued: &Issued, alt: Option<Alt>) -> Reply {
+        let left = self.clock.now().until(issued.expires).as_secs();
+        access_token(&issued.token, left, alt)
+    }
+
+    fn iam_refusal(&self, account: &Identity, what: &str, permission: &str) -> Option<Reply> {
+        let code = match Account::refusal(self.accounts(), &account.email)? {
+            Refusal::Denied => 403,
+            Refusal::Missing => 404,
+        };
+        Some(pages::iam_refused(code, what, permission))
+    }
+
+    /// A token from the server's cache, or from the program's own source.
+    async fn fetched_token(
+        &self,
+        source: TokenSource,
+        account: Identity,
+        bound: Option<String>,
+    ) -> Result<Arc<Issued>, Reply> {
+        let holder = Holder::new(&account, bound.as_deref());
+        // One asks, the others find its answer in the cache.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let now = self.clock.now();
+        if let Some(issued) = self.issuer().current(&holder, now) {
+            return Ok(issued);
+        }
+        // It goes on when the client gives up, so that the next one finds the token.
+        let issuer = self.shared_issuer();
+        let fetched = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let (token, lifetime) = source.fetch(&account.email, &account.scopes)?;
+            let issued = Arc::new(Issued {
+                token,
+                account,
+                expires: now.plus(lifetime),
+            });
+            issuer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .keep(holder, &issued, now);
+            Ok::<_, String>(issued)
+        });
+        match fetched.await {
+            Ok(Ok(issued)) => Ok(issued),
+            Ok(Err(why)) => Err(pages::backend_failed(&why)),
+            Err(_) => Err(pages::internal()),
+        }
+    }
+
+    /// Answers `identity`.
+    pub(crate) async fn identity(&self, target: &Target, account: &str, query: &Query) -> Reply {
+        let account = self
+            .document
+            .read(|document| Identity::find(document, account));
+        let Some(account) = account else {
+            return target.not_found();
+        };
+        let Some(audience) = query.non_empty("audience") else {
+            return pages::bad_request("non-empty audience parameter required");
+        };
+        let permission = "iam.serviceAccounts.getOpenIdToken";
+        if let Some(reply) = self.iam_refusal(&account, "ID token", permission) {
+            return reply;
+        }
+        if account.is_pool() {
+            return pages::not_annotated();
+        }
+        let full = match query.non_empty("format") {
+            None => false,
+            Some(format) if format.eq_ignore_ascii_case("standard") => false,
+            Some(format) if format.eq_ignore_ascii_case("full") => true,
+            Some(_) => return pages::bad_request("format must be standard or full"),
+        };
+        let machine = full && self.profile.has_full_identity();
+        let detail = Detail {
+            email: full || !self.profile.has_full_identity(),
+            machine,
+            licenses: machine && query.flag("licenses"),
+        };
+        let now = self.clock.now();
+        let claims = self
+            .document
+            .read(|document| claims::claims(document, &account, audience, detail, now));
+        match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
+            Some(token) => render::credential("text/html", token),
+            None => pages::internal(),
+        }
+    }
+}
+
+/// A token as JSON, or as text, as a directory of its parts would be shown.
+fn access_token(token: &str, seconds: u64, alt: Option<Alt>) -> Reply {
+    if alt == Some(Alt::Text) {
+        let text = format!("access_token {token}\nexpires_in {seconds}\ntoken_type Bearer\n");
+        return render::credential("application/text", text);
+    }
+    let token = Value::from(token);
+    let text =
+        format!(r#"{{"access_token":{token},"expires_in":{seconds},"token_type":"Bearer"}}"#);
+    render::credential("application/json", text)
+}

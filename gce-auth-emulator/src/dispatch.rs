@@ -1,0 +1,190 @@
+//! What each request means to the emulator, and who answers it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gce_auth_server::protocol::query::Query;
+use gce_auth_server::protocol::route::{self, Credential, Op};
+use gce_auth_server::protocol::{Method, Reply, Request, guard, pages, render};
+use gce_auth_server::service::{Answer, Connection, Service};
+
+use crate::cloud::call::{CloudCall, Endpoint};
+use crate::cloud::{iam, oauth};
+use crate::control::{self, ControlCall};
+use crate::state::State;
+use crate::{access, oslogin, page};
+
+/// Where the requests lie that drive the emulator.
+const CONTROL: &str = "/emulator/v1/";
+
+/// Answers the requests of one emulator.
+pub(crate) struct Dispatcher(pub(crate) Arc<State>);
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Whether it is on this machine.
+    local: bool,
+}
+
+/// A request that was let in and understood.
+enum Meaning {
+    Metadata(Op),
+    Cloud(CloudCall),
+    Page,
+    Events,
+    Control(ControlCall),
+}
+
+impl Service for Dispatcher {
+    type Caller = Caller;
+
+    fn date(&self) -> Bytes {
+        self.0.clock.http_date()
+    }
+
+    fn identify(&self, connection: &Connection) -> impl Future<Output = Caller> + Send {
+        let local = connection.is_local();
+        async move { Caller { local } }
+    }
+
+    fn serve<'a>(&'a self, request: Request, caller: &'a Caller) -> Answer<'a> {
+        let state = &*self.0;
+        let original = state.upstream.is_some().then(|| request.clone());
+        match understand(request, *caller) {
+            Err(reply) => Answer::Ready(reply),
+            Ok(Meaning::Metadata(op)) => match original {
+                None => match at_once(state, &op) {
+                    Some(reply) => Answer::Ready(reply),
+                    None => Answer::Later(Box::pin(answer(state, op))),
+                },
+                Some(request) => Answer::Later(Box::pin(relayed(state, op, request))),
+            },
+            Ok(Meaning::Cloud(call)) => Answer::Later(Box::pin(cloud(state, call))),
+            Ok(Meaning::Page) => Answer::Ready(page::page()),
+            Ok(Meaning::Events) => match page::follow(Arc::clone(&self.0)) {
+                Some(more) => Answer::Stream(page::stream(), more),
+                None => Answer::Ready(pages::status(503)),
+            },
+            Ok(Meaning::Control(call)) => Answer::Ready(control::answer(state, &call)),
+        }
+    }
+}
+
+/// Checks and understands a request: who may ask, then what it means.
+fn understand(request: Request, caller: Caller) -> Result<Meaning, Reply> {
+    if let Some(endpoint) = Endpoint::parse(&request.path) {
+        return Ok(Meaning::Cloud(CloudCall::new(endpoint, request)));
+    }
+    if let Some(path) = request.path.strip_prefix(CONTROL) {
+        access::check_control(&request, caller.local)?;
+        if path == "events" && request.method == Method::Get {
+            return Ok(Meaning::Events);
+        }
+        return Ok(Meaning::Control(ControlCall {
+            path: path.into(),
+            query: Query::parse(&request.query),
+            method: request.method,
+            body: request.body,
+        }));
+    }
+    if page::is_at(&request.path) {
+        access::check_control(&request, caller.local)?;
+        return match request.method {
+            _ if request.path != page::PATH => Err(pages::add_slash(
+                &request.origin(),
+                &request.path,
+                &request.query,
+            )),
+            Method::Get | Method::Head => Ok(Meaning::Page),
+            _ => Err(pages::method_not_allowed(
+                request.method.as_str(),
+                page::PATH,
+                "GET, HEAD",
+            )),
+        };
+    }
+    guard::check(&request)?;
+    route::route(request).map(Meaning::Metadata)
+}
+
+/// The answer, if it is there without any waiting.
+fn at_once(state: &State, op: &Op) -> Option<Reply> {
+    match op {
+        Op::Read(reading, target) if reading.wait.is_none() => {
+            let (Ok((reply, _)) | Err(reply)) = state.look(target, reading);
+            Some(reply)
+        }
+        Op::Credential {
+            target,
+            account,
+            kind: Credential::Token,
+            query,
+            certificates,
+        } => state.token_at_once(target, account, query, certificates.as_deref()),
+        _ => None,
+    }
+}
+
+/// The answer of the other metadata server, where it is for that to give.
+async fn relayed(state: &State, op: Op, request: Request) -> Reply {
+    if let Some(upstream) = &state.upstream
+        // In a box of its own: thousands may wait who need none of it.
+        && let Some(reply) = Box::pin(state.relay(upstream, &op, &request)).await
+    {
+        return reply;
+    }
+    drop(request);
+    answer(state, op).await
+}
+
+async fn answer(state: &State, op: Op) -> Reply {
+    match op {
+        Op::Home => render::lines("computeMetadata/\n"),
+        Op::Versions => render::lines("v1/\n"),
+        Op::Read(reading, target) => state.read(&target, &reading).await,
+        Op::Credential {
+            target,
+            account,
+            kind: Credential::Token,
+            query,
+            certificates,
+        } => state.token(&target, &account, &query, certificates).await,
+        Op::Credential {
+            target,
+            account,
+            kind: Credential::Identity,
+            query,
+            ..
+        } => state.identity(&target, &account, &query).await,
+        Op::WriteGuestAttribute {
+            target,
+            namespace,
+            key,
+            value,
+        } => state.write_guest_attribute(&target, &namespace, &key, &value),
+        Op::DeleteGuestAttribute {
+            target,
+            namespace,
+            key,
+        } => state.delete_guest_attribute(&target, &namespace, key.as_deref()),
+        Op::Login {
+            target,
+            what,
+            query,
+        } => state
+            .document
+            .read(|document| oslogin::answer(document, what, &query, &target)),
+    }
+}
+
+async fn cloud(state: &State, call: CloudCall) -> Reply {
+    let key = state.key().await;
+    match &call.endpoint {
+        Endpoint::Iam { account, method } => {
+            iam::answer(state, key.as_deref(), account, method, &call)
+        }
+        _ => oauth::answer(state, key.as_deref(), &call),
+    }
+}

@@ -1,0 +1,370 @@
+//! The document and its versions: one tree that serves every path, and tells those who wait when it changes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::document::places::{container, copy_account, empty, keys, list, look, segments, step};
+use crate::document::render_cache::{RenderCache, Shape};
+use crate::error::SetError;
+use gce_auth_server::protocol::etag::Etag;
+use gce_auth_server::protocol::query::Reading;
+use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::tree::{Node, steps};
+use gce_auth_server::protocol::{Reply, render};
+
+pub(crate) struct Document {
+    state: Mutex<State>,
+    version: watch::Sender<u64>,
+}
+
+struct State {
+    document: Value,
+    /// Of this version.
+    shown: RenderCache,
+}
+
+impl Document {
+    pub(crate) fn new(document: Value) -> Self {
+        Self {
+            state: Mutex::new(State {
+                document,
+                shown: RenderCache::default(),
+            }),
+            version: watch::Sender::new(0),
+        }
+    }
+
+    /// Is told of every change from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// How often it changed.
+    pub(crate) fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
+    /// How many are waiting to be told.
+    pub(crate) fn waiting(&self) -> usize {
+        self.version.receiver_count()
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Value) -> T) -> T {
+        read(&self.lock().document)
+    }
+
+    /// The answer for a place as it is now, and its ETag; or the refusal.
+    pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
+        let mut state = self.lock();
+        let State { document, shown } = &mut *state;
+        let shape = Shape::new(target, reading);
+        if let Some(known) = shown.find(target.place(), shape) {
+            return Ok(known);
+        }
+        let node = Node::find(document, target.steps()).ok_or_else(|| target.not_found())?;
+        let form = render::form(&node, target, reading)?;
+        let etag = shown.etag(target.place()).unwrap_or_else(|| etag_of(&node));
+        let reply = render::reply(&node, form, etag);
+        shown.keep(target.place(), etag, shape, &reply);
+        Ok((reply, etag))
+    }
+
+    /// The ETag of a place; `None` if there is no such place.
+    pub(crate) fn etag(&self, place: &str) -> Option<Etag> {
+        let mut state = self.lock();
+        let State { document, shown } = &mut *state;
+        if let Some(known) = shown.etag(place) {
+            return Some(known);
+        }
+        let etag = etag_of(&Node::find(document, steps(place))?);
+        shown.keep_etag(place, etag);
+        Some(etag)
+    }
+
+    /// Sets a leaf from text, in the type that the place has already, or as a string where nothing was.
+    pub(crate) fn set(&self, path: &str, text: &str) -> Result<(), SetError> {
+        self.change(path, |old| match old {
+            None | Some(Value::String(_) | Value::Null) => Ok(text.into()),
+            Some(Value::Number(_)) => match serde_json::from_str(text) {
+                Ok(number @ Value::Number(_)) => Ok(number),
+                _ => Err(SetError::new(path, "a number is needed here")),
+            },
+            Some(Value::Array(_)) => list(text).ok_or_else(|| {
+                SetError::new(path, "a JSON array or a list of lines is needed here")
+            }),
+            Some(Value::Bool(_)) => match text {
+                "true" | "TRUE" => Ok(true.into()),
+                "false" | "FALSE" => Ok(false.into()),
+                _ => Err(SetError::new(path, "TRUE or FALSE is needed here")),
+            },
+            Some(Value::Object(_)) => match serde_json::from_str(text) {
+                Ok(object @ Value::Object(_)) => Ok(object),
+                _ => Err(SetError::new(
+                    path,
+                    "this is a directory: a JSON object is needed",
+                )),
+            },
+        })
+    }
+
+    /// Puts any JSON at a place.
+    pub(crate) fn set_json(&self, path: &str, json: &str) -> Result<(), SetError> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|error| SetError::new(path, &format!("not JSON: {error}")))?;
+        self.change(path, |_| Ok(value))
+    }
+
+    /// Puts a value at a place in the type that the place has, as [`set`](Self::set) does for text. What did not exist gets the type
+    /// of the value, except among the attributes, which are all text.
+    pub(crate) fn put(&self, path: &str, value: Value) -> Result<(), SetError> {
+        let attribute = segments(path)?
+            .get(1)
+            .is_some_and(|directory| directory == "attributes");
+        let place = segments(path)?;
+        let old = self.read(|document| {
+            Node::find(document, &place).map(|node| (node.value.is_string(), node.value.is_array()))
+        });
+        let text = match (&value, old) {
+            (Value::Number(_) | Value::Bool(_), Some((true, _))) => render::plain(&value),
+            (Value::Number(_) | Value::Bool(_), None) if attribute => render::plain(&value),
+            (Value::String(text), Some(_)) => text.clone(),
+            (Value::Array(_), Some((_, true))) => value.to_string(),
+            _ => return self.change(path, |_| Ok(value)),
+        };
+        self.set(path, &text)
+    }
+
+    pub(crate) fn into_document(self) -> Value {
+        self.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .document
+    }
+
+    /// Puts another document in the place of this one.
+    pub(crate) fn replace(&self, document: Value) {
+        self.replace_with(|_| document);
+    }
+
+    /// Puts what is made of this document in its place.
+    pub(crate) fn replace_with(&self, make: impl FnOnce(&Value) -> Value) {
+        let mut state = self.lock();
+        let document = make(&state.document);
+        if state.document != document {
+            state.document = document;
+            self.changed(state);
+        }
+    }
+
+    /// Takes a place away.
+    pub(crate) fn remove(&self, path: &str) -> Result<(), SetError> {
+        let segments = segments(path)?;
+        let mut state = self.lock();
+        let keys = Node::find(&state.document, &segments)
+            .ok_or_else(|| SetError::new(path, "there is no such path"))?
+            .keys();
+        let (last, parents) = keys
+            .split_last()
+            .ok_or_else(|| SetError::new(path, "the root cannot be removed"))?;
+        let parent = parents
+            .iter()
+            .try_fold(&mut state.document, step)
+            .ok_or_else(|| SetError::new(path, "there is no such path"))?;
+        match parent {
+            Value::Object(map) => {
+                map.remove(last);
+            }
+            Value::Array(items) => {
+                if let Some(index) = last.parse().ok().filter(|index| *index < items.len()) {
+                    items.remove(index);
+                }
+            }
+            _ => {}
+        }
+        self.changed(state);
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        path: &str,
+        new: impl FnOnce(Option<&Value>) -> Result<Value, SetError>,
+    ) -> Result<(), SetError> {
+        let segments = segments(path)?;
+        let mut state = self.lock();
+        let keys = keys(&state.document, &segments).ok_or_else(|| {
+            SetError::new(path, "this lies below a value, or beyond the end of a list")
+        })?;
+        let value = new(keys.iter().try_fold(&state.document, look))?;
+        if keys.is_empty() && !value.is_object() {
+            return Err(SetError::new(path, "the root has to be an object"));
+        }
+        let mut place = &mut state.document;
+        for key in &keys {
+            place = match place {
+                Value::Array(items) => {
+                    let index: usize = key.parse().unwrap_or(items.len());
+                    if index >= items.len() {
+                        items.push(Value::Null);
+                    }
+                    let last = items.len() - 1;
+                    &mut items[index.min(last)]
+                }
+                Value::Object(map) => map.entry(key.as_str()).or_insert_with(|| container(key)),
+                other => {
+                    *other = empty();
+                    &mut other[key.as_str()]
+                }
+            };
+        }
+        if *place != value {
+            *place = value;
+            copy_account(&mut state.document, &keys);
+            self.changed(state);
+        }
+        Ok(())
+    }
+
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
+        state.shown.clear();
+        drop(state);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Changes exactly when the place does, whatever form it is asked for in.
+pub(crate) fn etag_of(node: &Node<'_>) -> Etag {
+    let digest = digest::digest(&digest::SHA256, render::json(node).as_bytes());
+    let number = digest.as_ref().iter().take(8);
+    Etag(number.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn world() -> Document {
+        Document::new(json!({"instance": {
+            "attributes": {}, "id": 1, "tags": ["a"], "machineType": "e2", "disks": [{"index": 0}],
+            "serviceAccounts": {
+                "default": {"email": "e", "scopes": []},
+                "e": {"email": "e", "scopes": []},
+                "f": {"email": "f", "scopes": []},
+            },
+        }}))
+    }
+
+    fn value(world: &Document) -> Value {
+        world.read(Clone::clone)
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        let world = world();
+        world.set("instance/id", "18446744073709551615").unwrap();
+        world.set("instance/tags", "x\ny").unwrap();
+        world.set("instance/machine-type", "n2").unwrap();
+        world.set("instance/attributes/Some-Key", "1").unwrap();
+        world
+            .set("instance/service-accounts/default/scopes", "[\"s\"]")
+            .unwrap();
+        let document = value(&world);
+        assert_eq!(document["instance"]["id"], u64::MAX);
+        assert_eq!(document["instance"]["tags"], json!(["x", "y"]));
+        assert_eq!(document["instance"]["machineType"], "n2");
+        assert_eq!(document["instance"]["attributes"]["Some-Key"], "1");
+        let scopes =
+            |account: &str| document["instance"]["serviceAccounts"][account]["scopes"].clone();
+        assert_eq!(
+            (scopes("default"), scopes("e"), scopes("f")),
+            (json!(["s"]), json!(["s"]), json!([]))
+        );
+        assert!(world.set("instance/id", "many").is_err());
+        assert!(world.set("instance/disks/0/index/x", "1").is_err());
+        assert!(world.set("instance/disks/7", "1").is_err());
+        assert!(world.set("instance//id", "1").is_err());
+    }
+
+    #[test]
+    fn values_of_tables_fit_where_they_go() {
+        let world = world();
+        for (path, value) in [
+            ("instance/id", json!("5")),
+            ("instance/machine-type", json!(7)),
+            ("instance/attributes/on", json!(true)),
+            ("instance/tags", json!(["x"])),
+            ("instance/network-interfaces/0/mtu", json!(1400)),
+        ] {
+            world.put(path, value).unwrap();
+        }
+        let document = value(&world);
+        let instance = &document["instance"];
+        assert_eq!(
+            (&instance["id"], &instance["machineType"]),
+            (&json!(5), &json!("7"))
+        );
+        assert_eq!(instance["attributes"]["on"], "TRUE");
+        assert_eq!(instance["tags"], json!(["x"]));
+        assert_eq!(instance["networkInterfaces"], json!([{"mtu": 1400}]));
+        assert!(world.put("instance/id", json!("many")).is_err());
+    }
+
+    #[test]
+    fn what_is_new_gets_the_keys_of_the_schema() {
+        let world = world();
+        world
+            .set("instance/upcoming-maintenance/can-reschedule", "TRUE")
+            .unwrap();
+        world
+            .set("instance/partner-attributes/a.b/some-key", "v")
+            .unwrap();
+        world
+            .set("/computeMetadata/v1/instance/disks/1/device-name", "d")
+            .unwrap();
+        let document = value(&world);
+        assert_eq!(
+            document["instance"]["upcomingMaintenance"]["canReschedule"],
+            "TRUE"
+        );
+        assert_eq!(
+            document["instance"]["partnerAttributes"]["a.b"]["some-key"],
+            "v"
+        );
+        assert_eq!(document["instance"]["disks"][1]["deviceName"], "d");
+    }
+
+    #[test]
+    fn etags_change_with_the_value_and_only_then() {
+        let world = world();
+        let etag = |path: &str| world.etag(path).unwrap();
+        let (root, tags, id) = (etag(""), etag("instance/tags"), etag("instance/id"));
+        assert_eq!(etag("instance/tags"), tags);
+        world.set("instance/id", "2").unwrap();
+        assert_eq!(etag("instance/tags"), tags);
+        assert_ne!(etag("instance/id"), id);
+        assert_ne!(etag(""), root);
+        world.set("instance/id", "1").unwrap();
+        assert_eq!((etag(""), etag("instance/id")), (root, id));
+    }
+
+    #[test]
+    fn only_changes_are_told() {
+        let world = world();
+        let told = world.subscribe();
+        world.set("instance/id", "1").unwrap();
+        assert!(!told.has_changed().unwrap());
+        world.remove("instance/tags").unwrap();
+        assert!(told.has_changed().unwrap());
+        assert!(world.remove("instance/tags").is_err());
+        assert!(world.remove("").is_err());
+    }
+}

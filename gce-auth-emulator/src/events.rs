@@ -1,0 +1,98 @@
+//! What an emulator tells whoever listens.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::journal::RecordedRequest;
+
+/// Something that happened in an emulator, for [`EmulatorBuilder::on_event`](crate::EmulatorBuilder::on_event). It displays as one
+/// line of text, and holds no secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request was answered, or its connection ended without an answer.
+    #[non_exhaustive]
+    Answered {
+        /// What is known of it.
+        request: RecordedRequest,
+    },
+    /// A connection was closed at once, as it came from no network that is [allowed](crate::EmulatorBuilder::allow_from).
+    #[non_exhaustive]
+    Refused {
+        /// Where it came from.
+        peer: SocketAddr,
+    },
+    /// A file of the document changed, and the document was made anew.
+    #[non_exhaustive]
+    Reloaded {
+        /// The files that changed. Empty if something else stood in the way before.
+        files: Vec<PathBuf>,
+    },
+    /// A file of the document changed, but is no good. The document stays as it was.
+    #[non_exhaustive]
+    Rejected {
+        /// The reason, with the file's name.
+        why: String,
+    },
+    /// Nothing can be served.
+    #[non_exhaustive]
+    Failed {
+        /// The reason.
+        why: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered { request } => request.fmt(f),
+            Self::Refused { peer } => write!(
+                f,
+                "a connection from {} was closed: it is of no network that is allowed",
+                peer.ip().to_canonical()
+            ),
+            Self::Reloaded { files } => {
+                f.write_str("the document was read again")?;
+                for (index, file) in files.iter().enumerate() {
+                    let before = if index == 0 { ":" } else { "," };
+                    write!(f, "{before} {}", file.display())?;
+                }
+                Ok(())
+            }
+            Self::Rejected { why } => write!(f, "the document stays as it was: {why}"),
+            Self::Failed { why } => write!(f, "nothing can be served: {why}"),
+        }
+    }
+}
+
+type Observer = dyn Fn(&Event) + Send + Sync;
+
+/// Who wants to know.
+#[derive(Clone, Default)]
+pub(crate) struct Observers(Vec<Arc<Observer>>);
+
+impl Observers {
+    pub(crate) fn add(&mut self, observer: impl Fn(&Event) + Send + Sync + 'static) {
+        self.0.push(Arc::new(observer));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells all. One that panics harms nobody else.
+    pub(crate) fn tell(&self, event: &Event) {
+        for observer in &self.0 {
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} observers", self.0.len())
+    }
+}

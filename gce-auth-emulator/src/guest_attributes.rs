@@ -1,0 +1,61 @@
+//! Guest attributes: the part of the tree that programs on the machine may write.
+
+use crate::profiles::attribute;
+use crate::state::State;
+use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::{Reply, pages, render};
+
+impl State {
+    /// The refusal, where this is among them and they are not enabled.
+    pub(crate) fn guest_attributes_refusal(&self, target: &Target) -> Option<Reply> {
+        const PLACE: &str = "instance/guest-attributes";
+        let below = target.place().strip_prefix(PLACE)?;
+        // Without its slash the directory is redirected.
+        let inside = below.starts_with('/') || (below.is_empty() && target.slash());
+        if !inside {
+            return None;
+        }
+        let on = self
+            .document
+            .read(|document| attribute(document, "enable-guest-attributes"));
+        (!on).then(pages::guest_attributes_off)
+    }
+
+    pub(crate) fn write_guest_attribute(
+        &self,
+        target: &Target,
+        namespace: &str,
+        key: &str,
+        value: &str,
+    ) -> Reply {
+        if let Some(reply) = self.guest_attributes_refusal(target) {
+            return reply;
+        }
+        match self.document.set(
+            &format!("instance/guest-attributes/{namespace}/{key}"),
+            value,
+        ) {
+            Ok(()) => render::lines(""),
+            Err(_) => pages::bad_request("invalid guest attribute"),
+        }
+    }
+
+    pub(crate) fn delete_guest_attribute(
+        &self,
+        target: &Target,
+        namespace: &str,
+        key: Option<&str>,
+    ) -> Reply {
+        if let Some(reply) = self.guest_attributes_refusal(target) {
+            return reply;
+        }
+        let path = match key {
+            Some(key) => format!("instance/guest-attributes/{namespace}/{key}"),
+            None => format!("instance/guest-attributes/{namespace}"),
+        };
+        match self.document.remove(&path) {
+            Ok(()) => render::lines(""),
+            Err(_) => target.not_found(),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Who the machine is: its service accounts, their tokens, and the keys that sign.
+
+pub(crate) mod accounts;
+pub(crate) mod certificates;
+pub(crate) mod claims;
+pub(crate) mod jwt;
+pub(crate) mod keys;
+pub(crate) mod mds_certificate;
+pub(crate) mod token_issuer;

@@ -1,0 +1,266 @@
+//! Access tokens: made, remembered, handed out again until they are nearly old, and known again when somebody presents one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{self, SHA256};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use crate::clock::Instant;
+use crate::identity::accounts::Identity;
+
+/// How many tokens are remembered; beyond that the oldest are forgotten.
+const REMEMBERED: usize = 10_000;
+
+/// What a token stands for.
+pub(crate) struct Issued {
+    pub(crate) token: String,
+    pub(crate) account: Identity,
+    pub(crate) expires: Instant,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("account", &self.account)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom a cached token belongs to: account, scopes, and the certificates it is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Holder(String, Vec<String>, Option<[u8; 32]>);
+
+impl Holder {
+    /// Of the certificates, which may be long, a digest is kept.
+    pub(crate) fn new(account: &Identity, certificates: Option<&str>) -> Self {
+        let mut scopes = account.scopes.clone();
+        scopes.sort();
+        let certificates = certificates.map(|chain| {
+            let mut digest = [0; 32];
+            digest.copy_from_slice(digest::digest(&SHA256, chain.as_bytes()).as_ref());
+            digest
+        });
+        Self(account.email.clone(), scopes, certificates)
+    }
+}
+
+/// The access tokens of one emulator.
+pub(crate) struct TokenIssuer {
+    lifetime: Duration,
+    margin: Option<Duration>,
+    /// Both at the start.
+    initial: (Duration, Option<Duration>),
+    issued: HashMap<String, Arc<Issued>>,
+    current: HashMap<Holder, Arc<Issued>>,
+}
+
+impl TokenIssuer {
+    /// `margin` is how long before its end a cached token is replaced: by default a twelfth of the lifetime, which for an hour
+    /// makes the five minutes of the real server.
+    pub(crate) fn new(lifetime: Duration, margin: Option<Duration>) -> Self {
+        Self {
+            lifetime,
+            margin,
+            initial: (lifetime, margin),
+            issued: HashMap::new(),
+            current: HashMap::new(),
+        }
+    }
+
+    /// The token that the metadata server has for an account and its scopes: a cached one, unless it is nearly old.
+    pub(crate) fn cached(
+        &mut self,
+        account: &Identity,
+        certificates: Option<&str>,
+        now: Instant,
+    ) -> Option<Arc<Issued>> {
+        let holder = Holder::new(account, certificates);
+        if let Some(issued) = self.current(&holder, now) {
+            return Some(issued);
+        }
+        let issued = self.issue(account, self.lifetime, now)?;
+        self.keep(holder, &issued, now);
+        Some(issued)
+    }
+
+    /// The cached token, unless it is nearly old.
+    pub(crate) fn current(&self, holder: &Holder, now: Instant) -> Option<Arc<Issued>> {
+        let margin = self.margin();
+        self.current
+            .get(holder)
+            .filter(|issued| now.until(issued.expires) > margin)
+            .cloned()
+    }
+
+    /// Puts a token into the cache.
+    pub(crate) fn keep(&mut self, holder: Holder, issued: &Arc<Issued>, now: Instant) {
+        if self.current.len() >= REMEMBERED {
+            self.current.clear();
+        }
+        self.current.insert(holder, Arc::clone(issued));
+        self.remember(Arc::clone(issued), now);
+    }
+
+    /// A new token. `None` if there is no randomness.
+    pub(crate) fn issue(
+        &mut self,
+        account: &Identity,
+        lifetime: Duration,
+        now: Instant,
+    ) -> Option<Arc<Issued>> {
+        let mut random = [0; 96];
+        SystemRandom::new().fill(&mut random).ok()?;
+        let issued = Arc::new(Issued {
+            token: format!("ya29.c.{}", BASE64_URL_SAFE_NO_PAD.encode(random)),
+            account: account.clone(),
+            expires: now.plus(lifetime),
+        });
+        self.remember(Arc::clone(&issued), now);
+        Some(issued)
+    }
+
+    fn remember(&mut self, issued: Arc<Issued>, now: Instant) {
+        if self.issued.len() >= REMEMBERED {
+            self.forget_old(now);
+        }
+        self.issued.insert(issued.token.clone(), issued);
+    }
+
+    /// What a token stands for, if it was issued here and has not expired.
+    pub(crate) fn known(&self, token: &str, now: Instant) -> Option<&Issued> {
+        self.issued
+            .get(token)
+            .map(Arc::as_ref)
+            .filter(|issued| issued.expires > now)
+    }
+
+    /// Empties the cache, so that the next token is a new one. Those handed out stay good.
+    pub(crate) fn rotate(&mut self) {
+        self.current.clear();
+    }
+
+    /// Forgets every token, so that none is accepted any more.
+    pub(crate) fn revoke(&mut self) {
+        self.current.clear();
+        self.issued.clear();
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    pub(crate) fn set_lifetime(&mut self, lifetime: Duration) {
+        self.lifetime = lifetime;
+        self.current.clear();
+    }
+
+    /// How long before its end a cached token is replaced.
+    pub(crate) fn margin(&self) -> Duration {
+        self.margin.unwrap_or(self.lifetime / 12)
+    }
+
+    /// `None` is a twelfth of the lifetime.
+    pub(crate) fn set_margin(&mut self, margin: Option<Duration>) {
+        self.margin = margin;
+    }
+
+    /// As at the start: no tokens, and the lifetime of then.
+    pub(crate) fn reset(&mut self) {
+        self.revoke();
+        (self.lifetime, self.margin) = self.initial;
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        self.issued.retain(|_, issued| issued.expires > now);
+        if self.issued.len() >= REMEMBERED {
+            let mut ends: Vec<Instant> =
+                self.issued.values().map(|issued| issued.expires).collect();
+            ends.sort();
+            let middle = ends[ends.len() / 2];
+            self.issued.retain(|_, issued| issued.expires > middle);
+        }
+        let issued = &self.issued;
+        self.current
+            .retain(|_, current| issued.contains_key(&current.token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(scopes: &[&str]) -> Identity {
+        Identity {
+            email: "a@p".into(),
+            scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_kept_until_five_minutes_before_its_end() {
+        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        let at = |seconds: i64| Instant::from_seconds(1_000_000 + seconds);
+        let first = issuer.cached(&account(&["s"]), None, at(0)).unwrap();
+        let later = issuer.cached(&account(&["s"]), None, at(3299)).unwrap();
+        assert_eq!(first.token, later.token);
+        assert_eq!(at(3299).until(later.expires), Duration::from_secs(301));
+        let new = issuer.cached(&account(&["s"]), None, at(3300)).unwrap();
+        assert_ne!(first.token, new.token);
+        assert!(issuer.known(&first.token, at(3599)).is_some());
+        assert!(issuer.known(&first.token, at(3600)).is_none());
+    }
+
+    #[test]
+    fn scopes_and_certificates_have_tokens_of_their_own() {
+        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        let now = Instant::from_seconds(0);
+        let mut get = |scopes: &[&str], certificates: Option<&str>| {
+            issuer
+                .cached(&account(scopes), certificates, now)
+                .unwrap()
+                .token
+                .clone()
+        };
+        assert_eq!(get(&["a", "b"], None), get(&["b", "a"], None));
+        assert_ne!(get(&["a", "b"], None), get(&["a"], None));
+        assert_ne!(get(&["a"], Some("pem")), get(&["a"], None));
+    }
+
+    #[test]
+    fn certificates_are_not_kept() {
+        let chain = "certificate ".repeat(1000);
+        let holder = Holder::new(&account(&["a"]), Some(&chain));
+        let kept = format!("{holder:?}");
+        assert!(kept.len() < 300 && !kept.contains("certificate"), "{kept}");
+        assert_ne!(holder, Holder::new(&account(&["a"]), Some("another")));
+    }
+
+    #[test]
+    fn tokens_look_like_google_s_and_hide_in_debug_output() {
+        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        let issued = issuer
+            .cached(&account(&["a"]), None, Instant::from_seconds(0))
+            .unwrap();
+        assert!(issued.token.starts_with("ya29.c."));
+        assert!(!format!("{issued:?}").contains("ya29"));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        for second in 0..12_000 {
+            issuer.issue(
+                &account(&[]),
+                Duration::from_secs(100_000),
+                Instant::from_seconds(second),
+            );
+        }
+        assert!(issuer.issued.len() <= REMEMBERED);
+    }
+}

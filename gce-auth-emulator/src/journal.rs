@@ -1,0 +1,348 @@
+//! Who asked what: the last requests, without the secrets that were in them.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clock::{Clock, Lap};
+use gce_auth_server::protocol::fields::Fields;
+use gce_auth_server::protocol::query::Query;
+use gce_auth_server::protocol::route::PREFIX;
+use gce_auth_server::protocol::{Method, Request};
+
+const KEPT: usize = 10_000;
+/// What is kept of a path, a query or a header, at most.
+const LONGEST: usize = 4096;
+const HEADERS: [&str; 7] = [
+    "host",
+    "metadata-flavor",
+    "user-agent",
+    "x-goog-api-client",
+    "x-goog-user-project",
+    "x-forwarded-for",
+    "content-type",
+];
+const SECRET: [&str; 4] = ["access_token", "assertion", "id_token", "token"];
+
+/// A request that an emulator received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedRequest {
+    /// `GET`, `POST` and so on.
+    pub method: String,
+    /// The path as sent; like the query and each header, its first 4,096 bytes.
+    pub path: String,
+    /// The query as sent, without the question mark; empty when there was none. Values that are secrets are replaced.
+    pub query: String,
+    /// The headers that say who asked, names in lower case: `host`, `metadata-flavor`, `user-agent`, `x-goog-api-client`,
+    /// `x-goog-user-project`, `x-forwarded-for`, `content-type`.
+    pub headers: Vec<(String, String)>,
+    /// The length of the body in bytes.
+    pub body_length: usize,
+    /// Its number: 1 for the first request that this emulator received.
+    pub id: u64,
+    /// The status of the answer. `None` while there is none, and when the connection ended without one.
+    pub status: Option<u16>,
+    /// How long it took until the answer began, or until the connection ended without one. `None` while it is under way.
+    pub duration: Option<Duration>,
+    /// What went wrong on purpose.
+    pub fault: Option<String>,
+    /// What its client may have meant, if it was refused or led nowhere.
+    pub hint: Option<String>,
+}
+
+impl RecordedRequest {
+    /// The value of one of the recorded headers; the name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// As control requests and the page show it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "headers": self.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "bodyLength": self.body_length,
+            "id": self.id,
+            "status": self.status,
+            "milliseconds": self.duration.map(|time| time.as_secs_f64() * 1000.0),
+            "fault": self.fault,
+            "hint": self.hint,
+        })
+    }
+}
+
+/// `GET /computeMetadata/v1/instance/id 200 in 0.1 ms (curl/8.5.0)`, with what went wrong on purpose.
+impl fmt::Display for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        write!(f, "{} {}{mark}{}", self.method, self.path, self.query)?;
+        match (self.status, self.duration) {
+            (Some(status), _) => write!(f, " {status}")?,
+            (None, Some(_)) => f.write_str(" unanswered")?,
+            (None, None) => f.write_str(" pending")?,
+        }
+        if let Some(duration) = self.duration {
+            write!(f, " in {:.1} ms", duration.as_secs_f64() * 1000.0)?;
+        }
+        if let Some(client) = self.header("user-agent") {
+            write!(f, " ({})", client.escape_debug())?;
+        }
+        if let Some(fault) = &self.fault {
+            write!(f, " [fault: {fault}]")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Journal {
+    entries: VecDeque<Entry>,
+    last_id: u64,
+}
+
+/// A request as it is kept: thousands of them, so in little memory.
+pub(crate) struct Entry {
+    id: u64,
+    method: Method,
+    /// The path, the query, and then the headers.
+    what: Fields,
+    body_length: usize,
+    began: Lap,
+    status: Option<u16>,
+    duration: Option<Duration>,
+    fault: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl Entry {
+    fn path(&self) -> &str {
+        self.what.get("path").unwrap_or_default()
+    }
+
+    fn query(&self) -> &str {
+        self.what.get("query").unwrap_or_default()
+    }
+
+    /// For whoever wants to know.
+    pub(crate) fn show(&self) -> RecordedRequest {
+        let headers = self.what.iter().skip(2);
+        RecordedRequest {
+            method: self.method.as_str().into(),
+            path: self.path().into(),
+            query: self.query().into(),
+            headers: headers
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            body_length: self.body_length,
+            id: self.id,
+            status: self.status,
+            duration: self.duration,
+            fault: self.fault.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+impl Journal {
+    /// Takes note of a request, and of what shall go wrong with it; gives its number.
+    pub(crate) fn record(&mut self, request: &Request, fault: Option<String>) -> u64 {
+        // The oldest makes room, and leaves its memory to the newest.
+        let oldest = (self.entries.len() >= KEPT).then(|| self.entries.pop_front());
+        let mut what = oldest.flatten().map(|entry| entry.what).unwrap_or_default();
+        what.clear();
+        what.push("path", beginning(&request.path));
+        what.push("query", beginning(&without_secrets(&request.query)));
+        for (name, value) in request.headers.iter() {
+            if HEADERS.contains(&name) {
+                what.push(name, beginning(value));
+            }
+        }
+        self.last_id += 1;
+        self.entries.push_back(Entry {
+            id: self.last_id,
+            method: request.method.clone(),
+            what,
+            body_length: request.body.len(),
+            began: Clock::lap(),
+            status: None,
+            duration: None,
+            fault,
+            hint: None,
+        });
+        self.last_id
+    }
+
+    /// Takes note of a request's end; gives what is known of it, if it was not forgotten.
+    pub(crate) fn complete(&mut self, id: u64, status: Option<u16>) -> Option<&mut Entry> {
+        let first = self.entries.front()?.id;
+        let index = usize::try_from(id.checked_sub(first)?).ok()?;
+        let entry = self.entries.get_mut(index)?;
+        entry.status = status;
+        entry.duration = Some(entry.began.elapsed());
+        Some(entry)
+    }
+
+    pub(crate) fn last(&self) -> Option<&Entry> {
+        self.entries.back()
+    }
+
+    pub(crate) fn all(&self) -> Vec<RecordedRequest> {
+        self.entries.iter().map(Entry::show).collect()
+    }
+
+    /// The requests for this path that had each of these parameters.
+    pub(crate) fn matching(&self, path: &str, parameters: &[(String, String)]) -> usize {
+        let path = full_path(path);
+        self.entries
+            .iter()
+            .filter(|entry| entry.path() == path)
+            .filter(|entry| {
+                let query = Query::parse(entry.query());
+                parameters
+                    .iter()
+                    .all(|(name, value)| query.get(name) == Some(value))
+            })
+            .count()
+    }
+
+    pub(crate) fn count(&self, path: &str) -> usize {
+        let path = full_path(path);
+        self.entries
+            .iter()
+            .filter(|entry| entry.path() == path)
+            .count()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+/// A path of the server; one without a leading slash begins in the tree.
+pub(crate) fn full_path(path: &str) -> String {
+    if path.starts_with('/') {
+        path.into()
+    } else {
+        format!("{PREFIX}{path}")
+    }
+}
+
+/// What is kept of a text.
+fn beginning(text: &str) -> &str {
+    let end = (0..=text.len().min(LONGEST))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
+fn without_secrets(query: &str) -> Cow<'_, str> {
+    if query.is_empty() {
+        return Cow::Borrowed(query);
+    }
+    query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if SECRET.contains(&name) => format!("{name}=[redacted]"),
+            _ => pair.into(),
+        })
+        .collect::<Vec<_>>()
+        .join("&")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str, query: &str) -> Request {
+        Request {
+            path: path.into(),
+            query: query.into(),
+            headers: [
+                ("authorization", "Bearer ya29.secret"),
+                ("user-agent", "test"),
+            ]
+            .into_iter()
+            .collect(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_kept() {
+        let mut journal = Journal::default();
+        journal.record(&request("/tokeninfo", "access_token=ya29.secret&x=1"), None);
+        let all = journal.all();
+        assert!(!format!("{all:?}").contains("ya29"));
+        assert_eq!(all[0].query, "access_token=[redacted]&x=1");
+        assert_eq!(all[0].header("User-Agent"), Some("test"));
+    }
+
+    #[test]
+    fn requests_are_counted_by_path_and_bounded() {
+        let mut journal = Journal::default();
+        for _ in 0..KEPT + 5 {
+            journal.record(&request("/computeMetadata/v1/instance/id", ""), None);
+        }
+        assert_eq!(journal.count("instance/id"), KEPT);
+        assert_eq!(journal.count("/computeMetadata/v1/instance/id"), KEPT);
+        assert_eq!(journal.count("instance"), 0);
+        journal.clear();
+        assert!(journal.all().is_empty());
+    }
+
+    #[test]
+    fn of_what_is_long_the_beginning_is_kept() {
+        let mut journal = Journal::default();
+        let long = "\u{e9}".repeat(LONGEST);
+        let mut request = request(
+            &format!("/{long}"),
+            &format!("access_token={long}&a={long}"),
+        );
+        request.headers = [("user-agent", long.as_str())].into_iter().collect();
+        journal.record(&request, None);
+        let recorded = &journal.all()[0];
+        let agent = recorded.header("user-agent").unwrap();
+        for kept in [&recorded.path, &recorded.query, agent] {
+            let length = kept.len();
+            assert!((LONGEST - 1..=LONGEST).contains(&length), "{length}");
+        }
+        assert!(long.starts_with(agent) && recorded.path.starts_with("/\u{e9}"));
+        assert!(
+            recorded
+                .query
+                .starts_with("access_token=[redacted]&a=\u{e9}")
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_request_finds_it_again() {
+        let mut journal = Journal::default();
+        let first = journal.record(&request("/a", ""), None);
+        journal.clear();
+        let second = journal.record(&request("/b", ""), Some("503".into()));
+        let third = journal.record(&request("/c", ""), None);
+        let mut complete = |id, status| journal.complete(id, status).map(|entry| entry.show().path);
+        assert_eq!(complete(first, Some(200)), None);
+        assert_eq!(complete(third, Some(404)).as_deref(), Some("/c"));
+        assert_eq!(complete(second, None).as_deref(), Some("/b"));
+        assert_eq!(complete(0, None), None);
+        let all = journal.all();
+        assert_eq!((all[0].status, all[1].status), (None, Some(404)));
+        assert!(all[0].duration.is_some());
+        assert_eq!(all[0].fault.as_deref(), Some("503"));
+    }
+}

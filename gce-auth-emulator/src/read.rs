@@ -1,0 +1,52 @@
+//! Values and directories of the document, once they have changed if that is wanted.
+
+use gce_auth_server::protocol::Reply;
+use gce_auth_server::protocol::etag::Etag;
+use gce_auth_server::protocol::query::{Reading, Wait};
+use gce_auth_server::protocol::route::Target;
+
+use crate::state::State;
+
+impl State {
+    /// A place as it is now, and its ETag; or the refusal.
+    pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
+        match self.guest_attributes_refusal(target) {
+            Some(reply) => Err(reply),
+            None => self.document.look(target, reading),
+        }
+    }
+
+    /// A place, once it has changed if that is wanted.
+    pub(crate) async fn read(&self, target: &Target, reading: &Reading) -> Reply {
+        // Before the first look, so that no change falls between the two.
+        let changes = reading.wait.as_ref().map(|_| self.document.subscribe());
+        let (reply, etag) = match self.look(target, reading) {
+            Ok(seen) => seen,
+            Err(reply) => return reply,
+        };
+        let (Some(Wait { last_etag, timeout }), Some(mut changes)) = (&reading.wait, changes)
+        else {
+            return reply;
+        };
+        if last_etag.as_ref().is_some_and(|last| !etag.is(last)) {
+            return reply;
+        }
+        drop(reply);
+        let changed = async {
+            while changes.changed().await.is_ok() {
+                if self.document.etag(target.place()) != Some(etag) {
+                    break;
+                }
+            }
+        };
+        match timeout {
+            None => changed.await,
+            Some(timeout) => {
+                let _ = tokio::time::timeout(*timeout, changed).await;
+            }
+        }
+        match self.look(target, reading) {
+            Ok((reply, _)) | Err(reply) => reply,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! From settings to an emulator that serves.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+#[cfg(unix)]
+use gce_auth_server::listen::SocketFile;
+use gce_auth_server::listen::{AllowedClients, Listener, Network, TcpPort};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::builder::EmulatorBuilder;
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::document::document_source::Layer;
+use crate::emulator::{Emulator, Https};
+use crate::error::StartError;
+use crate::events::Event;
+use crate::faults::plan::Plan;
+use crate::identity::certificates::Mtls;
+use crate::identity::keys::SigningKey;
+use crate::identity::mds_certificate;
+use crate::identity::token_issuer::TokenIssuer;
+use crate::profiles::Profile;
+use crate::state::{Parts, State};
+use crate::upstream::Upstream;
+use crate::watch::Watcher;
+
+impl EmulatorBuilder {
+    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect; with a cold start, before.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, when a path that was set cannot be, or when the document, the plan or a network is none.
+    pub fn start(mut self) -> Result<Emulator, StartError> {
+        let upstream = match &self.upstream {
+            Some(url) => {
+                Some(Upstream::parse(url).map_err(|why| StartError::upstream(url.clone(), why))?)
+            }
+            None => None,
+        };
+        let mut networks = Vec::with_capacity(self.networks.len());
+        for text in &self.networks {
+            let network =
+                Network::parse(text).map_err(|why| StartError::network(text.clone(), why))?;
+            networks.push(network);
+        }
+        let allowed = AllowedClients::of(networks);
+        self.document_source.bare = upstream.is_some();
+        let watcher = Watcher::new(self.document_source.files());
+        let mut document = self.document_source.make()?;
+        let shielded = self.document_source.profile == Profile::Shielded;
+        let https = self
+            .https
+            .or_else(|| shielded.then(|| SocketAddr::new(self.address.ip(), 0)))
+            .map(|at| certificates(&document).map(|made| (at, made)))
+            .transpose()?;
+        if let Some((_, made)) = https.as_ref().filter(|_| shielded) {
+            let sealed = mds_certificate::seal(&made.client)
+                .map_err(|error| StartError::certificates(error.into()))?;
+            let layer = Layer::Value(mds_certificate::PLACE.into(), sealed);
+            self.document_source.layers.insert(0, layer);
+            document = self.document_source.make()?;
+        }
+        let mut plan = Plan {
+            rules: self.faults.clone(),
+            refuse: self.refuse,
+            ..Plan::default()
+        };
+        for source in &self.plans {
+            plan = plan.and(source.read(Plan::parse).map_err(StartError::plan)?);
+        }
+        let cold = plan.refuse.is_some();
+        let issuer = TokenIssuer::new(
+            plan.lifetime.unwrap_or(self.token_lifetime),
+            plan.renewal.or(self.token_renewal),
+        );
+        let key = match &self.keys_directory {
+            Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
+            None => None,
+        };
+        let state = Arc::new(State::new(Parts {
+            document,
+            document_source: self.document_source,
+            observers: self.observers,
+            issuer,
+            source: self.token_source,
+            upstream,
+            key,
+            plan,
+        }));
+
+        let bind = |address: SocketAddr| {
+            let port = if cold {
+                TcpPort::closed(address)
+            } else {
+                TcpPort::open(address)
+            };
+            port.and_then(|port| port.local_addr().map(|address| (port, address)))
+                .map_err(|error| StartError::listen(address, error))
+        };
+        let (tcp, address) = bind(self.address)?;
+        let mut listeners = vec![Listener::tcp(tcp).allow(allowed.clone())];
+        let mut secure = None;
+        if let Some((at, made)) = https {
+            let (port, bound) = bind(at)?;
+            listeners.push(Listener::tcp(port).tls(made.server).allow(allowed));
+            secure = Some(Https {
+                address: bound,
+                root: made.root,
+                client: made.client,
+            });
+        }
+        #[cfg(unix)]
+        let socket = match self.unix_socket {
+            Some(path) => {
+                let shown = path.display().to_string();
+                let (file, port) = SocketFile::bind(path, cold)
+                    .map_err(|error| StartError::listen(shown, error))?;
+                listeners.push(Listener::unix(port));
+                Some(file)
+            }
+            None => None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(2)
+            .build()
+            .map_err(StartError::thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&state);
+        let thread = thread::Builder::new()
+            .name("metadata-emulator".into())
+            .spawn(move || run(runtime, listeners, served, watcher, stopped))
+            .map_err(StartError::thread)?;
+        let emulator = Emulator {
+            address,
+            state,
+            https: secure,
+            stop: Some(stop),
+            thread: Some(thread),
+            #[cfg(unix)]
+            socket,
+        };
+        if let Some(directory) = &self.certificates_directory {
+            emulator
+                .write_certificates(directory)
+                .map_err(|error| StartError::certificates(error.into()))?;
+        }
+        Ok(emulator)
+    }
+}
+
+/// Serves on this thread until `stop` is sent or dropped; then every connection is closed.
+fn run(
+    runtime: Runtime,
+    listeners: Vec<Listener>,
+    state: Arc<State>,
+    watcher: Watcher,
+    stop: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async move {
+        let followed = Arc::clone(&state);
+        tokio::spawn(async move { watcher.run(&followed).await });
+        let serving = async {
+            if let Some(then) = state.warm {
+                state.clock.sleep_until(then).await;
+            }
+            let dispatcher = Arc::new(Dispatcher(Arc::clone(&state)));
+            gce_auth_server::serve(listeners, dispatcher, Arc::clone(&state)).await
+        };
+        tokio::select! {
+            _ = stop => {}
+            error = serving => state.tell(&Event::Failed { why: error.to_string() }),
+        }
+    });
+    runtime.shutdown_background();
+}
+
+/// The certificates for a machine.
+fn certificates(document: &Value) -> Result<Mtls, StartError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let text = |key: &str| document["instance"][key].as_str().unwrap_or("localhost");
+    let now = Clock::default().now();
+    let days = (now.minus(DAY).day(), now.plus(7 * DAY).day());
+    Mtls::make(text("name"), text("hostname"), days).map_err(StartError::certificates)
+}

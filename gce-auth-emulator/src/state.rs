@@ -1,0 +1,164 @@
+//! What an emulator knows: data, and the locks around it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::clock::{Clock, Instant};
+use crate::document::{Document, DocumentSource, carry_over};
+use crate::error::StartError;
+use crate::events::{Event, Observers};
+use crate::faults::plan::Plan;
+use crate::faults::rules::Rules;
+use crate::faults::{FaultRule, fault_config};
+use crate::identity::accounts::Account;
+use crate::identity::keys::SigningKey;
+use crate::identity::token_issuer::TokenIssuer;
+use crate::journal::{Journal, RecordedRequest};
+use crate::profiles::Profile;
+use crate::token_source::TokenSource;
+use crate::upstream::Upstream;
+
+/// What a state is made from.
+pub(crate) struct Parts {
+    pub(crate) document: Value,
+    pub(crate) document_source: DocumentSource,
+    pub(crate) observers: Observers,
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) source: Option<TokenSource>,
+    pub(crate) upstream: Option<Upstream>,
+    pub(crate) key: Option<SigningKey>,
+    pub(crate) plan: Plan,
+}
+
+pub(crate) struct State {
+    pub(crate) document: Document,
+    pub(crate) clock: Clock,
+    /// The document at the start, or when its files were last read.
+    initial: Mutex<Value>,
+    document_source: DocumentSource,
+    pub(crate) observers: Observers,
+    pub(crate) profile: Profile,
+    /// If it isn't the one that all share.
+    key: Option<Arc<SigningKey>>,
+    issuer: Arc<Mutex<TokenIssuer>>,
+    pub(crate) source: Option<TokenSource>,
+    pub(crate) upstream: Option<Upstream>,
+    /// Held while the source is asked.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    journal: Mutex<Journal>,
+    pub(crate) told: broadcast::Sender<RecordedRequest>,
+    rules: Mutex<Rules>,
+    /// The rules at the start.
+    planned: Vec<FaultRule>,
+    /// Until when connections are refused.
+    pub(crate) warm: Option<Instant>,
+}
+
+impl State {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let clock = Clock::default();
+        let state = Self {
+            document: Document::new(parts.document.clone()),
+            initial: Mutex::new(parts.document),
+            profile: parts.document_source.profile,
+            document_source: parts.document_source,
+            observers: parts.observers,
+            warm: parts.plan.refuse.map(|time| clock.now().plus(time)),
+            clock,
+            key: parts.key.map(Arc::new),
+            issuer: Arc::new(Mutex::new(parts.issuer)),
+            source: parts.source,
+            upstream: parts.upstream,
+            turn: Arc::default(),
+            journal: Mutex::default(),
+            told: broadcast::Sender::new(1024),
+            rules: Mutex::default(),
+            planned: parts.plan.rules,
+        };
+        state.begin_plan();
+        state
+    }
+
+    fn begin_plan(&self) {
+        let now = self.clock.now();
+        let mut rules = self.rules();
+        rules.clear();
+        for rule in &self.planned {
+            rules.add(rule.clone(), now);
+        }
+    }
+
+    pub(crate) fn add_fault(&self, rule: FaultRule) -> u64 {
+        let now = self.clock.now();
+        self.rules().add(rule, now)
+    }
+
+    /// The faults that are not over, as control requests and the page show them.
+    pub(crate) fn faults_as_json(&self) -> Value {
+        fault_config::show_all(&self.rules(), self.clock.now())
+    }
+
+    pub(crate) fn issuer(&self) -> MutexGuard<'_, TokenIssuer> {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The issuer, for who outlives a request.
+    pub(crate) fn shared_issuer(&self) -> Arc<Mutex<TokenIssuer>> {
+        Arc::clone(&self.issuer)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything as it was at the start, the signing key excepted.
+    pub(crate) fn reset(&self) {
+        self.issuer().reset();
+        self.journal().clear();
+        self.clock.reset();
+        self.begin_plan();
+        let initial = self.initial.lock();
+        let document = initial.unwrap_or_else(PoisonError::into_inner).clone();
+        self.document.replace(document);
+    }
+
+    /// Makes the document anew from its files, but for what programs wrote. If they are no good nothing changes.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        let document = self.document_source.make()?;
+        let mut initial = self.initial.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *initial, document.clone());
+        drop(initial);
+        self.document.replace_with(|now| {
+            let mut next = document;
+            carry_over(&before, now, &mut next);
+            next
+        });
+        Ok(())
+    }
+
+    /// The accounts as they were given in code.
+    pub(crate) fn accounts(&self) -> &[Account] {
+        &self.document_source.accounts
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.observers.tell(event);
+    }
+
+    /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
+    pub(crate) async fn key(&self) -> Option<Arc<SigningKey>> {
+        if self.key.is_some() {
+            return self.key.clone();
+        }
+        tokio::task::spawn_blocking(SigningKey::shared)
+            .await
+            .ok()
+            .flatten()
+    }
+}

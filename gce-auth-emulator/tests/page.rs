@@ -1,0 +1,205 @@
+//! The live page, and the events that it listens to.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod client;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use client::{connect, get, request, token};
+use gce_auth_emulator::{Emulator, Fault};
+use serde_json::Value;
+
+/// Listens to the events of an emulator.
+struct Listener(BufReader<TcpStream>);
+
+impl Listener {
+    fn new(emulator: &Emulator) -> Self {
+        let mut stream = connect(emulator.addr());
+        write!(
+            stream,
+            "GET /emulator/v1/events HTTP/1.1\r\nHost: {}\r\n\r\n",
+            emulator.addr()
+        )
+        .unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The data of the next event of this name.
+    fn next(&mut self, name: &str) -> Value {
+        let wanted = format!("event: {name}");
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0);
+            if line.trim_end() == wanted {
+                line.clear();
+                self.0.read_line(&mut line).unwrap();
+                return serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
+            }
+        }
+    }
+
+    /// The next word on a path.
+    fn about(&mut self, path: &str) -> Value {
+        loop {
+            let request = self.next("request");
+            if request["path"].as_str().unwrap().ends_with(path) {
+                return request;
+            }
+        }
+    }
+}
+
+#[test]
+fn requests_are_told_as_they_come_and_as_they_end() {
+    let emulator = Emulator::builder().start().unwrap();
+    get(emulator.addr(), "instance/zone");
+    let mut listener = Listener::new(&emulator);
+    assert_eq!(listener.about("instance/zone")["status"], 200);
+    let state = listener.next("state");
+    assert_eq!(state["profile"], "gce");
+    assert_eq!(state["waiting"], 0);
+
+    get(emulator.addr(), "instance/id");
+    let begun = listener.about("instance/id");
+    assert_eq!(
+        (&begun["status"], &begun["milliseconds"]),
+        (&Value::Null, &Value::Null)
+    );
+    let ended = listener.about("instance/id");
+    assert_eq!(ended["status"], 200);
+    assert_eq!(ended["id"], begun["id"]);
+    assert!(ended["milliseconds"].is_f64());
+
+    emulator.fail_next("instance/name", 1, Fault::Close);
+    let mut stream = connect(emulator.addr());
+    stream
+        .write_all(b"GET /computeMetadata/v1/instance/name HTTP/1.1\r\nHost: m\r\n\r\n")
+        .unwrap();
+    listener.about("instance/name");
+    let closed = listener.about("instance/name");
+    assert_eq!(
+        (&closed["status"], &closed["fault"]),
+        (&Value::Null, &"closed".into())
+    );
+    assert!(closed["milliseconds"].is_f64());
+}
+
+#[test]
+fn near_misses_are_told() {
+    let emulator = Emulator::builder().start().unwrap();
+    request(
+        emulator.addr(),
+        "GET",
+        "/computeMetadata/v1/instance/id",
+        &[],
+        b"",
+    );
+    get(emulator.addr(), "instance/service-account/default/token");
+    get(emulator.addr(), "instance");
+    get(emulator.addr(), "instance/id");
+    let hints: Vec<_> = emulator
+        .requests()
+        .into_iter()
+        .map(|request| request.hint)
+        .collect();
+    let expected = [
+        Some("missing Metadata-Flavor: Google"),
+        Some("did you mean instance/service-accounts/?"),
+        Some("a directory: ask for instance/"),
+        None,
+    ];
+    assert_eq!(hints, expected.map(|hint| hint.map(Into::into)));
+}
+
+#[test]
+fn no_token_is_told() {
+    let emulator = Emulator::builder().start().unwrap();
+    let mut listener = Listener::new(&emulator);
+    listener.next("state");
+    let secret = token(emulator.addr(), "default");
+    let target = format!("/tokeninfo?access_token={secret}");
+    let bearer = format!("Bearer {secret}");
+    request(
+        emulator.addr(),
+        "GET",
+        &target,
+        &[("Authorization", &bearer)],
+        b"",
+    );
+    let told = [listener.about("/tokeninfo"), listener.about("/tokeninfo")];
+    assert_eq!(told[1]["status"], 200);
+    assert!(!told.iter().any(|told| told.to_string().contains(&secret)));
+}
+
+#[test]
+fn the_page_may_run_nothing_but_itself() {
+    let emulator = Emulator::builder().start().unwrap();
+    let host = emulator.addr().to_string();
+    let ask = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        request(emulator.addr(), method, path, headers, b"")
+    };
+    let page = ask("GET", "/emulator/", &[("Host", &host)]);
+    assert_eq!(page.status, 200);
+    let policy = page.header("Content-Security-Policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(page.header("Metadata-Flavor"), None);
+    let text = page.text();
+    assert_eq!(
+        (
+            text.matches("<script").count(),
+            text.matches("<style").count()
+        ),
+        (1, 1)
+    );
+    for outside in [
+        "src=",
+        "@import",
+        ": url(",
+        "http://",
+        "https://",
+        "innerHTML",
+        "style=",
+    ] {
+        assert!(!text.contains(outside), "{outside}");
+    }
+    let redirect = ask("GET", "/emulator", &[("Host", &host)]);
+    assert_eq!(
+        redirect.header("Location"),
+        Some(format!("http://{host}/emulator/").as_str())
+    );
+    assert_eq!(ask("POST", "/emulator/", &[("Host", &host)]).status, 405);
+    assert_eq!(
+        ask("GET", "/emulator/", &[("Host", "rebound.example")]).status,
+        403
+    );
+    for path in ["/emulator/", "/emulator/v1/events"] {
+        let evil = [("Host", host.as_str()), ("Origin", "https://evil.example")];
+        assert_eq!(ask("GET", path, &evil).status, 403);
+    }
+    assert_eq!(emulator.requests(), []);
+}
+
+#[test]
+fn listeners_are_bounded_and_leave_room_when_they_go() {
+    let emulator = Emulator::builder().start().unwrap();
+    let status = || {
+        let mut listener = Listener::new(&emulator);
+        let mut line = String::new();
+        listener.0.read_line(&mut line).unwrap();
+        (line[9..12].to_owned(), listener)
+    };
+    let listeners: Vec<_> = (0..32).map(|_| status()).collect();
+    assert!(listeners.iter().all(|(code, _)| code == "200"));
+    assert_eq!(status().0, "503");
+    drop(listeners);
+    while status().0 != "200" {
+        std::thread::yield_now();
+    }
+}

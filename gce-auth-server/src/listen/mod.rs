@@ -1,0 +1,79 @@
+//! Where connections come in: TCP ports, Unix sockets, TLS over either, and which addresses may connect. Bound before anything is
+//! served.
+
+pub mod allowed_clients;
+mod tcp;
+#[cfg(unix)]
+mod unix_socket;
+
+use std::sync::Arc;
+
+pub use allowed_clients::{AllowedClients, Network};
+pub use tcp::TcpPort;
+#[cfg(unix)]
+pub use unix_socket::{SocketFile, UnixPort};
+
+/// How many connections may wait to be accepted. The system may allow fewer.
+const BACKLOG: i32 = 4096;
+
+/// A socket that is bound, and who may connect to it.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) name: Arc<str>,
+    pub(crate) socket: Socket,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) allowed: AllowedClients,
+}
+
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpPort),
+    #[cfg(unix)]
+    Unix(UnixPort),
+}
+
+impl Listener {
+    /// Returns a listener on a TCP port.
+    #[must_use]
+    pub fn tcp(port: TcpPort) -> Self {
+        Self::new(Socket::Tcp(port))
+    }
+
+    /// Returns a listener on a Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(port: UnixPort) -> Self {
+        Self::new(Socket::Unix(port))
+    }
+
+    fn new(socket: Socket) -> Self {
+        Self {
+            name: Arc::from(""),
+            socket,
+            tls: None,
+            allowed: AllowedClients::default(),
+        }
+    }
+
+    /// Sets the name by which a service knows the listener. Default: empty.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Speaks TLS.
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Sets which addresses may connect. Default: all. Connections from others are closed before a byte is read. Unix sockets have
+    /// no addresses.
+    #[must_use]
+    pub fn allow(mut self, clients: AllowedClients) -> Self {
+        self.allowed = clients;
+        self
+    }
+}

@@ -1,0 +1,95 @@
+//! TCP ports, open or taken but closed.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use tokio::net::TcpSocket;
+
+use super::BACKLOG;
+
+/// A bound TCP port.
+#[derive(Debug)]
+pub struct TcpPort(State);
+
+#[derive(Debug)]
+enum State {
+    Open(TcpListener),
+    /// Nobody listens: the system refuses connections.
+    Closed(TcpSocket),
+}
+
+impl TcpPort {
+    /// Listens on a port. Clients can connect from now on, and are accepted once the port is served. Port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, not this machine's, or not allowed.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::from_listener(TcpListener::bind(address)?)
+    }
+
+    /// Takes a listener that was bound elsewhere, as systemd does for a service.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made non-blocking.
+    pub fn from_listener(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        // Listening again sets the backlog; the standard library's is too small for thousands that connect at once.
+        #[cfg(unix)]
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(Self(State::Open(listener)))
+    }
+
+    /// Takes a port, but does not listen before it is served: the system refuses connections.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn closed(address: SocketAddr) -> io::Result<Self> {
+        match socket(address, false) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => socket(address, true),
+            other => other,
+        }
+        .map(|socket| Self(State::Closed(socket)))
+    }
+
+    /// Returns the address, with the real port.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            State::Open(listener) => listener.local_addr(),
+            State::Closed(socket) => socket.local_addr(),
+        }
+    }
+
+    /// Listens, inside a runtime.
+    pub(crate) fn listen(self) -> io::Result<tokio::net::TcpListener> {
+        match self.0 {
+            State::Open(listener) => tokio::net::TcpListener::from_std(listener),
+            State::Closed(socket) => {
+                #[cfg(unix)]
+                socket.set_reuseaddr(true)?;
+                socket.listen(BACKLOG.unsigned_abs())
+            }
+        }
+    }
+}
+
+/// A bound socket. With `reuse` connections that ended a moment ago don't stand in the way, as with the listeners of the standard
+/// library; but then Linux lets others take the same port until somebody listens.
+fn socket(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Elsewhere it would let others share the port for good.
+    if reuse && cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    Ok(socket)
+}
