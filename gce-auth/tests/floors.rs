@@ -48,9 +48,14 @@ const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
     ),
     (
         "std::thread",
-        &["io/threads.rs", "io/lookup.rs", "io/clock.rs"],
+        &[
+            "io/threads.rs",
+            "io/lookup.rs",
+            "io/clock.rs",
+            "io/process.rs",
+        ],
     ),
-    ("rustix", &["io/clock.rs"]),
+    ("rustix", &["io/clock.rs", "io/files.rs", "io/process.rs"]),
     ("windows_registry", &["io/firmware.rs"]),
     (
         "loom",

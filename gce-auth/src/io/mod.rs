@@ -8,12 +8,18 @@ pub(crate) mod events;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fake;
 
+#[cfg(feature = "adc")]
+#[allow(dead_code, reason = "the sources that ask come next")]
+pub(crate) mod files;
 pub(crate) mod firmware;
 pub(crate) mod http;
 #[cfg(feature = "tls")]
 pub(crate) mod identity;
 pub(crate) mod interrupt;
 pub(crate) mod lookup;
+#[cfg(feature = "adc")]
+#[allow(dead_code, reason = "the sources that ask come next")]
+pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod threads;
 #[cfg(feature = "tls")]

@@ -78,6 +78,37 @@ fn sensitive(bytes: Bytes) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// A secret text: shared by clones, wiped with the last of them, shown by
+/// nothing.
+#[cfg(feature = "iam")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SecretText(std::sync::Arc<Zeroizing<String>>);
+
+#[cfg(feature = "iam")]
+impl SecretText {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(std::sync::Arc::new(Zeroizing::new(text.to_owned())))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(feature = "iam")]
+impl std::hash::Hash for SecretText {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.reveal().hash(state);
+    }
+}
+
+#[cfg(feature = "iam")]
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 struct Wiped(Zeroizing<Vec<u8>>);
 
 impl AsRef<[u8]> for Wiped {
@@ -105,6 +136,15 @@ mod tests {
         for token in ["", " ", "a b", "a\n", "a\r\nx: y", "\u{e9}", "a\0", "a\x7f"] {
             assert!(BearerValue::new(token).is_none(), "{token:?}");
         }
+    }
+
+    #[cfg(feature = "iam")]
+    #[test]
+    fn a_secret_text_is_shown_by_nothing() {
+        let secret = SecretText::new("1//refresh");
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(secret, SecretText::new("1//refresh"));
+        assert_eq!(secret.reveal(), "1//refresh");
     }
 
     #[test]

@@ -50,6 +50,64 @@ pub(crate) fn read(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
+/// Reads `2026-11-28T16:00:00Z` (RFC 3339, in UTC), with or without a fraction,
+/// which is dropped, and with or without the `Z`.
+#[cfg(feature = "iam")]
+pub(crate) fn utc(text: &str) -> Option<Duration> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let text = match text.split_once('.') {
+        Some((text, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => text,
+        Some(_) => return None,
+        None => text,
+    };
+    let (date, clock) = text.split_once('T')?;
+    let mut date = date.splitn(3, '-');
+    let (year, month, day) = (date.next()?, date.next()?, date.next()?);
+    let mut clock = clock.splitn(3, ':');
+    let (hour, minute, second) = (clock.next()?, clock.next()?, clock.next()?);
+    let parts = [month, day, hour, minute, second];
+    if year.len() != 4 || parts.into_iter().any(|part| part.len() != 2) {
+        return None;
+    }
+    let days = days_since_1970(
+        number(year, 0..=9999)?,
+        number(month, 1..=12)?,
+        number(day, 1..=31)?,
+    );
+    let seconds = days * 86_400
+        + number(hour, 0..=23)? * 3600
+        + number(minute, 0..=59)? * 60
+        + number(second, 0..=60)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Writes a Unix time as `20261128T160000Z`, as AWS wants it.
+#[cfg(feature = "adc")]
+pub(crate) fn basic_utc(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, clock) = (seconds / 86_400, seconds % 86_400);
+    // From days to a date, in years that begin in March (the inverse of
+    // `days_since_1970`).
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z",
+        clock / 3600,
+        clock % 3600 / 60,
+        clock % 60
+    )
+}
+
 fn number(text: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -21,7 +21,7 @@ use crate::{
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Where the API is: scheme and authority.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct IamEndpoint(Uri);
 
 impl IamEndpoint {
@@ -49,7 +49,14 @@ impl IamEndpoint {
         Ok(Self(uri))
     }
 
-    fn method(&self, email: &str, method: &str) -> Result<Uri, Error> {
+    /// The API at the scheme and the authority of `uri`.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
+        let scheme = uri.scheme_str().unwrap_or("https");
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        Self::parse(&format!("{scheme}://{authority}"))
+    }
+
+    pub(crate) fn method(&self, email: &str, method: &str) -> Result<Uri, Error> {
         let refuse = |_| not_an_account(email);
         let authority = self.0.authority().cloned();
         Uri::builder()
@@ -195,7 +202,7 @@ fn text(fields: &mut Map<String, Value>, name: &str) -> Result<String, Refusal> 
 
 /// The JSON object of an answer that is a success, or what was wrong. Google's
 /// APIs send no `Metadata-Flavor`; that they are who they are, TLS says.
-fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, Refusal> {
     let response = response.map(Zeroizing::new);
     if response.status() != StatusCode::OK {
         return Err(refusal(&response));

@@ -164,7 +164,18 @@ impl Answer {
 
 /// An access token; `sent` is the moment before it was asked for.
 pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
-    let mut fields = answer.object()?;
+    access_token(&mut answer.object()?, sent)
+}
+
+/// `access_token`, `token_type` and `expires_in` of an answer.
+pub(crate) fn access_token(fields: &mut Map<String, Value>, sent: Now) -> Result<Bearer, Error> {
+    let value = token_text(fields)?;
+    let lifetime = seconds(fields.get("expires_in"))?;
+    Ok(Bearer::new(value, Validity::lasting(sent, lifetime)))
+}
+
+/// `access_token` and `token_type` of an answer.
+pub(crate) fn token_text(fields: &mut Map<String, Value>) -> Result<BearerValue, Error> {
     let Some(Value::String(token)) = fields.remove("access_token") else {
         return Err(unusable("the answer holds no access_token"));
     };
@@ -176,8 +187,7 @@ pub(crate) fn token(answer: &Answer, sent: Now) -> Result<Bearer, Error> {
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
         Some(_) => return Err(unusable("the token_type is not Bearer")),
     }
-    let lifetime = seconds(fields.get("expires_in"))?;
-    Ok(Bearer::new(value, Validity::lasting(sent, lifetime)))
+    Ok(value)
 }
 
 /// A lifetime in seconds: an integer, a float, or either of them as text.

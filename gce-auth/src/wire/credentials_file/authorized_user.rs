@@ -1,0 +1,58 @@
+//! `authorized_user`: what `gcloud auth application-default login` writes.
+
+use std::time::Duration;
+
+use crate::{
+    values::{error::Error, secret::SecretText},
+    wire::{credentials_file::fields::Fields, date},
+};
+
+const REMEDY: &str = "run `gcloud auth application-default login` again";
+
+/// A user, by a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AuthorizedUser {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretText,
+    pub(crate) refresh_token: SecretText,
+    /// Where the token is asked for; used only at a host that was trusted by
+    /// name, as google-auth asks Google whatever the file says.
+    pub(crate) token_uri: Option<String>,
+    pub(crate) scopes: Option<Vec<String>>,
+    /// A proof of reauthentication.
+    pub(crate) rapt_token: Option<SecretText>,
+    /// An access token, and when it expires since the Unix epoch.
+    pub(crate) saved: Option<(SecretText, Duration)>,
+    pub(crate) account: Option<String>,
+    pub(crate) quota_project_id: Option<String>,
+    pub(crate) universe_domain: Option<String>,
+}
+
+pub(super) fn read(fields: Fields<'_>) -> Result<AuthorizedUser, Error> {
+    let fields = fields.with_remedy(REMEDY);
+    Ok(AuthorizedUser {
+        client_id: fields.required("client_id")?.to_owned(),
+        client_secret: fields.secret("client_secret")?,
+        refresh_token: fields.secret("refresh_token")?,
+        token_uri: fields.filled("token_uri")?,
+        scopes: fields.scopes("scopes")?,
+        rapt_token: fields.optional_secret("rapt_token")?,
+        saved: saved(&fields)?.and_then(|(token, expiry)| Some((token, expiry?))),
+        account: fields.filled("account")?,
+        quota_project_id: fields.filled("quota_project_id")?,
+        universe_domain: fields.filled("universe_domain")?,
+    })
+}
+
+/// The saved access token, and when it expires, where the file says so.
+pub(super) fn saved(fields: &Fields<'_>) -> Result<Option<(SecretText, Option<Duration>)>, Error> {
+    let expiry = match fields.filled("expiry")? {
+        None => None,
+        Some(text) => Some(
+            date::utc(&text)
+                .ok_or_else(|| fields.wrong("expiry", "is no time like 2026-11-28T16:00:00Z"))?,
+        ),
+    };
+    let token = fields.optional_secret("token")?;
+    Ok(token.map(|token| (token, expiry)))
+}

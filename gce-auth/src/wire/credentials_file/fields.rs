@@ -1,0 +1,177 @@
+//! The members of a JSON object, typed; an error names the file, the member
+//! and the remedy.
+
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+use crate::values::{
+    error::{Error, ErrorKind},
+    secret::SecretText,
+};
+
+/// A parsed document whose texts are wiped when it is dropped.
+pub(super) struct Wiped(pub(super) Value);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(list) => list.iter_mut().for_each(wipe),
+        Value::Object(map) => map.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The members of one object of a credentials file.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    /// The file, for errors.
+    place: &'a str,
+    /// The object inside the file: empty, or a member's name and a full stop.
+    within: &'static str,
+    /// What to do about a member that is missing or wrong.
+    remedy: &'static str,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(map: &'a Map<String, Value>, place: &'a str) -> Self {
+        Self {
+            map,
+            place,
+            within: "",
+            remedy: "create the file again",
+        }
+    }
+
+    pub(super) fn with_remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+
+    pub(crate) fn place(&self) -> &'a str {
+        self.place
+    }
+
+    /// What is wrong with the member `name`.
+    pub(crate) fn wrong(&self, name: &str, what: &str) -> Error {
+        let Self { place, within, .. } = self;
+        Error::new(
+            ErrorKind::Config,
+            format!("{place}: the member `{within}{name}` {what}"),
+        )
+        .with_hint(self.remedy)
+    }
+
+    /// Whether the member is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text, which may be empty.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong(name, "is not a text")),
+        }
+    }
+
+    /// A text, owned, where it is there and not empty.
+    pub(crate) fn filled(&self, name: &str) -> Result<Option<String>, Error> {
+        let text = self.text(name)?.filter(|text| !text.is_empty());
+        Ok(text.map(str::to_owned))
+    }
+
+    /// A text that must be there and not empty.
+    pub(crate) fn required(&self, name: &str) -> Result<&'a str, Error> {
+        match self.text(name)? {
+            Some("") => Err(self.wrong(name, "is empty")),
+            Some(text) => Ok(text),
+            None => Err(self.wrong(name, "is missing")),
+        }
+    }
+
+    /// A secret text that must be there and not empty.
+    pub(crate) fn secret(&self, name: &str) -> Result<SecretText, Error> {
+        self.required(name).map(SecretText::new)
+    }
+
+    /// A secret text, where it is there and not empty.
+    pub(crate) fn optional_secret(&self, name: &str) -> Result<Option<SecretText>, Error> {
+        let text = self.text(name)?.filter(|text| !text.is_empty());
+        Ok(text.map(SecretText::new))
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(&self, name: &str) -> Result<Option<u64>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.wrong(name, "is not a whole number")),
+            },
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let refuse = || self.wrong(name, "is not a list of texts");
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned).ok_or_else(refuse))
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(_) => Err(refuse()),
+        }
+    }
+
+    /// Scopes: a list of texts, or one text with blanks between them.
+    pub(crate) fn scopes(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        match self.get(name) {
+            Some(Value::String(text)) => {
+                Ok(Some(text.split_whitespace().map(str::to_owned).collect()))
+            }
+            _ => self.texts(name),
+        }
+    }
+
+    /// Names and texts of an object.
+    pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, SecretText)>, Error> {
+        let refuse = || self.wrong(name, "is not an object of texts");
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Object(map)) => map
+                .iter()
+                .map(|(key, value)| {
+                    let value = value.as_str().ok_or_else(refuse)?;
+                    Ok((key.clone(), SecretText::new(value)))
+                })
+                .collect(),
+            Some(_) => Err(refuse()),
+        }
+    }
+
+    /// An object inside this one; `within` is its name with a full stop.
+    pub(crate) fn object(&self, name: &str, within: &'static str) -> Result<Option<Self>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Self {
+                map,
+                within,
+                ..*self
+            })),
+            Some(_) => Err(self.wrong(name, "is not an object")),
+        }
+    }
+}

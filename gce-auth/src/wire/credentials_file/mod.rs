@@ -1,0 +1,85 @@
+//! Credentials files of Google's SDKs: JSON in, typed settings out (Google,
+//! "How Application Default Credentials works", and AIP-4110 to AIP-4117).
+
+pub(crate) mod authorized_user;
+pub(crate) mod credential_source;
+pub(crate) mod external_account;
+pub(crate) mod external_user;
+mod fields;
+pub(crate) mod impersonated;
+pub(crate) mod service_account;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use crate::{
+    values::error::{Error, ErrorKind},
+    wire::credentials_file::{
+        authorized_user::AuthorizedUser,
+        external_account::ExternalAccount,
+        external_user::ExternalUser,
+        fields::{Fields, Wiped},
+        impersonated::Impersonated,
+        service_account::ServiceAccountKey,
+    },
+};
+
+/// Every type that is read.
+const TYPES: &str = "authorized_user, service_account, impersonated_service_account, \
+     external_account or external_account_authorized_user";
+
+/// What a credentials file says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Document {
+    /// A user, by a refresh token.
+    AuthorizedUser(AuthorizedUser),
+    /// A private key.
+    ServiceAccount(ServiceAccountKey),
+    /// An account that others act as.
+    Impersonated(Impersonated),
+    /// An identity of another provider.
+    ExternalAccount(ExternalAccount),
+    /// A user of another provider, by a refresh token.
+    ExternalUser(ExternalUser),
+}
+
+/// Reads the file that errors call `place`.
+pub(crate) fn read(place: &str, bytes: &[u8]) -> Result<Document, Error> {
+    let refuse = |what: &str| {
+        Error::new(ErrorKind::Config, format!("{place}: {what}")).with_hint(
+            "name a credentials file that gcloud or the Google Cloud console has written",
+        )
+    };
+    let parsed = match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => Wiped(value),
+        Err(_) if bytes.starts_with(b"\xef\xbb\xbf") => {
+            return Err(refuse("a byte order mark stands before the JSON"));
+        }
+        // What serde_json says quotes nothing of the file.
+        Err(error) => return Err(refuse(&format!("not JSON: {error}"))),
+    };
+    let Value::Object(map) = &parsed.0 else {
+        return Err(refuse("the JSON is not an object"));
+    };
+    let fields = Fields::new(map, place);
+    match map.get("type") {
+        Some(Value::String(kind)) => match kind.as_str() {
+            "authorized_user" => authorized_user::read(fields).map(Document::AuthorizedUser),
+            "service_account" => service_account::read(fields).map(Document::ServiceAccount),
+            "impersonated_service_account" => {
+                impersonated::read(fields).map(Document::Impersonated)
+            }
+            "external_account" => external_account::read(fields).map(Document::ExternalAccount),
+            "external_account_authorized_user" => {
+                external_user::read(fields).map(Document::ExternalUser)
+            }
+            "gdch_service_account" => Err(refuse(
+                "the type gdch_service_account is not supported by this library",
+            )),
+            _ => Err(refuse(&format!("the member `type` is not {TYPES}"))),
+        },
+        Some(_) => Err(refuse("the member `type` is not a text")),
+        None => Err(refuse("the member `type` is missing")),
+    }
+}

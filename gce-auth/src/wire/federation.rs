@@ -1,0 +1,131 @@
+//! Workload and workforce identity federation: tokens of other providers for
+//! Google's (AIP-4117; RFC 8693).
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::{
+    values::{
+        error::Error,
+        secret::SecretText,
+        token::{Bearer, Now},
+    },
+    wire::{
+        credentials_file::{
+            credential_source::SubjectSource,
+            external_account::{Client, ExternalAccount},
+            external_user::Renewal,
+        },
+        oauth::{self, form, metrics},
+        request::X_GOOG_API_CLIENT,
+        response,
+        sts::{ACCESS_TOKEN, GRANT, accept},
+    },
+};
+
+/// Asks for an access token for the token of another provider.
+pub(crate) fn exchange(
+    account: &ExternalAccount,
+    token_url: &str,
+    subject_token: &SecretText,
+    scopes: &[String],
+) -> Result<Request<Vec<u8>>, Error> {
+    let scope = scopes.join(" ");
+    let options = match (&account.workforce_pool_user_project, &account.client) {
+        (Some(project), None) => Some(serde_json::json!({ "userProject": project }).to_string()),
+        _ => None,
+    };
+    let mut pairs = vec![GRANT, ("audience", &account.audience)];
+    if !scope.is_empty() {
+        pairs.push(("scope", &scope));
+    }
+    pairs.push(("requested_token_type", ACCESS_TOKEN));
+    pairs.push(("subject_token", subject_token.reveal()));
+    if let Some(kind) = &account.subject_token_type {
+        pairs.push(("subject_token_type", kind));
+    }
+    if let Some(options) = &options {
+        pairs.push(("options", options));
+    }
+    let mut request = oauth::post(token_url, &form(&pairs))?;
+    let headers = request.headers_mut();
+    headers.insert(X_GOOG_API_CLIENT, federation_metrics(account));
+    if let Some(client) = &account.client {
+        headers.insert(AUTHORIZATION, basic(client)?);
+    }
+    Ok(request)
+}
+
+/// What kind of federation it is, for Google's statistics (AIP-4117).
+fn federation_metrics(account: &ExternalAccount) -> HeaderValue {
+    let source = match account.source {
+        SubjectSource::File { .. } => "file",
+        SubjectSource::Url { .. } => "url",
+        SubjectSource::Executable(_) => "executable",
+        SubjectSource::Aws(_) => "aws",
+    };
+    let impersonation = account.impersonation.as_ref();
+    let lifetime = impersonation.is_some_and(|it| it.lifetime.is_some());
+    let base = metrics!(" google-byoid-sdk");
+    let text = format!(
+        "{} sa-impersonation/{} config-lifetime/{lifetime} source/{source}",
+        base.to_str().unwrap_or_default(),
+        impersonation.is_some(),
+    );
+    HeaderValue::try_from(text).unwrap_or(base)
+}
+
+/// Asks for an access token of a workforce user. `refresh_token` is the newest
+/// one.
+pub(crate) fn refresh(
+    renewal: &Renewal,
+    token_url: &str,
+    refresh_token: &SecretText,
+) -> Result<Request<Vec<u8>>, Error> {
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", refresh_token.reveal()),
+    ];
+    let mut request = oauth::post(token_url, &form(&pairs))?;
+    let client = Client {
+        id: renewal.client_id.clone(),
+        secret: Some(renewal.client_secret.clone()),
+    };
+    request.headers_mut().insert(AUTHORIZATION, basic(&client)?);
+    Ok(request)
+}
+
+/// `Authorization: Basic` (RFC 7617).
+fn basic(client: &Client) -> Result<HeaderValue, Error> {
+    let secret = client.secret.as_ref().map_or("", SecretText::reveal);
+    let plain = Zeroizing::new([&client.id, ":", secret].concat());
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(plain.as_bytes()));
+    let text = Zeroizing::new(["Basic ", &encoded].concat());
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        response::unusable("the client of the credentials file cannot stand in a header")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// What a workforce user's refresh brings: a token, and perhaps another
+/// refresh token.
+pub(crate) fn refreshed(
+    response: Response<Vec<u8>>,
+    sent: Now,
+) -> Result<(Bearer, Option<SecretText>), Error> {
+    let mut fields = accept(response)?;
+    let token = response::access_token(&mut fields, sent)?;
+    let next = match fields.remove("refresh_token") {
+        Some(Value::String(text)) if !text.is_empty() => {
+            Some(SecretText::new(&Zeroizing::new(text)))
+        }
+        _ => None,
+    };
+    Ok((token, next))
+}
+
+#[cfg(test)]
+mod tests;
