@@ -183,7 +183,7 @@ fn the_journal_knows_how_many_requests_it_has_forgotten() {
     let mut lines = told.lines();
     assert_eq!(
         lines.next(),
-        Some("gce-auth: the program made 10001 requests, of which these are the last 10000:")
+        Some("gce-auth: the program made 10001 requests; these are the last 10000:")
     );
     assert_eq!(lines.count(), 10_000);
 }

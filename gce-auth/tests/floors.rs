@@ -5,6 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
+#[path = "floors/circles.rs"]
+mod circles;
+#[path = "floors/command.rs"]
+mod command;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -67,13 +72,19 @@ const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
     ),
 ];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+fn source(krate: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    workspace.join(krate).join("src")
 }
 
-/// Every source file, by its path below `src`.
+/// Every source file of the library, by its path below `src`.
 fn files() -> Vec<(String, String)> {
-    let root = source();
+    files_of("gce-auth")
+}
+
+/// Every source file of a crate of the workspace, by its path below `src`.
+fn files_of(krate: &str) -> Vec<(String, String)> {
+    let root = source(krate);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {

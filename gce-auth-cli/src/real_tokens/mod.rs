@@ -16,7 +16,7 @@ use gce_auth_emulator::EmulatorBuilder;
 use crate::{
     exit::{Exit, Failure},
     input,
-    out::Out,
+    output::Output,
 };
 use key::Key;
 
@@ -30,7 +30,7 @@ const UNKNOWN: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, clap::Args)]
 #[group(multiple = false)]
 #[command(next_help_heading = "Real access tokens")]
-pub(crate) struct RealTokens {
+pub(crate) struct RealTokenArgs {
     /// A shell command that prints a token, alone or in JSON with access_token and expires_in
     ///
     /// It has 10 seconds. GCE_AUTH_ACCOUNT and GCE_AUTH_SCOPES tell it for whom, and for which scopes,
@@ -50,12 +50,12 @@ pub(crate) struct RealTokens {
     service_account_key: Option<PathBuf>,
 }
 
-impl RealTokens {
+impl RealTokenArgs {
     /// The source that was asked for, ready to be used.
     pub(crate) fn open(
         &self,
         lifetime: Option<Duration>,
-        out: &Out,
+        out: &Output,
     ) -> Result<Option<RealSource>, Failure> {
         let lifetime = lifetime.unwrap_or(UNKNOWN);
         if let Some(command) = &self.token_command {
@@ -141,7 +141,7 @@ fn read_again(file: &Path) -> Result<String, String> {
 
 /// A secret that others can read is one no more.
 #[cfg(unix)]
-fn warn_of_readers(file: &Path, out: &Out) {
+fn warn_of_readers(file: &Path, out: &Output) {
     use std::{fs::File, os::unix::fs::PermissionsExt};
 
     let metadata = File::open(file).and_then(|file| file.metadata());
@@ -154,4 +154,4 @@ fn warn_of_readers(file: &Path, out: &Out) {
 }
 
 #[cfg(not(unix))]
-fn warn_of_readers(_: &Path, _: &Out) {}
+fn warn_of_readers(_: &Path, _: &Output) {}

@@ -1,7 +1,8 @@
-//! What stands between an SDK and the metadata server: credentials that come before it, and proxies. Pure: variables come
-//! as a function.
+//! Settings that keep an SDK from the metadata server: credentials that come before it, and proxies.
+//! Pure: variables come as a function.
 
-/// The variables with credentials that come before the metadata server, what each holds, and who uses it.
+/// Variables with credentials that come before the metadata server, what each holds, and which
+/// program uses it.
 pub(crate) const CREDENTIALS: [(&str, Holds, &str); 6] = [
     ("GOOGLE_APPLICATION_CREDENTIALS", Holds::File, "SDKs use"),
     (
@@ -23,28 +24,29 @@ pub(crate) const CREDENTIALS: [(&str, Holds, &str); 6] = [
     ),
 ];
 
-/// What a variable holds: what may be shown, or what may not.
+/// What a variable holds; a token is never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     File,
     Token,
 }
 
-/// Where gcloud puts the credentials that SDKs use by default.
+/// Returns the path of gcloud's application default credentials.
 pub(crate) fn default_credentials(var: impl Fn(&str) -> Option<String>) -> Option<String> {
     let directory =
         var("CLOUDSDK_CONFIG").or_else(|| Some(format!("{}/.config/gcloud", var("HOME")?)))?;
     Some(format!("{directory}/application_default_credentials.json"))
 }
 
-/// The hosts that are not asked through a proxy: of the first of the two variables that says any, as curl has it.
+/// Returns the hosts to reach without a proxy, from the first variable that is not empty, as curl
+/// does.
 pub(crate) fn proxy_exceptions(var: impl Fn(&str) -> Option<String>) -> Option<String> {
     ["no_proxy", "NO_PROXY"]
         .into_iter()
         .find_map(|name| var(name).filter(|value| !value.is_empty()))
 }
 
-/// The host of `host`, `host:port` or `[v6]:port`.
+/// Returns the host of `host`, `host:port` or `[v6]:port`.
 pub(crate) fn host(endpoint: &str) -> &str {
     if let Some(rest) = endpoint.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);

@@ -2,8 +2,8 @@
 
 use crate::exit::{Exit, Failure};
 
-/// The path below `computeMetadata/v1/`.
-pub(crate) fn below(text: &str) -> Result<&str, Failure> {
+/// Returns the path below `computeMetadata/v1/`.
+pub(crate) fn metadata_path(text: &str) -> Result<&str, Failure> {
     if text.contains('?') {
         let why = format!(
             "{text:?} is not a path: leave out what follows the question mark; --recursive is for \

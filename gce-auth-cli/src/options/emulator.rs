@@ -1,4 +1,4 @@
-//! The emulator that `emulate` and `exec` start, by its arguments.
+//! The emulator that `emulate` and `exec` start.
 
 use std::{
     error::Error,
@@ -11,72 +11,74 @@ use clap::ValueEnum;
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder, Event, Profile, StartError};
 
 use crate::{
-    cmd::token::full_scopes,
-    config,
     exit::{Exit, Failure},
-    out::Out,
-    tokens::{Commands, RealSource, RealTokens},
+    options::{scopes::Scopes, seconds::seconds},
+    output::Output,
+    real_tokens::{Commands, RealSource, RealTokenArgs},
 };
 
-/// What the emulated machine is like. It has no options of another struct: what conflicts with all
-/// of its own names its group, which clap leaves empty where one is flattened into it.
+/// The emulated machine. Flattens no other struct: an option that conflicts with all of these names
+/// their group, which clap leaves empty if another group is flattened into it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "The emulated machine")]
-pub(crate) struct World {
+pub(crate) struct EmulatorArgs {
     /// The kind of machine
     #[arg(long, value_enum, default_value_t)]
     profile: Kind,
-    /// The project's id
+    /// The project id
     #[arg(long, value_name = "ID")]
     project: Option<String>,
-    /// The project's number
+    /// The project number
     #[arg(long, value_name = "NUMBER")]
     project_number: Option<u64>,
-    /// A service account, by its email address; the first is the default one. May be repeated
+    /// A service account, by its email address; the first one is the default. May be repeated
     #[arg(long, value_name = "EMAIL")]
     account: Vec<String>,
-    /// The scopes of the service accounts, separated by commas, instead of cloud-platform
+    /// The scopes of the service accounts, separated by commas. Default: cloud-platform
     #[arg(
         long,
         value_name = "SCOPES",
-        value_delimiter = ',',
+        value_parser = Scopes::parse,
         requires = "account"
     )]
-    scopes: Option<Vec<String>>,
-    /// How long access tokens hold, instead of an hour
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    scopes: Vec<Scopes>,
+    /// The lifetime of access tokens. Default: an hour
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     token_lifetime: Option<Duration>,
-    /// How long before a token's end the server has a new one, instead of a twelfth of its lifetime
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    /// The time before the expiry of a token at which the server makes a new one. Default: a twelfth
+    /// of the lifetime
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     token_renewal: Option<Duration>,
     /// A metadata value, like instance/attributes/env=dev. May be repeated
     #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// Values in TOML, put over the machine's own; followed when the file changes. May be repeated
+    /// A TOML file of values that replace the machine's own; read again when it changes. May be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     overlay: Vec<PathBuf>,
-    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; followed, too
+    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; read again
+    /// when it changes
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
-    /// A metadata server to ask for all that is not set here, with its real tokens
+    /// A metadata server to ask for everything that is not set here, with its real tokens
     #[arg(long, value_name = "URL", conflicts_with = "document")]
     upstream: Option<String>,
-    /// A plan of what shall go wrong, in TOML: faults, cold starts, lifetimes
+    /// A TOML file with a fault plan: faults, cold starts, lifetimes
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// What shall go wrong, as a plan has it: 'path = "instance/", times = 2, fault = { kind = "hang" }'. May be
-    /// repeated
+    /// A fault, as in a fault plan: 'path = "instance/", times = 2, fault = { kind = "hang" }'. May
+    /// be repeated
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
-    /// Refuse connections at first for so long, as a metadata server does that starts late
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    /// Refuse connections for this long at first, as a metadata server that starts late
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     cold_start: Option<Duration>,
-    /// A directory to keep the signing key in, so that tokens can be verified after a restart
+    /// Keep the signing keys in this directory, so that tokens can be verified after a restart
     #[arg(long, value_name = "DIR")]
     keys_directory: Option<PathBuf>,
 }
 
-/// The kinds of machine that the emulator can pose as.
+/// The kind of machine.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Kind {
     /// A Compute Engine VM with a service account
@@ -107,18 +109,18 @@ impl From<Kind> for Profile {
     }
 }
 
-impl World {
-    /// An emulator like this, that hands out these tokens; commands that print them are among `commands`.
+impl EmulatorArgs {
+    /// Returns a builder of this emulator with these tokens. Registers token commands in `commands`.
     pub(crate) fn builder(
         &self,
-        tokens: &RealTokens,
+        tokens: &RealTokenArgs,
         commands: &Commands,
-        out: &Out,
+        out: &Output,
     ) -> Result<EmulatorBuilder, Failure> {
         let real = tokens.open(self.token_lifetime, out)?;
         let mut builder = Emulator::builder()
             .profile(self.profile.into())
-            .on_event(teller(*out));
+            .on_event(printer(*out));
         let keys = real.as_ref();
         let project = self.project.as_deref();
         if let Some(project) = project.or_else(|| keys.and_then(RealSource::project)) {
@@ -133,8 +135,8 @@ impl World {
         }
         for email in &self.account {
             let mut account = Account::new(email);
-            if let Some(scopes) = &self.scopes {
-                account = account.scopes(full_scopes(scopes));
+            if !self.scopes.is_empty() {
+                account = account.scopes(Scopes::all(&self.scopes));
             }
             builder = builder.account(account);
         }
@@ -175,8 +177,8 @@ impl World {
     }
 }
 
-/// Tells what happens in an emulator: requests to those who want to know much.
-fn teller(out: Out) -> impl Fn(&Event) + Send + Sync + 'static {
+/// Prints the events of an emulator: requests only with `--verbose`.
+fn printer(out: Output) -> impl Fn(&Event) + Send + Sync + 'static {
     move |event| match event {
         Event::Answered { .. } => out.detail(event),
         _ => out.note(event),
@@ -184,11 +186,11 @@ fn teller(out: Out) -> impl Fn(&Event) + Send + Sync + 'static {
 }
 
 /// Starts an emulator.
-pub(crate) fn start(builder: EmulatorBuilder) -> Result<Emulator, Failure> {
+pub(crate) fn start_emulator(builder: EmulatorBuilder) -> Result<Emulator, Failure> {
     builder.start().map_err(|error| start_failure(&error))
 }
 
-/// Why the emulator did not start, and what to do.
+/// Explains why the emulator did not start, and what to do.
 fn start_failure(error: &StartError) -> Failure {
     if !error.is_address() {
         return Failure::new(Exit::Usage, error.to_string());
@@ -196,11 +198,11 @@ fn start_failure(error: &StartError) -> Failure {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     let advice = match cause.map(io::Error::kind) {
         Some(ErrorKind::AddrInUse) => {
-            "; choose another with --port, or any free one with --port 0; of a Unix socket, remove \
-             the file"
+            "; choose another port, or any free one with --port 0; remove the file of a Unix socket \
+             that no program uses"
         }
-        Some(ErrorKind::PermissionDenied) => "; ports below 1024 are for the administrator",
-        Some(ErrorKind::AddrNotAvailable) => "; --address must be one of this machine's",
+        Some(ErrorKind::PermissionDenied) => "; only root may use ports below 1024",
+        Some(ErrorKind::AddrNotAvailable) => "; --address must be an address of this machine",
         _ => "",
     };
     Failure::new(Exit::Failed, format!("{error}{advice}"))

@@ -1,16 +1,15 @@
-//! The forms that a token is printed in.
+//! The output formats of a token.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
-use gce_auth::time::{Clock, SystemClock};
 use serde_json::json;
 
-use crate::{exit::Failure, out::Out, text};
+use crate::{clock, exit::Failure, output::Output, text};
 
-/// The form of a token on standard output.
+/// The output format of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum TokenFormat {
     /// The token alone
     #[default]
     Text,
@@ -29,14 +28,14 @@ pub(crate) enum Format {
 /// A token to be printed.
 #[derive(Debug)]
 pub(crate) struct Printable<'a> {
-    /// The variables that other tools read such a token from.
+    /// The environment variables that other tools read such a token from.
     pub(crate) variables: &'a [&'a str],
     pub(crate) secret: &'a str,
     pub(crate) expires_at: Option<SystemTime>,
 }
 
-impl Format {
-    pub(crate) fn print(self, token: &Printable<'_>, out: &Out) -> Result<(), Failure> {
+impl TokenFormat {
+    pub(crate) fn print(self, token: &Printable<'_>, out: &Output) -> Result<(), Failure> {
         let secret = token.secret;
         match self {
             Self::Text => out.pieces(&[secret, "\n"]),
@@ -44,7 +43,7 @@ impl Format {
                 "token": secret,
                 "token_type": "Bearer",
                 "expires_at": token.expires_at.map(text::rfc3339),
-                "expires_in": token.expires_at.map(|at| left(at).as_secs()),
+                "expires_in": token.expires_at.map(|at| clock::left(at).as_secs()),
             })),
             Self::Env | Self::Export => {
                 let export = if self == Self::Export { "export " } else { "" };
@@ -57,18 +56,4 @@ impl Format {
             Self::Curl => out.pieces(&["header = \"Authorization: Bearer ", secret, "\"\n"]),
         }
     }
-}
-
-/// What is left until `time`.
-pub(crate) fn left(time: SystemTime) -> Duration {
-    let now = SystemClock::new().now().system_time();
-    time.duration_since(now).unwrap_or_default()
-}
-
-/// `valid for 59 min 58 s`, as far as it is known.
-pub(crate) fn validity(expires_at: Option<SystemTime>) -> String {
-    expires_at.map_or_else(
-        || "without an end".to_owned(),
-        |at| format!("valid for {}", text::lasting(left(at))),
-    )
 }

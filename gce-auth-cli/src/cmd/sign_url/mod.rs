@@ -1,13 +1,24 @@
 //! `gce-auth sign-url`.
 
+mod location;
+
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use gce_auth::StorageUrl;
 use http::Method;
 use serde_json::json;
 
-use crate::{cmd::sign::Signing, config::seconds, exit::Failure, out::Out, text};
+use crate::{
+    cmd::sign_url::location::Location,
+    exit::Failure,
+    options::{SignerArgs, seconds},
+    output::Output,
+    text,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,19 +26,30 @@ Examples:
   gce-auth sign-url gs://bucket/upload --method PUT --header 'content-type: image/png' --expires 600
   gce-auth sign-url gs://bucket/upload --method PUT --format curl | curl -K - -T FILE
 
-Whoever has the URL may use it until it expires, as far as the account itself may.";
+Every holder of the URL may use it until it expires, within the permissions of the account. IAM
+signs with keys that rotate: a URL may stop working 12 hours after it was made.";
 
-/// Prints a URL with which anybody can do one thing in Cloud Storage, for a while.
+/// The methods of signed URLs ("Signed URLs", Cloud Storage).
+const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "DELETE", "POST"];
+
+/// The time for which IAM promises that a key verifies what it signed.
+const KEYS_LAST: Duration = Duration::from_secs(12 * 3600);
+
+/// Prints a URL that allows its holders one operation in Cloud Storage until it expires.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The object, or the bucket to list
-    #[arg(value_name = "gs://BUCKET/OBJECT", value_parser = place)]
-    place: Place,
-    /// What may be done: GET, HEAD, PUT, DELETE, or POST to begin a resumable upload
-    #[arg(long, default_value_t = Method::GET)]
+    #[arg(value_name = "gs://BUCKET/OBJECT", value_parser = Location::parse)]
+    location: Location,
+    /// The method of the request; POST begins a resumable upload
+    #[arg(
+        long,
+        default_value = "GET",
+        value_parser = PossibleValuesParser::new(METHODS).try_map(|name| name.parse::<Method>()),
+    )]
     method: Method,
-    /// For how long, at most seven days
+    /// The time until the URL expires, at most seven days
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "900")]
     expires: Duration,
     /// A header that the request must carry. May be repeated
@@ -36,19 +58,19 @@ pub(crate) struct Args {
     /// A query parameter, like generation=1. May be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     query: Vec<(String, String)>,
-    /// Where Cloud Storage is, for emulators and private endpoints
+    /// The URL of Cloud Storage, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     storage_endpoint: Option<String>,
-    /// How the URL is printed
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
-    format: Form,
+    format: UrlFormat,
     #[command(flatten)]
-    signer: Signing,
+    signer: SignerArgs,
 }
 
-/// The form of a URL on standard output.
+/// The output format of a URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum UrlFormat {
     /// The URL alone
     #[default]
     Text,
@@ -58,49 +80,53 @@ enum Form {
     Curl,
 }
 
-/// What a `gs://` URL names.
-#[derive(Clone, Debug)]
-struct Place {
-    bucket: String,
-    object: Option<String>,
-}
-
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let Place { bucket, object } = &self.place;
-        let mut wish = match object {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let Location { bucket, object } = &self.location;
+        let mut request = match object {
             Some(object) => StorageUrl::object(bucket, object),
             None => StorageUrl::bucket(bucket),
         }
         .method(self.method.clone())
         .expires_in(self.expires);
         for (name, value) in &self.header {
-            wish = wish.header(name, value);
+            request = request.header(name, value);
         }
         for (name, value) in &self.query {
-            wish = wish.query(name, value);
+            request = request.query(name, value);
         }
         if let Some(url) = &self.storage_endpoint {
-            wish = wish.endpoint(url);
+            request = request.endpoint(url);
         }
-        let url = self.signer.signer(out)?.blocking_sign_url(&wish)?;
+        let url = self.signer.signer(out)?.blocking_sign_url(&request)?;
+        if self.expires > KEYS_LAST {
+            out.note(format_args!(
+                "IAM rotates its keys: this URL may stop working after 12 hours, before it expires \
+                 in {}; make a new one in time, or sign with a key file",
+                text::lasting(self.expires)
+            ));
+        }
+        self.print(url.secret(), out)
+    }
+
+    fn print(&self, url: &str, out: &Output) -> Result<(), Failure> {
         let method = self.method.as_str();
         match self.format {
-            Form::Text => out.pieces(&[url.secret(), "\n"]),
-            Form::Json => {
+            UrlFormat::Text => out.pieces(&[url, "\n"]),
+            UrlFormat::Json => {
                 let headers = self.header.iter();
                 let headers: Vec<_> = headers
                     .map(|(name, value)| format!("{name}: {value}"))
                     .collect();
                 out.json(&json!({
-                    "url": url.secret(),
+                    "url": url,
                     "method": method,
                     "headers": headers,
                     "expires_in": self.expires.as_secs(),
                 }))
             }
-            Form::Curl => {
-                out.pieces(&["url = \"", url.secret(), "\"\n"])?;
+            UrlFormat::Curl => {
+                out.pieces(&["url = \"", url, "\"\n"])?;
                 if self.method == Method::HEAD {
                     out.exact("head\n")?;
                 } else {
@@ -113,19 +139,6 @@ impl Args {
             }
         }
     }
-}
-
-fn place(text: &str) -> Result<Place, String> {
-    let refused = || "write gs://BUCKET/OBJECT, or gs://BUCKET".to_owned();
-    let rest = text.strip_prefix("gs://").ok_or_else(refused)?;
-    let (bucket, object) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() {
-        return Err(refused());
-    }
-    Ok(Place {
-        bucket: bucket.to_owned(),
-        object: (!object.is_empty()).then(|| object.to_owned()),
-    })
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -1,5 +1,4 @@
-//! The only file that prints: values on standard output, all else on standard
-//! error.
+//! The only file that prints: values on standard output, everything else on standard error.
 
 use std::{
     fmt::{self, Display},
@@ -9,27 +8,38 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{config::Manner, env, exit::Failure};
+use crate::{env, exit::Failure};
 
-/// Where a command's words go.
+/// How much is printed on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Nothing.
+    Quiet,
+    /// What users should know.
+    Normal,
+    /// What the command does, too.
+    Verbose,
+}
+
+/// Prints what a command finds and does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Out {
-    manner: Manner,
+pub(crate) struct Output {
+    level: Level,
     colour: bool,
     error_colour: bool,
 }
 
-impl Out {
-    pub(crate) fn new(manner: Manner) -> Self {
+impl Output {
+    pub(crate) fn new(level: Level) -> Self {
         let wanted = env::wants_colour();
         Self {
-            manner,
+            level,
             colour: wanted && io::stdout().is_terminal(),
             error_colour: wanted && io::stderr().is_terminal(),
         }
     }
 
-    /// Prints a value; a newline is added where it ends without one.
+    /// Prints a value, and a newline unless it ends with one.
     pub(crate) fn value(&self, text: &str) -> Result<(), Failure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         self.pieces(&[text, end])
@@ -40,8 +50,7 @@ impl Out {
         self.pieces(&[text])
     }
 
-    /// Prints a value that has several pieces, without making one of them:
-    /// they may hold a secret.
+    /// Prints the pieces of a value without joining them, as they may hold a secret.
     #[expect(clippy::unused_self, reason = "one printer, one way to reach it")]
     pub(crate) fn pieces(&self, pieces: &[&str]) -> Result<(), Failure> {
         let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
@@ -59,8 +68,8 @@ impl Out {
         self.value(&format!("{value:#}"))
     }
 
-    /// From now on the process ends when nobody reads standard output any more: for who prints
-    /// seldom, and would not notice it.
+    /// Ends the process when the reader of standard output goes away: for commands that print
+    /// seldom, and would notice it late.
     #[expect(clippy::unused_self, reason = "one printer, one way to reach it")]
     pub(crate) fn end_with_reader(&self) {
         #[cfg(unix)]
@@ -68,34 +77,34 @@ impl Out {
             use rustix::event::{PollFd, PollFlags, poll};
             let watch = || {
                 let stdout = io::stdout();
-                // Whatever is asked for, the end of a pipe is told.
+                // `poll` reports a closed pipe without being asked.
                 let mut seen = [PollFd::new(&stdout, PollFlags::empty())];
                 while poll(&mut seen, None).is_err() {}
                 std::process::exit(0);
             };
-            // Where no thread can start, the next line notices it.
+            // If no thread can start, the next line notices it.
             let _ = std::thread::Builder::new()
                 .name("reader".to_owned())
                 .spawn(watch);
         }
     }
 
-    /// Says something beside the value.
+    /// Prints a line on standard error, unless `--quiet` is given.
     pub(crate) fn note(&self, text: impl Display) {
-        if !self.manner.quiet {
+        if self.level >= Level::Normal {
             self.say(text);
         }
     }
 
-    /// Says something that only `--verbose` wants to know.
+    /// Prints a line on standard error if `--verbose` is given.
     pub(crate) fn detail(&self, text: impl Display) {
-        if self.manner.verbose {
+        if self.level >= Level::Verbose {
             self.say(text);
         }
     }
 
-    /// Says why the command failed, in one line, and gives the exit code.
-    /// A reader that went away is no failure.
+    /// Prints why the command failed, in one line, and returns the exit code. A reader that went
+    /// away is no failure.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
         if failure.is_broken_pipe() {
             return ExitCode::SUCCESS;
@@ -103,25 +112,25 @@ impl Out {
         self.fail_as(failure.exit() as u8, &failure.to_string())
     }
 
-    /// Says what went wrong, in one line, and gives this exit code.
+    /// Prints why the command failed, in one line, and returns this exit code.
     pub(crate) fn fail_as(&self, code: u8, why: &str) -> ExitCode {
         self.note(why);
         code.into()
     }
 
-    /// Marks up text for standard output.
+    /// Styles text for standard output.
     pub(crate) fn paint<T: Display>(&self, style: Style, text: T) -> Painted<T> {
         let style = self.colour.then_some(style);
         Painted { style, text }
     }
 
-    /// Says it on a line, however little was to be said.
+    /// Prints a line on standard error, whatever the level.
     pub(crate) fn say(&self, text: impl Display) {
         let name = Painted {
             style: self.error_colour.then_some(Style::Strong),
             text: "gce-auth:",
         };
-        // Nobody is left to be told that standard error is closed.
+        // There is no other place to report that standard error is closed.
         let text = one_line(&text.to_string());
         let _ = writeln!(io::stderr().lock(), "{name} {text}");
     }
@@ -136,7 +145,7 @@ fn write(pieces: &[&[u8]]) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
-/// How text stands out on a terminal.
+/// The style of text on a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Style {
     Strong,
@@ -145,7 +154,7 @@ pub(crate) enum Style {
     Bad,
 }
 
-/// Text in a [`Style`], or as it is where there are no colours.
+/// Text in a [`Style`], plain where there are no colours.
 #[derive(Debug)]
 pub(crate) struct Painted<T> {
     style: Option<Style>,
@@ -167,7 +176,7 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
-/// The text without line breaks or anything else that controls a terminal.
+/// Replaces line breaks and everything else that controls a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
