@@ -70,7 +70,8 @@ pub(crate) fn scopes(scopes: &[String]) -> Finding {
     }
     Finding::warning(
         found,
-        "scopes limit tokens whatever IAM allows; set the machine's scopes to cloud-platform, and limit it in IAM",
+        "scopes limit tokens whatever IAM allows; set the machine's scopes to cloud-platform, and \
+         limit it in IAM",
     )
 }
 
