@@ -21,8 +21,8 @@ use crate::{
         self,
         api::{self, Patience},
     },
-    credentials::Credentials,
     io::threads::WorkKind,
+    tokens::credentials::Credentials,
     values::error::{Error, ErrorKind},
     wire::{
         api::Refusal,
