@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use support::{CLEARED, Ran, emulator, gce_auth, run};
+use support::{Ran, cleared, emulator, gce_auth, run};
 
 /// The variables of a program, where these were set before.
 fn variables(arguments: &[&str], set: &[(&str, &str)]) -> Vec<String> {
@@ -134,7 +134,7 @@ fn no_credential_comes_before_the_metadata_server() {
     let host = emulator.addr().to_string();
     for name in names {
         let mut doctor = Command::new(env!("CARGO_BIN_EXE_gce-auth"));
-        for name in CLEARED {
+        for name in cleared() {
             doctor.env_remove(name);
         }
         let output = doctor

@@ -114,5 +114,8 @@ pub mod executor {
 /// [`Credentials::fixed`] and [`Credentials::anonymous`].
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing {
-    pub use crate::io::fake::{HandClock, HandQueue, Reply, ScriptedTransport};
+    pub use crate::io::{
+        env::set_variable,
+        fake::{HandClock, HandQueue, Reply, ScriptedTransport},
+    };
 }
