@@ -1,18 +1,18 @@
-//! Ends the process at `--timeout`, whatever it is doing.
+//! The end of `--timeout`, whatever a command is doing then.
 
 use std::{process, sync::mpsc, thread, time::Duration};
 
 use crate::{
     exit::{Exit, MORE_TIME},
-    output::Output,
+    out::Out,
     text,
 };
 
-/// The time for operations to end by themselves, as they know the reason better.
+/// Time for what was asked for to end by itself, as it knows better why it has no answer.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Ends the process a moment after `timeout`, if it is still there.
-pub(crate) fn set(timeout: Duration, out: Output) {
+pub(crate) fn set(timeout: Duration, out: Out) {
     let watch = move || {
         let (_open, never) = mpsc::channel::<()>();
         let _ = never.recv_timeout(timeout + GRACE);
@@ -20,7 +20,7 @@ pub(crate) fn set(timeout: Duration, out: Output) {
         out.note(format_args!("not done within {limit}; {MORE_TIME}"));
         process::exit(Exit::Timeout as i32);
     };
-    // If no thread can start, the limits of each request still hold.
+    // Where no thread can start, the limits of each request still hold.
     let _ = thread::Builder::new()
         .name("deadline".to_owned())
         .spawn(watch);

@@ -1,4 +1,4 @@
-//! Reads files and standard input.
+//! What commands read: a file, or standard input.
 
 use std::{
     fs,
@@ -8,12 +8,12 @@ use std::{
 
 use crate::exit::{Exit, Failure};
 
-/// The longest token, key set or document to sign.
+/// No token, key set or document to sign through IAM is longer.
 const LONGEST: u64 = 16 * 1024 * 1024;
-/// The longest token or key.
+/// No token or key is longer.
 const LONGEST_SECRET: u64 = 1024 * 1024;
 
-/// Reads `file`; standard input if there is none, or for `-`.
+/// The bytes of `file`; of standard input where there is none, or `-`.
 pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     let file = file.filter(|file| *file != Path::new("-"));
     let mut bytes = Vec::new();
@@ -40,13 +40,13 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads the same as text.
+/// The same, as text.
 pub(crate) fn text(file: Option<&Path>) -> Result<String, Failure> {
     String::from_utf8(bytes(file)?)
-        .map_err(|_| Failure::new(Exit::Usage, "the input is not text (UTF-8)"))
+        .map_err(|_| Failure::new(Exit::Usage, "what was read is not text (UTF-8)"))
 }
 
-/// Reads the text of a file that holds a token or a key.
+/// The text of a file that holds a token or a key, and is read for its sake alone.
 pub(crate) fn secret(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read =

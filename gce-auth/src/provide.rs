@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -38,12 +37,6 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
     /// The headers of a request that is about to be sent.
     fn provide_headers(&self) -> HeadersFuture<'_>;
 
-    /// Returns the headers if they are in hand: for callers that cannot wait.
-    /// Never waits. Default: `None`.
-    fn cached_headers(&self) -> Option<Headers> {
-        None
-    }
-
     /// Takes note that a server rejected these headers; whether the next ones
     /// may be others. Whoever cannot do anything about it says no, and that is
     /// the default.
@@ -53,26 +46,15 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
     }
 }
 
-macro_rules! provide_through {
-    ($pointer:ident) => {
-        impl<P: ProvideHeaders + ?Sized> ProvideHeaders for $pointer<P> {
-            fn provide_headers(&self) -> HeadersFuture<'_> {
-                (**self).provide_headers()
-            }
+impl<P: ProvideHeaders + ?Sized> ProvideHeaders for std::sync::Arc<P> {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        (**self).provide_headers()
+    }
 
-            fn cached_headers(&self) -> Option<Headers> {
-                (**self).cached_headers()
-            }
-
-            fn invalidate_headers(&self, rejected: &Headers) -> bool {
-                (**self).invalidate_headers(rejected)
-            }
-        }
-    };
+    fn invalidate_headers(&self, rejected: &Headers) -> bool {
+        (**self).invalidate_headers(rejected)
+    }
 }
-
-provide_through!(Arc);
-provide_through!(Box);
 
 /// What [`ProvideHeaders::provide_headers`] returns: headers that are there,
 /// or that are to come.
@@ -128,6 +110,8 @@ impl fmt::Debug for HeadersFuture<'_> {
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
+    use std::sync::Arc;
+
     use futures_executor::block_on;
 
     use super::*;

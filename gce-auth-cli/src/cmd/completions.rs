@@ -1,8 +1,9 @@
 //! `gce-auth completions`.
 
+use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{exit::Failure, output::Output};
+use crate::{config, exit::Failure, out::Out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -10,7 +11,7 @@ Examples:
   gce-auth completions zsh > ~/.zfunc/_gce-auth
   gce-auth completions fish > ~/.config/fish/completions/gce-auth.fish";
 
-/// Prints a script that completes the arguments of this command in a shell.
+/// Prints what a shell needs to complete this command's arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -20,9 +21,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output, mut whole: clap::Command) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut whole, "gce-auth", &mut script);
+        let mut command = config::Args::command();
+        clap_complete::generate(self.shell, &mut command, "gce-auth", &mut script);
         out.exact(&String::from_utf8_lossy(&script))
     }
 }

@@ -7,54 +7,53 @@ use gce_auth::Detection;
 use serde_json::json;
 
 use crate::{
+    config::{Reach, Shape},
     exit::{Exit, Failure},
-    options::{ClientArgs, OutputArgs},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   gce-auth detect && echo 'on Google Cloud'
-  gce-auth detect --like google-auth           what google-auth for Python would find
+  gce-auth detect --like google-auth           what Python's library would find
 
 In JSON: on_google_cloud, reason, firmware. The exit code is 0 on Google Cloud and 3 elsewhere.";
 
-/// Detects whether this machine is on Google Cloud, and prints the reason.
+/// Says whether this is Google Cloud, and what tells so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The method of detection
+    /// Which way to find out
     #[arg(long, value_enum, default_value_t)]
-    like: Method,
+    like: Way,
     #[command(flatten)]
-    output: OutputArgs,
+    shape: Shape,
     #[command(flatten)]
-    client: ClientArgs,
+    reach: Reach,
 }
 
-/// The method of detection.
+/// The ways to find out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// Read the environment and the firmware, then send one request
+enum Way {
+    /// Environment, firmware, then one request
     #[default]
     Fast,
-    /// Send requests to GCE_METADATA_IP or 169.254.169.254, then read the firmware, as Python's
-    /// google-auth does
+    /// As Python's google-auth does: requests to GCE_METADATA_IP or 169.254.169.254, then the firmware
     GoogleAuth,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
-        if self.like == Method::GoogleAuth && self.client.endpoint.is_some() {
-            let why = "google-auth ignores --endpoint; set GCE_METADATA_IP to the address";
+    pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
+        if self.like == Way::GoogleAuth && self.reach.endpoint.is_some() {
+            let why = "google-auth does not detect at an endpoint; set GCE_METADATA_IP to it";
             return Err(Failure::new(Exit::Usage, why));
         }
-        let client = self.client.client(out)?;
+        let client = self.reach.client(out)?;
         let found = client.blocking_on_gce(match self.like {
-            Method::Fast => Detection::Fast,
-            Method::GoogleAuth => Detection::GoogleAuth,
+            Way::Fast => Detection::Fast,
+            Way::GoogleAuth => Detection::GoogleAuth,
         })?;
-        if self.output.is_json() {
+        if self.shape.is_json() {
             out.json(&json!({
                 "on_google_cloud": found.is_on_gce(),
                 "reason": found.reason(),

@@ -3,9 +3,10 @@
 use gce_auth::Error;
 
 use crate::{
+    cmd::path,
+    config::{Reach, Shape},
     exit::{Exit, Failure},
-    options::{ClientArgs, OutputArgs, metadata_path},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
@@ -20,33 +21,31 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The path below computeMetadata/v1/, like instance/zone; escapes like %2F are sent unchanged
+    /// The path below computeMetadata/v1/, like instance/zone; escapes like %2F stay as they are
     path: String,
-    /// Print the directory and everything below it, as JSON
+    /// The directory and all below it, as JSON
     #[arg(short, long)]
     recursive: bool,
-    /// Do not add a newline to a value that ends without one
+    /// Add no newline to a value that ends without one
     #[arg(short = 'n', long)]
     exact: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    shape: Shape,
     #[command(flatten)]
-    client: ClientArgs,
+    reach: Reach,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let path = metadata_path(&self.path)?;
-        let client = self.client.client(out)?;
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let path = path::below(&self.path)?;
+        let client = self.reach.client(out)?;
         out.detail(format_args!("asking {} for {path}", client.endpoint()?));
         let text = if self.recursive {
             client.blocking_get_recursive(path)?
-        } else if self.output.is_json() {
+        } else if self.shape.is_json() {
             let request = client.request(path).parameter("alt", "json");
             let answer = request.blocking_send();
-            answer
-                .map_err(|error| json_failure(error, path))?
-                .into_text()
+            answer.map_err(|error| of_json(error, path))?.into_text()
         } else {
             client.blocking_get(path)?
         };
@@ -58,14 +57,13 @@ impl Args {
     }
 }
 
-/// Explains a 400: a directory has no JSON value unless it is recursive.
-fn json_failure(error: Error, path: &str) -> Failure {
+/// A directory has no value to print as JSON, which a server says in words of its own.
+fn of_json(error: Error, path: &str) -> Failure {
     if error.status() != Some(400) {
         return error.into();
     }
     let why = format!(
-        "{path} is a directory; add --recursive to print everything below it, or print its keys \
-         without JSON"
+        "{path} is a directory; add --recursive for it and all below it, or leave out JSON for the keys"
     );
     Failure::new(Exit::of(&error), why)
 }

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::{
+    config::{Reach, Shape},
     exit::{Exit, Failure},
     input,
-    options::{ClientArgs, OutputArgs},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
@@ -18,8 +18,8 @@ Examples:
   gce-auth guest get my-service                the keys, one per line
   gce-auth guest delete my-service/state
 
-`gcloud compute instances get-guest-attributes` reads them from outside the machine. The metadata
-of the instance or the project must set enable-guest-attributes to TRUE. The server accepts ten
+`gcloud compute instances get-guest-attributes` reads them from outside. The metadata of the
+instance, or of the project, must have enable-guest-attributes as TRUE. The server takes ten
 requests a minute.";
 
 const SET: &str = "\
@@ -35,30 +35,30 @@ Examples:
 const DELETE: &str = "\
 Examples:
   gce-auth guest delete my-service/state
-  gce-auth guest delete my-service             the whole namespace";
+  gce-auth guest delete my-service             all of them";
 
-/// Sets, prints and deletes guest attributes, which are read from outside this machine.
+/// Sets, gets and deletes guest attributes: what this machine tells those outside.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    action: Action,
+    deed: Deed,
 }
 
-/// What to do with a guest attribute.
+/// What is done with a guest attribute.
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Sets an attribute, replacing its value
+enum Deed {
+    /// Sets an attribute, in place of what was there
     #[command(after_help = SET)]
     Set {
         /// A namespace and a key
         #[arg(value_name = "NAMESPACE/KEY")]
         name: String,
-        /// The value. Default: standard input, also for -
+        /// The value; standard input if there is none, or -
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
         #[command(flatten)]
-        client: ClientArgs,
+        reach: Reach,
     },
     /// Prints an attribute, or the keys of a namespace
     #[command(after_help = GET)]
@@ -67,63 +67,55 @@ enum Action {
         #[arg(value_name = "NAMESPACE[/KEY]")]
         name: String,
         #[command(flatten)]
-        output: OutputArgs,
+        shape: Shape,
         #[command(flatten)]
-        client: ClientArgs,
+        reach: Reach,
     },
-    /// Deletes an attribute, or a namespace; fails with code 6 if there is none
+    /// Deletes an attribute, or all of a namespace; code 6 if there was none
     #[command(after_help = DELETE)]
     Delete {
         /// A namespace and a key, or a namespace
         #[arg(value_name = "NAMESPACE[/KEY]")]
         name: String,
         #[command(flatten)]
-        client: ClientArgs,
+        reach: Reach,
     },
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        match &self.action {
-            Action::Set {
-                name,
-                value,
-                client,
-            } => {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        match &self.deed {
+            Deed::Set { name, value, reach } => {
                 let (namespace, Some(key)) = parts(name) else {
                     let why = format!("{name:?} names no key; write NAMESPACE/KEY");
                     return Err(Failure::new(Exit::Usage, why));
                 };
-                // Sets the deadline, so it comes before the value is read.
-                let client = client.client(out)?;
+                // First, as it sets the limit for what is read, too.
+                let client = reach.client(out)?;
                 let value = match value.as_deref() {
                     None | Some("-") => input::text(None)?,
                     Some(value) => value.to_owned(),
                 };
                 Ok(client.blocking_put_guest_attribute(namespace, key, &value)?)
             }
-            Action::Get {
-                name,
-                output,
-                client,
-            } => {
-                let client = client.client(out)?;
+            Deed::Get { name, shape, reach } => {
+                let client = reach.client(out)?;
                 let (namespace, Some(key)) = parts(name) else {
                     let keys = client.blocking_guest_attributes(parts(name).0)?;
-                    if output.is_json() {
+                    if shape.is_json() {
                         return out.json(&json!(keys));
                     }
                     return keys.iter().try_for_each(|key| out.value(key));
                 };
                 let value = client.blocking_guest_attribute(namespace, key)?;
                 let value = value.ok_or_else(|| none(name))?;
-                if output.is_json() {
+                if shape.is_json() {
                     return out.json(&json!(value));
                 }
                 out.value(&value)
             }
-            Action::Delete { name, client } => {
-                let client = client.client(out)?;
+            Deed::Delete { name, reach } => {
+                let client = reach.client(out)?;
                 let there = match parts(name) {
                     (namespace, Some(key)) => {
                         client.blocking_delete_guest_attribute(namespace, key)
@@ -136,7 +128,7 @@ impl Args {
     }
 }
 
-/// Splits a name into namespace and key.
+/// Namespace and key.
 fn parts(name: &str) -> (&str, Option<&str>) {
     match name.split_once('/') {
         Some((namespace, key)) => (namespace, Some(key).filter(|key| !key.is_empty())),
@@ -147,6 +139,6 @@ fn parts(name: &str) -> (&str, Option<&str>) {
 fn none(name: &str) -> Failure {
     Failure::new(
         Exit::NotFound,
-        format!("there is no guest attribute {name}; set it with `gce-auth guest set`"),
+        format!("there is no guest attribute {name}; `gce-auth guest set` makes one"),
     )
 }

@@ -5,9 +5,10 @@ use gce_auth::{Credentials, Headers, IdTokenCredentials, MetadataClient};
 use serde_json::{Map, Value};
 
 use crate::{
+    cmd::token::full_scopes,
+    config::{Reach, WhichAccount},
     exit::Failure,
-    options::{AccountArgs, ClientArgs, Scopes},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
@@ -16,32 +17,32 @@ Examples:
   gce-auth headers --quota-project my-project --format json
   gce-auth headers --audience https://service-abc.a.run.app";
 
-/// Prints the headers that a request to a Google API needs.
+/// Prints the headers that a request to a Google API carries.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Use an ID token for this audience instead of an access token
+    /// With an ID token for this service instead of an access token
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<String>,
-    /// The scopes to request, separated by commas
-    #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
-    scopes: Vec<Scopes>,
-    /// The quota project, which is billed for the request (x-goog-user-project)
+    /// Scopes to ask for, separated by commas
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// The project that is billed (x-goog-user-project)
     #[arg(long, value_name = "PROJECT")]
     quota_project: Option<String>,
-    /// The output format
+    /// How the headers are printed
     #[arg(long, value_enum, default_value_t)]
-    format: HeaderFormat,
+    format: Form,
     #[command(flatten)]
-    account: AccountArgs,
+    account: WhichAccount,
     #[command(flatten)]
-    client: ClientArgs,
+    reach: Reach,
 }
 
-/// The output format of headers.
+/// The form of headers on standard output.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum HeaderFormat {
-    /// One header a line, for `curl -H @-`
+enum Form {
+    /// A line each, for `curl -H @-`
     #[default]
     Text,
     /// A JSON object
@@ -51,8 +52,8 @@ enum HeaderFormat {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let client = self.reach.client(out)?;
         out.detail(format_args!("asking {}", client.endpoint()?));
         let headers = match &self.audience {
             Some(audience) => self.with_id_token(client, audience),
@@ -62,13 +63,13 @@ impl Args {
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default()));
         match self.format {
-            HeaderFormat::Text => {
+            Form::Text => {
                 pairs.try_for_each(|(name, value)| out.pieces(&[&name, ": ", value, "\n"]))
             }
-            HeaderFormat::Curl => pairs.try_for_each(|(name, value)| {
+            Form::Curl => pairs.try_for_each(|(name, value)| {
                 out.pieces(&["header = \"", &name, ": ", value, "\"\n"])
             }),
-            HeaderFormat::Json => {
+            Form::Json => {
                 let all: Map<_, _> = pairs.map(|(name, value)| (name, value.into())).collect();
                 out.json(&Value::Object(all))
             }
@@ -79,7 +80,7 @@ impl Args {
         let mut builder = Credentials::builder()
             .client(client)
             .service_account(&self.account.account)
-            .scopes(Scopes::all(&self.scopes));
+            .scopes(full_scopes(&self.scopes));
         if let Some(project) = &self.quota_project {
             builder = builder.quota_project_id(project);
         }

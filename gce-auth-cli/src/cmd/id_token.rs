@@ -4,10 +4,10 @@ use clap::ValueEnum;
 use gce_auth::{IdTokenCredentials, IdTokenCredentialsBuilder, IdTokenFormat, MetadataClient};
 
 use crate::{
-    clock,
+    cmd::format::{self, Format, Printable},
+    config::{Reach, WhichAccount},
     exit::{Exit, Failure},
-    options::{AccountArgs, ClientArgs, Printable, TokenFormat},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
@@ -16,66 +16,65 @@ Examples:
   gce-auth id-token --audience https://x.app --format curl | curl -K - https://x.app/
   gce-auth id-token --audience https://x.app --via iam
 
-With --via iam, the account needs roles/iam.serviceAccountTokenCreator on itself.";
+With --via iam the account needs roles/iam.serviceAccountTokenCreator on itself.";
 
-/// Prints an ID token, which proves to a service who calls it.
+/// Prints an ID token: proof to a service of who is calling.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The audience of the token, usually the URL of the service that receives it
+    /// Whom the token is for, usually the URL of the service that receives it
     #[arg(long, value_name = "URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     audience: String,
-    /// The server that issues the token
+    /// Who makes the token
     #[arg(long, value_enum, default_value_t)]
     via: Via,
-    /// Include the email address and, on Compute Engine, claims about the machine (the default)
+    /// With email and, on Compute Engine, facts about the machine (the default)
     #[arg(long, conflicts_with = "standard")]
     format_full: bool,
-    /// Include the standard claims only
+    /// With the standard claims alone
     #[arg(long, conflicts_with = "licenses")]
     standard: bool,
-    /// Include the licence codes of the machine's images
+    /// With the licences of the machine's images
     #[arg(long)]
     licenses: bool,
-    /// With --via iam, the URL of the IAM Credentials API, for emulators and private endpoints
+    /// Where the IAM Credentials API is, with --via iam, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
-    /// With --via iam, the token endpoint that exchanges the assertion, instead of Google's
+    /// Where the assertion is exchanged, with --via iam, instead of Google's token endpoint
     #[arg(long, value_name = "URL")]
     token_uri: Option<String>,
-    /// The output format
+    /// How the token is printed
     #[arg(long, value_enum, default_value_t)]
-    format: TokenFormat,
+    format: Format,
     #[command(flatten)]
-    account: AccountArgs,
+    account: WhichAccount,
     #[command(flatten)]
-    client: ClientArgs,
+    reach: Reach,
 }
 
-/// The server that issues an ID token.
+/// The ways to an ID token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Via {
     /// The metadata server
     #[default]
     Metadata,
-    /// Google's token endpoint, for an assertion that IAM signs for the account, as Python's
-    /// google-auth does by default
+    /// Google's token endpoint, for an assertion that IAM signs for the account, as Python's google-auth does by default
     Iam,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let client = self.reach.client(out)?;
         out.detail(format_args!(
             "asking {} for an ID token of {}",
             client.endpoint()?,
             self.account.account
         ));
-        let token = self.builder(client)?.build()?.blocking_token()?;
+        let token = self.way(client)?.build()?.blocking_token()?;
         out.detail(format_args!(
             "an ID token of {} characters, {}",
             token.secret().len(),
-            clock::validity(token.expires_at())
+            format::validity(token.expires_at())
         ));
         let token = Printable {
             variables: &["GOOGLE_ID_TOKEN"],
@@ -85,21 +84,21 @@ impl Args {
         self.format.print(&token, out)
     }
 
-    fn builder(&self, client: MetadataClient) -> Result<IdTokenCredentialsBuilder, Failure> {
-        let for_metadata = self.format_full || self.standard || self.licenses;
-        let for_iam = self.iam_endpoint.is_some() || self.token_uri.is_some();
+    fn way(&self, client: MetadataClient) -> Result<IdTokenCredentialsBuilder, Failure> {
+        let shaped = self.format_full || self.standard || self.licenses;
+        let of_iam = self.iam_endpoint.is_some() || self.token_uri.is_some();
         let builder = IdTokenCredentials::builder(&self.audience)
             .client(client)
             .service_account(&self.account.account);
         match self.via {
-            Via::Metadata if for_iam => Err(Failure::new(
+            Via::Metadata if of_iam => Err(Failure::new(
                 Exit::Usage,
-                "--iam-endpoint and --token-uri need --via iam; add it, or leave them out",
+                "--iam-endpoint and --token-uri are for --via iam; add it, or leave them out",
             )),
-            Via::Iam if for_metadata => Err(Failure::new(
+            Via::Iam if shaped => Err(Failure::new(
                 Exit::Usage,
-                "--format-full, --standard and --licenses need --via metadata; leave them out, or \
-                 leave out --via iam",
+                "only the metadata server knows --format-full, --standard and --licenses; \
+                 leave them out, or leave out --via iam",
             )),
             Via::Metadata => {
                 let format = if self.standard {

@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use gce_auth::{Error, ErrorKind, IdTokenVerifier};
 
 use crate::{
+    config::{Reach, seconds},
     exit::{Exit, Failure},
     input,
-    options::{ClientArgs, seconds},
-    output::Output,
+    out::Out,
 };
 
 const EXAMPLES: &str = "\
@@ -16,34 +16,34 @@ Examples:
   gce-auth id-token --audience https://x.app | gce-auth verify --audience https://x.app
   gce-auth verify --audience https://x.app --email caller@project.iam.gserviceaccount.com token.txt
 
-The exit code is 0 if the token is valid, 1 if it is not, and another code if that is unknown: 3 if
-the keys cannot be fetched.";
+The exit code is 0 if the token is to be trusted, 1 if it is not, another if that cannot be found
+out: 3 if the keys cannot be had.";
 
-/// Verifies an ID token, and prints its claims or the reason to refuse it.
+/// Verifies an ID token, and prints its claims or says why it is refused.
 ///
-/// Checks signature, issuer, audience and times. Needs no metadata server. Reads the token from a
-/// file or standard input, as other users of the machine can see arguments.
+/// Its signature, issuer, audience and times. No metadata server is needed. The token is read from a
+/// file or standard input, as other users of a machine see the arguments of a program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file with the token. Default: standard input, also for -
+    /// A file that holds the token; standard input if there is none, or -
     file: Option<PathBuf>,
-    /// The audience to accept. May be repeated
+    /// Whom the token must be for. May be repeated: one of these
     #[arg(long, value_name = "URL", required = true)]
     audience: Vec<String>,
-    /// The issuer to accept, instead of Google. May be repeated
+    /// Who must have made it, instead of Google. May be repeated: one of these
     #[arg(long, value_name = "ISSUER")]
     issuer: Vec<String>,
-    /// The email address that the token must have
+    /// The account it must be of
     #[arg(long)]
     email: Option<String>,
-    /// A file with the keys, as a JWK set, instead of Google's keys
+    /// A file with the keys, as a JWK set, instead of Google's over the network
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
     keys: Option<PathBuf>,
-    /// The URL of the keys, a JWK set, instead of Google's
+    /// Where the keys are published as a JWK set, instead of Google's
     #[arg(long, value_name = "URL")]
     jwks_url: Option<String>,
-    /// The allowed clock skew
+    /// How far clocks may be apart
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     leeway: Option<Duration>,
     /// Give up after this many seconds
@@ -52,7 +52,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
         let verifier = self.verifier(out)?;
         let token = input::text(self.file.as_deref())?;
         let token = token.trim();
@@ -70,14 +70,14 @@ impl Args {
         }
     }
 
-    fn verifier(&self, out: &Output) -> Result<IdTokenVerifier, Failure> {
+    fn verifier(&self, out: &Out) -> Result<IdTokenVerifier, Failure> {
         let mut builder = IdTokenVerifier::builder().audiences(self.audience.iter());
         if self.timeout.is_some() {
-            let client = ClientArgs {
+            let reach = Reach {
                 endpoint: None,
                 timeout: self.timeout,
             };
-            builder = builder.client(client.client(out)?);
+            builder = builder.client(reach.client(out)?);
         }
         for issuer in &self.issuer {
             builder = builder.issuer(issuer);
@@ -98,8 +98,7 @@ impl Args {
     }
 }
 
-/// Code 1 means that the token is refused, and nothing else; codes 2 and up mean that the keys are
-/// not available.
+/// Codes 2 and up are about keys that cannot be had; a refused token is a plain no, and no is nothing else.
 fn refused(error: Error) -> Failure {
     let exit = match Exit::of(&error) {
         _ if error.kind() == ErrorKind::Rejected => Exit::Failed,

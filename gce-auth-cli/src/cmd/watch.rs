@@ -6,11 +6,12 @@ use gce_auth::{MetadataChange, Watch};
 use serde_json::{Value, json};
 
 use crate::{
-    clock::Timer,
+    cmd::path,
+    config::{Reach, Shape, seconds},
     exit::{Exit, Failure},
-    options::{ClientArgs, OutputArgs, metadata_path, seconds},
-    output::Output,
+    out::Out,
     text,
+    timer::Timer,
 };
 
 const EXAMPLES: &str = "\
@@ -20,49 +21,50 @@ Examples:
   gce-auth watch instance/attributes/ready --count 2 --timeout 300     now, and after a change
   gce-auth watch instance/attributes/key --last-etag 411261ca6c9e4837 --once
 
-JSON has value, and etag for --last-etag, on one line. Text writes a line break in a value as \\n and
-a backslash as \\\\. Without a value, the watch ends with code 6; with --missing-ok it prints an empty
-line, null in JSON, and goes on. It goes on through outages of the server.";
+In JSON, on one line: value, and etag for --last-etag. In text a line break within a value is
+written \\n, and a backslash \\\\. Where there is no value, or none any more, the watch ends with code
+6; with --missing-ok it goes on, and that is an empty line, null in JSON. Outages of the server do
+not end it.";
 
-/// Prints a metadata value on one line, and again after each change.
+/// Prints a metadata value, and again each time that it changes, a line each.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The path below computeMetadata/v1/, like instance/maintenance-event
     path: String,
-    /// Watch the directory and everything below it
+    /// The directory and all below it
     #[arg(short, long)]
     recursive: bool,
-    /// End after this many lines
+    /// End after so many lines
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after one line, the same as --count 1
     #[arg(long, conflicts_with = "count")]
     once: bool,
-    /// The version that is known already; print nothing until it changes
+    /// The version that is known already: print nothing before there is another
     #[arg(long, value_name = "ETAG")]
     last_etag: Option<String>,
-    /// Go on without a value
+    /// Go on where there is no value
     #[arg(long)]
     missing_ok: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    shape: Shape,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
     #[arg(long, value_name = "HOST[:PORT]")]
     endpoint: Option<String>,
-    /// End with code 4 after this many seconds. Default: never
+    /// End with code 4 after this many seconds, instead of never
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let path = metadata_path(&self.path)?;
-        let client = ClientArgs {
+    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+        let path = path::below(&self.path)?;
+        let client = Reach {
             endpoint: self.endpoint.clone(),
             timeout: None,
         }
-        .client_without_deadline()?;
+        .patient_client()?;
         out.detail(format_args!("watching {path} at {}", client.endpoint()?));
         let mut watch = client.watch(path);
         if self.recursive {
@@ -78,7 +80,7 @@ impl Args {
         while last.is_none_or(|last| printed < last) {
             let change = self.next(&mut watch, timer)?;
             if change.value().is_none() && !self.missing_ok {
-                let why = format!("there is no {path} (any more); add --missing-ok to wait for it");
+                let why = format!("there is no {path}, or not any more; --missing-ok waits for it");
                 return Err(Failure::new(Exit::NotFound, why));
             }
             self.print(&change, out)?;
@@ -98,8 +100,8 @@ impl Args {
         })
     }
 
-    fn print(&self, change: &MetadataChange, out: &Output) -> Result<(), Failure> {
-        if !self.output.is_json() {
+    fn print(&self, change: &MetadataChange, out: &Out) -> Result<(), Failure> {
+        if !self.shape.is_json() {
             let line = change.text().map_or_else(String::new, one_line);
             return out.pieces(&[&line, "\n"]);
         }
@@ -114,7 +116,7 @@ impl Args {
     }
 }
 
-/// Writes a value on one line, so that it can be told from the next.
+/// A value on one line, so that it can be told from the next.
 fn one_line(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.replace('\\', r"\\")

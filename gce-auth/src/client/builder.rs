@@ -16,9 +16,10 @@ use crate::{
         clock::{self, Clock},
         env::Environment,
         firmware, http,
-        threads::{self, Executor},
+        threads::{Executor, LaneKey},
         transport::{Limits, Transport},
     },
+    task::lanes,
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
@@ -150,13 +151,16 @@ impl MetadataClientBuilder {
             Ok(mode) => (mode, endpoint),
             Err(error) => (Mode::None, Err(error)),
         };
+        let transport = self.transport.unwrap_or_else(http::shared);
+        let server = endpoint.as_ref().map(|it| format!("http://{it}"));
         Config {
+            lane: LaneKey::new(server.unwrap_or_default(), &transport),
             endpoint,
             configured,
             in_code,
-            transport: self.transport.unwrap_or_else(http::shared),
+            transport,
             clock: self.clock.unwrap_or_else(clock::shared),
-            executor: self.executor.unwrap_or_else(threads::shared),
+            executor: self.executor.unwrap_or_else(lanes::shared),
             retry: self
                 .retry
                 .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),

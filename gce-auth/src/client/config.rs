@@ -14,7 +14,7 @@ use crate::{
     io::{
         clock::Clock,
         env::Environment,
-        threads::Executor,
+        threads::{Executor, LaneKey},
         transport::{Limits, Transport},
     },
     values::{
@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) executor: Arc<dyn Executor>,
+    /// Whose lane work for the metadata server is done in.
+    pub(crate) lane: LaneKey,
     pub(crate) retry: RetryPolicy,
     /// The budget of the operation that these settings were copied for.
     pub(crate) under_way: Option<Budget>,
@@ -82,6 +84,7 @@ impl Config {
             transport: Arc::clone(&self.transport),
             clock: Arc::clone(&self.clock),
             executor: Arc::clone(&self.executor),
+            lane: self.lane.clone(),
             retry: self.retry.clone(),
             under_way: self.under_way.clone(),
             limits: self.limits.clone(),

@@ -4,8 +4,9 @@ use http::Request;
 
 use crate::{
     client::config::Config,
+    io::threads::LaneKey,
     values::error::{Error, ErrorKind},
-    wire::iam::IamEndpoint,
+    wire::{iam::IamEndpoint, response::DEFAULT_UNIVERSE},
 };
 
 /// The host of the IAM Service Account Credentials API in a universe.
@@ -20,6 +21,18 @@ pub(crate) fn host(config: &Config, universe: &str) -> String {
 /// Where that API is, unless somebody said so.
 pub(crate) fn endpoint(config: &Config, universe: &str) -> Result<IamEndpoint, Error> {
     IamEndpoint::parse(&format!("https://{}", host(config, universe)))
+}
+
+/// Returns the lane of work for that API; the default universe's, as long as
+/// another is not known.
+pub(crate) fn lane(config: &Config, endpoint: Option<&IamEndpoint>) -> LaneKey {
+    match endpoint {
+        Some(endpoint) => LaneKey::of(endpoint.url(), &config.transport),
+        None => LaneKey::new(
+            format!("https://{}", host(config, DEFAULT_UNIVERSE)),
+            &config.transport,
+        ),
+    }
 }
 
 /// The request as it is, or with the certificate that its host wants.

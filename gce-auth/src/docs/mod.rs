@@ -2,9 +2,7 @@
 //! weak, and how to come here from elsewhere. Nothing here is code.
 
 #[doc = include_str!("environment.md")]
-pub mod environment {
-    pub use crate::io::env::VARIABLES;
-}
+pub mod environment {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}

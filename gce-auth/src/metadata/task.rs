@@ -11,7 +11,7 @@ use crate::{
         residency::{Detection, Residency},
     },
     io::threads::WorkKind,
-    task::shared_task::SharedTask,
+    task::background::Background,
     values::{budget::Budget, error::Error},
 };
 
@@ -51,24 +51,24 @@ impl MetadataClient {
     }
 
     /// Does blocking work off the caller's thread, and waits for it as a future
-    /// that belongs to no runtime. `work` is given a client with what the wait
-    /// for a thread left of the budget. What is cancelled before there was a
-    /// thread is not done.
+    /// that belongs to no runtime. `work` is given a client whose budget has run
+    /// since. Work that is cancelled before a thread takes it is not done.
     pub(crate) async fn background<T: Clone + Send + 'static>(
         &self,
         kind: WorkKind,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let client = self.clone();
-        let now = self.0.clock.now();
-        let budget = Budget::new(now, self.0.retry.total());
-        let flight = Arc::new(SharedTask::new(now, std::process::id(), move || {
-            work(&client.within(budget))
-        }));
-        let landed = flight.outcome();
-        flight.depart(kind, &*self.0.executor);
-        drop(flight);
-        landed.await
+        let background = Background {
+            kind,
+            lane: &self.0.lane,
+            executor: &*self.0.executor,
+            clock: &*self.0.clock,
+            budget: self.0.retry.total(),
+        };
+        background
+            .run(move |budget| work(&client.within(budget)))
+            .await
     }
 
     /// Returns this client for the operation that `budget` is of.

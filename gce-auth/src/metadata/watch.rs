@@ -147,7 +147,7 @@ impl Watch {
     /// Dropping the future loses nothing: the watch goes on waiting, and the
     /// change is given to the next call.
     pub async fn next(&mut self) -> Result<MetadataChange, Error> {
-        let outcome = self.started().outcome().await;
+        let outcome = self.started().outcome(Duration::MAX).await;
         self.learn(outcome)
     }
 
@@ -170,14 +170,10 @@ impl Watch {
         &mut self,
         limit: Duration,
     ) -> Result<Option<MetadataChange>, Error> {
-        let flight = self.started();
-        let _ = flight.wait(limit);
-        if !flight.has_landed() {
-            return Ok(None);
+        match self.started().wait_briefly(limit) {
+            Some(outcome) => self.learn(outcome).map(Some),
+            None => Ok(None),
         }
-        // It may have landed since: what counts is how, not that it was late.
-        let outcome = flight.wait(Duration::ZERO);
-        self.learn(outcome).map(Some)
     }
 
     /// What is there, then each change, without end; waits on this thread. An
@@ -208,7 +204,9 @@ impl Watch {
             asked: self.asked,
         };
         let now = self.target.client.0.clock.now();
-        let flight = Arc::new(SharedTask::new(now, process, move || poll.run()));
+        let flight = Arc::new(SharedTask::new(now, Duration::MAX, process, move || {
+            poll.run()
+        }));
         self.under_way = Some(UnderWay {
             flight: Arc::clone(&flight),
             interrupt,
@@ -220,8 +218,9 @@ impl Watch {
     fn started(&mut self) -> Arc<SharedTask<MetadataChange>> {
         let (flight, is_new) = self.begun();
         if is_new {
-            let executor = &self.target.client.0.executor;
-            if let Err(work) = executor.execute(flight.work(WorkKind::Watch)) {
+            let config = &self.target.client.0;
+            let work = flight.work(WorkKind::Watch, &config.lane);
+            if let Err(work) = config.executor.execute(work) {
                 // It may have no end, and must not be done inside of a poll.
                 flight.land(Err(no_thread()));
                 drop(work);

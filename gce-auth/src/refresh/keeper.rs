@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Beyond its budget a flight has this long to notice that it is over.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What can be kept.
 pub(crate) trait Value: Clone + Send + Sync + 'static {
@@ -42,8 +42,6 @@ pub(crate) enum Reason {
     Need(Freshness),
     /// The value is stale: fetch the next one if nobody does.
     Renew,
-    /// Fetch the next one if nobody does, and all that a forced fetch asks for.
-    RenewFully,
     /// Somebody asked for a value that is newer than this moment.
     Force,
 }
@@ -188,11 +186,17 @@ impl<V: Value> Keeper<V> {
         let mut control = lock(&self.control);
         if let Some(current) = &control.flight {
             let age = now.boot.saturating_sub(current.flight.started.boot);
-            let alive =
-                current.flight.process == process && age <= current.budget.saturating_add(GRACE);
+            // What waits in a queue until its budget is spent would only fail.
+            let grace = if current.flight.has_begun() {
+                GRACE
+            } else {
+                Duration::ZERO
+            };
+            let most = current.budget.saturating_add(grace);
+            let alive = current.flight.process == process && age <= most;
             if !alive {
                 *gone = control.flight.take().map(|it| Replaced::Dead(it.flight));
-            } else if matches!(why, Reason::Renew | Reason::RenewFully) {
+            } else if why == Reason::Renew {
                 return Decision::Nothing;
             } else if why != Reason::Force || current.forced {
                 return Decision::Join(Arc::clone(&current.flight));
@@ -220,8 +224,7 @@ impl<V: Value> Keeper<V> {
                     return Decision::Nothing;
                 }
             }
-            Reason::RenewFully if now.boot < control.next_renewal => return Decision::Nothing,
-            Reason::RenewFully | Reason::Force => {}
+            Reason::Force => {}
         }
         control.flights += 1;
         let id = TaskId(control.flights);
@@ -229,7 +232,7 @@ impl<V: Value> Keeper<V> {
         let overtaken = control.flight.replace(Current {
             id,
             flight: Arc::clone(&flight),
-            forced: matches!(why, Reason::Force | Reason::RenewFully),
+            forced: why == Reason::Force,
             budget,
         });
         if let Some(overtaken) = overtaken {

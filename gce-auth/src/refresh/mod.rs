@@ -9,18 +9,19 @@ pub(crate) mod reader;
 pub(crate) mod shared_map;
 pub(crate) mod thread_local;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crate::{
     io::{
         clock::{AnyClock, Clock},
         events,
-        threads::{Executor, WorkKind},
+        threads::{Executor, LaneKey, WorkKind},
     },
     refresh::{
-        keeper::{Decision, GRACE, Keeper, Reason, TaskId, Value},
+        keeper::{Decision, Keeper, Reason, TaskId, Value},
         policy::Freshness,
         reader::Reader,
+        thread_local::PerThread,
     },
     task::shared_task::{self, SharedTask},
     values::{error::Error, token::Now},
@@ -38,6 +39,9 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// What kind of work a fetch is.
     fn kind(&self) -> WorkKind;
+
+    /// The server that a fetch asks first.
+    fn lane(&self) -> &LaneKey;
 }
 
 /// What a fetch is told when it begins.
@@ -111,6 +115,17 @@ impl<S: Source> Engine<S> {
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// [`Reader::cached`], of its own front.
+    #[inline]
+    pub(crate) fn cached<T: PerThread, R>(
+        &self,
+        mode: impl Fn() -> RefreshMode,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Option<R> {
+        self.front.cached(self, mode, show, lend)
     }
 
     /// Starts a flight, unless one is under way or has just failed, and leaves
@@ -188,7 +203,8 @@ impl<S: Source> Engine<S> {
                 if lead {
                     self.depart(&flight);
                 }
-                flight.wait(limit)
+                let outcome = flight.wait_briefly(limit);
+                outcome.unwrap_or_else(|| Err(shared_task::late()))
             }
         }
     }
@@ -206,14 +222,6 @@ impl<S: Source> Engine<S> {
         }
     }
 
-    /// Starts a forced fetch in the background, unless one is under way or has
-    /// just failed: for values that are fresh, too.
-    pub(crate) fn renew_fully(&self) {
-        if let Decision::Lead(flight) = self.plan(Reason::RenewFully, self.clock.now()) {
-            self.depart(&flight);
-        }
-    }
-
     fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
@@ -223,10 +231,10 @@ impl<S: Source> Engine<S> {
             let mut unsettled = Unsettled::new(keeper, id, self.clock.clone());
             let departure = FetchContext {
                 began: now,
-                forced: matches!(why, Reason::Force | Reason::RenewFully),
+                forced: why == Reason::Force,
                 waits,
             };
-            SharedTask::new(now, process, move || {
+            SharedTask::new(now, budget, process, move || {
                 unsettled.begun = true;
                 let span = events::refresh(departure.forced);
                 let outcome = source.fetch(&departure);
@@ -255,7 +263,7 @@ impl<S: Source> Engine<S> {
         match next {
             Next::Done(outcome) => outcome,
             Next::Wait { flight, lead } => {
-                let landed = flight.outcome();
+                let landed = flight.outcome(self.source.budget());
                 if lead {
                     self.depart(&flight);
                 }
@@ -267,15 +275,13 @@ impl<S: Source> Engine<S> {
     fn blocking_outcome(&self, next: Next<S::Value>) -> Result<S::Value, Error> {
         match next {
             Next::Done(outcome) => outcome,
-            Next::Wait { flight, .. } => {
-                flight.blocking_outcome(self.source.budget().saturating_add(GRACE))
-            }
+            Next::Wait { flight, .. } => flight.blocking_outcome(self.source.budget()),
         }
     }
 
     /// Hands a flight to the executor, or flies it here.
     fn depart(&self, flight: &Arc<SharedTask<S::Value>>) {
-        flight.depart(self.source.kind(), &*self.executor);
+        flight.depart(self.source.kind(), self.source.lane(), &*self.executor);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::pin,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -14,10 +14,7 @@ use std::{
 use super::*;
 use crate::{
     io::fake::{HandClock, HandQueue},
-    refresh::{
-        policy::Policy,
-        thread_local::{PerThread, Slots},
-    },
+    refresh::{policy::Policy, thread_local::Slots},
     values::{error::ErrorKind, token::Validity},
 };
 
@@ -54,6 +51,11 @@ impl PerThread for Shown {
     }
 }
 
+fn nowhere() -> &'static LaneKey {
+    static NOWHERE: OnceLock<LaneKey> = OnceLock::new();
+    NOWHERE.get_or_init(LaneKey::nowhere)
+}
+
 /// Answers from a script: a name and a lifetime in seconds, or a failure.
 #[derive(Default)]
 struct Scripted {
@@ -82,6 +84,10 @@ impl Source for Scripted {
 
     fn kind(&self) -> WorkKind {
         WorkKind::AccessToken
+    }
+
+    fn lane(&self) -> &LaneKey {
+        nowhere()
     }
 }
 
@@ -146,8 +152,7 @@ impl World {
 
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
-        self.engine.front().cached(
-            &self.engine,
+        self.engine.cached(
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |shown| shown.0.clone(),
@@ -355,6 +360,10 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
         fn kind(&self) -> WorkKind {
             WorkKind::Other
         }
+
+        fn lane(&self) -> &LaneKey {
+            nowhere()
+        }
     }
     let clock = Arc::new(HandClock::at(1));
     let engine = Engine::new(
@@ -377,8 +386,7 @@ fn nested_use_inside_a_lend_is_harmless() {
     world.script([Ok(("a", 3600))]);
     world.get().unwrap();
     for _ in 0..4 {
-        let inner = world.engine.front().cached(
-            &world.engine,
+        let inner = world.engine.cached(
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |_| world.cached(),

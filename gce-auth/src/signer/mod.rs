@@ -21,8 +21,9 @@ use crate::{
         self,
         api::{self, Patience},
     },
+    credentials::Credentials,
     io::threads::WorkKind,
-    tokens::credentials::Credentials,
+    task::background::Background,
     values::error::{Error, ErrorKind},
     wire::{
         api::Refusal,
@@ -250,12 +251,20 @@ impl Signer {
         answer
     }
 
+    /// Does blocking work in the lane of IAM.
     async fn background<T: Clone + Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let client = self.0.credentials.client();
-        client.background(WorkKind::Other, move |_| work()).await
+        let config = &self.0.credentials.client().0;
+        let background = Background {
+            kind: WorkKind::Other,
+            lane: &client::iam::lane(config, self.0.endpoint.as_ref()),
+            executor: &*config.executor,
+            clock: &*config.clock,
+            budget: self.0.patience.retry.total(),
+        };
+        background.run(|_| work()).await
     }
 }
 

@@ -1,4 +1,9 @@
-//! Floor 4: blocking work that any mix of threads and tasks waits for.
+//! Floor 4: blocking work that any mix of threads and tasks waits for, and the
+//! threads that do it.
 
+pub(crate) mod background;
+pub(crate) mod lanes;
+mod per_process;
 pub(crate) mod shared_task;
 pub(crate) mod sync;
+pub(crate) mod timer;

@@ -10,13 +10,20 @@ use std::{
 };
 
 use crate::{
-    io::threads::{Awaited, Executor, Work, WorkKind},
-    task::sync::{Condvar, Mutex, lock, wait_until},
+    io::threads::{Executor, LaneKey, Progress, Work, WorkKind},
+    task::{
+        sync::{Condvar, Mutex, lock, wait_until},
+        timer::Alarm,
+    },
     values::{
         error::{Error, ErrorKind},
         token::Now,
     },
 };
+
+/// After its budget a task has this long to end by itself, with an error that
+/// says more than that it is late.
+pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
 type Outcome<T> = Result<T, Error>;
 type Job<T> = Box<dyn FnOnce() -> Outcome<T> + Send>;
@@ -28,7 +35,8 @@ pub(crate) struct SharedTask<T> {
     landed: Condvar,
     pub(crate) started: Now,
     pub(crate) process: u32,
-    pub(crate) awaited: Awaited,
+    budget: Duration,
+    progress: Progress,
 }
 
 struct State<T> {
@@ -37,13 +45,17 @@ struct State<T> {
     wakers: Vec<Option<Waker>>,
     /// Threads that wait: telling nobody is a system call all the same.
     threads: usize,
+    /// Places in queues of executors.
+    turns: usize,
 }
 
 impl<T: Clone + Send + 'static> SharedTask<T> {
-    /// A flight that has not taken off. `job` is given what it is to do, and
-    /// is dropped undone if the outcome comes from elsewhere.
+    /// Returns a task that has not begun. `job` is dropped undone if the outcome
+    /// comes from elsewhere; it sees to it that it ends within `budget`, counted
+    /// from `started`.
     pub(crate) fn new(
         started: Now,
+        budget: Duration,
         process: u32,
         job: impl FnOnce() -> Outcome<T> + Send + 'static,
     ) -> Self {
@@ -53,27 +65,42 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
                 outcome: None,
                 wakers: Vec::new(),
                 threads: 0,
+                turns: 0,
             }),
             landed: Condvar::new(),
             started,
             process,
-            awaited: Awaited::default(),
+            budget,
+            progress: Progress::default(),
         }
     }
 
-    /// Hands the flight to the executor, or flies it here.
-    pub(crate) fn depart(self: &Arc<Self>, kind: WorkKind, executor: &dyn Executor) {
-        if let Err(work) = executor.execute(self.work(kind)) {
+    /// Hands the task to `executor`, or runs it here if that gives it back. A
+    /// second executor may have it as well, while it has not begun.
+    pub(crate) fn depart(
+        self: &Arc<Self>,
+        kind: WorkKind,
+        lane: &LaneKey,
+        executor: &dyn Executor,
+    ) {
+        if let Err(work) = executor.execute(self.work(kind, lane)) {
             work.run();
         }
     }
 
-    /// The flight as a piece of work. Where nobody holds the flight any more
-    /// when its turn comes, nothing is done; where the work is dropped instead,
-    /// the flight has ended.
-    pub(crate) fn work(self: &Arc<Self>, kind: WorkKind) -> Work {
+    /// Returns the task as a piece of work. If all callers have gone when its
+    /// turn comes, nothing is done; if it is dropped instead, and no other
+    /// executor has it, the task has ended.
+    pub(crate) fn work(self: &Arc<Self>, kind: WorkKind, lane: &LaneKey) -> Work {
+        lock(&self.state).turns += 1;
         let turn = Turn(Arc::downgrade(self));
-        Work::new(kind, self.awaited.clone(), move || turn.take())
+        let progress = self.progress.clone();
+        Work::new(kind, lane.clone(), progress, move || turn.take())
+    }
+
+    /// Whether a thread has begun it, or its outcome is there.
+    pub(crate) fn has_begun(&self) -> bool {
+        lock(&self.state).job.is_none()
     }
 
     /// Does the work on this thread, unless somebody does or did it.
@@ -87,13 +114,23 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         }
     }
 
-    /// Ends the flight if nobody has begun it.
-    fn cancel(&self) {
+    /// Ends the task with `error` if it has not begun.
+    fn cancel(&self, error: Error) {
         let job = lock(&self.state).job.take();
         if job.is_some() {
             drop(job);
-            self.land(Err(dropped()));
+            self.land(Err(error));
         }
+    }
+
+    /// What a caller gets that has waited for `limit`: as much as the task has,
+    /// it ends for all if it has not begun.
+    fn give_up(&self, limit: Duration) -> Outcome<T> {
+        if limit >= self.budget {
+            self.cancel(late());
+        }
+        let outcome = lock(&self.state).outcome.clone();
+        outcome.unwrap_or_else(|| Err(late()))
     }
 
     /// Ends the flight, for all its waiters, unless it has ended.
@@ -116,8 +153,8 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         }
     }
 
-    /// Does the work here if nobody began, else waits for whoever did: at most
-    /// for `limit`.
+    /// Runs the task here if it has not begun, else waits for its outcome: for
+    /// `limit` and some slack.
     pub(crate) fn blocking_outcome(&self, limit: Duration) -> Outcome<T> {
         self.run();
         self.wait(limit)
@@ -127,23 +164,33 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         lock(&self.state).outcome.is_some()
     }
 
-    /// The outcome, as a future that belongs to no runtime.
-    pub(crate) fn outcome(self: &Arc<Self>) -> Landed<T> {
-        self.awaited.set();
+    /// Returns the outcome, as a future that belongs to no runtime; a timeout
+    /// after `limit` and some slack.
+    pub(crate) fn outcome(self: &Arc<Self>, limit: Duration) -> Landed<T> {
+        self.progress.set_awaited();
         Landed {
             flight: Arc::clone(self),
             seat: None,
+            limit,
+            alarm: None,
         }
     }
 
-    /// The outcome, from whoever does the work: at most for `limit`.
+    /// Returns the outcome, which another thread brings; a timeout after
+    /// `limit` and some slack.
     pub(crate) fn wait(&self, limit: Duration) -> Outcome<T> {
-        self.awaited.set();
+        let outcome = self.wait_briefly(limit.saturating_add(SLACK));
+        outcome.unwrap_or_else(|| self.give_up(limit))
+    }
+
+    /// Returns the outcome if it comes within `limit`.
+    pub(crate) fn wait_briefly(&self, limit: Duration) -> Option<Outcome<T>> {
+        self.progress.set_awaited();
         let mut state = lock(&self.state);
         state.threads += 1;
         let mut state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
         state.threads -= 1;
-        state.outcome.clone().unwrap_or_else(|| Err(late()))
+        state.outcome.clone()
     }
 }
 
@@ -182,6 +229,12 @@ impl<T> fmt::Debug for SharedTask<T> {
     }
 }
 
+impl<T> Drop for SharedTask<T> {
+    fn drop(&mut self) {
+        self.progress.set_abandoned();
+    }
+}
+
 /// Lands a flight whose job panicked.
 struct Landing<'a, T: Clone + Send + 'static>(Option<&'a SharedTask<T>>);
 
@@ -214,10 +267,17 @@ impl<T: Clone + Send + 'static> Turn<T> {
 
 impl<T: Clone + Send + 'static> Drop for Turn<T> {
     fn drop(&mut self) {
-        let flight = self.0.upgrade();
+        let task = self.0.upgrade();
         // A forked child drops what its parent's threads will do.
-        if let Some(flight) = flight.filter(|it| it.process == std::process::id()) {
-            flight.cancel();
+        if let Some(task) = task.filter(|it| it.process == std::process::id()) {
+            let turns = {
+                let mut state = lock(&task.state);
+                state.turns -= 1;
+                state.turns
+            };
+            if turns == 0 {
+                task.cancel(dropped());
+            }
         }
     }
 }
@@ -227,6 +287,8 @@ impl<T: Clone + Send + 'static> Drop for Turn<T> {
 pub(crate) struct Landed<T> {
     flight: Arc<SharedTask<T>>,
     seat: Option<usize>,
+    limit: Duration,
+    alarm: Option<Alarm>,
 }
 
 impl<T: Clone + Send + 'static> Future for Landed<T> {
@@ -252,6 +314,17 @@ impl<T: Clone + Send + 'static> Future for Landed<T> {
                 this.seat = Some(state.wakers.len());
                 state.wakers.push(Some(waker.clone()));
             }
+        }
+        // A task that runs ends by itself within its budget.
+        let runs = state.job.is_none() || this.flight.progress.is_assigned();
+        drop(state);
+        if this.limit == Duration::MAX || (runs && this.limit >= this.flight.budget) {
+            return Poll::Pending;
+        }
+        let limit = this.limit.saturating_add(SLACK);
+        let alarm = this.alarm.get_or_insert_with(|| Alarm::after(limit));
+        if alarm.has_rung(waker) {
+            return Poll::Ready(this.flight.give_up(this.limit));
         }
         Poll::Pending
     }

@@ -7,13 +7,19 @@ pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64
 
 use std::{sync::PoisonError, time::Duration};
 
+#[cfg(not(gce_auth_loom))]
+use crate::{
+    io::clock::{Clock, SystemClock},
+    task::timer::{SLICE, counted},
+};
+
 /// Locks, also after a panic elsewhere: what is kept here is whole at every
 /// point where a panic could happen.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until `done`, at most for `limit`; whether it is done.
+/// Waits until `done`, at most for `limit`, pauses of the process left out.
 pub(crate) fn wait_until<'a, T>(
     condition: &Condvar,
     mut guard: MutexGuard<'a, T>,
@@ -22,10 +28,20 @@ pub(crate) fn wait_until<'a, T>(
 ) -> MutexGuard<'a, T> {
     #[cfg(not(gce_auth_loom))]
     {
-        guard = condition
-            .wait_timeout_while(guard, limit, |state| !done(state))
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
+        let clock = SystemClock::new();
+        let mut left = limit;
+        while !left.is_zero() && !done(&guard) {
+            let slice = left.min(SLICE);
+            let before = clock.now().boot;
+            let (waited, timeout) = condition
+                .wait_timeout_while(guard, slice, |state| !done(state))
+                .unwrap_or_else(PoisonError::into_inner);
+            guard = waited;
+            if timeout.timed_out() {
+                let took = clock.now().boot.saturating_sub(before);
+                left = left.saturating_sub(counted(slice, took.max(slice)));
+            }
+        }
     }
     #[cfg(gce_auth_loom)]
     {

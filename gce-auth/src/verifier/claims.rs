@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use crate::{
-    tokens::id_token::{ComputeEngineClaims, IdTokenClaims},
+    id_token::{ComputeEngineClaims, IdTokenClaims},
     values::error::Error,
     verifier::{shown, token::rejected},
 };

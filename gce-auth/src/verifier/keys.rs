@@ -13,7 +13,7 @@ use crate::{
         api::{self, Patience},
         config::MetadataClient,
     },
-    io::threads::WorkKind,
+    io::threads::{LaneKey, WorkKind},
     task::shared_task::{self, SharedTask},
     values::error::{Error, ErrorKind},
     verifier::shown,
@@ -97,7 +97,7 @@ impl Keys {
     pub(super) async fn find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
         let fetched = match self.look(id) {
             Look::Fetch(flight, begin) => {
-                let landed = flight.outcome();
+                let landed = flight.outcome(self.patience.retry.total());
                 if begin {
                     self.begin(&flight);
                 }
@@ -227,7 +227,7 @@ impl Keys {
             }
         }
         let keys = Arc::downgrade(self);
-        let flight = Arc::new(SharedTask::new(now, process, move || {
+        let flight = Arc::new(SharedTask::new(now, longest, process, move || {
             keys.upgrade()
                 .map_or_else(|| Err(shared_task::late()), |keys| keys.fetch())
         }));
@@ -238,7 +238,11 @@ impl Keys {
 
     /// Has a flight done by the executor, else here.
     fn begin(&self, flight: &Arc<SharedTask<Arc<KeySet>>>) {
-        flight.depart(WorkKind::Other, &*self.client.0.executor);
+        if let Origin::Published(url, _) = &self.origin {
+            let config = &self.client.0;
+            let lane = LaneKey::of(url, &config.transport);
+            flight.depart(WorkKind::Other, &lane, &*config.executor);
+        }
     }
 
     fn fetch(&self) -> Result<Arc<KeySet>, Error> {

@@ -49,6 +49,10 @@ impl IamEndpoint {
         Ok(Self(uri))
     }
 
+    pub(crate) fn url(&self) -> &Uri {
+        &self.0
+    }
+
     /// The API at the scheme and the authority of `uri`.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
         let scheme = uri.scheme_str().unwrap_or("https");

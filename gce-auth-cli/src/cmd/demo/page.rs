@@ -1,24 +1,24 @@
-//! The layout of the demo.
+//! How the demo is laid out.
 
 use crate::{
-    clock::Timer,
     exit::{Exit, Failure},
-    output::{Output, Style},
+    out::{Out, Style},
     text,
+    timer::Timer,
 };
 
 const LABEL: usize = 18;
 
-/// Numbered steps, each with its result and how long it took.
+/// Numbered steps, each with what came out and how long it took.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
-    out: &'a Output,
+    out: &'a Out,
     began: Timer,
     steps: u32,
     failed: Vec<(&'static str, Exit)>,
 }
 
-/// The result of a step: a line, and more lines with a label each.
+/// What came out of a step: a line, and more lines with a label each.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     result: String,
@@ -33,7 +33,7 @@ impl Found {
         }
     }
 
-    /// Adds a line.
+    /// One more line.
     pub(crate) fn and(mut self, label: &'static str, value: impl Into<String>) -> Self {
         self.more.push((label, value.into()));
         self
@@ -41,7 +41,7 @@ impl Found {
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(out: &'a Output) -> Self {
+    pub(crate) fn new(out: &'a Out) -> Self {
         Self {
             out,
             began: Timer::start(),
@@ -58,8 +58,8 @@ impl<'a> Page<'a> {
         self.out.value("")
     }
 
-    /// Runs a step and shows its result. Returns what the next step needs, or `None` if the step
-    /// failed.
+    /// Does a step, shows what came out, and hands out what the next one needs;
+    /// `None` where it failed.
     pub(crate) fn step<T>(
         &mut self,
         name: &'static str,
@@ -96,7 +96,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Ends the page; fails if a step failed.
+    /// Ends the page; an error if a step failed.
     pub(crate) fn end(&self, next: &[(&str, &str)]) -> Result<(), Failure> {
         let out = self.out;
         if let Some((_, exit)) = self.failed.first() {

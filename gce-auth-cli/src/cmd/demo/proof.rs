@@ -1,32 +1,36 @@
 //! Signatures, made and verified.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use gce_auth::{Credentials, Error, IdTokenVerifier, RetryPolicy, Signature, Signer};
+use gce_auth::{
+    Credentials, Error, IdTokenVerifier, RetryPolicy, Signature, Signer,
+    time::{Clock, SystemClock},
+};
 use serde_json::{Value, json};
 
-use crate::{clock, cmd::demo::page::Found, exit::Failure};
+use crate::{
+    cmd::demo::{page::Found, steps::AUDIENCE},
+    exit::Failure,
+};
 
-/// A service that receives ID tokens.
-pub(crate) const AUDIENCE: &str = "https://service.example";
-/// The server of Google's public keys.
+/// Where Google publishes keys.
 const GOOGLE: &str = "https://www.googleapis.com";
-/// The allowed clock skew: clocks of two machines differ.
+/// Clocks of two machines are never quite the same.
 const LEEWAY: Duration = Duration::from_secs(10);
 
 /// The services beside the metadata server: the emulator's own, or Google's.
 #[derive(Debug)]
-pub(crate) struct Services<'a> {
+pub(crate) struct Beside<'a> {
     pub(crate) emulator: Option<&'a str>,
 }
 
-impl Services<'_> {
+impl Beside<'_> {
     fn keys(&self) -> &str {
         self.emulator.unwrap_or(GOOGLE)
     }
 
-    /// Verifies an ID token, as the service that receives it does.
+    /// Verifies an ID token as a service would that received it.
     pub(crate) fn verify(&self, token: &str) -> Result<(Found, ()), Failure> {
         let url = format!("{}/oauth2/v3/certs", self.keys());
         let claims = IdTokenVerifier::builder()
@@ -42,7 +46,7 @@ impl Services<'_> {
         Ok((found, ()))
     }
 
-    /// Has IAM sign bytes, and verifies the signature with the account's keys.
+    /// Has bytes signed, and verifies the signature with the account's keys.
     pub(crate) fn sign(&self, credentials: &Credentials) -> Result<(Found, ()), Failure> {
         let mut builder = Signer::builder()
             .credentials(credentials.clone())
@@ -52,8 +56,8 @@ impl Services<'_> {
         }
         let signer = builder.build()?;
         let email = signer.blocking_service_account_email()?;
-        // The blob is the signed part of a JWT, so that any verifier can check the signature. It
-        // names the key, which the first signature tells.
+        // The blob is the signed part of a JWT, so that any verifier can judge
+        // its signature; it names the key, which a first signature tells.
         let mut signature = signer.blocking_sign(AUDIENCE.as_bytes())?;
         let (blob, key) = loop {
             let key = signature.key_id().to_owned();
@@ -75,10 +79,7 @@ impl Services<'_> {
 }
 
 fn to_be_signed(email: &str, key: &str) -> String {
-    let now = clock::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let now = SystemClock::new().now().wall.as_secs();
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": key});
     let claims = json!({
         "iss": email, "sub": email, "aud": AUDIENCE, "iat": now, "exp": now + 600,
@@ -115,7 +116,7 @@ fn shown(signature: &Signature) -> String {
     format!("{begin}… ({} bytes)", bytes.len())
 }
 
-/// Returns the key id in the header of a token.
+/// The id of the key that a token says it was signed with.
 fn key_of(token: &str) -> String {
     let header = token.split('.').next().unwrap_or_default();
     BASE64_URL_SAFE_NO_PAD

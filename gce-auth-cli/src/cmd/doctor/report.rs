@@ -1,4 +1,4 @@
-//! The report: prints each finding as soon as it is known.
+//! What was found, as it is found.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -6,19 +6,19 @@ use gce_auth::Error;
 use serde_json::{Value, json};
 
 use crate::{
-    clock::Timer,
     exit::{self, Exit, Failure},
-    output::{Output, Style, one_line},
+    out::{Out, Style, one_line},
     text,
+    timer::Timer,
 };
 
-/// The result of a step.
+/// How good what was found is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grade {
     Good,
     Warning,
     Failed(Exit),
-    /// Not checked.
+    /// Nobody looked.
     Skipped,
 }
 
@@ -42,7 +42,7 @@ impl Grade {
     }
 }
 
-/// The finding of a step, and what to do about it.
+/// What one step found, and what to do about it.
 #[derive(Debug)]
 pub(crate) struct Finding {
     grade: Grade,
@@ -75,7 +75,7 @@ impl Finding {
         }
     }
 
-    /// Skips the step for this reason.
+    /// Why there is nothing to find.
     pub(crate) fn skipped(why: String) -> Self {
         Self {
             grade: Grade::Skipped,
@@ -84,7 +84,7 @@ impl Finding {
         }
     }
 
-    /// Separates an error from its advice.
+    /// An error, its advice apart from it.
     pub(crate) fn of(error: &Error) -> Self {
         let (found, advice) = exit::parts(error);
         Self {
@@ -105,7 +105,7 @@ impl Finding {
         }
     }
 
-    /// Turns a failure into a warning: clients can do without.
+    /// The same, but the way goes on without it.
     pub(crate) fn into_warning(mut self) -> Self {
         self.grade = Grade::Warning;
         self
@@ -122,10 +122,10 @@ impl Finding {
     }
 }
 
-/// The findings, in order.
+/// The findings, in their order.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    out: &'a Output,
+    out: &'a Out,
     json: bool,
     took: Option<Duration>,
     steps: Vec<Value>,
@@ -133,7 +133,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(out: &'a Output, json: bool) -> Self {
+    pub(crate) fn new(out: &'a Out, json: bool) -> Self {
         Self {
             out,
             json,
@@ -143,7 +143,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Measures the work behind the next finding.
+    /// Measures what the next finding is the result of.
     pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let timer = Timer::start();
         let result = work();
@@ -182,7 +182,7 @@ impl<'a> Report<'a> {
             let took = format!("  ({})", text::lasting(took));
             out.paint(Style::Faint, took).to_string()
         });
-        // Text of variables and servers may hold control characters.
+        // What variables and servers say may control a terminal.
         let found = one_line(&finding.found);
         out.value(&format!("{grade}{step}{found}{took}"))?;
         if let Some(advice) = &finding.advice {
@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Ends the report; returns the code of the first step that failed.
+    /// The end of the report, and the code of the first step that failed.
     pub(crate) fn end(self) -> Result<ExitCode, Failure> {
         if self.json {
             self.out.json(&json!({

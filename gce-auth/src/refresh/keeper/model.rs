@@ -28,7 +28,7 @@ fn call(keeper: &Arc<Keeper<Token>>, fetches: &Arc<loom::sync::atomic::AtomicUsi
     }
     let plan = keeper.plan(Reason::Need(Freshness::Stale), NOW, 1, BUDGET, |id, _| {
         let (keeper, fetches) = (Arc::clone(keeper), Arc::clone(fetches));
-        SharedTask::new(NOW, 1, move || {
+        SharedTask::new(NOW, Duration::MAX, 1, move || {
             fetches.fetch_add(1, Ordering::SeqCst);
             let outcome = Ok(Token(7));
             keeper.settle(id, NOW, &outcome, 0.0);

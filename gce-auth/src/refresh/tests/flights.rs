@@ -91,7 +91,7 @@ fn a_flight_of_another_process_is_replaced() {
             .engine
             .keeper()
             .plan(Reason::Need(Freshness::Stale), now, 0, budget, |_, _| {
-                SharedTask::new(now, 0, || panic!("the parent's"))
+                SharedTask::new(now, Duration::MAX, 0, || panic!("the parent's"))
             });
     assert!(matches!(parent, Decision::Lead(_)));
     assert_eq!(world.get().as_deref(), Ok("child"));

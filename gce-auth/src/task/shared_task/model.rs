@@ -40,7 +40,7 @@ fn two_threads_fly_once_and_both_arrive() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
-        let flight = Arc::new(SharedTask::new(NOW, 1, move || {
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, move || {
             counted.fetch_add(1, SeqCst);
             Ok(7)
         }));
@@ -55,12 +55,12 @@ fn two_threads_fly_once_and_both_arrive() {
 #[test]
 fn no_wake_is_missed_and_no_result_lost() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         let bell = Arc::new(Bell(loom::sync::atomic::AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&bell));
-        let mut landed = flight.outcome();
+        let mut landed = flight.outcome(Duration::MAX);
         let first = Pin::new(&mut landed).poll(&mut Context::from_waker(&waker));
         thread.join().unwrap();
         if first.is_pending() {
@@ -75,8 +75,8 @@ fn no_wake_is_missed_and_no_result_lost() {
 #[test]
 fn a_cancelled_task_leaves_the_others_their_result() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
-        let leaving = flight.outcome();
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
+        let leaving = flight.outcome(Duration::MAX);
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         let mut leaving = leaving;
@@ -92,7 +92,7 @@ fn a_cancelled_task_leaves_the_others_their_result() {
 #[test]
 fn landing_from_elsewhere_races_with_the_work() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         flight.land(Err(late()));
@@ -144,11 +144,16 @@ fn work_that_is_dropped_races_with_a_thread_that_does_it() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
-        let flight = Arc::new(SharedTask::new(NOW, std::process::id(), move || {
-            counted.fetch_add(1, SeqCst);
-            Ok(7)
-        }));
-        let work = flight.work(WorkKind::Other);
+        let flight = Arc::new(SharedTask::new(
+            NOW,
+            Duration::MAX,
+            std::process::id(),
+            move || {
+                counted.fetch_add(1, SeqCst);
+                Ok(7)
+            },
+        ));
+        let work = flight.work(WorkKind::Other, &LaneKey::nowhere());
         let thread = thread::spawn(move || drop(work));
         let first = flight
             .blocking_outcome(Duration::MAX)

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::io::clock::{Clock, SystemClock};
 
 const NOW: Now = Now::new(Duration::from_secs(1), Duration::from_secs(1));
 const LONG: Duration = Duration::from_secs(60);
@@ -22,7 +23,7 @@ impl Wake for Bell {
 }
 
 fn flight(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
-    Arc::new(SharedTask::new(NOW, 1, job))
+    Arc::new(SharedTask::new(NOW, LONG, 1, job))
 }
 
 fn poll(landed: &mut Landed<u32>, waker: &Waker) -> Poll<Outcome<u32>> {
@@ -39,7 +40,7 @@ fn the_work_is_done_once_and_everybody_hears_of_it() {
     });
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
-    let mut waiting: Vec<_> = (0..100).map(|_| flight.outcome()).collect();
+    let mut waiting: Vec<_> = (0..100).map(|_| flight.outcome(LONG)).collect();
     assert!(
         waiting
             .iter_mut()
@@ -61,8 +62,8 @@ fn the_work_is_done_once_and_everybody_hears_of_it() {
 fn who_leaves_is_not_woken_and_takes_nothing_away() {
     let flight = flight(|| Ok(1));
     let (left, stayed) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-    let mut leaving = flight.outcome();
-    let mut staying = flight.outcome();
+    let mut leaving = flight.outcome(LONG);
+    let mut staying = flight.outcome(LONG);
     assert!(poll(&mut leaving, &Waker::from(Arc::clone(&left))).is_pending());
     assert!(poll(&mut staying, &Waker::from(Arc::clone(&stayed))).is_pending());
     drop(leaving);
@@ -76,7 +77,7 @@ fn who_leaves_is_not_woken_and_takes_nothing_away() {
 fn the_last_waker_of_a_task_is_the_one_that_is_woken() {
     let flight = flight(|| Ok(1));
     let (old, new) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-    let mut landed = flight.outcome();
+    let mut landed = flight.outcome(LONG);
     assert!(poll(&mut landed, &Waker::from(Arc::clone(&old))).is_pending());
     assert!(poll(&mut landed, &Waker::from(Arc::clone(&new))).is_pending());
     flight.run();
@@ -107,8 +108,68 @@ fn a_panic_is_an_error_for_whoever_waits() {
 #[test]
 fn waiting_ends_at_the_limit() {
     let flight = flight(|| Ok(1));
-    let error = flight.wait(Duration::from_millis(1)).unwrap_err();
+    assert!(flight.wait_briefly(Duration::from_millis(1)).is_none());
+    assert!(!flight.has_begun(), "others may wait for longer");
+}
+
+#[test]
+fn a_task_that_nobody_begins_ends_at_its_budget() {
+    let job = || -> Outcome<u32> { panic!("it ran") };
+    let task = SharedTask::new(NOW, Duration::ZERO, std::process::id(), job);
+    let task = Arc::new(task);
+    let work = task.work(WorkKind::Other, &LaneKey::nowhere());
+    let clock = SystemClock::new();
+    let begins = clock.now().boot;
+    let error = futures_executor::block_on(task.outcome(Duration::ZERO)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
+    let took = clock.now().boot - begins;
+    assert!(took >= SLACK && took < SLACK * 2, "{took:?}");
+    assert!(task.has_landed());
+    work.run();
+}
+
+#[test]
+fn a_caller_in_a_hurry_leaves_the_task_to_the_others() {
+    let task = of_this_process(|| Ok(7));
+    let hasty = futures_executor::block_on(task.outcome(Duration::ZERO));
+    assert_eq!(hasty.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(
+        task.wait(Duration::ZERO).unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    assert!(!task.has_begun());
+    assert_eq!(task.blocking_outcome(LONG).unwrap(), 7);
+}
+
+#[test]
+fn a_task_that_two_executors_have_ends_with_the_last_that_drops_it() {
+    let task = of_this_process(|| Ok(7));
+    let lane = LaneKey::nowhere();
+    let (first, second) = (
+        task.work(WorkKind::Other, &lane),
+        task.work(WorkKind::Other, &lane),
+    );
+    drop(first);
+    assert!(!task.has_landed(), "the other executor still has it");
+    second.run();
+    assert_eq!(task.wait(LONG).unwrap(), 7);
+
+    let task = of_this_process(|| Ok(7));
+    let work = [(); 2].map(|()| task.work(WorkKind::Other, &lane));
+    drop(work);
+    let error = task.wait(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn work_without_callers_is_known_to_be_abandoned() {
+    let task = of_this_process(|| Ok(7));
+    let work = task.work(WorkKind::Other, &LaneKey::nowhere());
+    assert!(!work.is_abandoned());
+    drop(task.outcome(LONG));
+    assert!(!work.is_abandoned());
+    drop(task);
+    assert!(work.is_abandoned());
 }
 
 #[test]
@@ -116,7 +177,7 @@ fn a_replaced_flight_tells_its_waiters_and_never_flies() {
     let flight = flight(|| panic!("it flew"));
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
-    let mut landed = flight.outcome();
+    let mut landed = flight.outcome(LONG);
     assert!(poll(&mut landed, &waker).is_pending());
     flight.land(Err(late()));
     flight.land(Ok(3));
@@ -129,7 +190,7 @@ fn a_replaced_flight_tells_its_waiters_and_never_flies() {
 fn a_flight_that_lasts_for_months_keeps_no_seat_of_whoever_left() {
     let flight = flight(|| Ok(1));
     for _ in 0..10_000 {
-        let mut leaving = flight.outcome();
+        let mut leaving = flight.outcome(LONG);
         assert!(poll(&mut leaving, Waker::noop()).is_pending());
     }
     assert_eq!(lock(&flight.state).wakers.len(), 0);
@@ -140,7 +201,7 @@ fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
     let flight = flight(|| Ok(1));
     let bells: Vec<_> = (0..64).map(|_| Arc::new(Bell::default())).collect();
     let sit = |n: usize| {
-        let mut landed = flight.outcome();
+        let mut landed = flight.outcome(LONG);
         let waker = Waker::from(Arc::clone(&bells[n]));
         assert!(poll(&mut landed, &waker).is_pending());
         Some(landed)
@@ -168,16 +229,16 @@ fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
 }
 
 fn of_this_process(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
-    Arc::new(SharedTask::new(NOW, std::process::id(), job))
+    Arc::new(SharedTask::new(NOW, LONG, std::process::id(), job))
 }
 
 #[test]
 fn work_that_is_dropped_undone_ends_its_flight() {
     let flight = of_this_process(|| panic!("it flew"));
     let bell = Arc::new(Bell::default());
-    let mut landed = flight.outcome();
+    let mut landed = flight.outcome(LONG);
     assert!(poll(&mut landed, &Waker::from(Arc::clone(&bell))).is_pending());
-    drop(flight.work(WorkKind::Other));
+    drop(flight.work(WorkKind::Other, &LaneKey::nowhere()));
     assert_eq!(bell.0.load(Ordering::SeqCst), 1);
     let error = flight.wait(LONG).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -194,7 +255,7 @@ fn work_that_is_dropped_while_somebody_else_flies_ends_nothing() {
         let _ = gate.recv();
         Ok(7)
     });
-    let work = flight.work(WorkKind::Other);
+    let work = flight.work(WorkKind::Other, &LaneKey::nowhere());
     thread::scope(|scope| {
         let flying = scope.spawn(|| flight.blocking_outcome(LONG).unwrap());
         begins.recv().unwrap();
@@ -208,15 +269,15 @@ fn work_that_is_dropped_while_somebody_else_flies_ends_nothing() {
 #[test]
 fn a_forked_child_that_drops_work_ends_nothing() {
     let parents = std::process::id().wrapping_add(1);
-    let flight: Arc<SharedTask<u32>> = Arc::new(SharedTask::new(NOW, parents, || Ok(7)));
-    drop(flight.work(WorkKind::Other));
+    let flight: Arc<SharedTask<u32>> = Arc::new(SharedTask::new(NOW, LONG, parents, || Ok(7)));
+    drop(flight.work(WorkKind::Other, &LaneKey::nowhere()));
     assert!(!flight.has_landed());
 }
 
 #[test]
 fn nobody_flies_for_those_who_left() {
     let flight = of_this_process(|| panic!("it flew"));
-    let work = flight.work(WorkKind::Other);
+    let work = flight.work(WorkKind::Other, &LaneKey::nowhere());
     drop(flight);
     work.run();
 }

@@ -1,0 +1,279 @@
+//! The library's own threads, apart for each server that is asked.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    io::threads::{Executor, LaneKey, Work, WorkKind, spawn},
+    task::per_process::PerProcess,
+};
+
+/// Threads at most for one origin, the one for access tokens included.
+const PER_ORIGIN: usize = 32;
+/// Threads at most in all, but that each origin gets one.
+const IN_ALL: usize = 256;
+/// How long a thread without work stays, for a program that asks for one thing
+/// after another when it begins. On a busy machine a thread that is woken runs
+/// at once, and one that is started when a time slice has passed.
+const LINGER: Duration = Duration::from_millis(10);
+/// From this length on a queue is searched for work without callers as it grows.
+const LONG_QUEUE: usize = 64;
+
+/// Returns the one executor of this process, unless a program brings its own.
+pub(crate) fn shared() -> Arc<dyn Executor> {
+    static SHARED: OnceLock<Arc<LaneExecutor>> = OnceLock::new();
+    let make = || Arc::new(LaneExecutor(PerProcess::new()));
+    Arc::clone(SHARED.get_or_init(make)) as Arc<dyn Executor>
+}
+
+struct LaneExecutor(PerProcess<Lanes>);
+
+impl fmt::Debug for LaneExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LaneExecutor")
+    }
+}
+
+/// The threads of one process, and what they are to do.
+#[derive(Default)]
+struct Lanes {
+    state: Mutex<State>,
+    handed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// All threads, those that are about to start included.
+    threads: usize,
+    /// Threads that wait for work, but for those that something was handed to.
+    idle: usize,
+    /// Work for threads that wait; counted by its lane already.
+    handed: Vec<Work>,
+    /// How much waits in all lanes together.
+    queued: usize,
+    /// Lanes that have work, done or waiting.
+    lanes: HashMap<LaneKey, Lane>,
+}
+
+/// One origin.
+#[derive(Default)]
+struct Lane {
+    busy: usize,
+    busy_with_other: usize,
+    queue: VecDeque<Work>,
+}
+
+impl Executor for LaneExecutor {
+    fn execute(&self, work: Work) -> Result<(), Work> {
+        if work.kind() == WorkKind::Watch {
+            work.progress().set_assigned();
+            return spawn("gce-auth", work, Work::run);
+        }
+        Lanes::execute(&self.0.get(), work)
+    }
+}
+
+impl Lanes {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn execute(self: &Arc<Self>, work: Work) -> Result<(), Work> {
+        let mut state = self.lock();
+        if !state.may_begin(&work) {
+            let dropped = state.queue(work);
+            drop(state);
+            drop(dropped);
+            return Ok(());
+        }
+        state.take(&work);
+        let Some(work) = state.hand(work) else {
+            drop(state);
+            self.handed.notify_one();
+            return Ok(());
+        };
+        state.threads += 1;
+        drop(state);
+        let lanes = Arc::clone(self);
+        spawn("gce-auth", work, move |work| lanes.serve(work))
+            .or_else(|work| self.not_started(work))
+    }
+
+    /// Decides what becomes of work whose thread, which was counted, could not
+    /// be started.
+    fn not_started(&self, work: Work) -> Result<(), Work> {
+        let mut state = self.lock();
+        state.threads -= 1;
+        // One may have come to its end meanwhile, and wait.
+        let Some(work) = state.hand(work) else {
+            drop(state);
+            self.handed.notify_one();
+            return Ok(());
+        };
+        let left = state.release(work.lane(), work.kind());
+        if left > 0 {
+            // Another thread of this lane is at work and will take it; or it
+            // cannot be started either, and its caller comes here.
+            let dropped = state.queue(work);
+            drop(state);
+            drop(dropped);
+            return Ok(());
+        }
+        // What waits in this lane would wait for ever.
+        let mut queue = state.drain(work.lane());
+        drop(state);
+        queue.sort_by_key(|work| !work.is_awaited());
+        for work in queue {
+            run(work);
+        }
+        Err(work)
+    }
+
+    /// Does `work`, then what else there is, and ends when there is nothing for
+    /// a moment.
+    fn serve(&self, work: Work) {
+        let mut next = Some(work);
+        while let Some(work) = next {
+            let (origin, kind) = (work.lane().clone(), work.kind());
+            run(work);
+            let mut state = self.lock();
+            state.release(&origin, kind);
+            next = state.pop(&origin);
+            if next.is_none() {
+                next = self.linger(state);
+            }
+        }
+    }
+
+    /// Waits for work; `None` if none came, and the thread is to end.
+    fn linger(&self, mut state: MutexGuard<'_, State>) -> Option<Work> {
+        state.idle += 1;
+        let (mut state, _) = self
+            .handed
+            .wait_timeout_while(state, LINGER, |state| state.handed.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        // The caller that handed something over has counted this thread already.
+        let work = state.handed.pop();
+        if work.is_none() {
+            state.idle -= 1;
+            state.threads -= 1;
+        }
+        work
+    }
+}
+
+/// Does a piece of work. A task that panics tells its waiters itself; the thread
+/// goes on.
+fn run(work: Work) {
+    let _ = catch_unwind(AssertUnwindSafe(|| work.run()));
+}
+
+impl State {
+    /// Hands work, which is counted, to a thread that waits; gives it back if
+    /// none does. The caller wakes one.
+    fn hand(&mut self, work: Work) -> Option<Work> {
+        if self.idle == 0 {
+            return Some(work);
+        }
+        self.idle -= 1;
+        self.handed.push(work);
+        None
+    }
+
+    /// Returns whether a thread may begin `work` now, one more than there are.
+    fn may_begin(&self, work: &Work) -> bool {
+        let more = self.idle > 0 || self.threads < IN_ALL;
+        let lane = self.lanes.get(work.lane());
+        lane.is_none_or(|lane| lane.busy == 0 || (more && lane.has_room_for(work.kind())))
+    }
+
+    fn take(&mut self, work: &Work) {
+        work.progress().set_assigned();
+        let lane = self.lanes.entry(work.lane().clone()).or_default();
+        lane.busy += 1;
+        if work.kind() != WorkKind::AccessToken {
+            lane.busy_with_other += 1;
+        }
+    }
+
+    /// Takes note of the end of a piece of work; returns how many threads its
+    /// lane still has.
+    fn release(&mut self, origin: &LaneKey, kind: WorkKind) -> usize {
+        let Some(lane) = self.lanes.get_mut(origin) else {
+            return 0;
+        };
+        lane.busy -= 1;
+        if kind != WorkKind::AccessToken {
+            lane.busy_with_other -= 1;
+        }
+        let left = lane.busy;
+        if left == 0 && lane.queue.is_empty() {
+            self.lanes.remove(origin);
+        }
+        left
+    }
+
+    /// Has `work` wait for a thread; returns what nobody waits for any more, to
+    /// be dropped without the lock.
+    fn queue(&mut self, work: Work) -> Vec<Work> {
+        let lane = self.lanes.entry(work.lane().clone()).or_default();
+        lane.queue.push_back(work);
+        self.queued += 1;
+        let length = lane.queue.len();
+        if length < LONG_QUEUE || !length.is_power_of_two() {
+            return Vec::new();
+        }
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) = mem::take(&mut lane.queue)
+            .into_iter()
+            .partition(Work::is_abandoned);
+        lane.queue = kept;
+        self.queued -= gone.len();
+        gone.into()
+    }
+
+    /// Takes the next piece of work for a thread that has come free: of the
+    /// lane that it worked for, else of one that could not have a thread.
+    fn pop(&mut self, origin: &LaneKey) -> Option<Work> {
+        if self.queued == 0 {
+            return None;
+        }
+        let own = self.lanes.get_mut(origin).and_then(Lane::pop);
+        let work = own.or_else(|| self.lanes.values_mut().find_map(Lane::pop))?;
+        self.queued -= 1;
+        self.take(&work);
+        Some(work)
+    }
+
+    fn drain(&mut self, origin: &LaneKey) -> Vec<Work> {
+        let lane = self.lanes.remove(origin);
+        let queue = lane.map(|lane| lane.queue).unwrap_or_default();
+        self.queued -= queue.len();
+        queue.into()
+    }
+}
+
+impl Lane {
+    fn has_room_for(&self, kind: WorkKind) -> bool {
+        self.busy < PER_ORIGIN
+            && (kind == WorkKind::AccessToken || self.busy_with_other < PER_ORIGIN - 1)
+    }
+
+    /// Takes the first awaited piece that a thread may begin, else the first.
+    fn pop(&mut self) -> Option<Work> {
+        let may = |work: &Work| self.has_room_for(work.kind());
+        let position = self
+            .queue
+            .iter()
+            .position(|work| may(work) && work.is_awaited())
+            .or_else(|| self.queue.iter().position(may))?;
+        self.queue.remove(position)
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests;
