@@ -1,53 +1,214 @@
-//! Who may drive the emulator by request.
+//! Who may ask, and who may drive the emulator by request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use gce_auth_server::protocol::{Reply, Request};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use gce_auth_server::listen::{AllowedClients, Network, SocketOwner};
+use gce_auth_server::protocol::guard::{self, Refusal};
+use gce_auth_server::protocol::hosts::{self, AllowedHosts};
+use gce_auth_server::protocol::{Reply, Request, pages};
+use gce_auth_server::service::{Connection, Peer};
 use serde_json::json;
 
-/// Lets a request that drives the emulator in: from this machine, addressed to it, and not sent by a web page of another origin.
-pub(crate) fn check_control(request: &Request, local: bool) -> Result<(), Reply> {
-    let here = request.header("host").is_some_and(is_loopback);
-    let foreign = request
-        .header("origin")
-        .is_some_and(|origin| origin != request.origin());
-    let forwarded = request.header("x-forwarded-for").is_some();
-    if local && here && !foreign && !forwarded {
-        return Ok(());
-    }
-    Err(Reply::control(
-        403,
-        &json!({"error": "control requests come from this machine, to a loopback address, and from no other origin"}),
-    ))
+/// Who may do what.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) hosts: AllowedHosts,
+    pub(crate) control: Option<RemoteControl>,
+    /// The users of this machine that are served, if not all are.
+    pub(crate) users: Option<Vec<u32>>,
 }
 
-/// Whether a `Host` header names this machine's loopback interface.
-fn is_loopback(host: &str) -> bool {
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
+/// Other machines that may drive the emulator.
+pub(crate) struct RemoteControl {
+    clients: AllowedClients,
+    /// What they have to show.
+    pub(crate) token: String,
+}
+
+impl RemoteControl {
+    /// `None` if there is no randomness.
+    pub(crate) fn new(networks: Vec<Network>) -> Option<Self> {
+        let mut random = [0; 24];
+        SystemRandom::new().fill(&mut random).ok()?;
+        Some(Self {
+            clients: AllowedClients::of(networks),
+            token: BASE64_URL_SAFE_NO_PAD.encode(random),
+        })
     }
-    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return address.is_loopback();
+}
+
+/// Without the token.
+impl std::fmt::Debug for RemoteControl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteControl")
+            .field("clients", &self.clients)
+            .finish_non_exhaustive()
     }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name.eq_ignore_ascii_case("localhost")
+}
+
+/// The names under which an emulator is reached: those of metadata servers and of the APIs beside it, addresses, and names that no page
+/// on the internet can have.
+pub(crate) fn default_hosts() -> AllowedHosts {
+    AllowedHosts::default()
+        .with("accounts.google.com")
+        .with_below("googleapis.com")
+        .with_below("internal")
+        .with_any_address()
+        .with_single_labels()
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Its address; `None` for a Unix socket.
+    address: Option<IpAddr>,
+    /// Set if it is refused whatever it asks.
+    stranger: Option<Stranger>,
+}
+
+/// Another user of this machine; `None` if it is not known which.
+#[derive(Clone, Copy, Debug)]
+struct Stranger(Option<u32>);
+
+impl Caller {
+    fn is_local(self) -> bool {
+        self.address
+            .is_none_or(|address| address.to_canonical().is_loopback())
+    }
+}
+
+impl Access {
+    /// Who has a connection. On loopback the kernel tells its user, where that matters.
+    pub(crate) fn identify(&self, connection: &Connection) -> Caller {
+        let Peer::Tcp { peer, local } = connection.peer else {
+            return Caller {
+                address: None,
+                stranger: None,
+            };
+        };
+        let stranger = self
+            .users
+            .as_ref()
+            .filter(|_| connection.is_local())
+            .and_then(|users| match SocketOwner::find(peer, local) {
+                Ok(Some(owner)) if users.contains(&owner.uid) => None,
+                Ok(owner) => Some(Stranger(owner.map(|owner| owner.uid))),
+                // Other systems than Linux do not tell.
+                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => None,
+                Err(_) => Some(Stranger(None)),
+            });
+        Caller {
+            address: Some(peer.ip()),
+            stranger,
+        }
+    }
+
+    /// Lets a caller in, whatever it asks.
+    pub(crate) fn check_caller(&self, caller: Caller) -> Result<(), Reply> {
+        let (Some(Stranger(uid)), Some(users)) = (caller.stranger, &self.users) else {
+            return Ok(());
+        };
+        let who = uid.map_or_else(
+            || "a caller of which the system tells no user".to_owned(),
+            |uid| format!("uid {uid}"),
+        );
+        let users: Vec<String> = users.iter().map(u32::to_string).collect();
+        Err(pages::forbidden(&format!(
+            "this emulator hands out real tokens, to uid {} alone, not to {who}: allow it with EmulatorBuilder::allow_uid, or run an emulator as that user",
+            users.join(" and uid ")
+        )))
+    }
+
+    /// Lets a request in that names this server and comes neither from a page nor through a proxy.
+    pub(crate) fn check_origin(&self, request: &Request) -> Result<(), Reply> {
+        guard::check_origin(request, &self.hosts).map_err(|why| why.reply())
+    }
+
+    /// Lets a request for the metadata server in.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Reply> {
+        guard::check(request, &self.hosts).map_err(|why| why.reply())
+    }
+
+    /// Lets a request for the page in. The page holds no secret, so no token is needed.
+    pub(crate) fn check_page(&self, request: &Request, caller: Caller) -> Result<(), Reply> {
+        guard::check_host(request, &self.hosts).map_err(|why| match why {
+            Refusal::TwoHosts => why.reply(),
+            _ => refused("control requests name the emulator by its address or by an allowed name, and come through no proxy"),
+        })?;
+        let foreign = request
+            .header("origin")
+            .is_some_and(|origin| origin != request.origin());
+        let site = request.header("sec-fetch-site");
+        if foreign || site.is_some_and(|site| !["none", "same-origin"].contains(&site)) {
+            return Err(refused(
+                "control requests come from no page but the emulator's own",
+            ));
+        }
+        let here = request.header("host").is_none_or(hosts::is_loopback);
+        if (caller.is_local() && here) || self.remote(caller).is_some() {
+            return Ok(());
+        }
+        Err(refused(
+            "control requests come from this machine, to a loopback address; for others start the emulator with --control-from",
+        ))
+    }
+
+    /// Lets a request in that drives the emulator: from this machine and addressed to it, or from a network that may, with the token.
+    pub(crate) fn check_control(&self, request: &Request, caller: Caller) -> Result<(), Reply> {
+        self.check_page(request, caller)?;
+        let Some(remote) = self.remote(caller).filter(|_| !caller.is_local()) else {
+            return Ok(());
+        };
+        let given = request
+            .header("authorization")
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map_or("", |(_, token)| token.trim());
+        verify_slices_are_equal(given.as_bytes(), remote.token.as_bytes()).map_err(|_| {
+            let why = "from another machine control requests carry the token of the ready line: Authorization: Bearer TOKEN";
+            Reply::control(401, &json!({ "error": why })).with("WWW-Authenticate", "Bearer")
+        })
+    }
+
+    fn remote(&self, caller: Caller) -> Option<&RemoteControl> {
+        self.control.as_ref().filter(|control| {
+            caller
+                .address
+                .is_some_and(|address| control.clients.admit(address))
+        })
+    }
+}
+
+fn refused(why: &str) -> Reply {
+    Reply::control(403, &json!({ "error": why }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn request(path: &str, headers: &[(&str, &str)]) -> Request {
-        Request {
-            path: path.into(),
-            headers: headers.iter().copied().collect(),
-            ..Request::default()
-        }
-    }
-
     #[test]
     fn only_this_machine_drives_the_emulator() {
-        let path = "/emulator/v1/requests";
+        let access = Access {
+            hosts: default_hosts(),
+            ..Access::default()
+        };
+        let ask = |headers: &[(&str, &str)], address: &str| {
+            let request = Request {
+                path: "/emulator/v1/requests".into(),
+                headers: headers.iter().copied().collect(),
+                ..Request::default()
+            };
+            let caller = Caller {
+                address: Some(address.parse().unwrap()),
+                stranger: None,
+            };
+            access.check_control(&request, caller).is_ok()
+        };
         for host in [
             "127.0.0.1:80",
             "localhost",
@@ -56,10 +217,8 @@ mod tests {
             "[::1]",
             "127.9.9.9",
         ] {
-            assert!(
-                check_control(&request(path, &[("host", host)]), true).is_ok(),
-                "{host}"
-            );
+            assert!(ask(&[("host", host)], "127.0.0.1"), "{host}");
+            assert!(!ask(&[("host", host)], "192.0.2.1"), "{host}");
         }
         for host in [
             "",
@@ -68,16 +227,11 @@ mod tests {
             "localhost.example.com",
             "127.0.0.1.example.com:80",
         ] {
-            assert!(
-                check_control(&request(path, &[("host", host)]), true).is_err(),
-                "{host}"
-            );
+            assert!(!ask(&[("host", host)], "127.0.0.1"), "{host}");
         }
         let page = [("host", "localhost:1"), ("origin", "http://evil.example")];
-        assert!(check_control(&request(path, &page), true).is_err());
+        assert!(!ask(&page, "127.0.0.1"));
         let own = [("host", "localhost:1"), ("origin", "http://localhost:1")];
-        assert!(check_control(&request(path, &own), true).is_ok());
-        let afar = request(path, &[("host", "localhost")]);
-        assert!(check_control(&afar, false).is_err());
+        assert!(ask(&own, "127.0.0.1"));
     }
 }

@@ -20,6 +20,9 @@ use crate::token_source::TokenSource;
 pub struct EmulatorBuilder {
     pub(crate) address: SocketAddr,
     pub(crate) networks: Vec<String>,
+    pub(crate) control_networks: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) uids: Vec<u32>,
     pub(crate) document_source: DocumentSource,
     pub(crate) observers: Observers,
     pub(crate) token_lifetime: Duration,
@@ -41,6 +44,9 @@ impl Default for EmulatorBuilder {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             networks: Vec::new(),
+            control_networks: Vec::new(),
+            hosts: Vec::new(),
+            uids: Vec::new(),
             document_source: DocumentSource::default(),
             observers: Observers::default(),
             token_lifetime: Duration::from_secs(3599),
@@ -71,9 +77,37 @@ impl EmulatorBuilder {
     /// [`on_event`](Self::on_event) tells of them.
     ///
     /// Without it whoever reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
-    /// machine alone, whatever is allowed here.
+    /// machine alone, whatever is allowed here, unless [`control_from`](Self::control_from) says more.
     pub fn allow_from(mut self, network: impl Into<String>) -> Self {
         self.networks.push(network.into());
+        self
+    }
+
+    /// Lets clients of this network, in CIDR notation, or of this address use control requests and the page, too, if they show the
+    /// bearer token that [`Emulator::control_token`] returns. May be called for several. Default: this machine alone, without a token.
+    pub fn control_from(mut self, network: impl Into<String>) -> Self {
+        self.control_networks.push(network.into());
+        self
+    }
+
+    /// Answers requests whose `Host` header has this name; `*.example.com` stands for all names below `example.com`. May be called
+    /// for several.
+    ///
+    /// Without it the emulator answers to the metadata server's own names, the names of the APIs beside it, addresses, names without a
+    /// dot and names below `internal`. Other names get 403: a web page that leads a name of its own to this machine (DNS rebinding)
+    /// could read tokens otherwise.
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// Serves this user of the machine, too, where tokens are real: from a [source](Self::token_source) or from an
+    /// [`upstream`](Self::upstream). May be called for several.
+    ///
+    /// Without it such an emulator serves its own user and root over loopback, and 403 to others. Only Linux tells who connects over
+    /// loopback; on other systems all are served.
+    pub fn allow_uid(mut self, uid: u32) -> Self {
+        self.uids.push(uid);
         self
     }
 

@@ -6,27 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::route::{self, Credential, Op};
-use gce_auth_server::protocol::{Method, Reply, Request, guard, pages, render};
+use gce_auth_server::protocol::{Method, Reply, Request, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 
+use crate::access::{Access, Caller};
 use crate::cloud::call::{CloudCall, Endpoint};
 use crate::cloud::{iam, oauth};
 use crate::control::{self, ControlCall};
 use crate::state::State;
-use crate::{access, oslogin, page};
+use crate::{oslogin, page};
 
 /// Where the requests lie that drive the emulator.
 const CONTROL: &str = "/emulator/v1/";
 
 /// Answers the requests of one emulator.
 pub(crate) struct Dispatcher(pub(crate) Arc<State>);
-
-/// The other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller {
-    /// Whether it is on this machine.
-    local: bool,
-}
 
 /// A request that was let in and understood.
 enum Meaning {
@@ -45,14 +39,13 @@ impl Service for Dispatcher {
     }
 
     fn identify(&self, connection: &Connection) -> impl Future<Output = Caller> + Send {
-        let local = connection.is_local();
-        async move { Caller { local } }
+        std::future::ready(self.0.access.identify(connection))
     }
 
     fn serve<'a>(&'a self, request: Request, caller: &'a Caller) -> Answer<'a> {
         let state = &*self.0;
         let original = state.upstream.is_some().then(|| request.clone());
-        match understand(request, *caller) {
+        match understand(&state.access, request, *caller) {
             Err(reply) => Answer::Ready(reply),
             Ok(Meaning::Metadata(op)) => match original {
                 None => match at_once(state, &op) {
@@ -73,12 +66,14 @@ impl Service for Dispatcher {
 }
 
 /// Checks and understands a request: who may ask, then what it means.
-fn understand(request: Request, caller: Caller) -> Result<Meaning, Reply> {
+fn understand(access: &Access, request: Request, caller: Caller) -> Result<Meaning, Reply> {
+    access.check_caller(caller)?;
     if let Some(endpoint) = Endpoint::parse(&request.path) {
+        access.check_origin(&request)?;
         return Ok(Meaning::Cloud(CloudCall::new(endpoint, request)));
     }
     if let Some(path) = request.path.strip_prefix(CONTROL) {
-        access::check_control(&request, caller.local)?;
+        access.check_control(&request, caller)?;
         if path == "events" && request.method == Method::Get {
             return Ok(Meaning::Events);
         }
@@ -90,7 +85,7 @@ fn understand(request: Request, caller: Caller) -> Result<Meaning, Reply> {
         }));
     }
     if page::is_at(&request.path) {
-        access::check_control(&request, caller.local)?;
+        access.check_page(&request, caller)?;
         return match request.method {
             _ if request.path != page::PATH => Err(pages::add_slash(
                 &request.origin(),
@@ -105,7 +100,7 @@ fn understand(request: Request, caller: Caller) -> Result<Meaning, Reply> {
             )),
         };
     }
-    guard::check(&request)?;
+    access.check(&request)?;
     route::route(request).map(Meaning::Metadata)
 }
 

@@ -103,6 +103,14 @@ impl Emulator {
         ]
     }
 
+    /// The bearer token of control requests from other machines, if [`EmulatorBuilder::control_from`] allows them. A browser opens the
+    /// page as `/emulator/#TOKEN`.
+    #[must_use]
+    pub fn control_token(&self) -> Option<&str> {
+        let control = self.state.access.control.as_ref();
+        control.map(|control| control.token.as_str())
+    }
+
     /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as [`Profile::Shielded`].
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {

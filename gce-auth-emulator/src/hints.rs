@@ -3,17 +3,36 @@
 use serde_json::Value;
 
 use crate::journal::RecordedRequest;
+use gce_auth_server::protocol::hosts::AllowedHosts;
 use gce_auth_server::protocol::route::PREFIX;
 use gce_auth_server::protocol::tree::{LIVE, Node};
 
 /// A hint for whoever looks at a request that was refused, or led nowhere.
-pub(crate) fn hint(request: &RecordedRequest, status: u16, document: &Value) -> Option<String> {
+pub(crate) fn hint(
+    request: &RecordedRequest,
+    status: u16,
+    document: &Value,
+    hosts: &AllowedHosts,
+) -> Option<String> {
     if request.fault.is_some() {
         return None;
     }
     match status {
         403 if request.header("x-forwarded-for").is_some() => {
             Some("it went through a proxy: X-Forwarded-For is refused".into())
+        }
+        403 if request
+            .header("host")
+            .is_some_and(|host| !hosts.admit(host)) =>
+        {
+            Some("its Host is no name of this server: --allow-host allows it".into())
+        }
+        403 if request
+            .header("origin")
+            .or_else(|| request.header("sec-fetch-site"))
+            .is_some() =>
+        {
+            Some("a web page sent it: Origin and Sec-Fetch-Site are refused".into())
         }
         403 if request.path.starts_with("/computeMetadata/") => {
             match request.header("metadata-flavor") {

@@ -16,13 +16,15 @@ use gce_auth_server::protocol::{Method, Request};
 const KEPT: usize = 10_000;
 /// What is kept of a path, a query or a header, at most.
 const LONGEST: usize = 4096;
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 9] = [
     "host",
     "metadata-flavor",
     "user-agent",
     "x-goog-api-client",
     "x-goog-user-project",
     "x-forwarded-for",
+    "origin",
+    "sec-fetch-site",
     "content-type",
 ];
 const SECRET: [&str; 4] = ["access_token", "assertion", "id_token", "token"];
@@ -38,7 +40,7 @@ pub struct RecordedRequest {
     /// The query as sent, without the question mark; empty when there was none. Values that are secrets are replaced.
     pub query: String,
     /// The headers that say who asked, names in lower case: `host`, `metadata-flavor`, `user-agent`, `x-goog-api-client`,
-    /// `x-goog-user-project`, `x-forwarded-for`, `content-type`.
+    /// `x-goog-user-project`, `x-forwarded-for`, `origin`, `sec-fetch-site`, `content-type`.
     pub headers: Vec<(String, String)>,
     /// The length of the body in bytes.
     pub body_length: usize,

@@ -52,6 +52,7 @@
 //! For people there is a live page at `/emulator/`, which shows requests as they come and does all of this.
 //!
 //! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the `Origin` of another page is refused.
+//! With [`control_from`](EmulatorBuilder::control_from) from other machines, too, with a bearer token.
 //! Bodies are JSON objects. They are not recorded, and faults do not touch them.
 //!
 //! | request | what it does |

@@ -40,7 +40,8 @@ impl Hooks for State {
             && self.upstream.is_none()
         {
             let request = entry.show();
-            let hint = |document: &Value| hints::hint(&request, status, document);
+            let hint =
+                |document: &Value| hints::hint(&request, status, document, &self.access.hosts);
             entry.hint = self.document.read(hint);
         }
         let listeners = self.told.receiver_count() > 0;

@@ -1,5 +1,6 @@
 //! From settings to an emulator that serves.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::access::{self, Access, RemoteControl};
 use crate::builder::EmulatorBuilder;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -42,13 +44,8 @@ impl EmulatorBuilder {
             }
             None => None,
         };
-        let mut networks = Vec::with_capacity(self.networks.len());
-        for text in &self.networks {
-            let network =
-                Network::parse(text).map_err(|why| StartError::network(text.clone(), why))?;
-            networks.push(network);
-        }
-        let allowed = AllowedClients::of(networks);
+        let allowed = AllowedClients::of(networks(&self.networks)?);
+        let access = self.access()?;
         self.document_source.bare = upstream.is_some();
         let watcher = Watcher::new(self.document_source.files());
         let mut document = self.document_source.make()?;
@@ -91,6 +88,7 @@ impl EmulatorBuilder {
             upstream,
             key,
             plan,
+            access,
         }));
 
         let bind = |address: SocketAddr| {
@@ -153,6 +151,52 @@ impl EmulatorBuilder {
         }
         Ok(emulator)
     }
+}
+
+impl EmulatorBuilder {
+    fn access(&self) -> Result<Access, StartError> {
+        let mut hosts = access::default_hosts();
+        for name in &self.hosts {
+            hosts = match name.strip_prefix("*.") {
+                Some(above) => hosts.with_below(above),
+                None => hosts.with(name),
+            };
+        }
+        let networks = networks(&self.control_networks)?;
+        let control = if networks.is_empty() {
+            None
+        } else {
+            let remote = RemoteControl::new(networks);
+            Some(remote.ok_or_else(|| StartError::thread(io::Error::other("no randomness")))?)
+        };
+        let is_real = self.token_source.is_some() || self.upstream.is_some();
+        let users = is_real.then(|| {
+            let mut users = own_users();
+            users.extend(&self.uids);
+            users.dedup();
+            users
+        });
+        Ok(Access {
+            hosts,
+            control,
+            users,
+        })
+    }
+}
+
+/// The user of this process, and root.
+fn own_users() -> Vec<u32> {
+    #[cfg(unix)]
+    let own = rustix::process::geteuid().as_raw();
+    #[cfg(not(unix))]
+    let own = 0;
+    vec![own, 0]
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, StartError> {
+    let parse =
+        |text: &String| Network::parse(text).map_err(|why| StartError::network(text.clone(), why));
+    texts.iter().map(parse).collect()
 }
 
 /// Serves on this thread until `stop` is sent or dropped; then every connection is closed.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::access::Access;
 use crate::clock::{Clock, Instant};
 use crate::document::{Document, DocumentSource, carry_over};
 use crate::error::StartError;
@@ -30,9 +31,11 @@ pub(crate) struct Parts {
     pub(crate) upstream: Option<Upstream>,
     pub(crate) key: Option<SigningKey>,
     pub(crate) plan: Plan,
+    pub(crate) access: Access,
 }
 
 pub(crate) struct State {
+    pub(crate) access: Access,
     pub(crate) document: Document,
     pub(crate) clock: Clock,
     /// The document at the start, or when its files were last read.
@@ -60,6 +63,7 @@ impl State {
     pub(crate) fn new(parts: Parts) -> Self {
         let clock = Clock::default();
         let state = Self {
+            access: parts.access,
             document: Document::new(parts.document.clone()),
             initial: Mutex::new(parts.document),
             profile: parts.document_source.profile,

@@ -218,6 +218,7 @@ fn understand(request: hyper::Request<Incoming>, secure: bool) -> (Request, Inco
     let request = Request {
         secure,
         method: Method::parse(parts.method.as_str()),
+        authority: parts.uri.authority().map(|host| host.as_str().into()),
         path: parts.uri.path().into(),
         query: parts.uri.query().unwrap_or_default().into(),
         headers: fields(&parts.headers),

@@ -2,6 +2,11 @@
 //! served.
 
 pub mod allowed_clients;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod proc_net;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sock_diag;
+mod socket_owner;
 mod tcp;
 #[cfg(unix)]
 mod unix_socket;
@@ -9,6 +14,7 @@ mod unix_socket;
 use std::sync::Arc;
 
 pub use allowed_clients::{AllowedClients, Network};
+pub use socket_owner::SocketOwner;
 pub use tcp::TcpPort;
 #[cfg(unix)]
 pub use unix_socket::{SocketFile, UnixPort};

@@ -1,22 +1,104 @@
-//! Who may ask: requests that passed through a proxy are refused, and everything below `/` needs the header that a browser or a
-//! tricked server would not send.
+//! Who may ask: a program that means the metadata server. Not a web page, nor a server that was tricked into asking, nor a client behind
+//! a proxy.
 
+use crate::protocol::hosts::AllowedHosts;
 use crate::protocol::pages;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::Request;
 
-/// Lets a request for the metadata server in, or says why not.
-pub fn check(request: &Request) -> Result<(), Reply> {
-    if request.header("x-forwarded-for").is_some() {
-        return Err(pages::forwarded());
-    }
-    if request.path == "/" || is_legacy(&request.path) || has_flavor(request) {
-        return Ok(());
-    }
-    Err(pages::flavor_missing())
+/// Why a request is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has more than one `Host` header (RFC 9112, section 3.2).
+    TwoHosts,
+    /// It went through a proxy: there is an `X-Forwarded-For` header.
+    Forwarded,
+    /// Its `Host` header, or the host in its request line, is no name of this server.
+    Host(String),
+    /// A browser sent it for a web page: there is an `Origin` or `Sec-Fetch-Site` header.
+    Browser,
+    /// It lacks `Metadata-Flavor: Google`.
+    NoFlavor,
 }
 
-/// Whether a path is one of the versions before v1, which asked for no header. What they answer is [`pages::legacy`].
+impl Refusal {
+    /// Returns the answer.
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::TwoHosts => pages::bad_request("there must be one Host header"),
+            Self::Forwarded => pages::forwarded(),
+            Self::Host(host) => pages::host_refused(host),
+            Self::Browser => pages::browser_refused(),
+            Self::NoFlavor => pages::flavor_missing(),
+        }
+    }
+}
+
+/// Lets a request for the metadata server in.
+///
+/// # Errors
+///
+/// The reason why not. Names and proxies come first: whoever fails there learns nothing else.
+pub fn check(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
+    check_origin(request, hosts)?;
+    check_flavor(request)
+}
+
+/// Lets a request in that names this server and does not come from a web page or a proxy.
+///
+/// # Errors
+///
+/// The reason why not.
+pub fn check_origin(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
+    check_host(request, hosts)?;
+    if request.header("origin").is_some() || request.header("sec-fetch-site").is_some() {
+        return Err(Refusal::Browser);
+    }
+    Ok(())
+}
+
+/// Lets a request in that names this server and does not come through a proxy.
+///
+/// # Errors
+///
+/// The reason why not.
+pub fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
+    let mut named = request.headers.iter().filter(|(name, _)| *name == "host");
+    let header = named.next().map(|(_, host)| host);
+    if named.next().is_some() {
+        return Err(Refusal::TwoHosts);
+    }
+    if request.header("x-forwarded-for").is_some() {
+        return Err(Refusal::Forwarded);
+    }
+    // A client of HTTP/1.0 may send none; a browser always does.
+    for host in [header, request.authority.as_deref()].into_iter().flatten() {
+        if !hosts.admit(host) {
+            return Err(Refusal::Host(host.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Lets a request in that has the header which a browser or a tricked server would not send, or is for a path that needs none: `/`, the
+/// versions before v1, and what lies outside `/computeMetadata`, where a real machine answers 404 to everybody.
+///
+/// # Errors
+///
+/// [`Refusal::NoFlavor`].
+pub fn check_flavor(request: &Request) -> Result<(), Refusal> {
+    if is_tree(&request.path) && !is_legacy(&request.path) && !has_flavor(request) {
+        return Err(Refusal::NoFlavor);
+    }
+    Ok(())
+}
+
+fn is_tree(path: &str) -> bool {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    segments.next() == Some("computeMetadata")
+}
+
+/// Returns whether a path is one of the versions before v1, which asked for no header. What they answer is [`pages::legacy`].
 pub fn is_legacy(path: &str) -> bool {
     ["/computeMetadata/v1beta1", "/0.1"].iter().any(|version| {
         path.strip_prefix(version)
@@ -24,7 +106,8 @@ pub fn is_legacy(path: &str) -> bool {
     })
 }
 
-fn has_flavor(request: &Request) -> bool {
+/// Returns whether a request has `Metadata-Flavor: Google`, or the header that came before it.
+pub fn has_flavor(request: &Request) -> bool {
     request.header("metadata-flavor") == Some("Google")
         || request
             .header("x-google-metadata-request")
@@ -34,51 +117,84 @@ fn has_flavor(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::request::Method;
+
+    const TREE: &str = "/computeMetadata/v1/";
+    const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
+    const HOST: (&str, &str) = ("host", "metadata.google.internal");
 
     fn request(path: &str, headers: &[(&str, &str)]) -> Request {
         Request {
-            secure: false,
-            method: Method::Get,
             path: path.into(),
-            query: String::new(),
             headers: headers.iter().copied().collect(),
-            body: Vec::new(),
+            ..Request::default()
         }
     }
 
-    #[test]
-    fn the_root_is_free() {
-        assert!(check(&request("/", &[])).is_ok());
+    fn check(path: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+        super::check(&request(path, headers), &AllowedHosts::default())
     }
 
     #[test]
-    fn everything_below_needs_the_flavor_exactly() {
-        let path = "/computeMetadata/v1/";
-        assert_eq!(check(&request(path, &[])).unwrap_err().status, 403);
-        let wrong = [("metadata-flavor", "google")];
-        assert_eq!(check(&request(path, &wrong)).unwrap_err().status, 403);
-        assert!(check(&request(path, &[("metadata-flavor", "Google")])).is_ok());
-        assert!(check(&request(path, &[("x-google-metadata-request", "True")])).is_ok());
+    fn the_tree_needs_the_flavor_exactly() {
+        assert_eq!(check(TREE, &[HOST]), Err(Refusal::NoFlavor));
+        assert_eq!(
+            check("//computeMetadata//v1/", &[HOST]),
+            Err(Refusal::NoFlavor)
+        );
+        let wrong = [HOST, ("metadata-flavor", "google")];
+        assert_eq!(check(TREE, &wrong), Err(Refusal::NoFlavor));
+        assert_eq!(check(TREE, &[HOST, FLAVOR]), Ok(()));
+        assert_eq!(
+            check(TREE, &[HOST, ("x-google-metadata-request", "True")]),
+            Ok(())
+        );
     }
 
     #[test]
-    fn the_versions_before_v1_are_told_so_without_the_flavor() {
+    fn the_root_old_versions_and_what_is_elsewhere_need_none() {
         for path in [
+            "/",
+            "/latest/api/token",
             "/0.1/meta-data/attributes/",
             "/0.1",
             "/computeMetadata/v1beta1/x",
         ] {
-            assert!(check(&request(path, &[])).is_ok(), "{path}");
-            let forwarded = [("x-forwarded-for", "10.0.0.1")];
-            assert!(check(&request(path, &forwarded)).is_err(), "{path}");
+            assert_eq!(check(path, &[HOST]), Ok(()), "{path}");
+            let forwarded = [HOST, ("x-forwarded-for", "10.0.0.1")];
+            assert_eq!(check(path, &forwarded), Err(Refusal::Forwarded), "{path}");
         }
-        assert!(check(&request("/computeMetadata/v1beta12/x", &[])).is_err());
+        assert_eq!(
+            check("/computeMetadata/v1beta12/x", &[HOST]),
+            Err(Refusal::NoFlavor)
+        );
     }
 
     #[test]
-    fn a_forwarded_request_is_refused_even_at_the_root() {
-        let headers = [("metadata-flavor", "Google"), ("x-forwarded-for", "")];
-        assert_eq!(check(&request("/", &headers)).unwrap_err().status, 403);
+    fn a_page_of_another_origin_is_refused_by_the_name_it_came_with() {
+        let rebound = [("host", "rebind.test:8173"), FLAVOR];
+        let why = Err(Refusal::Host("rebind.test:8173".into()));
+        assert_eq!(check(TREE, &rebound), why);
+        assert_eq!(check("/", &rebound), why);
+        let mut in_line = request(TREE, &[HOST, FLAVOR]);
+        in_line.authority = Some("rebind.test:8173".into());
+        assert_eq!(super::check(&in_line, &AllowedHosts::default()), why);
+    }
+
+    #[test]
+    fn a_browser_is_refused_by_what_it_sends() {
+        for header in [
+            ("origin", "http://localhost"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            assert_eq!(check(TREE, &[HOST, FLAVOR, header]), Err(Refusal::Browser));
+            assert_eq!(check("/", &[HOST, header]), Err(Refusal::Browser));
+        }
+    }
+
+    #[test]
+    fn two_hosts_are_a_bad_request() {
+        let two = [HOST, HOST, FLAVOR];
+        assert_eq!(check(TREE, &two), Err(Refusal::TwoHosts));
+        assert_eq!(Refusal::TwoHosts.reply().status, 400);
     }
 }

@@ -3,6 +3,7 @@
 pub mod etag;
 pub mod fields;
 pub mod guard;
+pub mod hosts;
 pub mod pages;
 pub mod query;
 pub mod render;

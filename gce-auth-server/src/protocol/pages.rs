@@ -15,6 +15,33 @@ pub fn forwarded() -> Reply {
     )
 }
 
+/// 403 whose body says why, as one line of text.
+pub fn forbidden(why: &str) -> Reply {
+    Reply::new(403, PLAIN, format!("{why}\n"))
+}
+
+/// 403 for a request that names another server.
+pub fn host_refused(host: &str) -> Reply {
+    let name = escape(host.rsplit_once(':').map_or(host, |(name, _)| name));
+    page(
+        403,
+        "Forbidden",
+        &format!(
+            "<code>{name}</code> is no name of this server: a web page may have led it here. \
+             If it is yours, allow it: <code>--allow-host {name}</code>."
+        ),
+    )
+}
+
+/// 403 for a request that a browser sent for a web page.
+pub fn browser_refused() -> Reply {
+    page(
+        403,
+        "Forbidden",
+        "Requests of web pages, with an Origin or Sec-Fetch-Site header, are not allowed.",
+    )
+}
+
 /// 403 for a request without the header that proves intent.
 pub fn flavor_missing() -> Reply {
     Reply::new(

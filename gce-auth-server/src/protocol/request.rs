@@ -11,6 +11,8 @@ pub struct Request {
     pub secure: bool,
     /// The method.
     pub method: Method,
+    /// The host in the request line, if it stands there as for a proxy.
+    pub authority: Option<String>,
     /// The path as sent: the metadata server decodes nothing in it.
     pub path: String,
     /// The query as sent, without the question mark.

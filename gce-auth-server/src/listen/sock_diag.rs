@@ -1,0 +1,107 @@
+//! A question to sock_diag about one TCP socket.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+};
+
+/// `SOCK_DIAG_BY_FAMILY`
+const BY_FAMILY: u16 = 20;
+/// `NLMSG_ERROR`
+const ERROR: u16 = 2;
+/// `NLM_F_REQUEST`
+const REQUEST: u16 = 1;
+const TCP: u8 = 6;
+const LISTEN: u8 = 10;
+/// The length of a `nlmsghdr`.
+const HEADER: usize = 16;
+/// The length of an `inet_diag_msg`.
+const MESSAGE: usize = 72;
+const ENOENT: i32 = 2;
+
+/// The user and the inode of the socket with these addresses; `None` if there is no such socket, or none that a process holds.
+pub(super) fn find(own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        Some(SOCK_DIAG),
+    )?;
+    let kernel = SocketAddrNetlink::new(0, 0);
+    sendto(&socket, &question(own, other), SendFlags::empty(), &kernel)?;
+    // The kernel has answered before it returns from the question.
+    let mut answer = [0; 1024];
+    let (_, length) = recv(&socket, &mut answer, RecvFlags::DONTWAIT)?;
+    understand(answer.get(..length).unwrap_or_default(), own, other)
+}
+
+/// An `nlmsghdr` and an `inet_diag_req_v2`.
+fn question(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
+    let mut message = Vec::with_capacity(HEADER + 56);
+    message.extend((HEADER as u32 + 56).to_ne_bytes());
+    message.extend(BY_FAMILY.to_ne_bytes());
+    message.extend(REQUEST.to_ne_bytes());
+    message.extend([0; 8]); // no sequence, no port
+    message.extend([family(own.ip()), TCP, 0, 0]);
+    message.extend(u32::MAX.to_ne_bytes()); // all states
+    message.extend(addresses(own, other));
+    message.extend([0; 4]); // any interface
+    message.extend([0xff; 8]); // no cookie
+    message
+}
+
+fn family(address: IpAddr) -> u8 {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    family.as_raw().to_le_bytes()[0]
+}
+
+/// The first 36 bytes of an `inet_diag_sockid`: ports, then addresses, in network order.
+fn addresses(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(36);
+    bytes.extend(own.port().to_be_bytes());
+    bytes.extend(other.port().to_be_bytes());
+    for address in [own.ip(), other.ip()] {
+        match address {
+            IpAddr::V4(address) => {
+                bytes.extend(address.octets());
+                bytes.extend([0; 12]);
+            }
+            IpAddr::V6(address) => bytes.extend(address.octets()),
+        }
+    }
+    bytes
+}
+
+fn understand(answer: &[u8], own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, "sock_diag's answer is broken");
+    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok());
+    let body = answer.get(HEADER..).unwrap_or_default();
+    match u16::from_ne_bytes(kind.ok_or_else(broken)?) {
+        ERROR => {
+            let code = body.get(..4).and_then(|bytes| bytes.try_into().ok());
+            match i32::from_ne_bytes(code.ok_or_else(broken)?).saturating_neg() {
+                ENOENT => Ok(None),
+                code => Err(io::Error::from_raw_os_error(code)),
+            }
+        }
+        BY_FAMILY => {
+            let body = body.get(..MESSAGE).ok_or_else(broken)?;
+            let number = |at: usize| {
+                let bytes = body.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+                bytes.map_or(0, u32::from_ne_bytes)
+            };
+            // Where no connection fits, the kernel looks for a listener.
+            let is_it = body[1] != LISTEN && body.get(4..40) == Some(&*addresses(own, other));
+            let (uid, inode) = (number(64), number(68));
+            Ok((is_it && inode != 0).then_some((uid, inode)))
+        }
+        _ => Err(broken()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Names of a server in a `Host` header. A web page that leads a name of its own to this machine (DNS rebinding) is of one origin with
+//! what answers here, and may send any header; the name is all that gives it away.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The names of the metadata server on every machine.
+const OWN: [&str; 4] = [
+    "localhost",
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+];
+
+/// The addresses of the metadata server on every machine.
+const ADDRESSES: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// Which names a server answers to: those of the metadata server, `localhost` and loopback addresses, and what is added.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedHosts {
+    names: Vec<String>,
+    suffixes: Vec<String>,
+    addresses: Vec<IpAddr>,
+    any_address: bool,
+    single_label: bool,
+}
+
+impl AllowedHosts {
+    /// Adds a name or an address, in the spelling of a `Host` header without a port.
+    #[must_use]
+    pub fn with(mut self, host: &str) -> Self {
+        match Host::parse(host) {
+            Some(Host::Address(address)) => self.addresses.push(address),
+            Some(Host::Name(name)) => self.names.push(name),
+            None => {}
+        }
+        self
+    }
+
+    /// Adds all names below this one.
+    #[must_use]
+    pub fn with_below(mut self, name: &str) -> Self {
+        self.suffixes
+            .push(format!(".{}", name.to_ascii_lowercase()));
+        self
+    }
+
+    /// Adds all addresses. No page has one for its origin that could lead elsewhere.
+    #[must_use]
+    pub fn with_any_address(mut self) -> Self {
+        self.any_address = true;
+        self
+    }
+
+    /// Adds names without a dot, as containers have for each other. Public DNS has none.
+    #[must_use]
+    pub fn with_single_labels(mut self) -> Self {
+        self.single_label = true;
+        self
+    }
+
+    /// Returns whether a `Host` header names this server. With or without a port, in any case, and with a dot at its end.
+    pub fn admit(&self, header: &str) -> bool {
+        match Host::parse(header) {
+            Some(Host::Address(address)) => {
+                self.any_address
+                    || address.to_canonical().is_loopback()
+                    || ADDRESSES.contains(&address)
+                    || self.addresses.contains(&address)
+            }
+            Some(Host::Name(name)) => {
+                OWN.contains(&name.as_str())
+                    || self.names.contains(&name)
+                    || (self.single_label && !name.contains('.'))
+                    || self.suffixes.iter().any(|suffix| name.ends_with(suffix))
+            }
+            None => false,
+        }
+    }
+}
+
+/// Returns whether a `Host` header names this machine's loopback interface.
+pub fn is_loopback(header: &str) -> bool {
+    match Host::parse(header) {
+        Some(Host::Address(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Name(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+enum Host {
+    Address(IpAddr),
+    /// In lower case, without a dot at its end.
+    Name(String),
+}
+
+impl Host {
+    fn parse(header: &str) -> Option<Self> {
+        if let Ok(address) = header.parse::<SocketAddr>() {
+            return Some(Self::Address(address.ip()));
+        }
+        let bare = header
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(address) = bare.unwrap_or(header).parse() {
+            return Some(Self::Address(address));
+        }
+        let name = match header.split_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            Some(_) => return None,
+            None => header,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let is_name = !name.is_empty() && name.bytes().all(fits);
+        is_name.then(|| Self::Name(name.to_ascii_lowercase()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_s_own_names_are_admitted_in_every_spelling() {
+        let own = AllowedHosts::default();
+        for host in [
+            "metadata",
+            "metadata.google.internal",
+            "metadata.google.internal.",
+            "Metadata.Google.Internal.:80",
+            "metadata.goog:80",
+            "169.254.169.254",
+            "169.254.169.254:80",
+            "[fd20:ce::254]",
+            "[fd20:ce::254]:80",
+            "localhost:8173",
+            "127.0.0.1:8173",
+            "127.9.9.9",
+            "[::1]:8173",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(own.admit(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_not() {
+        let own = AllowedHosts::default();
+        let wide = own
+            .clone()
+            .with_any_address()
+            .with_single_labels()
+            .with_below("internal");
+        for host in [
+            "",
+            ".",
+            ":80",
+            "rebind.test",
+            "rebind.test:8173",
+            "localhost.rebind.test",
+            "127.0.0.1.rebind.test",
+            "metadata.google.internal.rebind.test",
+            "internal.rebind.test",
+            "evil.test/metadata",
+            "metadata.google.internal@evil.test",
+            "a b",
+            "metadata:x",
+            "[::1",
+        ] {
+            assert!(!own.admit(host) && !wide.admit(host), "{host}");
+        }
+        for host in [
+            "10.0.0.1:80",
+            "[2001:db8::1]:80",
+            "emulator:80",
+            "host.docker.internal",
+        ] {
+            assert!(!own.admit(host) && wide.admit(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_admitted() {
+        let hosts = AllowedHosts::default()
+            .with("Emulator.Example.com.")
+            .with("10.0.0.1");
+        assert!(hosts.admit("emulator.example.com:80") && hosts.admit("10.0.0.1:80"));
+        assert!(!hosts.admit("x.emulator.example.com") && !hosts.admit("10.0.0.2"));
+    }
+}
