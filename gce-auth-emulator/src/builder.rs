@@ -10,6 +10,7 @@ use crate::document::document_source::{DocumentSource, Layer};
 use crate::events::{Event, Observers};
 use crate::faults::rules::FaultRule;
 use crate::identity::accounts::Account;
+use crate::policy::settings::CloudConfig;
 use crate::profiles::Profile;
 use crate::text_source::TextSource;
 use crate::token_source::TokenSource;
@@ -28,6 +29,7 @@ pub struct EmulatorBuilder {
     pub(crate) token_lifetime: Duration,
     pub(crate) token_renewal: Option<Duration>,
     pub(crate) token_source: Option<TokenSource>,
+    pub(crate) cloud: CloudConfig,
     pub(crate) faults: Vec<FaultRule>,
     pub(crate) plans: Vec<TextSource>,
     pub(crate) refuse: Option<Duration>,
@@ -52,6 +54,7 @@ impl Default for EmulatorBuilder {
             token_lifetime: Duration::from_secs(3599),
             token_renewal: None,
             token_source: None,
+            cloud: CloudConfig::default(),
             faults: Vec::new(),
             plans: Vec::new(),
             refuse: None,

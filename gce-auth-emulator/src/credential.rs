@@ -5,9 +5,12 @@ use std::sync::{Arc, PoisonError};
 use serde_json::Value;
 
 use crate::identity::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
+use crate::identity::agents::Agent;
 use crate::identity::claims::{self, Detail};
 use crate::identity::jwt;
-use crate::identity::token_issuer::{Holder, Issued};
+use crate::identity::token_issuer::Holder;
+use crate::policy::principal::Principal;
+use crate::policy::tokens::{Grant, Issued};
 use crate::profiles::attribute;
 use crate::state::State;
 use crate::token_source::TokenSource;
@@ -152,7 +155,8 @@ impl State {
             let (token, lifetime) = source.fetch(&account.email, &account.scopes)?;
             let issued = Arc::new(Issued {
                 token,
-                account,
+                grant: Grant::new(Principal::service_account(account.email), account.scopes),
+                issued: now,
                 expires: now.plus(lifetime),
             });
             issuer
@@ -169,7 +173,13 @@ impl State {
     }
 
     /// Answers `identity`.
-    pub(crate) async fn identity(&self, target: &Target, account: &str, query: &Query) -> Reply {
+    pub(crate) async fn identity(
+        &self,
+        target: &Target,
+        account: &str,
+        query: &Query,
+        agent: Option<Agent>,
+    ) -> Reply {
         let account = self
             .document
             .read(|document| Identity::find(document, account));
@@ -199,9 +209,12 @@ impl State {
             licenses: machine && query.flag("licenses"),
         };
         let now = self.clock.now();
-        let claims = self
-            .document
-            .read(|document| claims::claims(document, &account, audience, detail, now));
+        let claims = match agent {
+            Some(agent) => agent.claims(audience, full, now.seconds()),
+            None => self
+                .document
+                .read(|document| claims::claims(document, &account, audience, detail, now)),
+        };
         match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
             Some(token) => render::credential("text/html", token),
             None => pages::internal(),

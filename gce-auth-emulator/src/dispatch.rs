@@ -10,9 +10,10 @@ use gce_auth_server::protocol::{Method, Reply, Request, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 
 use crate::access::{Access, Caller};
+use crate::cloud;
 use crate::cloud::call::{CloudCall, Endpoint};
-use crate::cloud::{iam, oauth};
 use crate::control::{self, ControlCall};
+use crate::identity::agents::Agent;
 use crate::state::State;
 use crate::{oslogin, page};
 
@@ -54,7 +55,9 @@ impl Service for Dispatcher {
                 },
                 Some(request) => Answer::Later(Box::pin(relayed(state, op, request))),
             },
-            Ok(Meaning::Cloud(call)) => Answer::Later(Box::pin(cloud(state, call))),
+            Ok(Meaning::Cloud(call)) => Answer::Later(Box::pin(async move {
+                cloud::dispatch::answer(state, &call).await
+            })),
             Ok(Meaning::Page) => Answer::Ready(page::page()),
             Ok(Meaning::Events) => match page::follow(Arc::clone(&self.0)) {
                 Some(more) => Answer::Stream(page::stream(), more),
@@ -151,8 +154,11 @@ async fn answer(state: &State, op: Op) -> Reply {
             account,
             kind: Credential::Identity,
             query,
-            ..
-        } => state.identity(&target, &account, &query).await,
+            certificates,
+        } => {
+            let agent = certificates.as_deref().and_then(Agent::of);
+            state.identity(&target, &account, &query, agent).await
+        }
         Op::WriteGuestAttribute {
             target,
             namespace,
@@ -171,15 +177,5 @@ async fn answer(state: &State, op: Op) -> Reply {
         } => state
             .document
             .read(|document| oslogin::answer(document, what, &query, &target)),
-    }
-}
-
-async fn cloud(state: &State, call: CloudCall) -> Reply {
-    let key = state.key().await;
-    match &call.endpoint {
-        Endpoint::Iam { account, method } => {
-            iam::answer(state, key.as_deref(), account, method, &call)
-        }
-        _ => oauth::answer(state, key.as_deref(), &call),
     }
 }

@@ -17,6 +17,7 @@ enum Reason {
     Document(String),
     Overlay(String),
     Plan(String),
+    Cloud(String),
     Set(SetError),
     Upstream(String, String),
 }
@@ -54,6 +55,10 @@ impl StartError {
         Self(Reason::Plan(why))
     }
 
+    pub(crate) fn cloud(why: String) -> Self {
+        Self(Reason::Cloud(why))
+    }
+
     pub(crate) fn upstream(url: String, why: String) -> Self {
         Self(Reason::Upstream(url, why))
     }
@@ -82,6 +87,7 @@ impl fmt::Display for StartError {
             Reason::Document(why) => write!(f, "not a metadata document: {why}"),
             Reason::Overlay(why) => write!(f, "not an overlay: {why}"),
             Reason::Plan(why) => write!(f, "not a fault plan: {why}"),
+            Reason::Cloud(why) => write!(f, "cannot configure the APIs beside the server: {why}"),
             Reason::Set(error) => error.fmt(f),
             Reason::Upstream(url, why) => {
                 write!(f, "`{url}` is no address of a metadata server: {why}")
@@ -99,6 +105,7 @@ impl Error for StartError {
             | Reason::Network(..)
             | Reason::Overlay(_)
             | Reason::Plan(_)
+            | Reason::Cloud(_)
             | Reason::Set(_)
             | Reason::Upstream(..) => None,
         }

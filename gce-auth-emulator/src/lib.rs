@@ -82,6 +82,7 @@
 
 mod access;
 mod builder;
+mod builder_cloud;
 mod clock;
 mod cloud;
 mod control;
@@ -98,6 +99,7 @@ mod identity;
 mod journal;
 mod oslogin;
 mod page;
+mod policy;
 mod profiles;
 mod read;
 mod record;
@@ -116,4 +118,6 @@ pub use events::Event;
 pub use faults::{Fault, FaultRule};
 pub use identity::accounts::Account;
 pub use journal::RecordedRequest;
+pub use policy::providers::Provider;
+pub use policy::users::User;
 pub use profiles::Profile;

@@ -75,6 +75,7 @@ impl EmulatorBuilder {
             plan.lifetime.unwrap_or(self.token_lifetime),
             plan.renewal.or(self.token_renewal),
         );
+        let settings = self.cloud.compile().map_err(StartError::cloud)?;
         let key = match &self.keys_directory {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,
@@ -84,6 +85,7 @@ impl EmulatorBuilder {
             document_source: self.document_source,
             observers: self.observers,
             issuer,
+            settings,
             source: self.token_source,
             upstream,
             key,

@@ -17,6 +17,8 @@ use crate::identity::accounts::Account;
 use crate::identity::keys::SigningKey;
 use crate::identity::token_issuer::TokenIssuer;
 use crate::journal::{Journal, RecordedRequest};
+use crate::policy::cloud::Cloud;
+use crate::policy::settings::Settings;
 use crate::profiles::Profile;
 use crate::token_source::TokenSource;
 use crate::upstream::Upstream;
@@ -27,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) document_source: DocumentSource,
     pub(crate) observers: Observers,
     pub(crate) issuer: TokenIssuer,
+    pub(crate) settings: Settings,
     pub(crate) source: Option<TokenSource>,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) key: Option<SigningKey>,
@@ -46,6 +49,7 @@ pub(crate) struct State {
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
     issuer: Arc<Mutex<TokenIssuer>>,
+    pub(crate) cloud: Cloud,
     pub(crate) source: Option<TokenSource>,
     pub(crate) upstream: Option<Upstream>,
     /// Held while the source is asked.
@@ -73,6 +77,7 @@ impl State {
             clock,
             key: parts.key.map(Arc::new),
             issuer: Arc::new(Mutex::new(parts.issuer)),
+            cloud: Cloud::new(parts.settings),
             source: parts.source,
             upstream: parts.upstream,
             turn: Arc::default(),
@@ -124,6 +129,7 @@ impl State {
     /// Everything as it was at the start, the signing key excepted.
     pub(crate) fn reset(&self) {
         self.issuer().reset();
+        self.cloud.reset();
         self.journal().clear();
         self.clock.reset();
         self.begin_plan();

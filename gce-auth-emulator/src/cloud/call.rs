@@ -1,50 +1,134 @@
-//! Calls to the Google APIs that stand beside the metadata server.
+//! Requests to the Google APIs that stand beside the metadata server: which API a path names, and
+//! what a body says.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Map, Value};
 
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::{Method, Request};
 
-/// A call to a Google API, before its caller and its arguments were looked at.
+/// A request to a Google API, before its caller and its arguments were looked at.
 pub(crate) struct CloudCall {
     pub(crate) endpoint: Endpoint,
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// Scheme and host as the client sees them.
     pub(crate) origin: String,
-    pub(crate) authorization: Option<String>,
-    /// The query's parameters; of a form, the body's.
-    pub(crate) parameters: Query,
+    authorization: Option<String>,
+    pub(crate) parameters: Parameters,
     pub(crate) body: Vec<u8>,
 }
 
 impl CloudCall {
     pub(crate) fn new(endpoint: Endpoint, request: Request) -> Self {
-        let form = request
-            .header("content-type")
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        let parameters = if form {
-            Query::parse(&String::from_utf8_lossy(&request.body))
-        } else {
-            Query::parse(&request.query)
-        };
         Self {
             endpoint,
             origin: request.origin(),
             authorization: request.header("authorization").map(Into::into),
+            parameters: Parameters::read(&request),
             method: request.method,
             path: request.path,
-            parameters,
             body: request.body,
         }
     }
 
-    /// The token in the `Authorization` header, if there is one.
+    /// The token in the `Authorization` header.
     pub(crate) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
+        self.credentials("bearer")
+    }
+
+    /// The OAuth client: in the `Authorization` header, or as `client_id` and `client_secret`.
+    pub(crate) fn client(&self) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        if let Some(encoded) = self.credentials("basic") {
+            let decoded = BASE64_STANDARD.decode(encoded).ok()?;
+            let text = String::from_utf8(decoded).ok()?;
+            let (id, secret) = text.split_once(':')?;
+            return Some((id.to_owned().into(), secret.to_owned().into()));
+        }
+        let id = self.parameters.get("client_id")?;
+        let secret = self.parameters.get("client_secret").unwrap_or_default();
+        Some((id.into(), secret.into()))
+    }
+
+    fn credentials(&self, wanted: &str) -> Option<&str> {
+        let (scheme, credentials) = self.authorization.as_deref()?.split_once(' ')?;
+        let credentials = credentials.trim();
+        (scheme.eq_ignore_ascii_case(wanted) && !credentials.is_empty()).then_some(credentials)
+    }
+
+    /// The body as a JSON object; an empty body is an empty object.
+    pub(crate) fn json(&self) -> Option<Map<String, Value>> {
+        if self.body.is_empty() {
+            return Some(Map::new());
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(body)) => Some(body),
+            _ => None,
+        }
     }
 }
 
+/// The parameters of a query, of a form, or of a JSON object with the same names in lowerCamelCase,
+/// as Google's transcoding takes them.
+pub(crate) struct Parameters {
+    query: Query,
+    json: Map<String, Value>,
+}
+
+impl Parameters {
+    fn read(request: &Request) -> Self {
+        let kind = request.header("content-type").unwrap_or_default();
+        let is = |wanted: &str| {
+            kind.get(..wanted.len())
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(wanted))
+        };
+        let mut json = Map::new();
+        let query = if is("application/x-www-form-urlencoded") && !request.body.is_empty() {
+            Query::parse(&String::from_utf8_lossy(&request.body))
+        } else {
+            if is("application/json")
+                && let Ok(Value::Object(body)) = serde_json::from_slice(&request.body)
+            {
+                json = body;
+            }
+            Query::parse(&request.query)
+        };
+        Self { query, json }
+    }
+
+    /// The parameter of this name, in snake_case; an empty one counts as none.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.query.non_empty(name).or_else(|| {
+            let value = self
+                .json
+                .get(name)
+                .or_else(|| self.json.get(&camel_case(name)));
+            value?.as_str().filter(|value| !value.is_empty())
+        })
+    }
+
+    /// The texts of a parameter that are separated by spaces.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let text = self.get(name).unwrap_or_default();
+        text.split_whitespace().map(Into::into).collect()
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut chars = word.chars();
+        camel.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(chars.as_str());
+    }
+    camel
+}
+
+/// What a path of Google's APIs names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// The keys as JWK set.
@@ -57,13 +141,33 @@ pub(crate) enum Endpoint {
         jwk: bool,
     },
     Discovery,
+    /// The OpenID configuration of a pool that issues tokens for agents, or its keys.
+    Agents {
+        issuer: String,
+        jwks: bool,
+    },
     Token,
+    Revoke,
     TokenInfo,
+    Sts(Sts),
     /// `METHOD` of `/v1/projects/-/serviceAccounts/ACCOUNT:METHOD`, or `allowedLocations`.
     Iam {
         account: String,
         method: String,
     },
+    /// The allowed locations of a pool.
+    PoolLocations,
+    /// A project of the Resource Manager, by number or id.
+    Project(String),
+}
+
+/// Methods of the Security Token Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sts {
+    Token,
+    Introspect,
+    OauthToken,
+    Revoke,
 }
 
 impl Endpoint {
@@ -73,40 +177,236 @@ impl Endpoint {
             "/oauth2/v1/certs" => Self::Certificates,
             "/.well-known/openid-configuration" => Self::Discovery,
             "/token" | "/oauth2/v4/token" => Self::Token,
+            "/revoke" | "/o/oauth2/revoke" => Self::Revoke,
             "/tokeninfo" | "/oauth2/v1/tokeninfo" | "/oauth2/v3/tokeninfo" => Self::TokenInfo,
-            other => {
-                if let Some((jwk, account)) = account_keys(other) {
-                    return Some(Self::AccountKeys {
-                        account: account.replace("%40", "@"),
-                        jwk,
-                    });
-                }
-                let (_, rest) = other
-                    .strip_prefix("/v1/projects/")?
-                    .split_once("/serviceAccounts/")?;
-                let (account, method) = rest
-                    .split_once(':')
-                    .or_else(|| rest.split_once('/'))
-                    .unwrap_or((rest, ""));
-                Self::Iam {
-                    account: account.replace("%40", "@"),
-                    method: method.into(),
-                }
-            }
+            "/v1/token" => Self::Sts(Sts::Token),
+            "/v1/introspect" => Self::Sts(Sts::Introspect),
+            "/v1/oauthtoken" => Self::Sts(Sts::OauthToken),
+            "/v1/revoke" => Self::Sts(Sts::Revoke),
+            other => match other.strip_prefix("/v1/") {
+                Some(rest) => return versioned(rest),
+                None => return account_keys(other),
+            },
         })
     }
 }
 
-/// Whether the keys of an account are wanted as JWK set, and which account's.
-fn account_keys(path: &str) -> Option<(bool, &str)> {
+/// What lies below `/v1/`.
+fn versioned(rest: &str) -> Option<Endpoint> {
+    let segments: Vec<&str> = rest.split('/').collect();
+    match segments.as_slice() {
+        ["projects", project] if !project.is_empty() => {
+            Some(Endpoint::Project((*project).to_owned()))
+        }
+        [
+            "projects",
+            _,
+            "serviceAccounts",
+            account,
+            "allowedLocations",
+        ] => Some(Endpoint::Iam {
+            account: decode(account),
+            method: "allowedLocations".into(),
+        }),
+        ["projects", _, "serviceAccounts", account] => {
+            let (account, method) = account.split_once(':').unwrap_or((account, ""));
+            Some(Endpoint::Iam {
+                account: decode(account),
+                method: method.into(),
+            })
+        }
+        [
+            "projects",
+            _,
+            "locations",
+            _,
+            "workloadIdentityPools",
+            _,
+            "allowedLocations",
+        ]
+        | ["locations", _, "workforcePools", _, "allowedLocations"] => {
+            Some(Endpoint::PoolLocations)
+        }
+        [
+            "projects" | "organizations",
+            _,
+            "locations",
+            _,
+            "workloadIdentityPools",
+            _,
+            end @ ..,
+        ] => {
+            let (jwks, end) = match end {
+                [".well-known", "openid-configuration"] => {
+                    (false, "/.well-known/openid-configuration")
+                }
+                ["openid", "jwks"] => (true, "/openid/jwks"),
+                _ => return None,
+            };
+            Some(Endpoint::Agents {
+                issuer: rest.strip_suffix(end)?.into(),
+                jwks,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn account_keys(path: &str) -> Option<Endpoint> {
     let rest = path
         .strip_prefix("/service_accounts/v1/")
         .or_else(|| path.strip_prefix("/robot/v1/"))?;
     let rest = rest.strip_prefix("metadata/").unwrap_or(rest);
     let (kind, account) = rest.split_once('/')?;
-    match kind {
-        "jwk" => Some((true, account)),
-        "x509" => Some((false, account)),
-        _ => None,
+    let jwk = match kind {
+        "jwk" => true,
+        "x509" => false,
+        _ => return None,
+    };
+    Some(Endpoint::AccountKeys {
+        account: decode(account),
+        jwk,
+    })
+}
+
+/// The only escape that clients use in an email.
+fn decode(account: &str) -> String {
+    account.replace("%40", "@")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn call(content_type: &str, authorization: &str, query: &str, body: &str) -> CloudCall {
+        let headers = [
+            ("content-type", content_type),
+            ("authorization", authorization),
+        ];
+        let request = Request {
+            method: Method::Post,
+            query: query.into(),
+            headers: headers.into_iter().collect(),
+            body: body.into(),
+            ..Request::default()
+        };
+        CloudCall::new(Endpoint::Token, request)
+    }
+
+    #[test]
+    fn parameters_come_in_a_form_a_query_or_json() {
+        let form = "application/x-www-form-urlencoded";
+        for call in [
+            call(form, "", "", "grant_type=a%20b&scope=x+y"),
+            call(
+                "Application/X-WWW-Form-URLEncoded; charset=utf-8",
+                "",
+                "",
+                "grant_type=a+b&scope=x y",
+            ),
+            call("", "", "grant_type=a+b&scope=x+y", ""),
+            call(
+                "application/json",
+                "",
+                "",
+                r#"{"grantType":"a b","scope":"x y"}"#,
+            ),
+            call(
+                "application/json",
+                "",
+                "",
+                r#"{"grant_type":"a b","scope":"x y"}"#,
+            ),
+        ] {
+            assert_eq!(call.parameters.get("grant_type"), Some("a b"));
+            assert_eq!(call.parameters.list("scope"), ["x", "y"]);
+            assert_eq!(call.parameters.get("audience"), None);
+        }
+        assert_eq!(call(form, "", "", "scope=").parameters.get("scope"), None);
+    }
+
+    #[test]
+    fn a_client_shows_itself_in_the_header_or_the_form() {
+        let form = "application/x-www-form-urlencoded";
+        let client = |call: CloudCall| call.client().map(|(id, secret)| format!("{id} {secret}"));
+        assert_eq!(
+            client(call(form, "Basic YTpiOmM=", "", "")).as_deref(),
+            Some("a b:c")
+        );
+        assert_eq!(
+            client(call(form, "", "", "client_id=a&client_secret=b")).as_deref(),
+            Some("a b")
+        );
+        for header in ["Basic YQ==", "Basic ***", "Basic", "Bearer YTpi"] {
+            assert_eq!(client(call(form, header, "", "")), None, "{header}");
+        }
+        assert_eq!(call("", "bearer  x", "", "").bearer(), Some("x"));
+        assert_eq!(call("", "Bearer ", "", "").bearer(), None);
+    }
+
+    #[test]
+    fn paths_name_apis() {
+        let pool = "projects/1/locations/global/workloadIdentityPools/p";
+        for (path, endpoint) in [
+            ("/v1/token", Endpoint::Sts(Sts::Token)),
+            ("/v1/projects/123", Endpoint::Project("123".into())),
+            (
+                "/v1/projects/-/serviceAccounts/a%40p:signBlob",
+                Endpoint::Iam {
+                    account: "a@p".into(),
+                    method: "signBlob".into(),
+                },
+            ),
+            (
+                "/v1/projects/-/serviceAccounts/a@p/allowedLocations",
+                Endpoint::Iam {
+                    account: "a@p".into(),
+                    method: "allowedLocations".into(),
+                },
+            ),
+            (
+                "/v1/locations/global/workforcePools/p/allowedLocations",
+                Endpoint::PoolLocations,
+            ),
+            (
+                "/robot/v1/metadata/x509/a@p",
+                Endpoint::AccountKeys {
+                    account: "a@p".into(),
+                    jwk: false,
+                },
+            ),
+        ] {
+            assert_eq!(Endpoint::parse(path), Some(endpoint), "{path}");
+        }
+        assert_eq!(
+            Endpoint::parse(&format!("/v1/{pool}/openid/jwks")),
+            Some(Endpoint::Agents {
+                issuer: pool.into(),
+                jwks: true
+            })
+        );
+        for path in [
+            "/v1/",
+            "/v1/projects/",
+            "/v1/x",
+            "/v1/projects/1/x",
+            "/computeMetadata/v1/",
+            "/",
+        ] {
+            assert_eq!(Endpoint::parse(path), None, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_and_no_body_panics(path in "(/|v1|projects|[a-z:.%@-]{1,4}){0,12}", body in ".{0,60}") {
+            let _ = Endpoint::parse(&path);
+            for kind in ["application/json", "application/x-www-form-urlencoded"] {
+                let call = call(kind, &format!("Basic {body}"), &body, &body);
+                let _ = (call.client(), call.json(), call.parameters.list("scope"));
+            }
+        }
     }
 }

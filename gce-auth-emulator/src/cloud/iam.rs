@@ -4,150 +4,187 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cloud::call::CloudCall;
+use crate::cloud::{errors, lookup, oauth};
 use crate::identity::accounts::{CLOUD_PLATFORM, Identity};
 use crate::identity::claims::{Detail, claims};
 use crate::identity::jwt;
 use crate::identity::keys::SigningKey;
+use crate::policy::principal::Principal;
+use crate::policy::settings::Settings;
+use crate::policy::tokens::Grant;
 use crate::state::State;
 use gce_auth_server::protocol::{Method, Reply};
 
 const IAM: &str = "https://www.googleapis.com/auth/iam";
-const MAX_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+const SERVICE: &str = "iamcredentials.googleapis.com";
+const HOUR: Duration = Duration::from_secs(3600);
+const TWELVE_HOURS: Duration = Duration::from_secs(12 * 3600);
 
-/// An error in the shape of Google's APIs.
-pub(crate) fn error(code: u16, status: &str, message: &str) -> Reply {
-    Reply::cloud(
-        code,
-        &json!({"error": {"code": code, "message": message, "status": status}}),
-    )
+/// The methods of an account, with the permissions that they need.
+#[derive(Clone, Copy)]
+enum Verb {
+    AllowedLocations,
+    SignBlob,
+    SignJwt,
+    AccessToken,
+    IdToken,
 }
 
-fn invalid(message: &str) -> Reply {
-    error(400, "INVALID_ARGUMENT", message)
-}
+impl Verb {
+    fn parse(method: &Method, name: &str) -> Option<Self> {
+        let (wanted, verb) = match name {
+            "allowedLocations" => (Method::Get, Self::AllowedLocations),
+            "signBlob" => (Method::Post, Self::SignBlob),
+            "signJwt" => (Method::Post, Self::SignJwt),
+            "generateAccessToken" => (Method::Post, Self::AccessToken),
+            "generateIdToken" => (Method::Post, Self::IdToken),
+            _ => return None,
+        };
+        (*method == wanted).then_some(verb)
+    }
 
-fn failed() -> Reply {
-    error(500, "INTERNAL", "Internal error encountered.")
+    fn permission(self) -> &'static str {
+        match self {
+            Self::AllowedLocations => "iam.serviceAccounts.getAllowedLocations",
+            Self::SignBlob => "iam.serviceAccounts.signBlob",
+            Self::SignJwt => "iam.serviceAccounts.signJwt",
+            Self::AccessToken => "iam.serviceAccounts.getAccessToken",
+            Self::IdToken => "iam.serviceAccounts.getOpenIdToken",
+        }
+    }
 }
 
 /// Answers `ACCOUNT:METHOD`.
-pub(crate) fn answer(
+pub(crate) async fn answer(state: &State, account: &str, method: &str, call: &CloudCall) -> Reply {
+    let Some(verb) = Verb::parse(&call.method, method) else {
+        return errors::no_method();
+    };
+    call_verb(state, account, verb, method, call)
+        .await
+        .unwrap_or_else(|refusal| refusal)
+}
+
+async fn call_verb(
     state: &State,
-    key: Option<&SigningKey>,
     account: &str,
+    verb: Verb,
     method: &str,
     call: &CloudCall,
-) -> Reply {
-    let wanted = match method {
-        "allowedLocations" => Method::Get,
-        "signBlob" | "signJwt" | "generateAccessToken" | "generateIdToken" => Method::Post,
-        _ => return error(404, "NOT_FOUND", "Method not found."),
-    };
-    if call.method != wanted {
-        return error(404, "NOT_FOUND", "Method not found.");
+) -> Result<Reply, Reply> {
+    let caller = caller(state, call, method)?;
+    let account = known(state, account)?;
+    if matches!(verb, Verb::AllowedLocations) {
+        return Ok(locations());
     }
-    if let Err(reply) = authorize(state, call) {
-        return reply;
+    let body = call
+        .json()
+        .ok_or_else(|| errors::invalid("Invalid JSON payload received."))?;
+    let settings = state.cloud.settings();
+    check_chain(state, &settings, caller, &account, &body, verb)?;
+    if matches!(verb, Verb::AccessToken) {
+        return access_token(state, &settings, &account, &body);
     }
-    let Some(account) = state
-        .document
-        .read(|document| Identity::find_by_email(document, account))
-    else {
-        return error(
-            404,
-            "NOT_FOUND",
-            &format!("Not found; Gaia id not found for email {account}"),
-        );
+    let key = state.key().await.ok_or_else(errors::internal)?;
+    let answer = match verb {
+        Verb::SignBlob => sign_blob(&key, &body)?,
+        Verb::SignJwt => sign_jwt(&key, &body)?,
+        _ => id_token(state, &settings, &key, &account, &body)?,
     };
-    if method == "allowedLocations" {
-        return allowed_locations();
-    }
-    let body: Value = if call.body.is_empty() {
-        json!({})
-    } else {
-        match serde_json::from_slice(&call.body) {
-            Ok(body @ Value::Object(_)) => body,
-            _ => return invalid("Invalid JSON payload received."),
-        }
-    };
-    if let Err(reply) = check_delegates(state, &body) {
-        return reply;
-    }
-    let Some(key) = key else {
-        return failed();
-    };
-    let answer = match method {
-        "signBlob" => sign_blob(key, &body),
-        "signJwt" => sign_jwt(key, &body),
-        "generateAccessToken" => generate_access_token(state, account, &body),
-        _ => generate_id_token(state, key, &account, &body),
-    };
-    answer.map_or_else(|reply| reply, |body| Reply::cloud(200, &body))
+    Ok(Reply::cloud(200, &answer))
 }
 
-/// Lets in whoever shows a token that this emulator issued, has not expired, and has a scope that covers IAM.
-fn authorize(state: &State, call: &CloudCall) -> Result<(), Reply> {
-    let Some(token) = call.bearer() else {
-        return Err(error(
-            401,
-            "UNAUTHENTICATED",
-            "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential.",
-        ));
-    };
-    let scopes = state
+/// The locations of a pool's workloads.
+pub(crate) fn pool_locations(state: &State, call: &CloudCall) -> Reply {
+    if call.method != Method::Get {
+        return errors::no_method();
+    }
+    match caller(state, call, "allowedLocations") {
+        Ok(_) => locations(),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Who calls: the holder of a token that is accepted, with a scope that covers IAM, and without a
+/// boundary, as none leaves anything of IAM's.
+pub(crate) fn caller(state: &State, call: &CloudCall, method: &str) -> Result<Principal, Reply> {
+    let token = call
+        .bearer()
+        .ok_or_else(|| errors::unauthenticated(false))?;
+    let now = state.clock.now();
+    let grant = state
         .issuer()
-        .known(token, state.clock.now())
-        .map(|issued| issued.account.scopes.clone());
-    match scopes {
-        None => Err(error(
-            401,
-            "UNAUTHENTICATED",
-            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.",
-        )),
-        Some(scopes)
-            if scopes
-                .iter()
-                .any(|scope| scope == IAM || scope == CLOUD_PLATFORM) =>
-        {
-            Ok(())
-        }
-        Some(_) => Err(error(
-            403,
-            "PERMISSION_DENIED",
-            "Request had insufficient authentication scopes.",
-        )),
+        .tokens
+        .known(token, now)
+        .map(|issued| issued.grant.clone())
+        .ok_or_else(|| errors::unauthenticated(true))?;
+    if !grant.has_scope(&[IAM, CLOUD_PLATFORM]) {
+        return Err(errors::insufficient_scopes(SERVICE, method));
     }
+    if grant.boundary.is_some() {
+        return Err(errors::permission_denied(&format!(
+            "iam.serviceAccounts.{method}"
+        )));
+    }
+    Ok(grant.principal)
 }
 
-/// Delegates are accounts of this machine, named as resources. What each may do to the next is not asked.
-fn check_delegates(state: &State, body: &Value) -> Result<(), Reply> {
-    let delegates = match &body["delegates"] {
-        Value::Null => return Ok(()),
-        Value::Array(delegates) => delegates,
-        _ => return Err(invalid("Invalid value at 'delegates'.")),
+fn known(state: &State, account: &str) -> Result<String, Reply> {
+    lookup::account(state, account).ok_or_else(|| {
+        errors::not_found(&format!("Not found; Gaia id not found for email {account}"))
+    })
+}
+
+/// Checks that the caller may act for the first delegate, each delegate for the next, and the last
+/// for the account.
+fn check_chain(
+    state: &State,
+    settings: &Settings,
+    caller: Principal,
+    account: &str,
+    body: &Map<String, Value>,
+    verb: Verb,
+) -> Result<(), Reply> {
+    const PREFIX: &str = "projects/-/serviceAccounts/";
+    let none = Vec::new();
+    let delegates = match body.get("delegates") {
+        None | Some(Value::Null) => &none,
+        Some(Value::Array(delegates)) => delegates,
+        Some(_) => return Err(errors::invalid("Invalid value at 'delegates'.")),
     };
+    let mut holder = caller;
     for delegate in delegates {
+        // google-auth for Python sends what it was given, which is an email in many programs.
         let name = delegate
             .as_str()
-            .and_then(|name| name.strip_prefix("projects/-/serviceAccounts/"))
+            .and_then(|name| match name.strip_prefix(PREFIX) {
+                None if settings.is_strict() => None,
+                stripped => Some(stripped.unwrap_or(name)),
+            })
             .ok_or_else(|| {
-                invalid("Delegates must have the form projects/-/serviceAccounts/{ACCOUNT_EMAIL_OR_UNIQUEID}.")
+                errors::invalid(
+                    "Delegates must have the form \
+                     projects/-/serviceAccounts/{ACCOUNT_EMAIL_OR_UNIQUEID}.",
+                )
             })?;
-        let known = state
-            .document
-            .read(|document| Identity::find_by_email(document, name).is_some());
-        if !known {
-            let message = format!("Not found; Gaia id not found for email {name}");
-            return Err(error(404, "NOT_FOUND", &message));
+        let email = known(state, name)?;
+        if !settings.may_impersonate(&holder, &email) {
+            return Err(errors::permission_denied(
+                "iam.serviceAccounts.implicitDelegation",
+            ));
         }
+        holder = Principal::service_account(email);
     }
-    Ok(())
+    if settings.may_impersonate(&holder, account) {
+        Ok(())
+    } else {
+        Err(errors::permission_denied(verb.permission()))
+    }
 }
 
-fn allowed_locations() -> Reply {
+fn locations() -> Reply {
     Reply::cloud(
         200,
         &json!({
@@ -157,89 +194,151 @@ fn allowed_locations() -> Reply {
     )
 }
 
-fn sign_blob(key: &SigningKey, body: &Value) -> Result<Value, Reply> {
-    let payload = body["payload"]
-        .as_str()
-        .ok_or_else(|| invalid("The payload is required."))?;
-    let payload = BASE64_STANDARD
-        .decode(payload)
-        .map_err(|_| invalid("Invalid value at 'payload' (TYPE_BYTES), Base64 decoding failed."))?;
-    let signature = key.sign(&payload).ok_or_else(failed)?;
+fn payload(body: &Map<String, Value>) -> Result<&str, Reply> {
+    body.get("payload")
+        .and_then(Value::as_str)
+        .ok_or_else(|| errors::invalid("The payload is required."))
+}
+
+fn sign_blob(key: &SigningKey, body: &Map<String, Value>) -> Result<Value, Reply> {
+    let payload = BASE64_STANDARD.decode(payload(body)?).map_err(|_| {
+        errors::invalid("Invalid value at 'payload' (TYPE_BYTES), Base64 decoding failed.")
+    })?;
+    let signature = key.sign(&payload).ok_or_else(errors::internal)?;
     Ok(json!({
         "keyId": key.id(),
         "signedBlob": BASE64_STANDARD.encode(signature),
     }))
 }
 
-fn sign_jwt(key: &SigningKey, body: &Value) -> Result<Value, Reply> {
-    let payload = body["payload"]
-        .as_str()
-        .ok_or_else(|| invalid("The payload is required."))?;
+fn sign_jwt(key: &SigningKey, body: &Map<String, Value>) -> Result<Value, Reply> {
+    let payload = payload(body)?;
     if !matches!(serde_json::from_str(payload), Ok(Value::Object(_))) {
-        return Err(invalid("The payload must be a JSON object of claims."));
+        return Err(errors::invalid(
+            "The payload must be a JSON object of claims.",
+        ));
     }
-    let token = jwt::sign_text(key, payload).ok_or_else(failed)?;
+    let token = jwt::sign_text(key, payload).ok_or_else(errors::internal)?;
     Ok(json!({"keyId": key.id(), "signedJwt": token}))
 }
 
-fn generate_access_token(state: &State, account: Identity, body: &Value) -> Result<Value, Reply> {
-    let scopes: Vec<String> = body["scope"]
-        .as_array()
-        .map(|scopes| {
-            scopes
-                .iter()
-                .filter_map(Value::as_str)
-                .map(Into::into)
-                .collect()
-        })
-        .unwrap_or_default();
-    if scopes.is_empty() {
-        return Err(invalid("The scope is required."));
-    }
-    let lifetime = match &body["lifetime"] {
-        Value::Null => Duration::from_secs(3600),
-        Value::String(text) => text
-            .strip_suffix('s')
-            .and_then(|seconds| seconds.parse::<f64>().ok())
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .filter(|lifetime| !lifetime.is_zero() && *lifetime <= MAX_LIFETIME)
-            .ok_or_else(|| invalid("The lifetime must be between 1s and 43200s."))?,
-        _ => return Err(invalid("The lifetime must be a duration such as 3600s.")),
-    };
-    let holder = Identity { scopes, ..account };
+fn access_token(
+    state: &State,
+    settings: &Settings,
+    account: &str,
+    body: &Map<String, Value>,
+) -> Result<Reply, Reply> {
+    let scopes = scopes(settings, body)?;
+    let lifetime = lifetime(settings, account, body)?;
+    let grant = Grant::new(Principal::service_account(account), scopes);
+    let now = state.clock.now();
     let issued = state
         .issuer()
-        .issue(&holder, lifetime, state.clock.now())
-        .ok_or_else(failed)?;
-    Ok(json!({
-        "accessToken": issued.token,
-        "expireTime": issued.expires.rfc3339(),
-    }))
+        .tokens
+        .issue(grant, lifetime, now)
+        .ok_or_else(errors::internal)?;
+    Ok(Reply::cloud(
+        200,
+        &json!({
+            "accessToken": issued.token,
+            "expireTime": issued.expires.rfc3339(),
+        }),
+    ))
 }
 
-fn generate_id_token(
+/// The scopes of `generateAccessToken`; one that is empty means `cloud-platform`.
+fn scopes(settings: &Settings, body: &Map<String, Value>) -> Result<Vec<String>, Reply> {
+    let asked = match body.get("scope") {
+        None | Some(Value::Null) => &Vec::new(),
+        Some(Value::Array(scopes)) => scopes,
+        Some(_) => return Err(errors::invalid("Invalid value at 'scope'.")),
+    };
+    let mut scopes = Vec::with_capacity(asked.len());
+    for scope in asked {
+        match scope.as_str() {
+            Some("") => scopes.push(CLOUD_PLATFORM.to_owned()),
+            Some(scope) if !settings.is_strict() || oauth::is_scope(scope) => {
+                scopes.push(scope.into());
+            }
+            _ => return Err(errors::invalid("Invalid value at 'scope'.")),
+        }
+    }
+    if scopes.is_empty() {
+        return Err(errors::invalid("The scope is required."));
+    }
+    Ok(scopes)
+}
+
+fn lifetime(
+    settings: &Settings,
+    account: &str,
+    body: &Map<String, Value>,
+) -> Result<Duration, Reply> {
+    let lifetime = match body.get("lifetime") {
+        None | Some(Value::Null) => HOUR,
+        Some(Value::String(text)) => text
+            .strip_suffix('s')
+            .and_then(|seconds| seconds.parse::<f64>().ok())
+            .ok_or_else(|| errors::invalid("Invalid value at 'lifetime' (Duration)."))
+            .and_then(|seconds| {
+                Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|lifetime| !lifetime.is_zero())
+                    .ok_or_else(|| {
+                        errors::invalid("Lifetime of access token must be larger then zero.")
+                    })
+            })?,
+        Some(_) => return Err(errors::invalid("Invalid value at 'lifetime' (Duration).")),
+    };
+    if lifetime > TWELVE_HOURS {
+        return Err(errors::invalid(
+            "Access tokens can not have lifetimes of more than 12 hours.",
+        ));
+    }
+    if lifetime > HOUR && !settings.extends_lifetime(account) {
+        return Err(errors::invalid(
+            "Access tokens can not have lifetimes of more than 1 hour. Use the Org Policy \
+             Constraint \
+             constraints/iam.allowServiceAccountCredentialLifetimeExtension to allow up to 12 \
+              hours.",
+        ));
+    }
+    Ok(lifetime)
+}
+
+fn id_token(
     state: &State,
+    settings: &Settings,
     key: &SigningKey,
-    account: &Identity,
-    body: &Value,
+    account: &str,
+    body: &Map<String, Value>,
 ) -> Result<Value, Reply> {
-    let audience = body["audience"]
-        .as_str()
+    let audience = body
+        .get("audience")
+        .and_then(Value::as_str)
         .filter(|audience| !audience.is_empty())
-        .ok_or_else(|| invalid("The audience is required."))?;
-    let flag = |name: &str| body[name] == true || body[name] == "true";
+        .ok_or_else(|| errors::invalid("The audience is required."))?;
+    let flag =
+        |name: &str| matches!(body.get(name), Some(value) if *value == true || *value == "true");
     let detail = Detail {
         email: flag("includeEmail"),
         machine: false,
         licenses: false,
     };
     let now = state.clock.now();
+    let account = Identity {
+        email: account.into(),
+        scopes: Vec::new(),
+    };
     let mut claims = state
         .document
-        .read(|document| claims(document, account, audience, detail, now));
+        .read(|document| claims(document, &account, audience, detail, now));
     if flag("useEmailAzp") {
         claims["azp"] = account.email.as_str().into();
     }
-    let token = jwt::sign(key, &claims).ok_or_else(failed)?;
-    Ok(json!({"token": token}))
+    if flag("organizationNumberIncluded") {
+        claims["google"] = json!({"organization_number": settings.organization_number()});
+    }
+    let token = jwt::sign(key, &claims).ok_or_else(errors::internal)?;
+    Ok(json!({ "token": token }))
 }

@@ -1,5 +1,14 @@
-//! The Google APIs that stand beside the metadata server.
+//! The Google APIs beside the metadata server: IAM Credentials, the Security Token Service, OAuth,
+//! the keys to verify with, and what tokens mean.
 
 pub(crate) mod call;
-pub(crate) mod iam;
-pub(crate) mod oauth;
+pub(crate) mod dispatch;
+mod errors;
+mod iam;
+mod lookup;
+mod oauth;
+mod oidc;
+mod project;
+mod sts;
+mod subject;
+mod tokeninfo;

@@ -1,119 +1,76 @@
-//! Google's OAuth endpoints: assertions for tokens, what a token means, and the keys to verify with.
+//! Google's OAuth endpoints: assertions and refresh tokens for tokens, and revocation.
 
 use serde_json::{Value, json};
 
 use crate::clock::Instant;
-use crate::cloud::call::{CloudCall, Endpoint};
-use crate::cloud::iam;
-use crate::identity::accounts::Identity;
+use crate::cloud::call::CloudCall;
+use crate::cloud::subject::seconds;
+use crate::cloud::{errors, lookup};
 use crate::identity::jwt;
 use crate::identity::keys::SigningKey;
+use crate::policy::principal::{Principal, unique_id};
+use crate::policy::settings::Settings;
+use crate::policy::tokens::Grant;
+use crate::policy::users::User;
 use crate::state::State;
-use gce_auth_server::protocol::{Dialect, Method, Reply, pages};
+use gce_auth_server::protocol::{Method, Reply, pages};
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-/// How long an assertion, an ID token and an access token made from one are good for, in seconds.
+/// Who issues the ID tokens of accounts and users.
+pub(crate) const ISSUER: &str = "https://accounts.google.com";
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// How long an assertion and an ID token are good for, in seconds.
 const HOUR: i64 = 3600;
-/// By how much the clock of whoever wrote an assertion may be ahead, in seconds.
+/// By how much the clock of an assertion's issuer may be ahead, in seconds.
 const SKEW: i64 = 300;
 
-pub(crate) fn answer(state: &State, key: Option<&SigningKey>, call: &CloudCall) -> Reply {
-    let reading = matches!(call.method, Method::Get | Method::Head);
-    let Some(key) = key else {
-        return refused(
-            500,
-            "internal_failure",
-            "The signing key could not be made.",
-        );
-    };
-    match &call.endpoint {
-        Endpoint::Token if call.method == Method::Post => token(state, key, call),
-        Endpoint::TokenInfo if reading || call.method == Method::Post => {
-            token_info(state, key, call)
-        }
-        Endpoint::Jwks if reading => cacheable(&key.jwks()),
-        Endpoint::Certificates if reading => cacheable(&key.certificates()),
-        Endpoint::AccountKeys { account, jwk } if reading => {
-            let known = state
-                .document
-                .read(|document| Identity::find_by_email(document, account).is_some());
-            match (known, jwk) {
-                (false, _) => iam::error(404, "NOT_FOUND", "Requested entity was not found."),
-                (true, true) => cacheable(&key.jwks()),
-                (true, false) => cacheable(&key.certificates()),
-            }
-        }
-        Endpoint::Discovery if reading => cacheable(&discovery(&call.origin)),
-        Endpoint::Iam { .. } => pages::not_found(&call.path),
-        Endpoint::Token => pages::method_not_allowed(call.method.as_str(), &call.path, "POST"),
-        _ => pages::method_not_allowed(call.method.as_str(), &call.path, "GET, HEAD"),
+/// The audiences of assertions that Google takes.
+const TOKEN_ENDPOINTS: [&str; 4] = [
+    "https://oauth2.googleapis.com/token",
+    "https://www.googleapis.com/oauth2/v4/token",
+    "https://accounts.google.com/o/oauth2/token",
+    "https://oauth2.mtls.googleapis.com/token",
+];
+
+/// `POST /token`.
+pub(crate) async fn token(state: &State, call: &CloudCall) -> Reply {
+    if call.method != Method::Post {
+        return pages::method_not_allowed(call.method.as_str(), &call.path, "POST");
     }
-}
-
-fn cacheable(body: &Value) -> Reply {
-    let mut reply = Reply::cloud(200, body);
-    reply.dialect = Dialect::Cloud {
-        max_age: Some(3600),
+    let answer = match call.parameters.get("grant_type") {
+        Some(JWT_BEARER) => assertion(state, call).await,
+        Some("refresh_token") => refresh(state, call).await,
+        None => Err(errors::invalid_request(
+            "Required parameter is missing: grant_type",
+        )),
+        Some(other) => Err(errors::oauth(
+            400,
+            "unsupported_grant_type",
+            &format!("Invalid grant_type: {other}"),
+        )),
     };
-    reply
-}
-
-fn refused(code: u16, error: &str, description: &str) -> Reply {
-    Reply::cloud(
-        code,
-        &json!({"error": error, "error_description": description}),
-    )
-}
-
-fn grant_refused(description: &str) -> Reply {
-    refused(400, "invalid_grant", description)
+    answer.unwrap_or_else(|refusal| refusal)
 }
 
 /// The jwt-bearer grant: an assertion that an account signed, for an access token or an ID token.
-fn token(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
-    match call.parameters.get("grant_type") {
-        Some(JWT_BEARER) => {}
-        Some("refresh_token") => return refresh(call),
-        None => {
-            return refused(
-                400,
-                "invalid_request",
-                "Required parameter is missing: grant_type",
-            );
-        }
-        Some(other) => {
-            return refused(
-                400,
-                "unsupported_grant_type",
-                &format!("Invalid grant_type: {other}"),
-            );
-        }
-    }
-    let Some(assertion) = call.parameters.non_empty("assertion") else {
-        return refused(
-            400,
-            "invalid_request",
-            "Missing required parameter: assertion",
-        );
-    };
-    let ours = jwt::verify(key, assertion).map(|(_, claims)| claims);
-    let claims = ours.or_else(|| jwt::verify_assertion(state.accounts(), assertion));
-    let Some(claims) = claims else {
-        return grant_refused("Invalid JWT Signature.");
-    };
+async fn assertion(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
+    let assertion = call
+        .parameters
+        .get("assertion")
+        .ok_or_else(|| errors::missing("assertion"))?;
+    let key = state.key().await.ok_or_else(errors::unsigned)?;
+    let claims = jwt::verify(&key, assertion)
+        .map(|(_, claims)| claims)
+        .or_else(|| jwt::verify_assertion(state.accounts(), assertion))
+        .ok_or_else(|| errors::invalid_grant("Invalid JWT Signature."))?;
+    let settings = state.cloud.settings();
     let now = state.clock.now();
-    if let Err(why) = check_assertion(&claims, now) {
-        return grant_refused(why);
-    }
+    check_assertion(&settings, &claims, &call.origin, now).map_err(errors::invalid_grant)?;
     let issuer = claims["iss"].as_str().unwrap_or_default();
-    let Some(account) = state
-        .document
-        .read(|document| Identity::find_by_email(document, issuer))
-    else {
-        return grant_refused("Invalid grant: account not found");
-    };
+    let account = lookup::account(state, issuer)
+        .ok_or_else(|| errors::invalid_grant("Invalid grant: account not found"))?;
     if let Some(audience) = claims["target_audience"].as_str() {
-        return id_token(key, &claims, &account, audience, now);
+        return id_token(&key, &claims, &account, audience, now);
     }
     let scopes: Vec<String> = claims["scope"]
         .as_str()
@@ -122,48 +79,47 @@ fn token(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
         .map(Into::into)
         .collect();
     if scopes.is_empty() {
-        return refused(400, "invalid_scope", "Empty or missing scope not allowed.");
+        return Err(errors::oauth(
+            400,
+            "invalid_scope",
+            "Empty or missing scope not allowed.",
+        ));
     }
-    let holder = Identity { scopes, ..account };
+    check_scopes(&settings, &scopes)?;
+    // With domain-wide delegation an account acts as a user.
+    let principal = match claims["sub"].as_str().filter(|subject| *subject != account) {
+        Some(user) if user.contains('@') => Principal::user(user),
+        Some(_) => return Err(errors::invalid_grant("Invalid email or User ID")),
+        None => Principal::service_account(account),
+    };
     let mut issuer = state.issuer();
     let lifetime = issuer.lifetime();
-    match issuer.issue(&holder, lifetime, now) {
-        Some(issued) => Reply::cloud(
-            200,
-            &json!({
-                "access_token": issued.token,
-                "expires_in": now.until(issued.expires).as_secs(),
-                "token_type": "Bearer",
-            }),
-        ),
-        None => refused(500, "internal_failure", "No randomness."),
-    }
-}
-
-/// The grant of a user's refresh token. There are no users here, so no refresh token is good.
-fn refresh(call: &CloudCall) -> Reply {
-    let given = |name: &str| call.parameters.non_empty(name).is_some();
-    if !given("refresh_token") {
-        return refused(
-            400,
-            "invalid_request",
-            "Missing required parameter: refresh_token",
-        );
-    }
-    if !given("client_id") {
-        return refused(
-            400,
-            "invalid_request",
-            "Could not determine client ID from request.",
-        );
-    }
-    grant_refused("Bad Request")
+    let issued = issuer
+        .tokens
+        .issue(Grant::new(principal, scopes), lifetime, now)
+        .ok_or_else(errors::no_randomness)?;
+    Ok(Reply::cloud(
+        200,
+        &json!({
+            "access_token": issued.token,
+            "expires_in": now.until(issued.expires).as_secs(),
+            "token_type": "Bearer",
+        }),
+    ))
 }
 
 /// Whether the assertion is for a token endpoint, and of these minutes.
-fn check_assertion(claims: &Value, now: Instant) -> Result<(), &'static str> {
+fn check_assertion(
+    settings: &Settings,
+    claims: &Value,
+    origin: &str,
+    now: Instant,
+) -> Result<(), &'static str> {
     let audience = claims["aud"].as_str().unwrap_or_default();
-    if !(audience.ends_with("/token")) {
+    let known = TOKEN_ENDPOINTS.contains(&audience)
+        || audience.strip_prefix(origin) == Some("/token")
+        || (!settings.is_strict() && audience.ends_with("/token"));
+    if !known {
         return Err("Invalid JWT: Failed audience check.");
     }
     let (Some(issued), Some(expires)) = (seconds(&claims["iat"]), seconds(&claims["exp"])) else {
@@ -173,32 +129,48 @@ fn check_assertion(claims: &Value, now: Instant) -> Result<(), &'static str> {
     if issued > now.saturating_add(SKEW) || expires <= now || expires.saturating_sub(issued) > HOUR
     {
         return Err(
-            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.",
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable \
+             timeframe. Check your iat and exp \
+             values in the JWT claim.",
         );
     }
     Ok(())
 }
 
-fn seconds(value: &Value) -> Option<i64> {
-    if let Some(whole) = value.as_i64() {
-        return Some(whole);
+/// Whether scopes look like Google's; unless strict, any text does.
+pub(crate) fn check_scopes(settings: &Settings, scopes: &[String]) -> Result<(), Reply> {
+    let bad: Vec<&str> = scopes
+        .iter()
+        .map(String::as_str)
+        .filter(|scope| settings.is_strict() && !is_scope(scope))
+        .collect();
+    if bad.is_empty() {
+        return Ok(());
     }
-    // Python's `time.time()` makes fractions.
-    value
-        .as_f64()
-        .filter(|seconds| seconds.abs() < 1e12)
-        .and_then(|seconds| format!("{seconds:.0}").parse().ok())
+    let bad = bad.join(", ");
+    Err(errors::oauth(
+        400,
+        "invalid_scope",
+        &format!("Some requested scopes were invalid. {{invalid=[{bad}]}}"),
+    ))
+}
+
+pub(crate) fn is_scope(scope: &str) -> bool {
+    matches!(scope, "openid" | "email" | "profile")
+        || scope
+            .strip_prefix("https://")
+            .is_some_and(|rest| rest.contains('/') || rest.contains('.'))
 }
 
 fn id_token(
     key: &SigningKey,
     assertion: &Value,
-    account: &Identity,
+    account: &str,
     audience: &str,
     now: Instant,
-) -> Reply {
+) -> Result<Reply, Reply> {
     if audience.is_empty() {
-        return refused(400, "invalid_request", "target_audience must not be empty");
+        return Err(errors::invalid_request("target_audience must not be empty"));
     }
     let mut claims = assertion.clone();
     if let Some(claims) = claims.as_object_mut() {
@@ -206,77 +178,144 @@ fn id_token(
             claims.remove(name);
         }
     }
+    claims["azp"] = account.into();
+    stamp(&mut claims, account, audience, now);
+    let token = jwt::sign(key, &claims).ok_or_else(errors::unsigned)?;
+    Ok(Reply::cloud(200, &json!({"id_token": token})))
+}
+
+/// The claims of every ID token of an account or a user.
+fn stamp(claims: &mut Value, email: &str, audience: &str, now: Instant) {
     claims["aud"] = audience.into();
-    claims["azp"] = account.email.as_str().into();
-    claims["email"] = account.email.as_str().into();
+    claims["email"] = email.into();
     claims["email_verified"] = true.into();
     claims["exp"] = now.seconds().saturating_add(HOUR).into();
     claims["iat"] = now.seconds().into();
-    claims["iss"] = "https://accounts.google.com".into();
-    claims["sub"] = account.unique_id().into();
-    match jwt::sign(key, &claims) {
-        Some(token) => Reply::cloud(200, &json!({"id_token": token})),
-        None => refused(500, "internal_failure", "The token could not be signed."),
-    }
+    claims["iss"] = ISSUER.into();
+    claims["sub"] = unique_id(email).into();
 }
 
-/// What a token means; all values are strings, as Google's are.
-fn token_info(state: &State, key: &SigningKey, call: &CloudCall) -> Reply {
-    let now = state.clock.now();
-    if let Some(token) = call.parameters.non_empty("id_token") {
-        return id_token_info(key, token, now);
-    }
-    // In the query, in a form, or as Google's Node client sends it: in the header.
-    let token = call.parameters.non_empty("access_token");
-    let token = token.or_else(|| call.bearer()).unwrap_or_default();
-    let issuer = state.issuer();
-    let Some(issued) = issuer.known(token, now) else {
-        return refused(400, "invalid_token", "Invalid Value");
-    };
-    let id = issued.account.unique_id();
-    Reply::cloud(
-        200,
-        &json!({
-            "azp": id,
-            "aud": id,
-            "sub": id,
-            "scope": issued.account.scopes.join(" "),
-            "exp": issued.expires.seconds().to_string(),
-            "expires_in": now.until(issued.expires).as_secs().to_string(),
-            "email": issued.account.email,
-            "email_verified": "true",
-            "access_type": "online",
-        }),
-    )
-}
-
-fn id_token_info(key: &SigningKey, token: &str, now: Instant) -> Reply {
-    let current = jwt::verify(key, token)
-        .filter(|(_, claims)| seconds(&claims["exp"]).is_some_and(|exp| exp > now.seconds()));
-    let Some((header, Value::Object(mut claims))) = current else {
-        return refused(400, "invalid_token", "Invalid Value");
-    };
-    for name in ["alg", "kid", "typ"] {
-        claims.insert(name.into(), header[name].clone());
-    }
-    for value in claims.values_mut() {
-        if !value.is_string() {
-            *value = value.to_string().into();
+/// The refresh grant: a user's refresh token and the client that it was issued to.
+pub(crate) async fn refresh(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
+    let refresh_token = call
+        .parameters
+        .get("refresh_token")
+        .ok_or_else(|| errors::missing("refresh_token"))?;
+    let (id, secret) = call
+        .client()
+        .ok_or_else(|| errors::invalid_request("Could not determine client ID from request."))?;
+    let settings = state.cloud.settings();
+    let user = settings.user(refresh_token);
+    let known = settings
+        .users()
+        .into_iter()
+        .find(|user| user.client_id == id);
+    match (&user, known) {
+        (None, None) if settings.is_strict() => {
+            return Err(errors::invalid_client("The OAuth client was not found."));
         }
+        (Some(_), None) => return Err(errors::invalid_client("The OAuth client was not found.")),
+        (_, Some(client)) if client.client_secret != secret => {
+            return Err(errors::invalid_client(
+                "The provided client secret is invalid.",
+            ));
+        }
+        _ => {}
     }
-    Reply::cloud(200, &Value::Object(claims))
+    let Some(user) = user else {
+        return Err(errors::invalid_grant("Bad Request"));
+    };
+    if user.client_id != id {
+        return Err(errors::oauth(401, "unauthorized_client", "Unauthorized"));
+    }
+    if state.cloud.is_revoked(refresh_token) {
+        return Err(errors::invalid_grant("Token has been expired or revoked."));
+    }
+    match (&user.rapt, call.parameters.get("rapt")) {
+        (None, _) => {}
+        (Some(_), None) => return Err(errors::reauthentication("rapt_required")),
+        (Some(proof), Some(given)) if proof == given => {}
+        (Some(_), Some(_)) => return Err(errors::reauthentication("invalid_rapt")),
+    }
+    let scopes = consented(&user, call.parameters.list("scope"))?;
+    let now = state.clock.now();
+    let mut body = json!({"token_type": "Bearer", "scope": scopes.join(" ")});
+    if scopes.iter().any(|scope| scope == "openid") {
+        let key = state.key().await.ok_or_else(errors::unsigned)?;
+        let mut claims = json!({"azp": user.client_id});
+        stamp(&mut claims, &user.email, &user.client_id, now);
+        body["id_token"] = jwt::sign(&key, &claims)
+            .ok_or_else(errors::unsigned)?
+            .into();
+    }
+    let mut grant = Grant::new(Principal::user(&user.email), scopes);
+    grant.client = Some(user.client_id);
+    grant.refresh_token = Some(user.refresh_token);
+    let mut issuer = state.issuer();
+    let lifetime = issuer.lifetime();
+    let issued = issuer
+        .tokens
+        .issue(grant, lifetime, now)
+        .ok_or_else(errors::no_randomness)?;
+    body["access_token"] = issued.token.as_str().into();
+    body["expires_in"] = now.until(issued.expires).as_secs().into();
+    Ok(Reply::cloud(200, &body))
 }
 
-/// The OpenID configuration, with the addresses of this origin.
-fn discovery(origin: &str) -> Value {
-    json!({
-        "issuer": "https://accounts.google.com",
-        "token_endpoint": format!("{origin}/token"),
-        "jwks_uri": format!("{origin}/oauth2/v3/certs"),
-        "response_types_supported": ["id_token"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "claims_supported": ["aud", "email", "email_verified", "exp", "iat", "iss", "sub"],
-        "grant_types_supported": [JWT_BEARER],
-    })
+/// The scopes asked for, which the user must have consented to; all of these if none is asked for.
+fn consented(user: &User, asked: Vec<String>) -> Result<Vec<String>, Reply> {
+    let (valid, invalid): (Vec<String>, Vec<String>) = asked
+        .into_iter()
+        .partition(|scope| user.scopes.contains(scope));
+    match (valid.is_empty(), invalid.is_empty()) {
+        (true, true) => Ok(user.scopes.clone()),
+        (false, true) => Ok(valid),
+        _ => Err(errors::oauth(
+            400,
+            "invalid_scope",
+            &format!(
+                "Some requested scopes were invalid. {{valid=[{}], invalid=[{}]}}",
+                valid.join(", "),
+                invalid.join(", ")
+            ),
+        )),
+    }
+}
+
+/// `POST /revoke`: an access token with the refresh token that it came from, or a refresh token
+/// with all that came from it.
+pub(crate) fn revoke(state: &State, call: &CloudCall) -> Reply {
+    if !matches!(call.method, Method::Post | Method::Get) {
+        return pages::method_not_allowed(call.method.as_str(), &call.path, "GET, POST");
+    }
+    match call.parameters.get("token") {
+        None => errors::missing("token"),
+        Some(token) if revoke_token(state, token) => Reply::cloud(200, &json!({})),
+        Some(_) => errors::oauth(400, "invalid_token", "Token expired or revoked"),
+    }
+}
+
+/// Revokes a token. False if it is not known.
+pub(crate) fn revoke_token(state: &State, token: &str) -> bool {
+    let now = state.clock.now();
+    let mut issuer = state.issuer();
+    let refresh_token = match issuer.tokens.revoke(token) {
+        Some(issued) => {
+            issuer.forget(token);
+            let alive = issued.expires > now;
+            if let Some(refresh_token) = issued.grant.refresh_token.as_deref().filter(|_| alive) {
+                refresh_token.to_owned()
+            } else {
+                return alive;
+            }
+        }
+        None if state.cloud.settings().user(token).is_some() && !state.cloud.is_revoked(token) => {
+            token.to_owned()
+        }
+        None => return false,
+    };
+    issuer.tokens.revoke_all_from(&refresh_token);
+    drop(issuer);
+    state.cloud.revoke(refresh_token);
+    true
 }

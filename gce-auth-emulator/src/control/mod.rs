@@ -8,6 +8,7 @@ use crate::document::places::segments;
 use crate::error::SetError;
 use crate::faults::fault_config::RuleConfig;
 use crate::journal::RecordedRequest;
+use crate::policy::settings::CloudConfig;
 use crate::state::State;
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::tree::Node;
@@ -67,6 +68,8 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             state.issuer().revoke();
             done()
         }
+        (Method::Get, "cloud", "") => Ok(cloud(state)),
+        (Method::Put, "cloud", "") => set_cloud(state, &call.body),
         (Method::Post, "reset", "") => {
             state.reset();
             done()
@@ -88,6 +91,7 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("faults", "") => "GET, POST, DELETE",
         ("faults", _) => "DELETE",
         ("clock" | "tokens", "") => "GET, POST",
+        ("cloud", "") => "GET, PUT",
         ("events" | "openapi.json", "") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
@@ -178,6 +182,24 @@ fn tokens(state: &State) -> Value {
         "lifetimeSeconds": issuer.lifetime().as_secs(),
         "renewalSeconds": issuer.margin().as_secs(),
     })
+}
+
+/// What was configured about the APIs beside the server, without its defaults.
+fn cloud(state: &State) -> Value {
+    json!(state.cloud.settings().config())
+}
+
+/// Replaces all that was configured about the APIs beside the server.
+fn set_cloud(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    // Serde would take a list of the values, too.
+    let object: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| refused(400, "the body must be a JSON object"))?;
+    let settings = serde_json::from_value::<CloudConfig>(object.into())
+        .map_err(|error| error.to_string())
+        .and_then(CloudConfig::compile)
+        .map_err(|why| refused(400, &why))?;
+    state.cloud.set(settings);
+    Ok(cloud(state))
 }
 
 /// How long the access tokens live that are made from now on.

@@ -1,8 +1,8 @@
 //! Service accounts: as a builder takes them, and as the document holds them.
 
-use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
+use crate::policy::principal::unique_id;
 use gce_auth_server::protocol::tree::Node;
 
 /// The scope that covers every Google Cloud API.
@@ -182,13 +182,7 @@ impl Identity {
 
     /// The 21 digits that stand for the account in tokens; the same for the same email.
     pub(crate) fn unique_id(&self) -> String {
-        let digest = digest::digest(&digest::SHA256, self.email.as_bytes());
-        let number = digest
-            .as_ref()
-            .iter()
-            .take(8)
-            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        format!("1{number:020}")
+        unique_id(&self.email)
     }
 }
 

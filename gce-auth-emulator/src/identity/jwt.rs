@@ -30,15 +30,15 @@ pub(crate) fn sign_text(key: &SigningKey, payload: &str) -> Option<String> {
 }
 
 /// A token, taken apart and not verified.
-struct Parts<'a> {
-    header: Value,
-    claims: Value,
-    message: &'a [u8],
-    signature: Vec<u8>,
+pub(crate) struct Unverified<'a> {
+    pub(crate) header: Value,
+    pub(crate) claims: Value,
+    pub(crate) message: &'a [u8],
+    pub(crate) signature: Vec<u8>,
 }
 
-impl<'a> Parts<'a> {
-    fn of(token: &'a str) -> Option<Self> {
+impl<'a> Unverified<'a> {
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
         let part = |text: &str| {
@@ -55,7 +55,7 @@ impl<'a> Parts<'a> {
 
 /// The header and the claims of a token that this key signed.
 pub(crate) fn verify(key: &SigningKey, token: &str) -> Option<(Value, Value)> {
-    let token = Parts::of(token)?;
+    let token = Unverified::parse(token)?;
     if token.header["alg"] != "RS256" {
         return None;
     }
@@ -65,7 +65,7 @@ pub(crate) fn verify(key: &SigningKey, token: &str) -> Option<(Value, Value)> {
 
 /// The claims of an assertion, if its issuer signed it: with a key that was uploaded for it, RS256 or ES256.
 pub(crate) fn verify_assertion(accounts: &[Account], assertion: &str) -> Option<Value> {
-    let token = Parts::of(assertion)?;
+    let token = Unverified::parse(assertion)?;
     let algorithm: &'static dyn VerificationAlgorithm = match token.header["alg"].as_str()? {
         "RS256" => &RSA_PKCS1_2048_8192_SHA256,
         "ES256" => &ECDSA_P256_SHA256_FIXED,

@@ -1,6 +1,7 @@
 //! Who the machine is: its service accounts, their tokens, and the keys that sign.
 
 pub(crate) mod accounts;
+pub(crate) mod agents;
 pub(crate) mod certificates;
 pub(crate) mod claims;
 pub(crate) mod jwt;

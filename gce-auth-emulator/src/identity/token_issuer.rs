@@ -1,36 +1,15 @@
 //! Access tokens: made, remembered, handed out again until they are nearly old, and known again when somebody presents one.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{self, SHA256};
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::clock::Instant;
 use crate::identity::accounts::Identity;
-
-/// How many tokens are remembered; beyond that the oldest are forgotten.
-const REMEMBERED: usize = 10_000;
-
-/// What a token stands for.
-pub(crate) struct Issued {
-    pub(crate) token: String,
-    pub(crate) account: Identity,
-    pub(crate) expires: Instant,
-}
-
-impl fmt::Debug for Issued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
-            .field("account", &self.account)
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
-    }
-}
+use crate::policy::principal::Principal;
+use crate::policy::tokens::{Grant, Issued, REMEMBERED, Tokens};
 
 /// Whom a cached token belongs to: account, scopes, and the certificates it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +35,8 @@ pub(crate) struct TokenIssuer {
     margin: Option<Duration>,
     /// Both at the start.
     initial: (Duration, Option<Duration>),
-    issued: HashMap<String, Arc<Issued>>,
+    /// All that are accepted.
+    pub(crate) tokens: Tokens,
     current: HashMap<Holder, Arc<Issued>>,
 }
 
@@ -68,7 +48,7 @@ impl TokenIssuer {
             lifetime,
             margin,
             initial: (lifetime, margin),
-            issued: HashMap::new(),
+            tokens: Tokens::default(),
             current: HashMap::new(),
         }
     }
@@ -84,7 +64,9 @@ impl TokenIssuer {
         if let Some(issued) = self.current(&holder, now) {
             return Some(issued);
         }
-        let issued = self.issue(account, self.lifetime, now)?;
+        let principal = Principal::service_account(&account.email);
+        let grant = Grant::new(principal, account.scopes.clone());
+        let issued = self.tokens.issue(grant, self.lifetime, now)?;
         self.keep(holder, &issued, now);
         Some(issued)
     }
@@ -104,40 +86,12 @@ impl TokenIssuer {
             self.current.clear();
         }
         self.current.insert(holder, Arc::clone(issued));
-        self.remember(Arc::clone(issued), now);
+        self.tokens.remember(Arc::clone(issued), now);
     }
 
-    /// A new token. `None` if there is no randomness.
-    pub(crate) fn issue(
-        &mut self,
-        account: &Identity,
-        lifetime: Duration,
-        now: Instant,
-    ) -> Option<Arc<Issued>> {
-        let mut random = [0; 96];
-        SystemRandom::new().fill(&mut random).ok()?;
-        let issued = Arc::new(Issued {
-            token: format!("ya29.c.{}", BASE64_URL_SAFE_NO_PAD.encode(random)),
-            account: account.clone(),
-            expires: now.plus(lifetime),
-        });
-        self.remember(Arc::clone(&issued), now);
-        Some(issued)
-    }
-
-    fn remember(&mut self, issued: Arc<Issued>, now: Instant) {
-        if self.issued.len() >= REMEMBERED {
-            self.forget_old(now);
-        }
-        self.issued.insert(issued.token.clone(), issued);
-    }
-
-    /// What a token stands for, if it was issued here and has not expired.
-    pub(crate) fn known(&self, token: &str, now: Instant) -> Option<&Issued> {
-        self.issued
-            .get(token)
-            .map(Arc::as_ref)
-            .filter(|issued| issued.expires > now)
+    /// Hands this token out no more. It may be accepted still.
+    pub(crate) fn forget(&mut self, token: &str) {
+        self.current.retain(|_, issued| issued.token != token);
     }
 
     /// Empties the cache, so that the next token is a new one. Those handed out stay good.
@@ -148,7 +102,7 @@ impl TokenIssuer {
     /// Forgets every token, so that none is accepted any more.
     pub(crate) fn revoke(&mut self) {
         self.current.clear();
-        self.issued.clear();
+        self.tokens.clear();
     }
 
     pub(crate) fn lifetime(&self) -> Duration {
@@ -175,20 +129,6 @@ impl TokenIssuer {
         self.revoke();
         (self.lifetime, self.margin) = self.initial;
     }
-
-    fn forget_old(&mut self, now: Instant) {
-        self.issued.retain(|_, issued| issued.expires > now);
-        if self.issued.len() >= REMEMBERED {
-            let mut ends: Vec<Instant> =
-                self.issued.values().map(|issued| issued.expires).collect();
-            ends.sort();
-            let middle = ends[ends.len() / 2];
-            self.issued.retain(|_, issued| issued.expires > middle);
-        }
-        let issued = &self.issued;
-        self.current
-            .retain(|_, current| issued.contains_key(&current.token));
-    }
 }
 
 #[cfg(test)]
@@ -212,8 +152,8 @@ mod tests {
         assert_eq!(at(3299).until(later.expires), Duration::from_secs(301));
         let new = issuer.cached(&account(&["s"]), None, at(3300)).unwrap();
         assert_ne!(first.token, new.token);
-        assert!(issuer.known(&first.token, at(3599)).is_some());
-        assert!(issuer.known(&first.token, at(3600)).is_none());
+        assert!(issuer.tokens.known(&first.token, at(3599)).is_some());
+        assert!(issuer.tokens.known(&first.token, at(3600)).is_none());
     }
 
     #[test]
@@ -249,18 +189,5 @@ mod tests {
             .unwrap();
         assert!(issued.token.starts_with("ya29.c."));
         assert!(!format!("{issued:?}").contains("ya29"));
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
-        for second in 0..12_000 {
-            issuer.issue(
-                &account(&[]),
-                Duration::from_secs(100_000),
-                Instant::from_seconds(second),
-            );
-        }
-        assert!(issuer.issued.len() <= REMEMBERED);
     }
 }

@@ -1,0 +1,80 @@
+//! Settings of the Google APIs beside the metadata server.
+
+use crate::builder::EmulatorBuilder;
+use crate::policy::providers::Provider;
+use crate::policy::settings::Impersonation;
+use crate::policy::users::User;
+
+impl EmulatorBuilder {
+    /// Refuses what Google refuses and the emulator lets pass otherwise. By default:
+    ///
+    /// - each email `NAME@..gserviceaccount.com` is a service account that exists; strict: those
+    ///   attached to the machine and [those configured](Self::service_account);
+    /// - each pool exists and trusts the emulator's own issuer; strict: [those
+    ///   configured](Self::provider);
+    /// - a token exchange without a scope gives `cloud-platform`, and any text is a scope; strict:
+    ///   both are refused;
+    /// - an assertion may be for any address that ends in `/token`; strict: for Google's, or the
+    ///   emulator's own;
+    /// - delegates may be bare emails; strict: `projects/-/serviceAccounts/EMAIL`;
+    /// - tokens of `generateAccessToken` live up to 12 hours; strict: 1 hour, without [an
+    ///   extension](Self::lifetime_extension);
+    /// - `introspect` needs no client, `/tokeninfo` knows federated tokens, the Resource Manager
+    ///   knows each project number, and an unknown client with an unknown refresh token is
+    ///   `invalid_grant`; strict: as Google.
+    ///
+    /// Expired and revoked tokens, wrong audiences of subject tokens, missing scopes, boundaries
+    /// and configured grants are enforced either way.
+    pub fn strict(mut self) -> Self {
+        self.cloud.strict = true;
+        self
+    }
+
+    /// Adds a user whose refresh token gives access tokens, in place of the built-in
+    /// `developer@example.com`.
+    pub fn user(mut self, user: User) -> Self {
+        self.cloud.users.push(user);
+        self
+    }
+
+    /// Adds a provider of a workload or workforce identity pool.
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.cloud.providers.push(provider);
+        self
+    }
+
+    /// Adds a service account that exists without being attached to the machine, to be
+    /// impersonated.
+    pub fn service_account(mut self, email: impl Into<String>) -> Self {
+        self.cloud.accounts.push(email.into());
+        self
+    }
+
+    /// Lets one principal create tokens and signatures for a service account, and no other that
+    /// isn't let too. Without any such grant all may.
+    ///
+    /// `member` is a member of an IAM policy (`serviceAccount:EMAIL`, `user:EMAIL`,
+    /// `principal://..`, `principalSet://..`), an email, or `*`; `target` is a service account's
+    /// email, or `*`.
+    pub fn impersonation(mut self, member: impl Into<String>, target: impl Into<String>) -> Self {
+        self.cloud.impersonation.push(Impersonation {
+            member: member.into(),
+            target: target.into(),
+        });
+        self
+    }
+
+    /// Lets access tokens of this service account live up to 12 hours in [strict](Self::strict)
+    /// mode.
+    pub fn lifetime_extension(mut self, email: impl Into<String>) -> Self {
+        self.cloud.lifetime_extension.push(email.into());
+        self
+    }
+
+    /// Sets the number of the organization, for `generateIdToken` with
+    /// `organizationNumberIncluded`. By default there is none, and the claim is `null`.
+    pub fn organization_number(mut self, number: u64) -> Self {
+        self.cloud.organization_number = Some(number);
+        self
+    }
+}

@@ -1,0 +1,24 @@
+//! Which API answers a call.
+
+use crate::cloud::call::{CloudCall, Endpoint};
+use crate::cloud::{iam, oauth, oidc, project, sts, tokeninfo};
+use crate::state::State;
+use gce_auth_server::protocol::Reply;
+
+/// Answers a call to a Google API.
+pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {
+    match &call.endpoint {
+        Endpoint::Token => oauth::token(state, call).await,
+        Endpoint::Revoke => oauth::revoke(state, call),
+        Endpoint::TokenInfo => tokeninfo::answer(state, call).await,
+        Endpoint::Sts(what) => sts::answer(state, *what, call).await,
+        Endpoint::Iam { account, method } => iam::answer(state, account, method, call).await,
+        Endpoint::PoolLocations => iam::pool_locations(state, call),
+        Endpoint::Project(name) => project::answer(state, name, call),
+        Endpoint::Jwks
+        | Endpoint::Certificates
+        | Endpoint::AccountKeys { .. }
+        | Endpoint::Discovery
+        | Endpoint::Agents { .. } => oidc::answer(state, call).await,
+    }
+}

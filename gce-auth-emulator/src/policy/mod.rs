@@ -1,0 +1,10 @@
+//! Who may do what: principals, their tokens, and what was configured about both.
+
+pub(crate) mod boundary;
+pub(crate) mod cloud;
+pub(crate) mod expression;
+pub(crate) mod principal;
+pub(crate) mod providers;
+pub(crate) mod settings;
+pub(crate) mod tokens;
+pub(crate) mod users;

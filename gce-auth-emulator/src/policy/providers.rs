@@ -1,0 +1,364 @@
+//! Providers of workload and workforce identity pools: whose credentials they take, and what they
+//! make of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::policy::expression::Expression;
+use crate::policy::principal::Federated;
+
+/// The longest `google.subject`, in bytes.
+const LONGEST_SUBJECT: usize = 127;
+
+const SUBJECT: &str = "google.subject";
+
+/// A provider of a workload identity pool or a workforce pool, which trusts an OpenID Connect
+/// issuer.
+///
+/// ```
+/// use gce_auth_emulator::{Emulator, Provider};
+///
+/// let provider = Provider::oidc(
+///     "projects/123456/locations/global/workloadIdentityPools/ci/providers/github",
+///     "https://token.actions.githubusercontent.com",
+/// )
+/// .jwks(r#"{"keys": []}"#)
+/// .map("attribute.repository", "assertion.repository")
+/// .condition("assertion.repository_owner == 'me'");
+/// let emulator = Emulator::builder().provider(provider).start()?;
+/// # Ok::<(), gce_auth_emulator::StartError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Provider {
+    name: String,
+    issuer_uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwks_json: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allowed_audiences: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attribute_mapping: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attribute_condition: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
+}
+
+impl Provider {
+    /// Makes a provider of this resource name, as in the `audience` of token exchanges but without
+    /// `//iam.googleapis.com/`:
+    /// `projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER` or
+    /// `locations/global/workforcePools/POOL/providers/PROVIDER`.
+    ///
+    /// Credentials must have this issuer (`iss`). By default the emulator's own keys verify them,
+    /// they must be for the provider (`aud` is `https://iam.googleapis.com/NAME` or
+    /// `//iam.googleapis.com/NAME`), and `google.subject` is `assertion.sub`.
+    #[must_use]
+    pub fn oidc(name: impl Into<String>, issuer: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            issuer_uri: issuer.into(),
+            jwks_json: None,
+            allowed_audiences: Vec::new(),
+            attribute_mapping: BTreeMap::new(),
+            attribute_condition: None,
+            disabled: false,
+        }
+    }
+
+    /// Sets the issuer's keys, a JWK set in JSON: RSA for RS256, P-256 for ES256. The emulator
+    /// never fetches keys.
+    #[must_use]
+    pub fn jwks(mut self, json: impl Into<String>) -> Self {
+        self.jwks_json = Some(json.into());
+        self
+    }
+
+    /// Accepts this audience (`aud`) in place of the default ones. Call again to accept more.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.allowed_audiences.push(audience.into());
+        self
+    }
+
+    /// Maps an attribute (`google.subject`, `google.groups`, `attribute.NAME`) from an expression
+    /// in the Common Expression Language over `assertion`, the claims of the credential.
+    #[must_use]
+    pub fn map(mut self, attribute: impl Into<String>, expression: impl Into<String>) -> Self {
+        self.attribute_mapping
+            .insert(attribute.into(), expression.into());
+        self
+    }
+
+    /// Accepts only credentials for which this expression over `assertion`, `google` and
+    /// `attribute` is true.
+    #[must_use]
+    pub fn condition(mut self, expression: impl Into<String>) -> Self {
+        self.attribute_condition = Some(expression.into());
+        self
+    }
+
+    /// Refuses every exchange, as a provider does that was disabled or deleted. Tokens issued
+    /// before stay good.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.disabled = true;
+        self
+    }
+
+    pub(crate) fn compile(self) -> Result<Compiled, String> {
+        let pool = pool_of(&self.name)
+            .ok_or_else(|| {
+                format!(
+                    "`{}` is no name of a provider, like \
+                     projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER",
+                    self.name
+                )
+            })?
+            .to_owned();
+        let parse = |what: &str, text: &str| {
+            Expression::parse(text).map_err(|why| format!("{what} of {}: {why}", self.name))
+        };
+        let mut mapping = Vec::with_capacity(self.attribute_mapping.len() + 1);
+        for (attribute, expression) in &self.attribute_mapping {
+            let known = matches!(attribute.as_str(), SUBJECT | "google.groups")
+                || attribute
+                    .strip_prefix("attribute.")
+                    .is_some_and(|name| !name.is_empty());
+            if !known {
+                return Err(format!("`{attribute}` is no attribute of a provider"));
+            }
+            mapping.push((attribute.clone(), parse(attribute, expression)?));
+        }
+        if !mapping.iter().any(|(attribute, _)| attribute == SUBJECT) {
+            mapping.insert(0, (SUBJECT.into(), parse(SUBJECT, "assertion.sub")?));
+        }
+        let condition = match &self.attribute_condition {
+            Some(text) => Some(parse("the condition", text)?),
+            None => None,
+        };
+        let keys = match &self.jwks_json {
+            None => None,
+            Some(text) => match serde_json::from_str::<Value>(text) {
+                Ok(set) if set["keys"].is_array() => Some(set),
+                _ => return Err(format!("the keys of {} are no JWK set", self.name)),
+            },
+        };
+        Ok(Compiled {
+            pool,
+            mapping,
+            condition,
+            keys,
+            config: self,
+        })
+    }
+}
+
+/// The pool in the name of a provider.
+pub(crate) fn pool_of(name: &str) -> Option<&str> {
+    let segments: Vec<&str> = name.split('/').collect();
+    if segments.iter().any(|segment| segment.is_empty()) {
+        return None;
+    }
+    match segments.as_slice() {
+        [
+            "projects",
+            _,
+            "locations",
+            _,
+            "workloadIdentityPools",
+            _,
+            "providers",
+            _,
+        ]
+        | ["locations", _, "workforcePools", _, "providers", _] => {
+            Some(name.rsplit_once("/providers/")?.0)
+        }
+        _ => None,
+    }
+}
+
+/// A provider whose expressions and keys were understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Compiled {
+    config: Provider,
+    pool: String,
+    mapping: Vec<(String, Expression)>,
+    condition: Option<Expression>,
+    keys: Option<Value>,
+}
+
+impl Compiled {
+    pub(crate) fn config(&self) -> &Provider {
+        &self.config
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.config.issuer_uri
+    }
+
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.config.disabled
+    }
+
+    /// The issuer's keys; `None` is the emulator's own.
+    pub(crate) fn keys(&self) -> Option<&Value> {
+        self.keys.as_ref()
+    }
+
+    /// Whether the credential is for this provider.
+    pub(crate) fn is_audience(&self, audience: &str) -> bool {
+        if !self.config.allowed_audiences.is_empty() {
+            return self
+                .config
+                .allowed_audiences
+                .iter()
+                .any(|of| of == audience);
+        }
+        let rest = audience.strip_prefix("https:").unwrap_or(audience);
+        rest.strip_prefix("//iam.googleapis.com/") == Some(self.name())
+    }
+
+    /// The identity that a verified credential stands for; or why there is none.
+    pub(crate) fn identity(&self, assertion: &Value) -> Result<Federated, MappingError> {
+        let mut variables = json!({"assertion": assertion, "google": {}, "attribute": {}});
+        let mut identity = Federated {
+            pool: self.pool.clone(),
+            subject: String::new(),
+            groups: Vec::new(),
+            attributes: Vec::new(),
+        };
+        for (attribute, expression) in &self.mapping {
+            let value = expression.evaluate(&variables);
+            let unmapped = || MappingError::Unmapped(attribute.clone());
+            match (attribute.as_str(), value) {
+                (SUBJECT, Ok(Value::String(subject))) if !subject.is_empty() => {
+                    if subject.len() > LONGEST_SUBJECT {
+                        return Err(MappingError::SubjectTooLong);
+                    }
+                    variables["google"]["subject"] = subject.clone().into();
+                    identity.subject = subject;
+                }
+                ("google.groups", Ok(Value::Array(groups))) => {
+                    identity.groups = groups
+                        .iter()
+                        .map(|group| group.as_str().map(Into::into).ok_or_else(unmapped))
+                        .collect::<Result<_, _>>()?;
+                    variables["google"]["groups"] = groups.into();
+                }
+                (SUBJECT | "google.groups", _) => return Err(unmapped()),
+                // An attribute that the credential does not have is absent.
+                (_, Err(_)) => {}
+                (name, Ok(value)) => {
+                    let name = name.trim_start_matches("attribute.").to_owned();
+                    let text = match value {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    variables["attribute"][&name] = text.clone().into();
+                    identity.attributes.push((name, text));
+                }
+            }
+        }
+        match &self.condition {
+            Some(condition) if !condition.holds(&variables) => Err(MappingError::Condition),
+            _ => Ok(identity),
+        }
+    }
+}
+
+/// Why a verified credential gives no identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MappingError {
+    Condition,
+    Unmapped(String),
+    SubjectTooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
+
+    #[test]
+    fn a_credential_becomes_an_identity() {
+        let provider = Provider::oidc(NAME, "https://issuer")
+            .map("google.subject", "'gh:' + assertion.sub")
+            .map("google.groups", "assertion.groups")
+            .map("attribute.owner", "assertion.owner")
+            .map("attribute.absent", "assertion.absent")
+            .condition("attribute.owner == 'me' && google.subject.startsWith('gh:')")
+            .compile()
+            .unwrap();
+        let claims = json!({"sub": "x", "groups": ["g"], "owner": "me"});
+        let identity = provider.identity(&claims).unwrap();
+        assert_eq!(identity.subject, "gh:x");
+        assert_eq!(identity.groups, ["g"]);
+        assert_eq!(identity.attributes, [("owner".into(), "me".into())]);
+        assert_eq!(
+            identity.pool,
+            "projects/1/locations/global/workloadIdentityPools/p"
+        );
+        let with = |name: &str, value: Value| {
+            let mut claims = claims.clone();
+            claims[name] = value;
+            provider.identity(&claims)
+        };
+        assert_eq!(with("owner", json!("you")), Err(MappingError::Condition));
+        assert_eq!(
+            with("sub", json!("x".repeat(200))),
+            Err(MappingError::SubjectTooLong)
+        );
+        assert_eq!(
+            with("sub", json!(1)),
+            Err(MappingError::Unmapped(SUBJECT.into()))
+        );
+        assert_eq!(
+            with("groups", json!([1])),
+            Err(MappingError::Unmapped("google.groups".into()))
+        );
+    }
+
+    #[test]
+    fn audiences_are_the_provider_s_or_those_that_were_set() {
+        let provider = Provider::oidc(NAME, "i").compile().unwrap();
+        assert!(provider.is_audience(&format!("//iam.googleapis.com/{NAME}")));
+        assert!(provider.is_audience(&format!("https://iam.googleapis.com/{NAME}")));
+        assert!(!provider.is_audience(NAME) && !provider.is_audience(""));
+        let set = Provider::oidc(NAME, "i").audience("a").compile().unwrap();
+        assert!(set.is_audience("a") && !set.is_audience(&format!("//iam.googleapis.com/{NAME}")));
+    }
+
+    #[test]
+    fn what_is_no_provider_is_refused() {
+        for name in [
+            "",
+            "x",
+            "projects/1/locations/global/workloadIdentityPools//providers/q",
+            "//iam.googleapis.com/x",
+        ] {
+            assert!(Provider::oidc(name, "i").compile().is_err(), "{name}");
+        }
+        assert!(
+            Provider::oidc("locations/global/workforcePools/p/providers/q", "i")
+                .compile()
+                .is_ok()
+        );
+        for provider in [
+            Provider::oidc(NAME, "i").jwks("[]"),
+            Provider::oidc(NAME, "i").condition("=="),
+            Provider::oidc(NAME, "i").map("subject", "assertion.sub"),
+            Provider::oidc(NAME, "i").map("attribute.x", ""),
+        ] {
+            assert!(provider.compile().is_err());
+        }
+    }
+}
