@@ -13,7 +13,6 @@ mod world;
 
 use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -90,8 +89,13 @@ impl Oracle {
                 return Ok(self.put(step, Object::Identity(made)));
             }
             "advance_clock" => {
-                let seconds = step["seconds"].as_f64().unwrap_or_default();
-                self.world.clock.advance(Duration::from_secs_f64(seconds));
+                self.world.advance(&step["seconds"])?;
+                return Ok(Value::Null);
+            }
+            "set_env" => {
+                let variables = step["args"].as_object();
+                let variables = variables.ok_or_else(|| Failure::unusable("no variables"))?;
+                self.world.environment.set(variables);
                 return Ok(Value::Null);
             }
             "write_file" => return world::write_file(step),

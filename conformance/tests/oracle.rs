@@ -143,6 +143,41 @@ fn a_scenario_is_run_step_by_step_with_google_auths_settings() {
 }
 
 #[test]
+fn steps_turn_the_clock_back_and_change_the_environment_and_files() {
+    let (address, asked) = server();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle/product");
+    let result = run(
+        address,
+        &json!([
+            {"op": "new_credentials", "as": "c", "args": {}},
+            {"op": "refresh", "on": "c"},
+            {"op": "advance_clock", "seconds": -100.25},
+            {"op": "get", "on": "c", "property": "expiry_in_s"},
+            {"op": "set_env", "args": {"GCE_METADATA_HOST": "meta.example"}},
+            {"op": "project_id"},
+            {"op": "set_env", "args": {"GCE_METADATA_HOST": null}},
+            {"op": "project_id"},
+            {"op": "write_file", "path": file, "content": "Google\n"},
+            {"op": "advance_clock", "seconds": 1e300},
+        ]),
+    );
+    let steps = &result["steps"];
+    assert_eq!(steps[2]["ok"], Value::Null);
+    assert_eq!(steps[3]["ok"], 400.25);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "Google\n");
+    assert_eq!(steps[9]["error"]["kind"], "value_error");
+    let asked = asked.lock().unwrap();
+    let hosts: Vec<_> = asked
+        .iter()
+        .filter_map(|line| line.strip_suffix("/computeMetadata/v1/project/project-id"))
+        .collect();
+    assert_eq!(
+        hosts,
+        ["http://meta.example", "http://metadata.google.internal"]
+    );
+}
+
+#[test]
 fn what_is_no_scenario_is_a_failure() {
     let mut driver = Command::new(env!("CARGO_BIN_EXE_conformance-driver"))
         .arg("oracle")

@@ -13,6 +13,8 @@ use serde_json::json;
 const TOKEN: &str = "instance/service-accounts/default/token";
 const IDENTITY: &str = "instance/service-accounts/default/identity";
 const IAM: &str = "/v1/projects/-/serviceAccounts/worker@interop-project.iam.gserviceaccount.com";
+/// Turns on the lookup of regional access boundaries in google-auth.
+const BOUNDARIES: &str = "GOOGLE_SDK_EXPERIMENTAL_PYTHON_REGIONAL_ACCESS_BOUNDARY_LOOKUP_ENABLED";
 
 #[test]
 fn google_auth_finds_and_verifies_what_the_emulator_was_told() {
@@ -92,7 +94,12 @@ fn sign_without_a_key(judge: &mut Judge<'_>, client: &interop::Client) {
     let seen = foreign::run(
         client,
         &emulator,
-        &[("TOKEN_URL", format!("{url}/token")), ("IAM_URL", url)],
+        &[
+            ("TOKEN_URL", format!("{url}/token")),
+            ("IAM_URL", url),
+            // Off by default since 2.63.
+            (BOUNDARIES, "true".to_owned()),
+        ],
     );
 
     let identity = &seen.step("id_token")["claims"];
@@ -176,6 +183,6 @@ fn assert_asked_by_google_auth(request: &RecordedRequest) {
     // google-auth says who it is wherever it counts its calls.
     let counted = request.path != "/computeMetadata/v1/project/project-id";
     let api_client = request.header("x-goog-api-client").unwrap_or_default();
-    assert_eq!(api_client.contains("auth/2.62.2"), counted, "{request:?}");
+    assert_eq!(api_client.contains("auth/2.63.0"), counted, "{request:?}");
     assert_eq!(api_client.contains("gl-python/"), counted, "{request:?}");
 }

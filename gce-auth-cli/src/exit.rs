@@ -1,4 +1,4 @@
-//! What the command ends with: codes that scripts may rely on, and failures.
+//! Exit codes, which scripts may rely on, and failures.
 
 use std::{fmt, io, process::ExitCode};
 
@@ -22,16 +22,16 @@ pub(crate) const TABLE: &str = "\
 Exit codes:
   0  done
   1  failed in another way
-  2  the arguments or the environment make no sense
-  3  no metadata server: not on Google Cloud, nobody answers, or an impostor does;
-     or no way to the Google service that was to be asked
+  2  wrong arguments, environment or file
+  3  no metadata server: not on Google Cloud, no answer, or another server answers;
+     or a Google service that cannot be reached
   4  no answer in time
   5  refused (403)
   6  not found (404): no such path, or no service account
-  7  the token does not live long enough";
+  7  the token expires too soon";
 
 impl Exit {
-    /// The code for an error of the library.
+    /// Returns the code for an error of the library.
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::NotOnGce | ErrorKind::NotMetadataServer => Self::NoServer,
@@ -57,14 +57,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library says why.
+    /// An error of the library.
     Library(Error),
-    /// A sentence and its code.
+    /// An error of the command, and its code.
     Plain(Exit, String),
-    /// Standard output could not be written.
+    /// Standard output cannot be written.
     Output(io::Error),
 }
 
@@ -81,7 +81,7 @@ impl Failure {
         }
     }
 
-    /// Whether whoever read the output had enough of it.
+    /// Returns whether the reader of the output went away.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -103,7 +103,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error, and what to do.
+/// Writes an error and its advice.
 fn advised(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match parts(error) {
         (what, Some(advice)) => write!(f, "{what}; {advice}"),
@@ -111,20 +111,20 @@ fn advised(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// What to do where more time may help.
+/// The advice where more time may help.
 pub(crate) const MORE_TIME: &str =
-    "give it longer with --timeout, or see with `gce-auth doctor` what is slow";
+    "allow more time with --timeout, or find with `gce-auth doctor` what is slow";
 
-/// What the library advises with names of Rust, and what that is on the command line.
+/// Names of Rust in the library's advice, and the advice for the command line.
 const REWORDED: [(&str, &str); 2] = [
     ("RetryPolicy", MORE_TIME),
     (
         "IdTokenCredentials",
-        "`gce-auth token` and `gce-auth id-token` print one that is good",
+        "`gce-auth token` and `gce-auth id-token` print valid tokens",
     ),
 ];
 
-/// What happened, and what to do: of its kind where no more is known.
+/// Separates what happened from what to do.
 pub(crate) fn parts(error: &Error) -> (String, Option<String>) {
     let mut what = error.to_string();
     let Some(hint) = error.hint() else {

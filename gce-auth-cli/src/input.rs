@@ -1,4 +1,4 @@
-//! What commands read: a file, or standard input.
+//! Reads files and standard input.
 
 use std::{
     fs,
@@ -8,12 +8,12 @@ use std::{
 
 use crate::exit::{Exit, Failure};
 
-/// No token, key set or document to sign through IAM is longer.
+/// The longest token, key set or document to sign.
 const LONGEST: u64 = 16 * 1024 * 1024;
-/// No token or key is longer.
+/// The longest token or key.
 const LONGEST_SECRET: u64 = 1024 * 1024;
 
-/// The bytes of `file`; of standard input where there is none, or `-`.
+/// Reads `file`; standard input if there is none, or for `-`.
 pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     let file = file.filter(|file| *file != Path::new("-"));
     let mut bytes = Vec::new();
@@ -40,13 +40,13 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// The same, as text.
+/// Reads the same as text.
 pub(crate) fn text(file: Option<&Path>) -> Result<String, Failure> {
     String::from_utf8(bytes(file)?)
-        .map_err(|_| Failure::new(Exit::Usage, "what was read is not text (UTF-8)"))
+        .map_err(|_| Failure::new(Exit::Usage, "the input is not text (UTF-8)"))
 }
 
-/// The text of a file that holds a token or a key, and is read for its sake alone.
+/// Reads the text of a file that holds a token or a key.
 pub(crate) fn secret(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read =

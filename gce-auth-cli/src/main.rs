@@ -1,28 +1,29 @@
-//! The command `gce-auth`: tokens, ID tokens and metadata for scripts, and an
-//! emulator of the metadata server.
+//! The command `gce-auth`: tokens, ID tokens and metadata for scripts, and an emulator of the
+//! metadata server.
 #![forbid(unsafe_code)]
 
+mod cli;
+mod clock;
 mod cmd;
-mod config;
 mod deadline;
 mod env;
 mod exit;
 mod input;
-mod out;
-mod sdks;
+mod options;
+mod output;
+mod real_tokens;
+mod sdk_environment;
 mod signals;
 mod text;
-mod timer;
-mod tokens;
 
 use std::process::ExitCode;
 
-use crate::{config::Args, out::Out};
+use crate::{cli::Args, output::Output};
 
 fn main() -> ExitCode {
     let args = Args::read();
-    let out = Out::new(args.manner);
-    match args.command.run(&out) {
+    let out = Output::new(args.level());
+    match args.run(&out) {
         Ok(code) => code,
         Err(failure) => out.fail(&failure),
     }

@@ -1,4 +1,4 @@
-//! Signals: the end that somebody asks for, and what is passed on to a child.
+//! Signals that end this process, and signals passed on to a child.
 
 use std::process::ExitStatus;
 
@@ -95,8 +95,8 @@ mod elsewhere {
 #[cfg(not(unix))]
 pub(crate) use elsewhere::{Ending, run};
 
-/// What a shell would say of how a program ended: 128 and the signal's number
-/// where a signal ended it.
+/// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that ended
+/// it.
 pub(crate) fn code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

@@ -1,8 +1,8 @@
-//! Times, lifetimes and secrets, as people and programs read them. Pure.
+//! Formats times, durations and secrets. Pure.
 
 use std::time::{Duration, SystemTime};
 
-/// A time in UTC, to the second: `2026-01-31T23:59:59Z` (RFC 3339).
+/// Formats a time in UTC, to the second: `2026-01-31T23:59:59Z` (RFC 3339).
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -13,8 +13,8 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day, `days` after 1970-01-01. Counts in 400-year eras that
-/// begin in March, so that a leap day is the last of its year.
+/// Returns year, month and day, `days` after 1970-01-01. Counts in 400-year eras that begin in
+/// March, so that a leap day is the last of its year.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -50,7 +50,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }
 
-/// A duration in its two largest units: `59 min 58 s`, `1.5 ms`.
+/// Formats a duration in its two largest units: `59 min 58 s`, `1.5 ms`.
 pub(crate) fn lasting(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -65,7 +65,7 @@ pub(crate) fn lasting(duration: Duration) -> String {
     }
 }
 
-/// What may be shown of a secret: how it begins, and how long it is.
+/// Redacts a secret: shows its first characters and its length.
 pub(crate) fn redacted(secret: &str) -> String {
     let shown = match secret.len() {
         0..24 => "",
@@ -74,7 +74,7 @@ pub(crate) fn redacted(secret: &str) -> String {
     format!("{shown}… ({} characters)", secret.chars().count())
 }
 
-/// Text that a POSIX shell reads as one word.
+/// Quotes text as one word of a POSIX shell.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -83,7 +83,7 @@ pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Text that curl reads as one value in a configuration.
+/// Quotes text as one value of a curl configuration.
 pub(crate) fn curl_word(text: &str) -> String {
     let escaped = text.replace('\\', r"\\").replace('"', r#"\""#);
     format!("\"{escaped}\"")

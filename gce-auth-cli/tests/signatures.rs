@@ -1,12 +1,22 @@
 //! Signing, and verifying what others signed.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one variable says whether openssl has to be there"
+)]
 
 mod support;
 
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
+};
+
 use gce_auth_emulator::{Account, Emulator, Fault};
 use serde_json::Value;
-use support::{answering, ask, emulator, feed, nobody, run};
+use support::{answering, ask, emulator, feed, gce_auth, nobody, run};
 
 #[test]
 fn bytes_are_signed_from_standard_input_or_a_file() {
@@ -104,13 +114,122 @@ fn a_signed_url_allows_one_thing() {
     for wrong in [
         &["bucket/object"][..],
         &["gs://"],
-        &["gs://b/o", "--expires", "700000"],
-        &["gs://b/o", "--expires", "0.5"],
-        &["gs://b/o", "--method", "a b"],
-        &["gs://b/o", "--header", "nothing"],
+        &["gs://Bucket/object"],
+        &["gs://bucket/o", "--expires", "700000"],
+        &["gs://bucket/o", "--expires", "0.5"],
+        &["gs://bucket/o", "--method", "a b"],
+        &["gs://bucket/o", "--method", "PATCH"],
+        &["gs://bucket/o", "--method", "get"],
+        &["gs://bucket/o", "--header", "nothing"],
     ] {
         assert_eq!(print(wrong).code, Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_url_that_outlives_the_keys_of_iam_is_told_of() {
+    let emulator = emulator();
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    let print = |more: &[&str]| {
+        let sign = [
+            "sign-url",
+            "--iam-endpoint",
+            &url,
+            "gs://bucket/object",
+            "--expires",
+        ];
+        feed(&[&sign[..], more].concat(), &server, b"")
+    };
+    let long = print(&["43201"]);
+    assert_eq!(long.code, Some(0), "{long:?}");
+    assert!(long.stderr.contains("12 hours"), "{long:?}");
+    assert!(long.stdout.contains("X-Goog-Expires=43201"), "{long:?}");
+    // `value` sees that nothing is said.
+    print(&["43200"]).value();
+    print(&["43201", "--quiet"]).value();
+}
+
+/// Does what the help of `sign` shows.
+#[test]
+fn openssl_verifies_the_file_that_the_help_makes() {
+    let help = run(&["sign", "--help"]).value();
+    assert!(help.contains("gce-auth sign --format raw report.pdf > report.pdf.sig"));
+    assert!(
+        help.contains("openssl dgst -sha256 -verify key.pem -signature report.pdf.sig report.pdf")
+    );
+    let emulator = emulator();
+    let (url, server) = (emulator.url(), emulator.addr().to_string());
+    let folder = std::env::temp_dir().join(format!("gce-auth-openssl-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let shell = |script: &str, input: &str| {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    std::fs::write(folder.join("report.pdf"), b"%PDF\x00\xff").unwrap();
+    let report = folder.join("report.pdf");
+    let sign = [
+        "sign",
+        "--iam-endpoint",
+        &url,
+        "-v",
+        "--format",
+        "raw",
+        report.to_str().unwrap(),
+    ];
+    let output = gce_auth(&sign)
+        .env("GCE_METADATA_HOST", &server)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    std::fs::write(folder.join("report.pdf.sig"), &output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let key = said
+        .lines()
+        .find_map(|line| line.split_once("signed by key "))
+        .unwrap()
+        .1;
+
+    let email = "emulator@emulator-project.iam.gserviceaccount.com";
+    let path = format!("/service_accounts/v1/metadata/x509/{email}");
+    let certificates: Value = serde_json::from_str(&fetch(emulator.addr(), &path)).unwrap();
+    let certificate = certificates[key].as_str().unwrap();
+    let openssl = shell("openssl x509 -pubkey -noout > key.pem", certificate);
+    if openssl.status.code() == Some(127) {
+        let required = std::env::var("GCE_AUTH_INTEROP").is_ok_and(|value| value == "required");
+        assert!(!required, "there is no openssl");
+        return;
+    }
+    let verify = "openssl dgst -sha256 -verify key.pem -signature report.pdf.sig report.pdf";
+    let verified = shell(verify, "");
+    assert_eq!(verified.stdout, b"Verified OK\n", "{verified:?}");
+    std::fs::write(folder.join("report.pdf"), b"another").unwrap();
+    assert!(!shell(verify, "").status.success());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The body of an answer.
+fn fetch(server: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use support::{CLEARED, redact::redact};
+use support::{cleared, redact::redact};
 
 /// The port that the READMEs name; a free one takes its place.
 const PORT: &str = "8173";
@@ -41,7 +41,7 @@ impl Shell {
         let gce_auth = Path::new(env!("CARGO_BIN_EXE_gce-auth")).parent().unwrap();
         let path = env::var("PATH").unwrap();
         let mut command = Command::new("sh");
-        for name in CLEARED {
+        for name in cleared() {
             command.env_remove(name);
         }
         let mut child = command

@@ -102,7 +102,7 @@ fn one_client_fails_and_the_others_do_not() {
         )
         .status
     };
-    assert_eq!(ask("X-Goog-Api-Client", "gl-python/3.12 auth/2.62.2"), 503);
+    assert_eq!(ask("X-Goog-Api-Client", "gl-python/3.12 auth/2.63.0"), 503);
     assert_eq!(ask("User-Agent", "GL-Python"), 503);
     assert_eq!(ask("User-Agent", "gcloud-golang/0.1"), 200);
     assert_eq!(ask("Referer", "gl-python"), 200);

@@ -7,9 +7,10 @@ use crate::{
         config::MetadataClient,
         residency::{Detection, Residency},
     },
-    credentials::Credentials,
-    id_token::{IdToken, IdTokenCredentials},
     io::{env::Environment, threads::WorkKind},
+    tokens::{
+        credentials::Credentials, id_token::IdToken, id_token_credentials::IdTokenCredentials,
+    },
     values::error::{Error, ErrorKind},
 };
 

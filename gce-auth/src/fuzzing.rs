@@ -11,8 +11,8 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 
 use crate::{
-    id_token::IdToken,
     refresh::policy::{Freshness, Policy},
+    tokens::id_token::IdToken,
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},

@@ -6,13 +6,12 @@
 )]
 
 mod client;
-mod credentials;
 mod defaults;
 pub mod docs;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod id_token;
+mod google_auth;
 mod io;
 mod metadata;
 #[cfg(feature = "tower")]
@@ -22,17 +21,20 @@ mod refresh;
 #[cfg(feature = "iam")]
 mod signer;
 mod task;
+mod tokens;
 mod values;
 #[cfg(feature = "verify")]
 mod verifier;
 mod wire;
+#[cfg(all(test, not(gce_auth_loom)))]
+mod world;
 
-#[cfg(feature = "iam")]
-pub use crate::id_token::{JwtAlgorithm, JwtSigner};
 #[cfg(feature = "tower")]
 pub use crate::middleware::{AuthLayer, AuthService, BoxError};
 #[cfg(feature = "iam")]
 pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, StorageUrl};
+#[cfg(feature = "iam")]
+pub use crate::tokens::source::jwt_signer::{JwtAlgorithm, JwtSigner};
 #[cfg(feature = "verify")]
 pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{
@@ -41,16 +43,9 @@ pub use crate::{
         config::MetadataClient,
         residency::{Detection, Residency},
     },
-    credentials::{
-        CertificateBinding, Credentials, CredentialsBuilder, CredentialsInfo, Status, TokenState,
-    },
     defaults::{
         DefaultCredentials, DefaultOptions, Unread, blocking_default_credentials,
         blocking_fetch_id_token, default_credentials, fetch_id_token,
-    },
-    id_token::{
-        BindIdToken, ComputeEngineClaims, IdToken, IdTokenClaims, IdTokenCredentials,
-        IdTokenCredentialsBuilder,
     },
     metadata::{
         change::MetadataChange,
@@ -59,6 +54,16 @@ pub use crate::{
     },
     provide::{HeadersFuture, ProvideHeaders},
     refresh::RefreshMode,
+    tokens::{
+        builder::CredentialsBuilder,
+        credentials::Credentials,
+        id_token::{ComputeEngineClaims, IdToken, IdTokenClaims},
+        id_token_builder::IdTokenCredentialsBuilder,
+        id_token_credentials::IdTokenCredentials,
+        info::{CertificateBinding, CredentialsInfo},
+        source::metadata_identity::BindIdToken,
+        status::{Status, TokenState},
+    },
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, HeadersTag},
@@ -109,5 +114,8 @@ pub mod executor {
 /// [`Credentials::fixed`] and [`Credentials::anonymous`].
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing {
-    pub use crate::io::fake::{HandClock, HandQueue, Reply, ScriptedTransport};
+    pub use crate::io::{
+        env::set_variable,
+        fake::{HandClock, HandQueue, Reply, ScriptedTransport},
+    };
 }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -37,6 +38,12 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
     /// The headers of a request that is about to be sent.
     fn provide_headers(&self) -> HeadersFuture<'_>;
 
+    /// Returns the headers if they are in hand: for callers that cannot wait.
+    /// Never waits. Default: `None`.
+    fn cached_headers(&self) -> Option<Headers> {
+        None
+    }
+
     /// Takes note that a server rejected these headers; whether the next ones
     /// may be others. Whoever cannot do anything about it says no, and that is
     /// the default.
@@ -46,15 +53,26 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
     }
 }
 
-impl<P: ProvideHeaders + ?Sized> ProvideHeaders for std::sync::Arc<P> {
-    fn provide_headers(&self) -> HeadersFuture<'_> {
-        (**self).provide_headers()
-    }
+macro_rules! provide_through {
+    ($pointer:ident) => {
+        impl<P: ProvideHeaders + ?Sized> ProvideHeaders for $pointer<P> {
+            fn provide_headers(&self) -> HeadersFuture<'_> {
+                (**self).provide_headers()
+            }
 
-    fn invalidate_headers(&self, rejected: &Headers) -> bool {
-        (**self).invalidate_headers(rejected)
-    }
+            fn cached_headers(&self) -> Option<Headers> {
+                (**self).cached_headers()
+            }
+
+            fn invalidate_headers(&self, rejected: &Headers) -> bool {
+                (**self).invalidate_headers(rejected)
+            }
+        }
+    };
 }
+
+provide_through!(Arc);
+provide_through!(Box);
 
 /// What [`ProvideHeaders::provide_headers`] returns: headers that are there,
 /// or that are to come.
@@ -110,8 +128,6 @@ impl fmt::Debug for HeadersFuture<'_> {
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
-    use std::sync::Arc;
-
     use futures_executor::block_on;
 
     use super::*;

@@ -19,15 +19,6 @@ use support::{
     told,
 };
 
-/// Variables that the child has only if a test gives them to it.
-const OURS: [&str; 5] = [
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "CLOUDSDK_CONFIG",
-    "GOOGLE_CLOUD_PROJECT",
-    "GCLOUD_PROJECT",
-    "GOOGLE_CLOUD_QUOTA_PROJECT",
-];
-
 /// A folder that holds nothing but, perhaps, what gcloud leaves there.
 fn home(name: &str, has_file: bool) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
@@ -42,9 +33,6 @@ fn home(name: &str, has_file: bool) -> PathBuf {
 
 fn run(task: &str, home: &PathBuf, variables: &[(&str, &str)]) -> Vec<String> {
     let mut command = child(&[], "in_a_process_of_its_own", task);
-    for name in OURS {
-        command.env_remove(name);
-    }
     command.env("HOME", home).envs(variables.iter().copied());
     heard(command, Duration::from_secs(60))
 }

@@ -27,7 +27,7 @@ impl Access {
             let mut builder = Credentials::builder()
                 .client(client)
                 .refresh_mode(RefreshMode::Blocking)
-                .regional_access_boundary(true)
+                .regional_access_boundary(world.environment.looks_up_boundaries())
                 .unshared();
             if let Some(account) = args["service_account_email"].as_str() {
                 builder = builder.service_account(account);

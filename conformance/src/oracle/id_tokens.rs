@@ -33,7 +33,7 @@ impl Identity {
             _ => Flow::Iam,
         };
         let quota = args["quota_project_id"].as_str();
-        let made = built(client, flow, args)?;
+        let made = built(world, client, flow, args)?;
         let named = args["service_account_email"].is_string();
         if !named && args["without_request"] != true {
             made.blocking_resolve().raised_by(Raiser::Request)?;
@@ -148,7 +148,12 @@ impl Identity {
     }
 }
 
-fn built(client: MetadataClient, flow: Flow, args: &Value) -> Result<IdTokenCredentials, Failure> {
+fn built(
+    world: &World,
+    client: MetadataClient,
+    flow: Flow,
+    args: &Value,
+) -> Result<IdTokenCredentials, Failure> {
     let some = |name: &str| args[name].as_str().filter(|text| !text.is_empty());
     let mut builder =
         IdTokenCredentials::builder(args["target_audience"].as_str().unwrap_or_default())
@@ -159,7 +164,7 @@ fn built(client: MetadataClient, flow: Flow, args: &Value) -> Result<IdTokenCred
         let signing = Credentials::builder()
             .client(client)
             .refresh_mode(RefreshMode::Blocking)
-            .regional_access_boundary(true)
+            .regional_access_boundary(world.environment.looks_up_boundaries())
             .unshared()
             .build();
         builder = builder

@@ -15,8 +15,8 @@ use gce_auth::{Error, MetadataClient, MetadataClientBuilder, RetryPolicy};
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use serde_json::{Value, json};
 
-use super::answer::Outcome;
-use super::environment;
+use super::answer::{Failure, Outcome};
+use super::environment::Environment;
 use super::scopes::Texts;
 
 /// The hosts of the metadata server, which alone are spoken to over HTTPS.
@@ -28,6 +28,7 @@ pub(super) struct World {
     pub(super) clock: Arc<HandClock>,
     pub(super) queue: Arc<HandQueue>,
     pub(super) texts: Arc<Texts>,
+    pub(super) environment: Environment,
     transport: Arc<Rewriting>,
     control: String,
     paths: Value,
@@ -57,6 +58,7 @@ impl World {
             clock: Arc::new(clock),
             queue: Arc::new(HandQueue::new()),
             texts,
+            environment: Environment::new(scenario),
             transport: Arc::new(transport),
             control: text("control"),
             paths: scenario["paths"].clone(),
@@ -80,6 +82,19 @@ impl World {
             .iter()
             .map(|sleep| json!(sleep.as_secs_f64()))
             .collect()
+    }
+
+    /// Moves the clock, back where `seconds` are below zero.
+    pub(super) fn advance(&self, seconds: &Value) -> Result<(), Failure> {
+        let seconds = seconds.as_f64().unwrap_or_default();
+        let distance = Duration::try_from_secs_f64(seconds.abs());
+        let distance = distance.map_err(|_| Failure::unusable("no distance in time"))?;
+        if seconds < 0.0 {
+            self.clock.turn_back(distance);
+        } else {
+            self.clock.advance(distance);
+        }
+        Ok(())
     }
 
     /// Seconds from the scenario's now to `moment`.
@@ -109,7 +124,7 @@ impl World {
     /// A client with google-auth's settings, and its name for the server.
     pub(super) fn client(&self) -> Result<MetadataClient, Error> {
         let builder = self.plain();
-        if environment::names_metadata_server() {
+        if self.environment.names_metadata_server() {
             builder.build()
         } else {
             builder.endpoint(METADATA_HOSTS[0]).build()

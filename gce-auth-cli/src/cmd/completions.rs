@@ -1,9 +1,8 @@
 //! `gce-auth completions`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{config, exit::Failure, out::Out};
+use crate::{exit::Failure, output::Output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -11,7 +10,7 @@ Examples:
   gce-auth completions zsh > ~/.zfunc/_gce-auth
   gce-auth completions fish > ~/.config/fish/completions/gce-auth.fish";
 
-/// Prints what a shell needs to complete this command's arguments.
+/// Prints a script that completes the arguments of this command in a shell.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -21,10 +20,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Output, mut whole: clap::Command) -> Result<(), Failure> {
         let mut script = Vec::new();
-        let mut command = config::Args::command();
-        clap_complete::generate(self.shell, &mut command, "gce-auth", &mut script);
+        clap_complete::generate(self.shell, &mut whole, "gce-auth", &mut script);
         out.exact(&String::from_utf8_lossy(&script))
     }
 }

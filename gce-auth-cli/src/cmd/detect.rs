@@ -7,53 +7,54 @@ use gce_auth::Detection;
 use serde_json::json;
 
 use crate::{
-    config::{Reach, Shape},
     exit::{Exit, Failure},
-    out::Out,
+    options::{ClientArgs, OutputArgs},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   gce-auth detect && echo 'on Google Cloud'
-  gce-auth detect --like google-auth           what Python's library would find
+  gce-auth detect --like google-auth           what google-auth for Python would find
 
 In JSON: on_google_cloud, reason, firmware. The exit code is 0 on Google Cloud and 3 elsewhere.";
 
-/// Says whether this is Google Cloud, and what tells so.
+/// Detects whether this machine is on Google Cloud, and prints the reason.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which way to find out
+    /// The method of detection
     #[arg(long, value_enum, default_value_t)]
-    like: Way,
+    like: Method,
     #[command(flatten)]
-    shape: Shape,
+    output: OutputArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
-/// The ways to find out.
+/// The method of detection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Way {
-    /// Environment, firmware, then one request
+enum Method {
+    /// Read the environment and the firmware, then send one request
     #[default]
     Fast,
-    /// As Python's google-auth does: requests to GCE_METADATA_IP or 169.254.169.254, then the firmware
+    /// Send requests to GCE_METADATA_IP or 169.254.169.254, then read the firmware, as Python's
+    /// google-auth does
     GoogleAuth,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
-        if self.like == Way::GoogleAuth && self.reach.endpoint.is_some() {
-            let why = "google-auth does not detect at an endpoint; set GCE_METADATA_IP to it";
+    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        if self.like == Method::GoogleAuth && self.client.endpoint.is_some() {
+            let why = "google-auth ignores --endpoint; set GCE_METADATA_IP to the address";
             return Err(Failure::new(Exit::Usage, why));
         }
-        let client = self.reach.client(out)?;
+        let client = self.client.client(out)?;
         let found = client.blocking_on_gce(match self.like {
-            Way::Fast => Detection::Fast,
-            Way::GoogleAuth => Detection::GoogleAuth,
+            Method::Fast => Detection::Fast,
+            Method::GoogleAuth => Detection::GoogleAuth,
         })?;
-        if self.shape.is_json() {
+        if self.output.is_json() {
             out.json(&json!({
                 "on_google_cloud": found.is_on_gce(),
                 "reason": found.reason(),

@@ -9,11 +9,11 @@ use gce_auth_emulator::Emulator;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cmd::world::{self, World},
     exit::{Exit, Failure},
-    out::Out,
+    options::{EmulatorArgs, start_emulator},
+    output::Output,
+    real_tokens::{Commands, RealTokenArgs},
     signals, text,
-    tokens::{Commands, RealTokens},
 };
 
 const EXAMPLES: &str = "\
@@ -27,52 +27,53 @@ Examples:
   gce-auth emulate --token-command 'gcloud auth print-access-token'
   gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
 
-/// Runs a metadata server of its own, for tests and laptops, until Ctrl-C.
+/// Runs an emulator of the metadata server, for tests and laptops, until Ctrl-C.
 ///
-/// It needs no network, no credential and no privilege, and keeps nothing on disk unless told to. Its tokens are
-/// good for nothing but its own APIs, unless it is told where real ones come from.
+/// Needs no network, credentials or privileges, and writes nothing to disk by default. Only its own
+/// APIs accept its tokens, unless an option names a source of real tokens.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The port to listen on; 0 is any that is free
+    /// The port to listen on; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// The address to listen on; one that other machines reach needs --allow-from
+    /// The address to listen on; an address that other machines can reach needs --allow-from
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
-    /// Networks that may connect besides this machine, separated by commas; control requests stay for this machine
+    /// The networks that may connect besides this machine, separated by commas; control requests are
+    /// for this machine only
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     allow_from: Vec<String>,
-    /// Once it listens, print one line of JSON: address, url, https_address, pid, env
+    /// Print one line of JSON once it listens: address, url, https_address, pid, env
     #[arg(long)]
     ready_json: bool,
-    /// Start nothing: print the variables that lead to one on --port, for eval
+    /// Print the variables that lead clients to an emulator on --port, for eval; start nothing
     #[arg(long, requires = "port", conflicts_with = "ready_json")]
     env: bool,
-    /// Listen for HTTPS with client certificates too, on this port; 0 is any that is free
+    /// Also listen for HTTPS with client certificates on this port; 0 is any free port
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
-    /// A directory to write root.crt and client.key to, as clients need them for HTTPS
+    /// Write root.crt and client.key, which clients need for HTTPS, to this directory
     #[arg(long, value_name = "DIR", requires = "https_port")]
     certificates: Option<PathBuf>,
-    /// Listen on a Unix socket too; the file is removed in the end
+    /// Also listen on this Unix socket; the file is removed at the end
     #[cfg(unix)]
     #[arg(long, value_name = "FILE")]
     unix_socket: Option<PathBuf>,
     #[command(flatten)]
-    world: World,
+    emulator: EmulatorArgs,
     #[command(flatten)]
-    tokens: RealTokens,
+    tokens: RealTokenArgs,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let address = SocketAddr::from((self.address, self.port));
         if !self.address.is_loopback() && self.allow_from.is_empty() {
             let why = format!(
-                "the emulator hands out tokens to whoever asks, and {} can be reached from other \
-                 machines; say with --allow-from which networks may ask, like 172.17.0.0/16, or use \
-                 127.0.0.1 or ::1",
+                "other machines can reach {}, and the emulator gives tokens to every client; name the \
+                 networks of its clients with --allow-from, like 172.17.0.0/16, or use 127.0.0.1 or \
+                 ::1",
                 self.address
             );
             return Err(Failure::new(Exit::Usage, why));
@@ -87,11 +88,11 @@ impl Args {
             out.value(&ready(&emulator).to_string())?;
         } else {
             out.note(format_args!(
-                "a metadata server for tests listens on {} until Ctrl-C; these lead programs to it:",
+                "a metadata server for tests listens on {} until Ctrl-C; set these variables for its clients:",
                 emulator.url()
             ));
             out.note(format_args!(
-                "what is asked is shown at {}/emulator/",
+                "its requests are shown at {}/emulator/",
                 emulator.url()
             ));
             if let Some(address) = emulator.https_addr() {
@@ -107,9 +108,9 @@ impl Args {
         &self,
         address: SocketAddr,
         commands: &Commands,
-        out: &Out,
+        out: &Output,
     ) -> Result<Emulator, Failure> {
-        let builder = self.world.builder(&self.tokens, commands, out)?;
+        let builder = self.emulator.builder(&self.tokens, commands, out)?;
         let mut builder = builder.address(address);
         for network in &self.allow_from {
             builder = builder.allow_from(network);
@@ -121,7 +122,7 @@ impl Args {
         if let Some(file) = &self.unix_socket {
             builder = builder.unix_socket(file);
         }
-        let emulator = world::start(builder)?;
+        let emulator = start_emulator(builder)?;
         if let Some(directory) = &self.certificates {
             emulator.write_certificates(directory).map_err(|error| {
                 let why = format!(
@@ -135,10 +136,10 @@ impl Args {
     }
 }
 
-/// The variables of an emulator that listens at `address`, without one there.
-fn print_variables(address: SocketAddr, out: &Out) -> Result<(), Failure> {
+/// Prints the variables of an emulator at `address`, without starting it.
+fn print_variables(address: SocketAddr, out: &Output) -> Result<(), Failure> {
     if address.port() == 0 {
-        let why = "--env needs to know the port: name with --port the one that the emulator has";
+        let why = "--env needs the port of the emulator; name it with --port";
         return Err(Failure::new(Exit::Usage, why));
     }
     out.value(&exports(&Emulator::env_of(address)))
@@ -159,7 +160,7 @@ fn ready(emulator: &Emulator) -> Value {
     })
 }
 
-/// Lines for `eval` in a shell.
+/// Returns lines for `eval` in a shell.
 fn exports(variables: &[(String, String)]) -> String {
     variables
         .iter()
@@ -167,7 +168,6 @@ fn exports(variables: &[(String, String)]) -> String {
         .collect()
 }
 
-/// Signals cannot be received.
-pub(crate) fn signals_failure(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("cannot wait for signals: {error}"))
+fn signals_failure(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot receive signals: {error}"))
 }

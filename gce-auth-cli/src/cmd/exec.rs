@@ -11,66 +11,64 @@ use std::{
 use gce_auth::Detection;
 
 use crate::{
-    cmd::world::{self, World},
-    config::{self, Reach},
     env,
     exit::{Exit, Failure},
-    out::Out,
-    sdks::{CREDENTIALS, default_credentials, host, proxy_exceptions},
+    options::{ClientArgs, EmulatorArgs, seconds, start_emulator},
+    output::Output,
+    real_tokens::{Commands, RealTokenArgs},
+    sdk_environment::{CREDENTIALS, default_credentials, host, proxy_exceptions},
     signals,
-    tokens::{Commands, RealTokens},
 };
 
 const EXAMPLES: &str = "\
 Examples:
   gce-auth exec -- python3 my_program.py
   gce-auth exec --journal -- go test ./...
-  gce-auth exec --profile cloud-run --set instance/region=projects/1/regions/europe-west1 -- ./server
+  gce-auth exec --profile cloud-run --project my-project -- ./server
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
 
-The exit code is the program's: 128 and the signal's number where a signal ended it, 127 where there is
-no such program, 126 where it cannot be run.";
+The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
+such program, 126 if it cannot be run.";
 
-/// Runs a program with a metadata server of its own.
+/// Runs a program with an emulator of the metadata server.
 ///
-/// Every Google SDK in it is led to that server: GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP
-/// and METADATA_SERVER_DETECTION are set, proxies are told to let it be, and what would come first is
-/// taken away: GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_OAUTH_ACCESS_TOKEN, gcloud's
-/// CLOUDSDK_AUTH_ACCESS_TOKEN, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE and
-/// CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE, NO_GCE_CHECK and GCE_METADATA_MTLS_MODE. Signals are
-/// passed on. The server ends with the program.
+/// Sets GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP and METADATA_SERVER_DETECTION, which
+/// lead every Google SDK to the emulator, and adds it to NO_PROXY. Unsets what would come first:
+/// GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_OAUTH_ACCESS_TOKEN, gcloud's CLOUDSDK_AUTH_ACCESS_TOKEN,
+/// CLOUDSDK_AUTH_ACCESS_TOKEN_FILE and CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE, NO_GCE_CHECK and
+/// GCE_METADATA_MTLS_MODE. Passes signals on. The emulator ends with the program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// With this machine's own metadata server instead of an emulator
-    #[arg(long, conflicts_with_all = ["World", "RealTokens", "journal"])]
+    /// Use this machine's own metadata server instead of an emulator
+    #[arg(long, conflicts_with_all = ["EmulatorArgs", "RealTokenArgs", "journal"])]
     real: bool,
-    /// The metadata server, with --real
+    /// With --real, the metadata server to use
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
     endpoint: Option<String>,
-    /// With --real, give up looking for the server after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds, requires = "real")]
+    /// With --real, give up detecting the server after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "real")]
     timeout: Option<Duration>,
-    /// Afterwards, print on standard error what the program asked the server, even with --quiet
+    /// Print the requests of the program on standard error at its end, even with --quiet
     #[arg(long)]
     journal: bool,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
     #[command(flatten)]
-    world: World,
+    emulator: EmulatorArgs,
     #[command(flatten)]
-    tokens: RealTokens,
+    tokens: RealTokenArgs,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
+    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
         warn_of_other_credentials(out);
         if self.real {
             return self.run_with(&self.real_server()?, out);
         }
         let commands = Commands::default();
-        let emulator = world::start(self.world.builder(&self.tokens, &commands, out)?)?;
+        let emulator = start_emulator(self.emulator.builder(&self.tokens, &commands, out)?)?;
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
         let code = self.run_with(&emulator.env(), out)?;
         if self.journal {
@@ -81,7 +79,7 @@ impl Args {
                 out.say(format_args!("the program made {made} requests:"));
             } else {
                 out.say(format_args!(
-                    "the program made {made} requests, of which these are the last {kept}:"
+                    "the program made {made} requests; these are the last {kept}:"
                 ));
             }
             requests.iter().for_each(|request| out.say(request));
@@ -89,13 +87,13 @@ impl Args {
         Ok(code)
     }
 
-    /// The variables that lead to this machine's own server, which is there.
+    /// Detects this machine's own server, and returns the variables that lead to it.
     fn real_server(&self) -> Result<Vec<(String, String)>, Failure> {
-        let reach = Reach {
+        let client = ClientArgs {
             endpoint: self.endpoint.clone(),
             timeout: self.timeout,
         };
-        let client = reach.patient_client()?;
+        let client = client.client_without_deadline()?;
         let found = client.blocking_on_gce(Detection::Fast)?;
         if !found.is_on_gce() {
             let why = format!("{found}; leave out --real to run it with an emulator");
@@ -111,9 +109,9 @@ impl Args {
         Ok(variables)
     }
 
-    fn run_with(&self, variables: &[(String, String)], out: &Out) -> Result<ExitCode, Failure> {
+    fn run_with(&self, variables: &[(String, String)], out: &Output) -> Result<ExitCode, Failure> {
         let Some((program, arguments)) = self.command.split_first() else {
-            return Err(Failure::new(Exit::Usage, "no program was named"));
+            return Err(Failure::new(Exit::Usage, "name a program after --"));
         };
         let mut command = Command::new(program);
         command
@@ -140,7 +138,7 @@ impl Args {
     }
 }
 
-/// What keeps proxies out of the way, where there are any.
+/// Returns the variables that keep requests to the server away from proxies, if there are any.
 fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> {
     let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     if proxies.iter().all(|name| env::var(name).is_none()) {
@@ -148,23 +146,24 @@ fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> 
     }
     let host = host(variables.first().map_or("", |(_, value)| value));
     let all = match proxy_exceptions(env::var) {
-        // All hosts, which it says only where it is alone.
+        // All hosts, which `*` means only on its own.
         Some(list) if list == "*" => list,
         Some(list) => format!("{list},{host}"),
         None => host.to_owned(),
     };
-    // One list for all, as of two different ones clients take one.
+    // The same list in both, as clients read only one of them.
     vec![("NO_PROXY", all.clone()), ("no_proxy", all)]
 }
 
-/// Clients look for a key file before they ask a metadata server.
-fn warn_of_other_credentials(out: &Out) {
+/// Warns of gcloud's default credentials, which SDKs use before a metadata server.
+fn warn_of_other_credentials(out: &Output) {
     let Some(file) = default_credentials(env::var) else {
         return;
     };
     if Path::new(&file).exists() {
         out.note(format_args!(
-            "Google's SDKs use the credentials in {file} before they ask a metadata server"
+            "Google's SDKs use the credentials in {file} before the metadata server; set \
+             CLOUDSDK_CONFIG to an empty directory to hide them"
         ));
     }
 }

@@ -3,10 +3,9 @@
 use gce_auth::Error;
 
 use crate::{
-    cmd::path,
-    config::{Reach, Shape},
     exit::{Exit, Failure},
-    out::Out,
+    options::{ClientArgs, OutputArgs, metadata_path},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -21,31 +20,33 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The path below computeMetadata/v1/, like instance/zone; escapes like %2F stay as they are
+    /// The path below computeMetadata/v1/, like instance/zone; escapes like %2F are sent unchanged
     path: String,
-    /// The directory and all below it, as JSON
+    /// Print the directory and everything below it, as JSON
     #[arg(short, long)]
     recursive: bool,
-    /// Add no newline to a value that ends without one
+    /// Do not add a newline to a value that ends without one
     #[arg(short = 'n', long)]
     exact: bool,
     #[command(flatten)]
-    shape: Shape,
+    output: OutputArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let path = path::below(&self.path)?;
-        let client = self.reach.client(out)?;
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let path = metadata_path(&self.path)?;
+        let client = self.client.client(out)?;
         out.detail(format_args!("asking {} for {path}", client.endpoint()?));
         let text = if self.recursive {
             client.blocking_get_recursive(path)?
-        } else if self.shape.is_json() {
+        } else if self.output.is_json() {
             let request = client.request(path).parameter("alt", "json");
             let answer = request.blocking_send();
-            answer.map_err(|error| of_json(error, path))?.into_text()
+            answer
+                .map_err(|error| json_failure(error, path))?
+                .into_text()
         } else {
             client.blocking_get(path)?
         };
@@ -57,13 +58,14 @@ impl Args {
     }
 }
 
-/// A directory has no value to print as JSON, which a server says in words of its own.
-fn of_json(error: Error, path: &str) -> Failure {
+/// Explains a 400: a directory has no JSON value unless it is recursive.
+fn json_failure(error: Error, path: &str) -> Failure {
     if error.status() != Some(400) {
         return error.into();
     }
     let why = format!(
-        "{path} is a directory; add --recursive for it and all below it, or leave out JSON for the keys"
+        "{path} is a directory; add --recursive to print everything below it, or print its keys \
+         without JSON"
     );
     Failure::new(Exit::of(&error), why)
 }

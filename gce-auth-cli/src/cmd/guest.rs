@@ -4,10 +4,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::{
-    config::{Reach, Shape},
     exit::{Exit, Failure},
     input,
-    out::Out,
+    options::{ClientArgs, OutputArgs},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -18,8 +18,8 @@ Examples:
   gce-auth guest get my-service                the keys, one per line
   gce-auth guest delete my-service/state
 
-`gcloud compute instances get-guest-attributes` reads them from outside. The metadata of the
-instance, or of the project, must have enable-guest-attributes as TRUE. The server takes ten
+`gcloud compute instances get-guest-attributes` reads them from outside the machine. The metadata
+of the instance or the project must set enable-guest-attributes to TRUE. The server accepts ten
 requests a minute.";
 
 const SET: &str = "\
@@ -35,30 +35,30 @@ Examples:
 const DELETE: &str = "\
 Examples:
   gce-auth guest delete my-service/state
-  gce-auth guest delete my-service             all of them";
+  gce-auth guest delete my-service             the whole namespace";
 
-/// Sets, gets and deletes guest attributes: what this machine tells those outside.
+/// Sets, prints and deletes guest attributes, which are read from outside this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    deed: Deed,
+    action: Action,
 }
 
-/// What is done with a guest attribute.
+/// What to do with a guest attribute.
 #[derive(Debug, Subcommand)]
-enum Deed {
-    /// Sets an attribute, in place of what was there
+enum Action {
+    /// Sets an attribute, replacing its value
     #[command(after_help = SET)]
     Set {
         /// A namespace and a key
         #[arg(value_name = "NAMESPACE/KEY")]
         name: String,
-        /// The value; standard input if there is none, or -
+        /// The value. Default: standard input, also for -
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
         #[command(flatten)]
-        reach: Reach,
+        client: ClientArgs,
     },
     /// Prints an attribute, or the keys of a namespace
     #[command(after_help = GET)]
@@ -67,55 +67,63 @@ enum Deed {
         #[arg(value_name = "NAMESPACE[/KEY]")]
         name: String,
         #[command(flatten)]
-        shape: Shape,
+        output: OutputArgs,
         #[command(flatten)]
-        reach: Reach,
+        client: ClientArgs,
     },
-    /// Deletes an attribute, or all of a namespace; code 6 if there was none
+    /// Deletes an attribute, or a namespace; fails with code 6 if there is none
     #[command(after_help = DELETE)]
     Delete {
         /// A namespace and a key, or a namespace
         #[arg(value_name = "NAMESPACE[/KEY]")]
         name: String,
         #[command(flatten)]
-        reach: Reach,
+        client: ClientArgs,
     },
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        match &self.deed {
-            Deed::Set { name, value, reach } => {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        match &self.action {
+            Action::Set {
+                name,
+                value,
+                client,
+            } => {
                 let (namespace, Some(key)) = parts(name) else {
                     let why = format!("{name:?} names no key; write NAMESPACE/KEY");
                     return Err(Failure::new(Exit::Usage, why));
                 };
-                // First, as it sets the limit for what is read, too.
-                let client = reach.client(out)?;
+                // Sets the deadline, so it comes before the value is read.
+                let client = client.client(out)?;
                 let value = match value.as_deref() {
                     None | Some("-") => input::text(None)?,
                     Some(value) => value.to_owned(),
                 };
                 Ok(client.blocking_put_guest_attribute(namespace, key, &value)?)
             }
-            Deed::Get { name, shape, reach } => {
-                let client = reach.client(out)?;
+            Action::Get {
+                name,
+                output,
+                client,
+            } => {
+                let client = client.client(out)?;
                 let (namespace, Some(key)) = parts(name) else {
                     let keys = client.blocking_guest_attributes(parts(name).0)?;
-                    if shape.is_json() {
+                    if output.is_json() {
                         return out.json(&json!(keys));
                     }
                     return keys.iter().try_for_each(|key| out.value(key));
                 };
                 let value = client.blocking_guest_attribute(namespace, key)?;
                 let value = value.ok_or_else(|| none(name))?;
-                if shape.is_json() {
+                if output.is_json() {
                     return out.json(&json!(value));
                 }
                 out.value(&value)
             }
-            Deed::Delete { name, reach } => {
-                let client = reach.client(out)?;
+            Action::Delete { name, client } => {
+                let client = client.client(out)?;
                 let there = match parts(name) {
                     (namespace, Some(key)) => {
                         client.blocking_delete_guest_attribute(namespace, key)
@@ -128,7 +136,7 @@ impl Args {
     }
 }
 
-/// Namespace and key.
+/// Splits a name into namespace and key.
 fn parts(name: &str) -> (&str, Option<&str>) {
     match name.split_once('/') {
         Some((namespace, key)) => (namespace, Some(key).filter(|key| !key.is_empty())),
@@ -139,6 +147,6 @@ fn parts(name: &str) -> (&str, Option<&str>) {
 fn none(name: &str) -> Failure {
     Failure::new(
         Exit::NotFound,
-        format!("there is no guest attribute {name}; `gce-auth guest set` makes one"),
+        format!("there is no guest attribute {name}; set it with `gce-auth guest set`"),
     )
 }

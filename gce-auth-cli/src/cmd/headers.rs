@@ -5,10 +5,9 @@ use gce_auth::{Credentials, Headers, IdTokenCredentials, MetadataClient};
 use serde_json::{Map, Value};
 
 use crate::{
-    cmd::token::full_scopes,
-    config::{Reach, WhichAccount},
     exit::Failure,
-    out::Out,
+    options::{AccountArgs, ClientArgs, Scopes},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -17,32 +16,32 @@ Examples:
   gce-auth headers --quota-project my-project --format json
   gce-auth headers --audience https://service-abc.a.run.app";
 
-/// Prints the headers that a request to a Google API carries.
+/// Prints the headers that a request to a Google API needs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// With an ID token for this service instead of an access token
+    /// Use an ID token for this audience instead of an access token
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<String>,
-    /// Scopes to ask for, separated by commas
-    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
-    scopes: Vec<String>,
-    /// The project that is billed (x-goog-user-project)
+    /// The scopes to request, separated by commas
+    #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
+    scopes: Vec<Scopes>,
+    /// The quota project, which is billed for the request (x-goog-user-project)
     #[arg(long, value_name = "PROJECT")]
     quota_project: Option<String>,
-    /// How the headers are printed
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
-    format: Form,
+    format: HeaderFormat,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
-/// The form of headers on standard output.
+/// The output format of headers.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Form {
-    /// A line each, for `curl -H @-`
+enum HeaderFormat {
+    /// One header a line, for `curl -H @-`
     #[default]
     Text,
     /// A JSON object
@@ -52,8 +51,8 @@ enum Form {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client(out)?;
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let client = self.client.client(out)?;
         out.detail(format_args!("asking {}", client.endpoint()?));
         let headers = match &self.audience {
             Some(audience) => self.with_id_token(client, audience),
@@ -63,13 +62,13 @@ impl Args {
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default()));
         match self.format {
-            Form::Text => {
+            HeaderFormat::Text => {
                 pairs.try_for_each(|(name, value)| out.pieces(&[&name, ": ", value, "\n"]))
             }
-            Form::Curl => pairs.try_for_each(|(name, value)| {
+            HeaderFormat::Curl => pairs.try_for_each(|(name, value)| {
                 out.pieces(&["header = \"", &name, ": ", value, "\"\n"])
             }),
-            Form::Json => {
+            HeaderFormat::Json => {
                 let all: Map<_, _> = pairs.map(|(name, value)| (name, value.into())).collect();
                 out.json(&Value::Object(all))
             }
@@ -80,7 +79,7 @@ impl Args {
         let mut builder = Credentials::builder()
             .client(client)
             .service_account(&self.account.account)
-            .scopes(full_scopes(&self.scopes));
+            .scopes(Scopes::all(&self.scopes));
         if let Some(project) = &self.quota_project {
             builder = builder.quota_project_id(project);
         }

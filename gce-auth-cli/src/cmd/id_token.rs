@@ -4,10 +4,10 @@ use clap::ValueEnum;
 use gce_auth::{IdTokenCredentials, IdTokenCredentialsBuilder, IdTokenFormat, MetadataClient};
 
 use crate::{
-    cmd::format::{self, Format, Printable},
-    config::{Reach, WhichAccount},
+    clock,
     exit::{Exit, Failure},
-    out::Out,
+    options::{AccountArgs, ClientArgs, Printable, TokenFormat},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -16,65 +16,66 @@ Examples:
   gce-auth id-token --audience https://x.app --format curl | curl -K - https://x.app/
   gce-auth id-token --audience https://x.app --via iam
 
-With --via iam the account needs roles/iam.serviceAccountTokenCreator on itself.";
+With --via iam, the account needs roles/iam.serviceAccountTokenCreator on itself.";
 
-/// Prints an ID token: proof to a service of who is calling.
+/// Prints an ID token, which proves to a service who calls it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Whom the token is for, usually the URL of the service that receives it
+    /// The audience of the token, usually the URL of the service that receives it
     #[arg(long, value_name = "URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     audience: String,
-    /// Who makes the token
+    /// The server that issues the token
     #[arg(long, value_enum, default_value_t)]
     via: Via,
-    /// With email and, on Compute Engine, facts about the machine (the default)
+    /// Include the email address and, on Compute Engine, claims about the machine (the default)
     #[arg(long, conflicts_with = "standard")]
     format_full: bool,
-    /// With the standard claims alone
+    /// Include the standard claims only
     #[arg(long, conflicts_with = "licenses")]
     standard: bool,
-    /// With the licences of the machine's images
+    /// Include the licence codes of the machine's images
     #[arg(long)]
     licenses: bool,
-    /// Where the IAM Credentials API is, with --via iam, for emulators and private endpoints
+    /// With --via iam, the URL of the IAM Credentials API, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
-    /// Where the assertion is exchanged, with --via iam, instead of Google's token endpoint
+    /// With --via iam, the token endpoint that exchanges the assertion, instead of Google's
     #[arg(long, value_name = "URL")]
     token_uri: Option<String>,
-    /// How the token is printed
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: TokenFormat,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
-/// The ways to an ID token.
+/// The server that issues an ID token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Via {
     /// The metadata server
     #[default]
     Metadata,
-    /// Google's token endpoint, for an assertion that IAM signs for the account, as Python's google-auth does by default
+    /// Google's token endpoint, for an assertion that IAM signs for the account, as Python's
+    /// google-auth does by default
     Iam,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client(out)?;
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let client = self.client.client(out)?;
         out.detail(format_args!(
             "asking {} for an ID token of {}",
             client.endpoint()?,
             self.account.account
         ));
-        let token = self.way(client)?.build()?.blocking_token()?;
+        let token = self.builder(client)?.build()?.blocking_token()?;
         out.detail(format_args!(
             "an ID token of {} characters, {}",
             token.secret().len(),
-            format::validity(token.expires_at())
+            clock::validity(token.expires_at())
         ));
         let token = Printable {
             variables: &["GOOGLE_ID_TOKEN"],
@@ -84,21 +85,21 @@ impl Args {
         self.format.print(&token, out)
     }
 
-    fn way(&self, client: MetadataClient) -> Result<IdTokenCredentialsBuilder, Failure> {
-        let shaped = self.format_full || self.standard || self.licenses;
-        let of_iam = self.iam_endpoint.is_some() || self.token_uri.is_some();
+    fn builder(&self, client: MetadataClient) -> Result<IdTokenCredentialsBuilder, Failure> {
+        let for_metadata = self.format_full || self.standard || self.licenses;
+        let for_iam = self.iam_endpoint.is_some() || self.token_uri.is_some();
         let builder = IdTokenCredentials::builder(&self.audience)
             .client(client)
             .service_account(&self.account.account);
         match self.via {
-            Via::Metadata if of_iam => Err(Failure::new(
+            Via::Metadata if for_iam => Err(Failure::new(
                 Exit::Usage,
-                "--iam-endpoint and --token-uri are for --via iam; add it, or leave them out",
+                "--iam-endpoint and --token-uri need --via iam; add it, or leave them out",
             )),
-            Via::Iam if shaped => Err(Failure::new(
+            Via::Iam if for_metadata => Err(Failure::new(
                 Exit::Usage,
-                "only the metadata server knows --format-full, --standard and --licenses; \
-                 leave them out, or leave out --via iam",
+                "--format-full, --standard and --licenses need --via metadata; leave them out, or \
+                 leave out --via iam",
             )),
             Via::Metadata => {
                 let format = if self.standard {

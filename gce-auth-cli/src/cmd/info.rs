@@ -4,10 +4,10 @@ use gce_auth::{Credentials, Error, ErrorKind, MetadataClient};
 use serde_json::{Map, Value};
 
 use crate::{
-    cmd::format,
-    config::{DEFAULT_ACCOUNT, Reach, Shape, WhichAccount},
+    clock,
     exit::Failure,
-    out::{Out, Style},
+    options::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT, OutputArgs},
+    output::{Output, Style},
     text::rfc3339,
 };
 
@@ -16,32 +16,32 @@ Examples:
   gce-auth info
   gce-auth info --json | jq -r .project
 
-What there is none of is \"none\", and null in JSON.";
+A value that does not exist is \"none\" in text and null in JSON.";
 
-/// Prints who and where this machine is: account, scopes, project, zone, token lifetime.
+/// Prints the identity of this machine: account, scopes, project, zone, token lifetime.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    shape: Shape,
+    output: OutputArgs,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
-/// The name of what is in seconds.
+/// The name of the value that is in seconds.
 const LIFETIME: &str = "token expires in";
 
-/// What is shown, in its order: a name, and a value if there is one.
+/// Names and values in the order of the output.
 type Facts = Vec<(&'static str, Option<Value>)>;
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client(out)?;
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let client = self.client.client(out)?;
         out.detail(format_args!("asking {}", client.endpoint()?));
         let facts = self.facts(&client)?;
-        if self.shape.is_json() {
+        if self.output.is_json() {
             let all: Map<_, _> = facts
                 .into_iter()
                 .map(|(name, value)| (name.replace(' ', "_"), value.unwrap_or_default()))
@@ -62,7 +62,7 @@ impl Args {
     fn facts(&self, client: &MetadataClient) -> Result<Facts, Failure> {
         let account = &self.account.account;
         let known = client.blocking_account_info(account);
-        // A machine without an account has none by default; one that was named has to be there.
+        // A machine may have no default account, but an account that was named must exist.
         let known = if account == DEFAULT_ACCOUNT {
             if_any(known)?
         } else {
@@ -88,7 +88,7 @@ impl Args {
             ("account", email),
             ("scopes", scopes),
             ("token expires at", ends.map(|at| rfc3339(at).into())),
-            (LIFETIME, ends.map(|at| format::left(at).as_secs().into())),
+            (LIFETIME, ends.map(|at| clock::left(at).as_secs().into())),
             ("project", text(client.blocking_project_id())?),
             ("project number", number.map(Value::from)),
             ("zone", text(client.blocking_zone())?),
@@ -104,7 +104,7 @@ fn text(value: Result<String, Error>) -> Result<Option<Value>, Failure> {
     Ok(if_any(value)?.map(Value::from))
 }
 
-/// What the server knows; it need not know everything.
+/// Returns `None` if the server has no such value.
 fn if_any<T>(value: Result<T, Error>) -> Result<Option<T>, Failure> {
     match value {
         Ok(value) => Ok(Some(value)),

@@ -1,12 +1,10 @@
 //! `gce-auth man`.
 
-use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::{
-    config,
     exit::{Exit, Failure},
-    out::Out,
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -15,7 +13,7 @@ Examples:
   gce-auth man token | man -l -
   gce-auth man guest set | man -l -";
 
-/// Prints the manual page of this command, or of one of its commands, in roff.
+/// Prints the manual page of gce-auth, or of one of its commands, in roff.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -25,8 +23,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let mut whole = config::Args::command();
+    pub(crate) fn run(&self, out: &Output, mut whole: clap::Command) -> Result<(), Failure> {
         whole.build();
         let mut page = &whole;
         for name in &self.command {

@@ -4,106 +4,61 @@ use std::path::PathBuf;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::ValueEnum;
-use gce_auth::{Credentials, RetryPolicy, Signer};
 use serde_json::json;
 
-use crate::{
-    config::{Reach, WhichAccount},
-    exit::Failure,
-    input,
-    out::Out,
-};
+use crate::{exit::Failure, input, options::SignerArgs, output::Output};
 
 const EXAMPLES: &str = "\
 Examples:
-  gce-auth sign document.pdf > document.pdf.sig
+  gce-auth sign --format raw report.pdf > report.pdf.sig
+  openssl dgst -sha256 -verify key.pem -signature report.pdf.sig report.pdf
   printf 'to be signed' | gce-auth sign --format json
 
-The account needs roles/iam.serviceAccountTokenCreator on itself, or on the one it signs as.
-Public keys are at https://www.googleapis.com/service_accounts/v1/jwk/EMAIL.";
+The account needs roles/iam.serviceAccountTokenCreator on itself, or on the account of --as. Its
+certificates, by key id, are at https://www.googleapis.com/service_accounts/v1/metadata/x509/EMAIL;
+`openssl x509 -pubkey -noout` turns one into key.pem. -v and --format json tell the key id.";
 
 /// Prints a signature of bytes, made by IAM with a key of the service account.
 ///
-/// No key file is involved. The signature is RSA PKCS #1 v1.5 with SHA-256.
+/// Needs no key file. The signature is RSA PKCS #1 v1.5 with SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The bytes to sign; standard input if there is none, or -
+    /// The file to sign. Default: standard input, also for -
     file: Option<PathBuf>,
-    /// How the signature is printed
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
-    format: Form,
+    format: SignatureFormat,
     #[command(flatten)]
-    signer: Signing,
+    signer: SignerArgs,
 }
 
-/// Who signs, and where IAM is asked for it.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Signing {
-    /// Sign as this account instead, by its email address
-    #[arg(long = "as", value_name = "EMAIL")]
-    signs: Option<String>,
-    /// The accounts on the way to that one, each of which may act as the next, with commas between
-    #[arg(long, value_name = "EMAIL", value_delimiter = ',', requires = "signs")]
-    delegates: Vec<String>,
-    /// Where the IAM Credentials API is, for emulators and private endpoints
-    #[arg(long, value_name = "URL")]
-    iam_endpoint: Option<String>,
-    #[command(flatten)]
-    account: WhichAccount,
-    #[command(flatten)]
-    reach: Reach,
-}
-
-/// The form of a signature on standard output.
+/// The output format of a signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum SignatureFormat {
     /// Base64
     #[default]
     Text,
     /// A JSON object: signature, key_id
     Json,
-    /// The bytes themselves
+    /// The bytes of the signature, as openssl reads them
     Raw,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        // First, as it sets the limit for what is read, too.
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        // Sets the deadline, so it comes before the file is read.
         let signer = self.signer.signer(out)?;
         let bytes = input::bytes(self.file.as_deref())?;
         let signature = signer.blocking_sign(&bytes)?;
         out.detail(format_args!("signed by key {}", signature.key_id()));
         let text = BASE64_STANDARD.encode(signature.bytes());
         match self.format {
-            Form::Raw => out.bytes(signature.bytes()),
-            Form::Text => out.value(&text),
-            Form::Json => out.json(&json!({"signature": text, "key_id": signature.key_id()})),
+            SignatureFormat::Raw => out.bytes(signature.bytes()),
+            SignatureFormat::Text => out.value(&text),
+            SignatureFormat::Json => {
+                out.json(&json!({"signature": text, "key_id": signature.key_id()}))
+            }
         }
-    }
-}
-
-impl Signing {
-    pub(crate) fn signer(&self, out: &Out) -> Result<Signer, Failure> {
-        let client = self.reach.client(out)?;
-        out.detail(format_args!(
-            "asking {} for a token to sign with",
-            client.endpoint()?
-        ));
-        let credentials = Credentials::builder()
-            .client(client)
-            .service_account(&self.account.account)
-            .build()?;
-        let mut builder = Signer::builder().credentials(credentials);
-        if let Some(email) = &self.signs {
-            builder = builder.service_account(email).delegates(&self.delegates);
-        }
-        if let Some(url) = &self.iam_endpoint {
-            builder = builder.iam_endpoint(url);
-        }
-        if let Some(timeout) = self.reach.timeout {
-            builder = builder.retry(RetryPolicy::google_auth().budget(timeout));
-        }
-        Ok(builder.build()?)
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use gce_auth::Credentials;
 
 use crate::{
-    cmd::format::{self, Format, Printable},
-    config::{self, Reach, WhichAccount},
+    clock,
     exit::{Exit, Failure},
-    out::Out,
+    options::{AccountArgs, ClientArgs, Printable, Scopes, TokenFormat, seconds},
+    output::Output,
     text,
 };
 
@@ -23,24 +23,25 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Scopes to ask for, separated by commas; Compute Engine hands out the instance's scopes anyway
-    #[arg(long, value_name = "SCOPES", value_delimiter = ',')]
-    scopes: Vec<String>,
-    /// Fail with code 7 if the token holds for fewer seconds than this
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    /// The scopes to request, separated by commas; Compute Engine returns the instance's scopes
+    /// anyway
+    #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
+    scopes: Vec<Scopes>,
+    /// Fail with code 7 if the token is valid for fewer seconds than this
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     min_lifetime: Option<Duration>,
-    /// How the token is printed
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: TokenFormat,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
     #[command(flatten)]
-    reach: Reach,
+    client: ClientArgs,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let client = self.reach.client(out)?;
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let client = self.client.client(out)?;
         out.detail(format_args!(
             "asking {} for a token of {}",
             client.endpoint()?,
@@ -49,16 +50,16 @@ impl Args {
         let credentials = Credentials::builder()
             .client(client)
             .service_account(&self.account.account)
-            .scopes(full_scopes(&self.scopes))
+            .scopes(Scopes::all(&self.scopes))
             .build()?;
         let token = credentials.blocking_token()?;
         let expires_at = token.expires_at();
         out.detail(format_args!(
             "a token of {} characters, {}",
             token.secret().len(),
-            format::validity(expires_at)
+            clock::validity(expires_at)
         ));
-        self.check_lifetime(expires_at.map(format::left))?;
+        self.check_lifetime(expires_at.map(clock::left))?;
         let token = Printable {
             // Terraform reads the first, gcloud the second.
             variables: &["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"],
@@ -73,57 +74,13 @@ impl Args {
             (Some(least), Some(left)) if left < least => Err(Failure::new(
                 Exit::TooShort,
                 format!(
-                    "the token holds for {} more, and {} were asked for; the metadata server \
-                     hands out a new one about 5 minutes before the old one ends",
+                    "the token is valid for {}, less than the {} of --min-lifetime; the metadata \
+                     server returns a new token about 5 minutes before the old one expires",
                     text::lasting(left),
                     text::lasting(least),
                 ),
             )),
             _ => Ok(()),
         }
-    }
-}
-
-/// Scopes as the server knows them, however they were separated.
-pub(crate) fn full_scopes(scopes: &[String]) -> impl Iterator<Item = String> {
-    scopes
-        .iter()
-        .flat_map(|scopes| scopes.split_whitespace())
-        .map(full_scope)
-}
-
-/// A scope as the server knows it; a bare word is one of Google's.
-fn full_scope(scope: &str) -> String {
-    let bare = scope
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    if bare && !["openid", "email", "profile"].contains(&scope) {
-        return format!("https://www.googleapis.com/auth/{scope}");
-    }
-    scope.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bare_scopes_are_googles() {
-        assert_eq!(
-            full_scope("devstorage.read_only"),
-            "https://www.googleapis.com/auth/devstorage.read_only"
-        );
-        assert_eq!(full_scope("openid"), "openid");
-        assert_eq!(
-            full_scope("https://mail.google.com/"),
-            "https://mail.google.com/"
-        );
-        let scopes = [
-            "openid  email".to_owned(),
-            String::new(),
-            "profile".to_owned(),
-        ];
-        let scopes: Vec<_> = full_scopes(&scopes).collect();
-        assert_eq!(scopes, ["openid", "email", "profile"]);
     }
 }

@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use gce_auth::{Error, ErrorKind, IdTokenVerifier};
 
 use crate::{
-    config::{Reach, seconds},
     exit::{Exit, Failure},
     input,
-    out::Out,
+    options::{ClientArgs, seconds},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -16,34 +16,34 @@ Examples:
   gce-auth id-token --audience https://x.app | gce-auth verify --audience https://x.app
   gce-auth verify --audience https://x.app --email caller@project.iam.gserviceaccount.com token.txt
 
-The exit code is 0 if the token is to be trusted, 1 if it is not, another if that cannot be found
-out: 3 if the keys cannot be had.";
+The exit code is 0 if the token is valid, 1 if it is not, and another code if that is unknown: 3 if
+the keys cannot be fetched.";
 
-/// Verifies an ID token, and prints its claims or says why it is refused.
+/// Verifies an ID token, and prints its claims or the reason to refuse it.
 ///
-/// Its signature, issuer, audience and times. No metadata server is needed. The token is read from a
-/// file or standard input, as other users of a machine see the arguments of a program.
+/// Checks signature, issuer, audience and times. Needs no metadata server. Reads the token from a
+/// file or standard input, as other users of the machine can see arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A file that holds the token; standard input if there is none, or -
+    /// The file with the token. Default: standard input, also for -
     file: Option<PathBuf>,
-    /// Whom the token must be for. May be repeated: one of these
+    /// The audience to accept. May be repeated
     #[arg(long, value_name = "URL", required = true)]
     audience: Vec<String>,
-    /// Who must have made it, instead of Google. May be repeated: one of these
+    /// The issuer to accept, instead of Google. May be repeated
     #[arg(long, value_name = "ISSUER")]
     issuer: Vec<String>,
-    /// The account it must be of
+    /// The email address that the token must have
     #[arg(long)]
     email: Option<String>,
-    /// A file with the keys, as a JWK set, instead of Google's over the network
+    /// A file with the keys, as a JWK set, instead of Google's keys
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
     keys: Option<PathBuf>,
-    /// Where the keys are published as a JWK set, instead of Google's
+    /// The URL of the keys, a JWK set, instead of Google's
     #[arg(long, value_name = "URL")]
     jwks_url: Option<String>,
-    /// How far clocks may be apart
+    /// The allowed clock skew
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     leeway: Option<Duration>,
     /// Give up after this many seconds
@@ -52,7 +52,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let verifier = self.verifier(out)?;
         let token = input::text(self.file.as_deref())?;
         let token = token.trim();
@@ -70,14 +70,14 @@ impl Args {
         }
     }
 
-    fn verifier(&self, out: &Out) -> Result<IdTokenVerifier, Failure> {
+    fn verifier(&self, out: &Output) -> Result<IdTokenVerifier, Failure> {
         let mut builder = IdTokenVerifier::builder().audiences(self.audience.iter());
         if self.timeout.is_some() {
-            let reach = Reach {
+            let client = ClientArgs {
                 endpoint: None,
                 timeout: self.timeout,
             };
-            builder = builder.client(reach.client(out)?);
+            builder = builder.client(client.client(out)?);
         }
         for issuer in &self.issuer {
             builder = builder.issuer(issuer);
@@ -98,7 +98,8 @@ impl Args {
     }
 }
 
-/// Codes 2 and up are about keys that cannot be had; a refused token is a plain no, and no is nothing else.
+/// Code 1 means that the token is refused, and nothing else; codes 2 and up mean that the keys are
+/// not available.
 fn refused(error: Error) -> Failure {
     let exit = match Exit::of(&error) {
         _ if error.kind() == ErrorKind::Rejected => Exit::Failed,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use gce_auth::{Credentials, Error};
 
 use crate::{
-    config::{self, Reach, WhichAccount},
+    clock::Timer,
     exit::Failure,
-    out::Out,
+    options::{AccountArgs, ClientArgs, seconds},
+    output::Output,
     text,
-    timer::Timer,
 };
 
-/// How long one operation of the library is tried.
+/// The budget of one operation of the library.
 const OPERATION: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
@@ -20,33 +20,33 @@ Examples:
   gce-auth wait && exec ./server
   gce-auth wait --timeout 300
 
-In an init container of a pod on GKE, whose metadata server may start later than the pod.";
+Use it in an init container on GKE, where the metadata server may start later than the pod.";
 
-/// Waits until the metadata server hands out a token; prints nothing.
+/// Waits until the metadata server returns a token; prints nothing.
 ///
-/// It waits through everything that time may cure: no server yet, no service account yet, a binding
-/// that is not effective yet. When time is up, the exit code tells what was missing last.
+/// Waits through everything that time may cure: no server yet, no service account yet, an IAM
+/// binding that is not effective yet. At the timeout, the exit code tells what was missing last.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds, default_value = "60")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
     timeout: Duration,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
     #[arg(long, value_name = "HOST[:PORT]")]
     endpoint: Option<String>,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let reach = Reach {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let client = ClientArgs {
             endpoint: self.endpoint.clone(),
-            // Several operations, so that the last of them says what is missing.
+            // Short enough for several operations, so that the last one tells what is missing.
             timeout: Some((self.timeout / 2).min(OPERATION)),
         };
-        let client = reach.patient_client()?;
+        let client = client.client_without_deadline()?;
         out.detail(format_args!(
             "waiting for a token of {} from {}, for at most {}",
             self.account.account,
@@ -60,7 +60,7 @@ impl Args {
             .build()?;
         credentials
             .blocking_wait_ready(self.timeout)
-            .map_err(|error| telling(error, &credentials))?;
+            .map_err(|error| last_cause(error, &credentials))?;
         out.detail(format_args!(
             "ready after {}",
             text::lasting(timer.elapsed())
@@ -69,8 +69,8 @@ impl Args {
     }
 }
 
-/// An operation that the deadline cut short knows less than the one before.
-fn telling(error: Error, credentials: &Credentials) -> Error {
+/// Returns the error of the operation before, if the deadline cut this one short.
+fn last_cause(error: Error, credentials: &Credentials) -> Error {
     match credentials.status().last_error {
         Some((_, last)) if error.request().is_none() => last,
         _ => error,

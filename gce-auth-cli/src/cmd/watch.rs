@@ -6,12 +6,11 @@ use gce_auth::{MetadataChange, Watch};
 use serde_json::{Value, json};
 
 use crate::{
-    cmd::path,
-    config::{Reach, Shape, seconds},
+    clock::Timer,
     exit::{Exit, Failure},
-    out::Out,
+    options::{ClientArgs, OutputArgs, metadata_path, seconds},
+    output::Output,
     text,
-    timer::Timer,
 };
 
 const EXAMPLES: &str = "\
@@ -21,50 +20,49 @@ Examples:
   gce-auth watch instance/attributes/ready --count 2 --timeout 300     now, and after a change
   gce-auth watch instance/attributes/key --last-etag 411261ca6c9e4837 --once
 
-In JSON, on one line: value, and etag for --last-etag. In text a line break within a value is
-written \\n, and a backslash \\\\. Where there is no value, or none any more, the watch ends with code
-6; with --missing-ok it goes on, and that is an empty line, null in JSON. Outages of the server do
-not end it.";
+JSON has value, and etag for --last-etag, on one line. Text writes a line break in a value as \\n and
+a backslash as \\\\. Without a value, the watch ends with code 6; with --missing-ok it prints an empty
+line, null in JSON, and goes on. It goes on through outages of the server.";
 
-/// Prints a metadata value, and again each time that it changes, a line each.
+/// Prints a metadata value on one line, and again after each change.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The path below computeMetadata/v1/, like instance/maintenance-event
     path: String,
-    /// The directory and all below it
+    /// Watch the directory and everything below it
     #[arg(short, long)]
     recursive: bool,
-    /// End after so many lines
+    /// End after this many lines
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after one line, the same as --count 1
     #[arg(long, conflicts_with = "count")]
     once: bool,
-    /// The version that is known already: print nothing before there is another
+    /// The version that is known already; print nothing until it changes
     #[arg(long, value_name = "ETAG")]
     last_etag: Option<String>,
-    /// Go on where there is no value
+    /// Go on without a value
     #[arg(long)]
     missing_ok: bool,
     #[command(flatten)]
-    shape: Shape,
+    output: OutputArgs,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
     #[arg(long, value_name = "HOST[:PORT]")]
     endpoint: Option<String>,
-    /// End with code 4 after this many seconds, instead of never
+    /// End with code 4 after this many seconds. Default: never
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
-        let path = path::below(&self.path)?;
-        let client = Reach {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let path = metadata_path(&self.path)?;
+        let client = ClientArgs {
             endpoint: self.endpoint.clone(),
             timeout: None,
         }
-        .patient_client()?;
+        .client_without_deadline()?;
         out.detail(format_args!("watching {path} at {}", client.endpoint()?));
         let mut watch = client.watch(path);
         if self.recursive {
@@ -80,7 +78,7 @@ impl Args {
         while last.is_none_or(|last| printed < last) {
             let change = self.next(&mut watch, timer)?;
             if change.value().is_none() && !self.missing_ok {
-                let why = format!("there is no {path}, or not any more; --missing-ok waits for it");
+                let why = format!("there is no {path} (any more); add --missing-ok to wait for it");
                 return Err(Failure::new(Exit::NotFound, why));
             }
             self.print(&change, out)?;
@@ -100,8 +98,8 @@ impl Args {
         })
     }
 
-    fn print(&self, change: &MetadataChange, out: &Out) -> Result<(), Failure> {
-        if !self.shape.is_json() {
+    fn print(&self, change: &MetadataChange, out: &Output) -> Result<(), Failure> {
+        if !self.output.is_json() {
             let line = change.text().map_or_else(String::new, one_line);
             return out.pieces(&[&line, "\n"]);
         }
@@ -116,7 +114,7 @@ impl Args {
     }
 }
 
-/// A value on one line, so that it can be told from the next.
+/// Writes a value on one line, so that it can be told from the next.
 fn one_line(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.replace('\\', r"\\")

@@ -11,38 +11,31 @@ use std::{
     thread,
 };
 
+use gce_auth::docs::environment::VARIABLES;
 use gce_auth_emulator::Emulator;
 
-/// Everything that clients of the metadata server, or the command, read.
-pub(crate) const CLEARED: [&str; 22] = [
-    "GCE_METADATA_HOST",
-    "GCE_METADATA_ROOT",
-    "GCE_METADATA_IP",
-    "GCE_METADATA_TIMEOUT",
-    "GCE_METADATA_DETECT_RETRIES",
-    "NO_GCE_CHECK",
-    "METADATA_SERVER_DETECTION",
-    "K_SERVICE",
-    "CLOUD_RUN_JOB",
-    "FUNCTION_TARGET",
-    "FUNCTION_NAME",
-    "GAE_SERVICE",
-    "GAE_INSTANCE",
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
+/// Variables that the command reads beside those of the library, and those of proxies.
+const OF_THE_COMMAND: [&str; 9] = [
     "ALL_PROXY",
-    "all_proxy",
-    "NO_COLOR",
-    "HOME",
     "CLICOLOR_FORCE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_COLOR",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "COLUMNS",
 ];
+
+/// Every variable that the library or the command reads.
+pub(crate) fn cleared() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().copied().chain(OF_THE_COMMAND)
+}
 
 /// `gce-auth`, about to run with these arguments.
 pub(crate) fn gce_auth(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gce-auth"));
-    for name in CLEARED {
+    for name in cleared() {
         command.env_remove(name);
     }
     command.args(arguments).stdin(Stdio::null());

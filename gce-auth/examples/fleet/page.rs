@@ -205,8 +205,8 @@ fn assumptions(out: &mut String) {
 - IAM and the metadata server answer at once, and IAM can bear any load. Where it can't, peaks become queues.\n\
 - One program on an instance. More of them share what the metadata server has, and IAM sees the first.\n\
 - gce-auth: this version, default settings. The example holds its model against a real `Credentials` with a clock turned by hand before it writes a figure, and so does `tests/fleet.rs`: request by request, within 0.1 ms.\n\
-- google-auth 2.62.2, blocking as it is by default: `REFRESH_THRESHOLD` of 225 s (`google/auth/_helpers.py`), five attempts 1 s, 2 s, 4 s and 8 s apart, 10 % jitter (`google/auth/compute_engine/_metadata.py`, `google/auth/_exponential_backoff.py`). A call that finds the token stale asks and waits, and fails if that fails.\n\
-- google-cloud-auth 1.18.0: `NORMAL_REFRESH_SLACK` of 240 s, `SHORT_REFRESH_SLACK` of 10 s, after a failure too (`src/token_cache.rs`), one attempt (`src/retry.rs`), in a task that runs whether or not anybody calls.\n\
+- google-auth 2.63.0, blocking as it is by default: `REFRESH_THRESHOLD` of 225 s (`google/auth/_helpers.py`), five attempts 1 s, 2 s, 4 s and 8 s apart, 10 % jitter (`google/auth/compute_engine/_metadata.py`, `google/auth/_exponential_backoff.py`). A call that finds the token stale asks and waits, and fails if that fails.\n\
+- google-cloud-auth 1.19.0: `NORMAL_REFRESH_SLACK` of 240 s, `SHORT_REFRESH_SLACK` of 10 s, after a failure too (`src/token_cache.rs`), one attempt (`src/retry.rs`), in a task that runs whether or not anybody calls.\n\
 - Neither has jitter between processes. Both are modelled from their sources, not run.\n",
     );
 }

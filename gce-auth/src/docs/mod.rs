@@ -2,7 +2,9 @@
 //! weak, and how to come here from elsewhere. Nothing here is code.
 
 #[doc = include_str!("environment.md")]
-pub mod environment {}
+pub mod environment {
+    pub use crate::io::env::VARIABLES;
+}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}

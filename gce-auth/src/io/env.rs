@@ -1,5 +1,47 @@
 //! The only file that reads environment variables.
 
+#[cfg(any(test, feature = "test-util"))]
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// Every environment variable that the library reads, with any features, on
+/// any system. A test that must not hear the machine's own removes them all.
+pub const VARIABLES: &[&str] = &[
+    "APPDATA",
+    "CLOUDSDK_CONFIG",
+    "CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH",
+    "CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE",
+    "CLOUD_RUN_JOB",
+    "FUNCTION_NAME",
+    "FUNCTION_TARGET",
+    "GAE_INSTANCE",
+    "GAE_SERVICE",
+    "GCE_METADATA_DETECT_RETRIES",
+    "GCE_METADATA_HOST",
+    "GCE_METADATA_IP",
+    "GCE_METADATA_MTLS_MODE",
+    "GCE_METADATA_ROOT",
+    "GCE_METADATA_TIMEOUT",
+    "GCLOUD_PROJECT",
+    "GOOGLE_API_CERTIFICATE_CONFIG",
+    "GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN",
+    "GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES",
+    "GOOGLE_API_USE_CLIENT_CERTIFICATE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "HOME",
+    "K_SERVICE",
+    "METADATA_SERVER_DETECTION",
+    "NO_GCE_CHECK",
+    // Read by rustls-native-certs, which finds the certificates of the system.
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "USERPROFILE",
+];
+
 /// What the environment says about the metadata server, read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
@@ -138,12 +180,56 @@ fn filled(name: &str) -> Option<String> {
     var(name).filter(|value| !value.is_empty())
 }
 
-/// A variable that is set; bytes that are not UTF-8 become U+FFFD, so that
-/// they are refused with their name and not passed over.
+/// Returns the value of a variable. Bytes that are not UTF-8 become U+FFFD, so
+/// that the value is refused under the variable's name, not passed over.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the file that reads the environment"
 )]
 fn var(name: &str) -> Option<String> {
+    debug_assert!(VARIABLES.contains(&name), "{name} is not in VARIABLES");
+    #[cfg(any(test, feature = "test-util"))]
+    if let Some(value) = changed().get(name) {
+        return value.clone();
+    }
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// The variables that [`set_variable`] changed.
+#[cfg(any(test, feature = "test-util"))]
+fn changed() -> std::sync::MutexGuard<'static, BTreeMap<String, Option<String>>> {
+    static CHANGED: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
+    CHANGED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets an environment variable for this library alone, or unsets it with
+/// `None`. The environment of the process, which only `unsafe` code may change,
+/// stays as it is.
+///
+/// All credentials and clients of the process see the change when they read
+/// their environment next. Use it in a process that runs one test.
+#[cfg(any(test, feature = "test-util"))]
+pub fn set_variable(name: &str, value: Option<&str>) {
+    changed().insert(name.to_owned(), value.map(str::to_owned));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_variable_replaces_that_of_the_process() {
+        // Read on Windows alone, so no other test of this process is disturbed.
+        set_variable("APPDATA", Some("here"));
+        assert_eq!(filled("APPDATA").as_deref(), Some("here"));
+        set_variable("APPDATA", None);
+        assert_eq!(filled("APPDATA"), None);
+    }
+
+    #[test]
+    fn every_variable_that_is_read_is_listed() {
+        // `var` asserts it for each.
+        let _ = Environment::read();
+        assert!(VARIABLES.is_sorted(), "the list is in order");
+    }
 }

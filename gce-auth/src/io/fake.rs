@@ -217,6 +217,13 @@ impl HandClock {
         *now = Now::new(now.wall + by, now.boot + by);
     }
 
+    /// Moves both readings back, which no real clock does to boot time: for
+    /// comparison with programs that measure by wall time alone.
+    pub fn turn_back(&self, by: Duration) {
+        let mut now = lock(&self.now);
+        *now = Now::new(now.wall.saturating_sub(by), now.boot.saturating_sub(by));
+    }
+
     /// Sets the wall clock alone, as a person or NTP may.
     pub fn set_wall(&self, unix_seconds: u64) {
         lock(&self.now).wall = Duration::from_secs(unix_seconds);

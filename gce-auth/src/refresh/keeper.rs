@@ -42,6 +42,8 @@ pub(crate) enum Reason {
     Need(Freshness),
     /// The value is stale: fetch the next one if nobody does.
     Renew,
+    /// Fetch the next one if nobody does, and all that a forced fetch asks for.
+    RenewFully,
     /// Somebody asked for a value that is newer than this moment.
     Force,
 }
@@ -196,7 +198,7 @@ impl<V: Value> Keeper<V> {
             let alive = current.flight.process == process && age <= most;
             if !alive {
                 *gone = control.flight.take().map(|it| Replaced::Dead(it.flight));
-            } else if why == Reason::Renew {
+            } else if matches!(why, Reason::Renew | Reason::RenewFully) {
                 return Decision::Nothing;
             } else if why != Reason::Force || current.forced {
                 return Decision::Join(Arc::clone(&current.flight));
@@ -224,7 +226,8 @@ impl<V: Value> Keeper<V> {
                     return Decision::Nothing;
                 }
             }
-            Reason::Force => {}
+            Reason::RenewFully if now.boot < control.next_renewal => return Decision::Nothing,
+            Reason::RenewFully | Reason::Force => {}
         }
         control.flights += 1;
         let id = TaskId(control.flights);
@@ -232,7 +235,7 @@ impl<V: Value> Keeper<V> {
         let overtaken = control.flight.replace(Current {
             id,
             flight: Arc::clone(&flight),
-            forced: why == Reason::Force,
+            forced: matches!(why, Reason::Force | Reason::RenewFully),
             budget,
         });
         if let Some(overtaken) = overtaken {

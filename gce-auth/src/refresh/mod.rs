@@ -9,7 +9,7 @@ pub(crate) mod reader;
 pub(crate) mod shared_map;
 pub(crate) mod thread_local;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     io::{
@@ -21,7 +21,6 @@ use crate::{
         keeper::{Decision, Keeper, Reason, TaskId, Value},
         policy::Freshness,
         reader::Reader,
-        thread_local::PerThread,
     },
     task::shared_task::{self, SharedTask},
     values::{error::Error, token::Now},
@@ -115,17 +114,6 @@ impl<S: Source> Engine<S> {
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
-    }
-
-    /// [`Reader::cached`], of its own front.
-    #[inline]
-    pub(crate) fn cached<T: PerThread, R>(
-        &self,
-        mode: impl Fn() -> RefreshMode,
-        show: impl FnOnce(&S::Value) -> T,
-        lend: impl FnOnce(Cow<'_, T>) -> R,
-    ) -> Option<R> {
-        self.front.cached(self, mode, show, lend)
     }
 
     /// Starts a flight, unless one is under way or has just failed, and leaves
@@ -222,6 +210,14 @@ impl<S: Source> Engine<S> {
         }
     }
 
+    /// Starts a forced fetch in the background, unless one is under way or has
+    /// just failed: for values that are fresh, too.
+    pub(crate) fn renew_fully(&self) {
+        if let Decision::Lead(flight) = self.plan(Reason::RenewFully, self.clock.now()) {
+            self.depart(&flight);
+        }
+    }
+
     fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
@@ -231,7 +227,7 @@ impl<S: Source> Engine<S> {
             let mut unsettled = Unsettled::new(keeper, id, self.clock.clone());
             let departure = FetchContext {
                 began: now,
-                forced: why == Reason::Force,
+                forced: matches!(why, Reason::Force | Reason::RenewFully),
                 waits,
             };
             SharedTask::new(now, budget, process, move || {

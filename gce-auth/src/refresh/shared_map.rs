@@ -1,10 +1,54 @@
 //! Same settings, same value: what a process shares, and how long it lives.
 
 use std::{
+    any::Any,
     collections::HashMap,
-    hash::Hash,
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
+
+/// A key of any type; keys of different types are not equal.
+pub(crate) struct SharingKey(Box<dyn AnyKey>);
+
+impl SharingKey {
+    pub(crate) fn of(key: impl Eq + Hash + Send + Sync + 'static) -> Self {
+        Self(Box::new(key))
+    }
+}
+
+impl PartialEq for SharingKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_equal((*other.0).as_any())
+    }
+}
+
+impl Eq for SharingKey {}
+
+impl Hash for SharingKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash_into(state);
+    }
+}
+
+trait AnyKey: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn is_equal(&self, other: &dyn Any) -> bool;
+    fn hash_into(&self, state: &mut dyn Hasher);
+}
+
+impl<K: Eq + Hash + Send + Sync + 'static> AnyKey for K {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn is_equal(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<K>() == Some(self)
+    }
+
+    fn hash_into(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
+    }
+}
 
 /// What is alive in this process, by what it would ask for. Keeps nothing
 /// alive itself.

@@ -14,7 +14,10 @@ use std::{
 use super::*;
 use crate::{
     io::fake::{HandClock, HandQueue},
-    refresh::{policy::Policy, thread_local::Slots},
+    refresh::{
+        policy::Policy,
+        thread_local::{PerThread, Slots},
+    },
     values::{error::ErrorKind, token::Validity},
 };
 
@@ -152,7 +155,8 @@ impl World {
 
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
-        self.engine.cached(
+        self.engine.front().cached(
+            &self.engine,
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |shown| shown.0.clone(),
@@ -386,7 +390,8 @@ fn nested_use_inside_a_lend_is_harmless() {
     world.script([Ok(("a", 3600))]);
     world.get().unwrap();
     for _ in 0..4 {
-        let inner = world.engine.cached(
+        let inner = world.engine.front().cached(
+            &world.engine,
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |_| world.cached(),

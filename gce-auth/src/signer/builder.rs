@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     client::api::Patience,
-    credentials::Credentials,
     io::transport::Limits,
     signer::{Inner, Signer},
+    tokens::credentials::Credentials,
     values::error::{Error, ErrorKind},
     wire::{
         iam::{self, IamEndpoint},

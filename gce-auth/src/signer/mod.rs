@@ -21,9 +21,9 @@ use crate::{
         self,
         api::{self, Patience},
     },
-    credentials::Credentials,
     io::threads::WorkKind,
     task::background::Background,
+    tokens::credentials::Credentials,
     values::error::{Error, ErrorKind},
     wire::{
         api::Refusal,

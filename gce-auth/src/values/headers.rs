@@ -38,7 +38,7 @@ pub struct Headers {
     // Two words, of which the first is never null: so these, an `Option` and a
     // `Result` of them come back in registers.
     bearer: Bearer,
-    besides: Option<Arc<ExtraHeaders>>,
+    extra: Option<Arc<ExtraHeaders>>,
 }
 
 /// The headers besides `authorization`: at least one.
@@ -80,23 +80,15 @@ impl fmt::Debug for HeadersTag {
 
 impl Headers {
     #[inline]
-    pub(crate) fn new(bearer: Bearer, besides: Option<Arc<ExtraHeaders>>) -> Self {
-        Self { bearer, besides }
+    pub(crate) fn new(bearer: Bearer, extra: Option<Arc<ExtraHeaders>>) -> Self {
+        Self { bearer, extra }
     }
 
-    /// Headers without `authorization`.
-    #[cfg(any(test, feature = "test-util"))]
-    pub(crate) fn anonymous(besides: Option<Arc<ExtraHeaders>>) -> Self {
-        static NOBODY: std::sync::OnceLock<Bearer> = std::sync::OnceLock::new();
-        let nobody = NOBODY.get_or_init(|| Bearer::new(BearerValue::nothing(), Validity::ENDLESS));
-        Self::new(nobody.clone(), besides)
-    }
-
-    /// These, but for what is besides the token.
+    /// Returns these headers with others besides `authorization`.
     #[cfg(feature = "iam")]
-    pub(crate) fn with_besides(self, besides: Arc<ExtraHeaders>) -> Self {
+    pub(crate) fn with_extra(self, extra: Arc<ExtraHeaders>) -> Self {
         Self {
-            besides: Some(besides),
+            extra: Some(extra),
             ..self
         }
     }
@@ -137,10 +129,10 @@ impl Headers {
     #[must_use]
     pub fn with_user_project(mut self, project: HeaderValue) -> Self {
         let locations = self
-            .besides
+            .extra
             .as_ref()
-            .and_then(|besides| besides.locations.clone());
-        self.besides = Some(Arc::new(ExtraHeaders {
+            .and_then(|extra| extra.locations.clone());
+        self.extra = Some(Arc::new(ExtraHeaders {
             user_project: Some(project),
             locations,
         }));
@@ -166,9 +158,9 @@ impl Headers {
     /// Name and value of each header, `authorization` first.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
-        let besides = self.besides.as_deref();
-        let user_project = besides.and_then(|besides| besides.user_project.as_ref());
-        let locations = besides.and_then(|besides| besides.locations.as_ref());
+        let extra = self.extra.as_deref();
+        let user_project = extra.and_then(|extra| extra.user_project.as_ref());
+        let locations = extra.and_then(|extra| extra.locations.as_ref());
         authorization
             .into_iter()
             .chain(user_project.map(|value| (X_GOOG_USER_PROJECT, value)))
@@ -184,17 +176,17 @@ impl Headers {
 
     /// A copy that shares no buffer and no reference count with this one.
     pub(crate) fn detached(&self) -> Self {
-        let besides = self.besides.as_ref();
+        let extra = self.extra.as_ref();
         Self {
             bearer: self.bearer.detached(),
-            besides: besides.map(|besides| Arc::new(besides.detached())),
+            extra: extra.map(|extra| Arc::new(extra.detached())),
         }
     }
 }
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
-        self.hold(&other.bearer) && self.besides == other.besides
+        self.hold(&other.bearer) && self.extra == other.extra
     }
 }
 
@@ -207,6 +199,18 @@ pub(crate) fn sendable(token: &str) -> Result<Bearer, Error> {
         )
     })?;
     Ok(Bearer::new(value, Validity::ENDLESS))
+}
+
+/// A quota project as a header value.
+pub(crate) fn quota_project(id: &str) -> Result<HeaderValue, Error> {
+    let refuse = || {
+        Error::new(ErrorKind::Config, format!("{id:?} is not a project id"))
+            .with_hint("a quota project is named by its id or its number")
+    };
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse());
+    }
+    HeaderValue::from_str(id).map_err(|_| refuse())
 }
 
 impl From<Headers> for HeaderMap {
@@ -274,7 +278,8 @@ mod tests {
         let words = 2 * size_of::<usize>();
         assert_eq!(size_of::<Option<Headers>>(), words);
         assert_eq!(size_of::<Result<Headers, Error>>(), words);
-        let nobody = Headers::anonymous(None);
+        let nothing = Bearer::new(BearerValue::nothing(), Validity::ENDLESS);
+        let nobody = Headers::new(nothing, None);
         assert_eq!(nobody.iter().count(), 0);
         assert!(!nobody.hold(&sendable("t").unwrap()));
     }

@@ -158,6 +158,12 @@ impl Bearer {
         &self.0.validity
     }
 
+    /// Whether it stands for "no token": what anonymous credentials hold.
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.value.header().is_empty()
+    }
+
     /// The same token, with another end.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn lasting(&self, validity: Validity) -> Self {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use crate::{
-    id_token::{ComputeEngineClaims, IdTokenClaims},
+    tokens::id_token::{ComputeEngineClaims, IdTokenClaims},
     values::error::Error,
     verifier::{shown, token::rejected},
 };

@@ -9,26 +9,15 @@ use std::{
     time::Duration,
 };
 
+use gce_auth::docs::environment::VARIABLES;
+
 /// What a child is told to do with.
 pub(crate) const TASK: &str = "GCE_AUTH_TEST_TASK";
 /// Before each line that a child says something with.
 const SAYS: &str = "the child says: ";
 
-/// Everything in the environment that the library listens to, and proxies.
-const HEARD: [&str; 21] = [
-    "GCE_METADATA_HOST",
-    "GCE_METADATA_ROOT",
-    "GCE_METADATA_IP",
-    "GCE_METADATA_TIMEOUT",
-    "GCE_METADATA_DETECT_RETRIES",
-    "NO_GCE_CHECK",
-    "METADATA_SERVER_DETECTION",
-    "K_SERVICE",
-    "CLOUD_RUN_JOB",
-    "FUNCTION_TARGET",
-    "FUNCTION_NAME",
-    "GAE_SERVICE",
-    "GAE_INSTANCE",
+/// Variables of proxies, which the library must not read.
+const PROXIES: [&str; 8] = [
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -58,7 +47,7 @@ pub(crate) fn child(wrapper: &[&str], test: &str, task: &str) -> Command {
         "--nocapture",
         "--test-threads=1",
     ]);
-    for name in HEARD {
+    for name in VARIABLES.iter().chain(&PROXIES) {
         command.env_remove(name);
     }
     command.env(TASK, task);

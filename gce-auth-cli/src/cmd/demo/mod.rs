@@ -1,20 +1,19 @@
-//! `gce-auth demo`: everything a program gets from a metadata server, once.
+//! `gce-auth demo`: everything that a program gets from a metadata server, once.
 
 mod page;
 mod proof;
 mod steps;
 
+use std::time::Duration;
+
 use gce_auth::{Detection, MetadataClient};
 use gce_auth_emulator::Emulator;
 
 use crate::{
-    cmd::{
-        demo::{page::Page, proof::Beside},
-        world,
-    },
-    config::Reach,
+    cmd::demo::{page::Page, proof::Services},
     exit::{Exit, Failure},
-    out::Out,
+    options::{ClientArgs, seconds, start_emulator},
+    output::Output,
 };
 
 const EXAMPLES: &str = "\
@@ -23,26 +22,26 @@ Examples:
   gce-auth demo --real                         with this machine's own metadata server
   gce-auth demo --real --endpoint 127.0.0.1:8080";
 
-/// Shows, over real sockets, all that a program gets from a metadata server.
+/// Shows, over real sockets, everything that a program gets from a metadata server.
 ///
-/// An emulator in the same process answers, unless --real says otherwise. Tokens are shown only by
-/// their beginning.
+/// Starts an emulator in the same process, unless --real is given. Shows only the first characters
+/// of tokens.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Ask this machine's metadata server, and where there is none say what is missing
+    /// Ask this machine's metadata server, and tell what is missing if there is none
     #[arg(long)]
     real: bool,
     /// The metadata server to ask, with --real
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
     endpoint: Option<String>,
-    /// Give up a step after this many seconds, instead of about 10
-    #[arg(long, value_name = "SECONDS", value_parser = crate::config::seconds)]
-    timeout: Option<std::time::Duration>,
+    /// Give up a step after this many seconds. Default: about 10
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<(), Failure> {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         if self.real {
             self.on_the_real_server(out)
         } else {
@@ -50,8 +49,8 @@ impl Args {
         }
     }
 
-    fn on_an_emulator(&self, out: &Out) -> Result<(), Failure> {
-        let emulator = world::start(Emulator::builder())?;
+    fn on_an_emulator(&self, out: &Output) -> Result<(), Failure> {
+        let emulator = start_emulator(Emulator::builder())?;
         let client = self.client(Some(emulator.addr().to_string()))?;
         let mut page = Page::new(out);
         page.title(&[
@@ -62,14 +61,14 @@ impl Args {
             "Its project, account and keys are made up; sockets, requests and signatures are real.",
         ])?;
         let url = emulator.url();
-        let beside = Beside {
+        let services = Services {
             emulator: Some(&url),
         };
         steps::run(
             &mut page,
             &client,
             "it answers as only a metadata server does",
-            &beside,
+            &services,
         )?;
         page.end(&[
             (
@@ -81,7 +80,7 @@ impl Args {
         ])
     }
 
-    fn on_the_real_server(&self, out: &Out) -> Result<(), Failure> {
+    fn on_the_real_server(&self, out: &Output) -> Result<(), Failure> {
         let client = self.client(self.endpoint.clone())?;
         let found = client.blocking_on_gce(Detection::Fast)?;
         if !found.is_on_gce() {
@@ -102,16 +101,16 @@ impl Args {
             &mut page,
             &client,
             found.reason(),
-            &Beside { emulator: None },
+            &Services { emulator: None },
         )?;
         page.end(&[])
     }
 
     fn client(&self, endpoint: Option<String>) -> Result<MetadataClient, Failure> {
-        Reach {
+        ClientArgs {
             endpoint,
             timeout: self.timeout,
         }
-        .patient_client()
+        .client_without_deadline()
     }
 }

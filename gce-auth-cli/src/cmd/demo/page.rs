@@ -1,24 +1,24 @@
-//! How the demo is laid out.
+//! The layout of the demo.
 
 use crate::{
+    clock::Timer,
     exit::{Exit, Failure},
-    out::{Out, Style},
+    output::{Output, Style},
     text,
-    timer::Timer,
 };
 
 const LABEL: usize = 18;
 
-/// Numbered steps, each with what came out and how long it took.
+/// Numbered steps, each with its result and how long it took.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
-    out: &'a Out,
+    out: &'a Output,
     began: Timer,
     steps: u32,
     failed: Vec<(&'static str, Exit)>,
 }
 
-/// What came out of a step: a line, and more lines with a label each.
+/// The result of a step: a line, and more lines with a label each.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     result: String,
@@ -33,7 +33,7 @@ impl Found {
         }
     }
 
-    /// One more line.
+    /// Adds a line.
     pub(crate) fn and(mut self, label: &'static str, value: impl Into<String>) -> Self {
         self.more.push((label, value.into()));
         self
@@ -41,7 +41,7 @@ impl Found {
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(out: &'a Out) -> Self {
+    pub(crate) fn new(out: &'a Output) -> Self {
         Self {
             out,
             began: Timer::start(),
@@ -58,8 +58,8 @@ impl<'a> Page<'a> {
         self.out.value("")
     }
 
-    /// Does a step, shows what came out, and hands out what the next one needs;
-    /// `None` where it failed.
+    /// Runs a step and shows its result. Returns what the next step needs, or `None` if the step
+    /// failed.
     pub(crate) fn step<T>(
         &mut self,
         name: &'static str,
@@ -96,7 +96,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Ends the page; an error if a step failed.
+    /// Ends the page; fails if a step failed.
     pub(crate) fn end(&self, next: &[(&str, &str)]) -> Result<(), Failure> {
         let out = self.out;
         if let Some((_, exit)) = self.failed.first() {

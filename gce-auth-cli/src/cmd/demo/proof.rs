@@ -1,36 +1,32 @@
 //! Signatures, made and verified.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use gce_auth::{
-    Credentials, Error, IdTokenVerifier, RetryPolicy, Signature, Signer,
-    time::{Clock, SystemClock},
-};
+use gce_auth::{Credentials, Error, IdTokenVerifier, RetryPolicy, Signature, Signer};
 use serde_json::{Value, json};
 
-use crate::{
-    cmd::demo::{page::Found, steps::AUDIENCE},
-    exit::Failure,
-};
+use crate::{clock, cmd::demo::page::Found, exit::Failure};
 
-/// Where Google publishes keys.
+/// A service that receives ID tokens.
+pub(crate) const AUDIENCE: &str = "https://service.example";
+/// The server of Google's public keys.
 const GOOGLE: &str = "https://www.googleapis.com";
-/// Clocks of two machines are never quite the same.
+/// The allowed clock skew: clocks of two machines differ.
 const LEEWAY: Duration = Duration::from_secs(10);
 
 /// The services beside the metadata server: the emulator's own, or Google's.
 #[derive(Debug)]
-pub(crate) struct Beside<'a> {
+pub(crate) struct Services<'a> {
     pub(crate) emulator: Option<&'a str>,
 }
 
-impl Beside<'_> {
+impl Services<'_> {
     fn keys(&self) -> &str {
         self.emulator.unwrap_or(GOOGLE)
     }
 
-    /// Verifies an ID token as a service would that received it.
+    /// Verifies an ID token, as the service that receives it does.
     pub(crate) fn verify(&self, token: &str) -> Result<(Found, ()), Failure> {
         let url = format!("{}/oauth2/v3/certs", self.keys());
         let claims = IdTokenVerifier::builder()
@@ -46,7 +42,7 @@ impl Beside<'_> {
         Ok((found, ()))
     }
 
-    /// Has bytes signed, and verifies the signature with the account's keys.
+    /// Has IAM sign bytes, and verifies the signature with the account's keys.
     pub(crate) fn sign(&self, credentials: &Credentials) -> Result<(Found, ()), Failure> {
         let mut builder = Signer::builder()
             .credentials(credentials.clone())
@@ -56,8 +52,8 @@ impl Beside<'_> {
         }
         let signer = builder.build()?;
         let email = signer.blocking_service_account_email()?;
-        // The blob is the signed part of a JWT, so that any verifier can judge
-        // its signature; it names the key, which a first signature tells.
+        // The blob is the signed part of a JWT, so that any verifier can check the signature. It
+        // names the key, which the first signature tells.
         let mut signature = signer.blocking_sign(AUDIENCE.as_bytes())?;
         let (blob, key) = loop {
             let key = signature.key_id().to_owned();
@@ -79,7 +75,10 @@ impl Beside<'_> {
 }
 
 fn to_be_signed(email: &str, key: &str) -> String {
-    let now = SystemClock::new().now().wall.as_secs();
+    let now = clock::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": key});
     let claims = json!({
         "iss": email, "sub": email, "aud": AUDIENCE, "iat": now, "exp": now + 600,
@@ -116,7 +115,7 @@ fn shown(signature: &Signature) -> String {
     format!("{begin}… ({} bytes)", bytes.len())
 }
 
-/// The id of the key that a token says it was signed with.
+/// Returns the key id in the header of a token.
 fn key_of(token: &str) -> String {
     let header = token.split('.').next().unwrap_or_default();
     BASE64_URL_SAFE_NO_PAD

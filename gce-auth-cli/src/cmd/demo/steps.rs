@@ -3,26 +3,21 @@
 use gce_auth::{Credentials, IdTokenClaims, IdTokenCredentials, MetadataClient};
 
 use crate::{
-    cmd::{
-        demo::{
-            page::{Found, Page},
-            proof::Beside,
-        },
-        format,
+    clock,
+    cmd::demo::{
+        page::{Found, Page},
+        proof::{AUDIENCE, Services},
     },
     exit::Failure,
     text,
 };
 
-/// A service that receives ID tokens.
-pub(crate) const AUDIENCE: &str = "https://service.example";
-
-/// Everything, one after the other.
+/// Runs all steps.
 pub(crate) fn run(
     page: &mut Page<'_>,
     client: &MetadataClient,
     how: &str,
-    beside: &Beside<'_>,
+    services: &Services<'_>,
 ) -> Result<(), Failure> {
     let credentials = Credentials::builder().client(client.clone()).build()?;
     page.step("metadata server", || {
@@ -35,9 +30,9 @@ pub(crate) fn run(
     page.step("access token", || access_token(&credentials))?;
     page.step("request headers", || headers(&credentials))?;
     if let Some(token) = page.step("ID token", || id_token(client))? {
-        page.step("its signature", || beside.verify(&token))?;
+        page.step("its signature", || services.verify(&token))?;
     }
-    page.step("signed blob", || beside.sign(&credentials))?;
+    page.step("signed blob", || services.sign(&credentials))?;
     Ok(())
 }
 
@@ -60,7 +55,7 @@ fn account(credentials: &Credentials) -> Step<()> {
 fn access_token(credentials: &Credentials) -> Step<()> {
     let token = credentials.blocking_token()?;
     let shown = text::redacted(token.secret());
-    let holds = format::validity(token.expires_at());
+    let holds = clock::validity(token.expires_at());
     Ok((Found::new(format!("{shown}, {holds}")), ()))
 }
 
@@ -88,7 +83,7 @@ fn id_token(client: &MetadataClient) -> Step<String> {
     let mut found = Found::new(format!(
         "{}, {}",
         text::redacted(token.secret()),
-        format::validity(token.expires_at())
+        clock::validity(token.expires_at())
     ))
     .and("  for", claims.audience().unwrap_or_default())
     .and("  by", claims.issuer().unwrap_or_default())

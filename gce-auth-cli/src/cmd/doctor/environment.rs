@@ -1,10 +1,10 @@
-//! What the environment says, and whom. Pure: variables come as a function.
+//! What environment variables tell SDKs. Pure: variables come as a function.
 
 use std::path::Path;
 
 use crate::{
     cmd::doctor::report::Finding,
-    sdks::{CREDENTIALS, Holds, default_credentials, host, proxy_exceptions},
+    sdk_environment::{CREDENTIALS, Holds, default_credentials, host, proxy_exceptions},
 };
 
 /// The variables about the metadata server, and who reads each.
@@ -53,9 +53,9 @@ const KNOWN: [(&str, &str); 24] = [
     ("GAE_INSTANCE", "gce-auth: this is App Engine"),
 ];
 
-/// A step for each variable that is set, or one that says that none is.
+/// Returns a step for each variable that is set, or one step if none is.
 pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, Finding)> {
-    // Who writes a password into an address shall not read it here.
+    // An address may hold a password.
     let var = |name: &str| var(name).map(|value| without_password(&value));
     let mut steps: Vec<_> = KNOWN
         .into_iter()
@@ -66,7 +66,7 @@ pub(crate) fn variables(var: impl Fn(&str) -> Option<String>) -> Vec<(&'static s
         })
         .collect();
     if steps.is_empty() {
-        let none = "no variable leads SDKs away from the machine's own server";
+        let none = "no variable is set that SDKs read";
         steps.push(("environment", Finding::good(none)));
     }
     steps
@@ -76,7 +76,7 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
     match name {
         "GCE_METADATA_HOST" if value.is_empty() => Finding::warning(
             shown,
-            "it says nothing; unset it, or set it to host or host:port",
+            "it is empty; unset it, or set it to host or host:port",
         ),
         "GCE_METADATA_HOST" if value.contains("://") => Finding::warning(
             shown,
@@ -95,13 +95,13 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
         },
         "NO_GCE_CHECK" if value.eq_ignore_ascii_case("true") => Finding::warning(
             shown,
-            "Python and Java believe that this is not Google Cloud; unset it where it is",
+            "Python and Java take this machine for one outside of Google Cloud; unset it",
         ),
         "METADATA_SERVER_DETECTION" => match value {
             "assume-present" | "bios-only" | "ping-only" => Finding::good(shown),
             "none" => Finding::warning(
                 shown,
-                "Node believes that this is not Google Cloud; unset it where it is",
+                "Node takes this machine for one outside of Google Cloud; unset it",
             ),
             _ => Finding::warning(
                 shown,
@@ -116,7 +116,7 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
     }
 }
 
-/// What SDKs use before they ask a metadata server.
+/// Checks for credentials that SDKs use before the metadata server.
 pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
     for (name, holds, who) in CREDENTIALS {
         let Some(value) = var(name).filter(|value| !value.is_empty()) else {
@@ -141,7 +141,7 @@ pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
     }
 }
 
-/// Whether a proxy would see what is meant for the metadata server.
+/// Checks whether a proxy would see requests to the metadata server.
 pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> Finding {
     let set = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
         .into_iter()
@@ -162,13 +162,13 @@ pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> F
     Finding::warning(
         shown,
         format!(
-            "this command does not use it, but curl and Python send it the requests for tokens; \
+            "this command does not use it, but curl and Python send requests for tokens through it; \
              add {host} to NO_PROXY"
         ),
     )
 }
 
-/// A proxy's URL as it may be shown.
+/// Redacts the password of a URL.
 fn without_password(url: &str) -> String {
     match url.rsplit_once('@') {
         None => url.to_owned(),

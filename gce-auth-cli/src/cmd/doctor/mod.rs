@@ -11,13 +11,13 @@ use gce_auth::{Credentials, MetadataClient};
 
 use crate::{
     cmd::doctor::report::{Finding, Report},
-    config::{self, Reach, Shape, WhichAccount},
     env,
     exit::Failure,
-    out::Out,
+    options::{AccountArgs, ClientArgs, OutputArgs, seconds},
+    output::Output,
 };
 
-/// How long a name, a connection and a first answer may take.
+/// The time for a name, a connection and a first answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
@@ -26,33 +26,34 @@ Examples:
   gce-auth doctor --json | jq '.steps[] | select(.result != \"ok\")'
 
 In JSON: ok, and steps, each with step, result (ok, warning, failed or skipped), found, advice and
-milliseconds. The exit code is that of the first step that failed, 0 if none did. No token is shown.";
+milliseconds. The exit code is that of the first step that failed, else 0. Tokens are not shown.";
 
-/// Goes the way of a client step by step, and says what is wrong and what to do.
+/// Checks step by step what a client needs, and prints what is wrong and what to do.
 ///
-/// Environment, firmware, name, proxies, connection, answer, clock, account, scopes, tokens, universe,
-/// and signatures by IAM.
+/// Checks environment, firmware, name, proxies, connection, answer, clock, account, scopes, tokens,
+/// universe, and signatures by IAM.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    shape: Shape,
-    /// Where to ask for a signature, instead of Google where the server is the machine's own
+    output: OutputArgs,
+    /// The URL of the IAM Credentials API, asked for a signature. Default: Google's, if the metadata
+    /// server is this machine's own
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
     #[command(flatten)]
-    account: WhichAccount,
+    account: AccountArgs,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
     #[arg(long, value_name = "HOST[:PORT]")]
     endpoint: Option<String>,
-    /// Give up a step after this many seconds, instead of 3 for the network and about 10 for a token
-    #[arg(long, value_name = "SECONDS", value_parser = config::seconds)]
+    /// Give up a step after this many seconds. Default: 3 for the network, about 10 for a token
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Args {
-    pub(crate) fn run(&self, out: &Out) -> Result<ExitCode, Failure> {
-        let mut report = Report::new(out, self.shape.is_json());
+    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        let mut report = Report::new(out, self.output.is_json());
         self.examine(&mut report)?;
         report.end()
     }
@@ -62,11 +63,11 @@ impl Args {
             report.add(name, finding)?;
         }
         report.add("key files", environment::key_files(env::var))?;
-        let reach = Reach {
+        let client = ClientArgs {
             endpoint: self.endpoint.clone(),
             timeout: self.timeout,
         };
-        let client = match reach.patient_client() {
+        let client = match client.client_without_deadline() {
             Ok(client) => client,
             Err(failure) => return report.add("settings", Finding::of_failure(&failure)),
         };
@@ -80,14 +81,16 @@ impl Args {
         Ok(())
     }
 
-    /// The network up to the server's first answer.
+    /// Checks the network up to the first answer of the server.
     fn reachable(&self, report: &mut Report<'_>, endpoint: &str) -> Result<bool, Failure> {
         let patience = self.timeout.unwrap_or(PATIENCE);
         let (finding, addresses) = report.time(|| network::resolve(endpoint, patience));
         report.add("address", finding)?;
         let finding = match self.configured_by() {
             None => report.time(|| network::well_known_name(patience)),
-            Some(by) => Finding::skipped(format!("not looked up, as {by} names the server")),
+            Some(by) => {
+                Finding::skipped(format!("not looked up, as {by} names the metadata server"))
+            }
         };
         report.add("name", finding)?;
         let (finding, stream) = report.time(|| network::connect(&addresses, patience));
@@ -101,7 +104,7 @@ impl Args {
             return Ok(false);
         };
         let finding = answer.date.map_or_else(
-            || Finding::skipped("the server does not say what time it is".to_owned()),
+            || Finding::skipped("the server sends no Date".to_owned()),
             server::clock,
         );
         report.add("clock", finding)?;
@@ -126,8 +129,8 @@ impl Args {
             let finding = match self.configured_by().filter(|_| url.is_none()) {
                 None => report.time(|| server::signature(&credentials, url)),
                 Some(by) => Finding::skipped(format!(
-                    "IAM is not asked, as {by} names the server, and its tokens may be none of \
-                     Google's; --iam-endpoint says where to ask"
+                    "not requested, as {by} names the metadata server, whose tokens may not be Google's; \
+                     name an IAM API with --iam-endpoint"
                 )),
             };
             report.add("signature", finding)?;
@@ -138,7 +141,7 @@ impl Args {
         report.add("universe", finding)
     }
 
-    /// Who said where the server is, if anybody did.
+    /// Returns the setting that names the metadata server, if there is one.
     fn configured_by(&self) -> Option<&'static str> {
         if self.endpoint.is_some() {
             return Some("--endpoint");

@@ -1,5 +1,4 @@
-//! Names, connections, and the first answer: without the library, so that what
-//! it does not show can be seen.
+//! Names, connections and the first answer, without the library, which does not show them.
 
 use std::{
     io::{self, Read, Write},
@@ -9,14 +8,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{cmd::doctor::report::Finding, exit::Exit, sdks::host, text, timer::Timer};
+use crate::{clock::Timer, cmd::doctor::report::Finding, exit::Exit, sdk_environment::host, text};
 
 const WELL_KNOWN: &str = "169.254.169.254";
 const NAME: &str = "metadata.google.internal";
-/// More headers than this no metadata server sends.
+/// The longest header section of a metadata server.
 const LONGEST: usize = 16 * 1024;
 
-/// The addresses of the server.
+/// Looks up the addresses of the server.
 pub(crate) fn resolve(endpoint: &str, patience: Duration) -> (Finding, Vec<SocketAddr>) {
     let with_port = if endpoint.parse::<IpAddr>().is_ok() || !has_port(endpoint) {
         format!("{endpoint}:80")
@@ -31,16 +30,16 @@ pub(crate) fn resolve(endpoint: &str, patience: Duration) -> (Finding, Vec<Socke
         }
         Err(why) => {
             let advice = format!("name the server by its address, like {WELL_KNOWN}");
-            let found = format!("{} cannot be looked up: {why}", host(endpoint));
+            let found = format!("cannot resolve {}: {why}", host(endpoint));
             (Finding::failed(Exit::NoServer, found, advice), Vec::new())
         }
     }
 }
 
-/// What DNS says of the name that other clients use.
+/// Looks up the name that other clients use.
 pub(crate) fn well_known_name(patience: Duration) -> Finding {
-    let advice = "clients that use the name instead of 169.254.169.254 do not find the server; \
-                  check the resolver of this machine";
+    let advice =
+        "clients that use the name cannot find the server; check the resolver of this machine";
     match look_up(format!("{NAME}:80"), patience) {
         Ok(found) if found.iter().any(|at| at.ip().to_string() == WELL_KNOWN) => {
             Finding::good(format!("{NAME} is {WELL_KNOWN}"))
@@ -49,10 +48,10 @@ pub(crate) fn well_known_name(patience: Duration) -> Finding {
             let shown: Vec<_> = found.iter().map(|at| at.ip().to_string()).collect();
             Finding::warning(
                 format!("{NAME} is {}, not {WELL_KNOWN}", shown.join(", ")),
-                "whoever answers the name gets requests for tokens; check the resolver",
+                "the server at that address gets requests for tokens; check the resolver",
             )
         }
-        Err(why) => Finding::warning(format!("{NAME} cannot be looked up: {why}"), advice),
+        Err(why) => Finding::warning(format!("cannot resolve {NAME}: {why}"), advice),
     }
 }
 
@@ -76,14 +75,14 @@ pub(crate) fn connect(
     (Finding::failed(last.0, last.1, advice), None)
 }
 
-/// What an HTTP server said first.
+/// The first answer of an HTTP server.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The time on its clock, in `Date`.
+    /// The time in its `Date` header.
     pub(crate) date: Option<SystemTime>,
 }
 
-/// Asks for the tree's root, and looks at the headers.
+/// Requests the root of the tree, and judges the headers.
 pub(crate) fn ask(
     stream: TcpStream,
     endpoint: &str,
@@ -92,7 +91,7 @@ pub(crate) fn ask(
     match headers(stream, endpoint, patience) {
         Ok(head) => judge(&head),
         Err(error) => {
-            let advice = "something listens there that does not answer like a web server";
+            let advice = "something listens there that is not a web server";
             let found = format!("no answer: {}", reason(&error));
             (Finding::failed(exit_of(&error), found, advice), None)
         }
@@ -117,20 +116,20 @@ fn judge(head: &str) -> (Finding, Option<Answer>) {
         Finding::failed(
             Exit::NoServer,
             format!("status {status} without Metadata-Flavor: Google (server: {server})"),
-            "this is no metadata server: a proxy, a captive portal or another program",
+            "this is not a metadata server, but a proxy, a captive portal or another program",
         )
     } else if status == "200" {
         Finding::good(format!("Metadata-Flavor: Google (server: {server})"))
     } else {
         Finding::warning(
             format!("Metadata-Flavor: Google, but status {status} (server: {server})"),
-            "the server, or what stands before it, refuses the root of the tree",
+            "the server, or a proxy before it, refuses the root of the tree",
         )
     };
     (finding, Some(answer))
 }
 
-/// Status line and headers of the answer.
+/// Returns status line and headers of the answer.
 fn headers(mut stream: TcpStream, endpoint: &str, patience: Duration) -> io::Result<String> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
@@ -159,12 +158,11 @@ fn headers(mut stream: TcpStream, endpoint: &str, patience: Duration) -> io::Res
     Ok(head.split("\r\n\r\n").next().unwrap_or_default().to_owned())
 }
 
-/// Looks a name up on a thread of its own, as the system's resolver takes the
-/// time it takes.
+/// Looks a name up on a thread of its own, as the system's resolver has no timeout.
 fn look_up(name: String, patience: Duration) -> Result<Vec<SocketAddr>, String> {
     let (found, answer) = mpsc::channel();
     let work = move || {
-        // Nobody waits any more where this cannot be sent.
+        // The receiver is gone if this came too late.
         let _ = found.send(name.to_socket_addrs().map(Iterator::collect));
     };
     thread::Builder::new()
@@ -193,7 +191,7 @@ fn exit_of(error: &io::Error) -> Exit {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "nobody answers".to_owned(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer".to_owned(),
         _ => error.to_string(),
     }
 }

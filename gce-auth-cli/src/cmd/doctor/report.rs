@@ -1,4 +1,4 @@
-//! What was found, as it is found.
+//! The report: prints each finding as soon as it is known.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -6,19 +6,19 @@ use gce_auth::Error;
 use serde_json::{Value, json};
 
 use crate::{
+    clock::Timer,
     exit::{self, Exit, Failure},
-    out::{Out, Style, one_line},
+    output::{Output, Style, one_line},
     text,
-    timer::Timer,
 };
 
-/// How good what was found is.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grade {
     Good,
     Warning,
     Failed(Exit),
-    /// Nobody looked.
+    /// Not checked.
     Skipped,
 }
 
@@ -42,7 +42,7 @@ impl Grade {
     }
 }
 
-/// What one step found, and what to do about it.
+/// The finding of a step, and what to do about it.
 #[derive(Debug)]
 pub(crate) struct Finding {
     grade: Grade,
@@ -75,7 +75,7 @@ impl Finding {
         }
     }
 
-    /// Why there is nothing to find.
+    /// Skips the step for this reason.
     pub(crate) fn skipped(why: String) -> Self {
         Self {
             grade: Grade::Skipped,
@@ -84,7 +84,7 @@ impl Finding {
         }
     }
 
-    /// An error, its advice apart from it.
+    /// Separates an error from its advice.
     pub(crate) fn of(error: &Error) -> Self {
         let (found, advice) = exit::parts(error);
         Self {
@@ -105,7 +105,7 @@ impl Finding {
         }
     }
 
-    /// The same, but the way goes on without it.
+    /// Turns a failure into a warning: clients can do without.
     pub(crate) fn into_warning(mut self) -> Self {
         self.grade = Grade::Warning;
         self
@@ -122,10 +122,10 @@ impl Finding {
     }
 }
 
-/// The findings, in their order.
+/// The findings, in order.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    out: &'a Out,
+    out: &'a Output,
     json: bool,
     took: Option<Duration>,
     steps: Vec<Value>,
@@ -133,7 +133,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(out: &'a Out, json: bool) -> Self {
+    pub(crate) fn new(out: &'a Output, json: bool) -> Self {
         Self {
             out,
             json,
@@ -143,7 +143,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Measures what the next finding is the result of.
+    /// Measures the work behind the next finding.
     pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let timer = Timer::start();
         let result = work();
@@ -182,7 +182,7 @@ impl<'a> Report<'a> {
             let took = format!("  ({})", text::lasting(took));
             out.paint(Style::Faint, took).to_string()
         });
-        // What variables and servers say may control a terminal.
+        // Text of variables and servers may hold control characters.
         let found = one_line(&finding.found);
         out.value(&format!("{grade}{step}{found}{took}"))?;
         if let Some(advice) = &finding.advice {
@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// The end of the report, and the code of the first step that failed.
+    /// Ends the report; returns the code of the first step that failed.
     pub(crate) fn end(self) -> Result<ExitCode, Failure> {
         if self.json {
             self.out.json(&json!({

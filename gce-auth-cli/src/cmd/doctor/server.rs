@@ -1,46 +1,39 @@
-//! What the server says, through the library.
+//! What the metadata server and IAM answer, through the library.
 
 use std::time::{Duration, SystemTime};
 
-use gce_auth::{
-    AccountInfo, Credentials, ErrorKind, IdTokenCredentials, MetadataClient, Signer,
-    time::{Clock, SystemClock},
-};
+use gce_auth::{AccountInfo, Credentials, ErrorKind, IdTokenCredentials, MetadataClient, Signer};
 
-use crate::{
-    cmd::{doctor::report::Finding, format},
-    exit::Exit,
-    text,
-};
+use crate::{clock, cmd::doctor::report::Finding, exit::Exit, text};
 
-/// Clocks further apart than this make lifetimes wrong.
+/// The clock skew above which services refuse ID tokens.
 const SKEW: Duration = Duration::from_secs(30);
-/// Tokens that end sooner than this end while they are used.
+/// The remaining lifetime below which a token may expire in use.
 const SHORT: Duration = Duration::from_secs(225);
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 pub(crate) fn firmware(client: &MetadataClient) -> Finding {
     Finding::good(match client.detect_dmi() {
-        Some(true) => "it says that this machine is Google's",
-        Some(false) => "it says that this machine is not Google's",
-        None => "it says nothing of who made this machine",
+        Some(true) => "made by Google",
+        Some(false) => "not made by Google",
+        None => "does not tell the maker of this machine",
     })
 }
 
-/// How far this machine's clock is from the server's.
+/// Compares this machine's clock with the server's.
 pub(crate) fn clock(server: SystemTime) -> Finding {
-    let here = SystemClock::new().now().system_time();
+    let here = clock::now();
     let (apart, which) = match here.duration_since(server) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
     if apart <= SKEW {
-        return Finding::good("as the server's");
+        return Finding::good("the same as the server's");
     }
     Finding::warning(
         format!("{} {which} the server's", text::lasting(apart)),
-        "ID tokens and signatures are refused by services when clocks differ; \
-         let this machine's clock follow metadata.google.internal (NTP)",
+        "services refuse ID tokens and signatures when clocks differ; synchronize this machine's \
+         clock with metadata.google.internal (NTP)",
     )
 }
 
@@ -54,7 +47,7 @@ pub(crate) fn account(credentials: &Credentials) -> (Finding, Option<AccountInfo
         Err(error) if error.kind() == ErrorKind::NotFound => (
             Finding::failed(
                 Exit::NotFound,
-                "the metadata server knows no such service account",
+                "no such service account is attached",
                 "attach a service account to this machine, or name with --account one that is",
             ),
             None,
@@ -68,7 +61,7 @@ pub(crate) fn scopes(scopes: &[String]) -> Finding {
         return Finding::failed(
             Exit::Failed,
             "none",
-            "the machine may not have tokens; stop it and set its scopes to cloud-platform",
+            "the machine gets no tokens; stop it and set its scopes to cloud-platform",
         );
     }
     let found = scopes.join(" ");
@@ -77,7 +70,8 @@ pub(crate) fn scopes(scopes: &[String]) -> Finding {
     }
     Finding::warning(
         found,
-        "these limit what tokens may do, whatever IAM allows; cloud-platform leaves it to IAM",
+        "scopes limit tokens whatever IAM allows; set the machine's scopes to cloud-platform, and \
+         limit it in IAM",
     )
 }
 
@@ -89,12 +83,12 @@ pub(crate) fn access_token(credentials: &Credentials) -> Finding {
     let found = format!(
         "{} characters, {}",
         token.secret().len(),
-        format::validity(token.expires_at())
+        clock::validity(token.expires_at())
     );
-    match token.expires_at().map(format::left) {
+    match token.expires_at().map(clock::left) {
         Some(left) if left < SHORT => Finding::warning(
             found,
-            "it ends while it is used; the metadata server should have renewed it by now",
+            "it may expire in use; the metadata server should have renewed it by now",
         ),
         _ => Finding::good(found),
     }
@@ -110,13 +104,13 @@ pub(crate) fn id_token(client: &MetadataClient, account: &str) -> Finding {
         Ok(token) => Finding::good(format!(
             "{} characters, {}",
             token.secret().len(),
-            format::validity(token.expires_at())
+            clock::validity(token.expires_at())
         )),
         Err(error) => Finding::of(&error),
     }
 }
 
-/// Not everybody needs signatures.
+/// Has IAM sign; a failure is a warning, as few programs need signatures.
 pub(crate) fn signature(credentials: &Credentials, url: Option<&str>) -> Finding {
     let mut builder = Signer::builder().credentials(credentials.clone());
     if let Some(url) = url {

@@ -1,4 +1,4 @@
-//! google-auth 2.62.2, as it is without further settings: blocking. A call
+//! google-auth 2.63.0, as it is without further settings: blocking. A call
 //! that finds the token within `REFRESH_THRESHOLD` of its end (`_helpers.py`)
 //! asks for account and token (`compute_engine/credentials.py`), five times
 //! (`compute_engine/_metadata.py`, `get`; `_exponential_backoff.py`), and

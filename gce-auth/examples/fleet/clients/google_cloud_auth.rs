@@ -1,4 +1,4 @@
-//! google-cloud-auth 1.18.0: `token_cache.rs`, `refresh_task`. A task that
+//! google-cloud-auth 1.19.0: `token_cache.rs`, `refresh_task`. A task that
 //! asks whether or not anybody calls; one attempt (`retry.rs`, `resolve`).
 
 use crate::{

@@ -1,0 +1,174 @@
+//! All arguments: what stands before the command, and the list of commands.
+
+use std::process::{ExitCode, Termination};
+
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::styling::{AnsiColor, Styles},
+};
+
+use crate::{
+    cmd, env, exit,
+    exit::Failure,
+    options::Verbosity,
+    output::{Level, Output},
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const ABOUT: &str = "\
+Identity for programs on Google Cloud, from the metadata server of the machine.
+
+Prints values on standard output, everything else on standard error. Asks the metadata server at
+--endpoint, else at GCE_METADATA_HOST, else at GCE_METADATA_ROOT, else at 169.254.169.254. Writes
+nothing to disk.";
+
+const EXAMPLES: &str = "\
+Examples:
+  gce-auth demo                                everything once, with an emulator
+  gce-auth token                               an access token
+  gce-auth id-token --audience https://x.app   an ID token for a service
+  gce-auth get instance/zone                   any metadata value";
+
+/// Identity for programs on Google Cloud, from the metadata server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gce-auth",
+    version,
+    long_about = ABOUT,
+    styles = STYLES,
+    max_term_width = 100,
+    after_help = format!("{EXAMPLES}\n\n{}", exit::TABLE),
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Declares the commands: how each is called, and the file in `cmd/` that has its arguments and
+/// runs it. A third entry is an argument of its `run`.
+macro_rules! commands {
+    ($($name:literal: $variant:ident($module:ident $(, $extra:expr)?),)+) => {
+        /// What `gce-auth` can do.
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $(#[command(name = $name)] $variant(cmd::$module::Args),)+
+        }
+
+        impl Command {
+            /// Describes one command.
+            fn describe(name: &str) -> Option<clap::Command> {
+                match name {
+                    $($name => {
+                        let command = clap::Command::new($name);
+                        Some(<cmd::$module::Args as clap::Args>::augment_args(command))
+                    })+
+                    _ => None,
+                }
+            }
+
+            fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+                match self {
+                    $(Self::$variant(args) => {
+                        args.run(out $(, $extra)?).map(Termination::report)
+                    })+
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    "token": Token(token),
+    "id-token": IdToken(id_token),
+    "headers": Headers(headers),
+    "sign": Sign(sign),
+    "sign-url": SignUrl(sign_url),
+    "verify": Verify(verify),
+    "get": Get(get),
+    "watch": Watch(watch),
+    "guest": Guest(guest),
+    "info": Info(info),
+    "detect": Detect(detect),
+    "wait": Wait(wait),
+    "doctor": Doctor(doctor),
+    "emulate": Emulate(emulate),
+    "exec": Exec(exec),
+    "demo": Demo(demo),
+    "completions": Completions(completions, Args::command()),
+    "man": Man(man, Args::command()),
+}
+
+impl Args {
+    /// Reads the arguments; ends the process if they are wrong.
+    ///
+    /// Describes only the command that the first argument names: to describe all takes longer than
+    /// to get a token.
+    pub(crate) fn read() -> Self {
+        let arguments = env::arguments();
+        let name = arguments.get(1).and_then(|name| name.to_str());
+        let known = match name.and_then(Command::describe) {
+            Some(command) => root().subcommand(command),
+            None => Self::command(),
+        };
+        let mut matches = known.get_matches_from(arguments);
+        Self::from_arg_matches_mut(&mut matches)
+            .unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+
+    /// Returns how much to say on standard error.
+    pub(crate) fn level(&self) -> Level {
+        self.verbosity.level()
+    }
+
+    /// Runs the command. Its exit code is 0, what a program ended with, or an answer of no.
+    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        self.command.run(out)
+    }
+}
+
+/// Describes `gce-auth` without its commands.
+fn root() -> clap::Command {
+    let root = clap::Command::new("gce-auth")
+        .styles(STYLES)
+        .max_term_width(100)
+        .subcommand_required(true);
+    <Verbosity as clap::Args>::augment_args(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_contradict_nothing() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_alone_is_as_among_all() {
+        let mut all = Args::command();
+        all.build();
+        let names: Vec<_> = all
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .filter(|name| name != "help")
+            .collect();
+        assert!(names.len() > 15);
+        for name in names {
+            let mut one = root().subcommand(Command::describe(&name).expect(&name));
+            one.build();
+            let help = |whole: &mut clap::Command| {
+                let command = whole.find_subcommand_mut(&name).expect(&name);
+                command.render_long_help().to_string()
+            };
+            assert_eq!(help(&mut one), help(&mut all), "{name}");
+        }
+    }
+}

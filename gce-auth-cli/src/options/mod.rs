@@ -1,0 +1,23 @@
+//! Options that several commands have.
+
+mod client;
+mod emulator;
+mod metadata_path;
+mod printed;
+mod scopes;
+mod seconds;
+mod signer;
+mod token_format;
+mod verbosity;
+
+pub(crate) use self::{
+    client::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT},
+    emulator::{EmulatorArgs, start_emulator},
+    metadata_path::metadata_path,
+    printed::OutputArgs,
+    scopes::Scopes,
+    seconds::seconds,
+    signer::SignerArgs,
+    token_format::{Printable, TokenFormat},
+    verbosity::Verbosity,
+};

@@ -1,0 +1,81 @@
+//! What google-auth does about a token that is not fresh.
+
+use crate::{
+    io::threads::WorkKind,
+    refresh::RefreshMode,
+    tokens::{handle::Handle, status::TokenState},
+    values::error::Error,
+};
+
+impl Handle {
+    pub(super) async fn refresh(&self) -> Result<(), Error> {
+        self.inner.cache.refresh().await?;
+        if self.lacks_account() {
+            self.account(WorkKind::AccessToken).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn blocking_refresh(&self) -> Result<(), Error> {
+        self.inner.cache.blocking_refresh()?;
+        if self.lacks_account() {
+            let source = &self.inner.source;
+            source.ask_account(&mut source.client().0.budget())?;
+        }
+        Ok(())
+    }
+
+    /// Refreshes a token that is not fresh, or has it refreshed in the
+    /// background if that is enough.
+    pub(super) async fn make_valid(&self) -> Result<(), Error> {
+        if !self.must_refresh() {
+            return Ok(());
+        }
+        let outcome = self.refresh().await;
+        self.unless_valid(outcome)
+    }
+
+    pub(super) fn blocking_make_valid(&self) -> Result<(), Error> {
+        if !self.must_refresh() {
+            return Ok(());
+        }
+        let outcome = self.blocking_refresh();
+        self.unless_valid(outcome)
+    }
+
+    /// Whether a request has to wait for a refresh; starts one in the
+    /// background if that is enough.
+    fn must_refresh(&self) -> bool {
+        if self.is_anonymous() {
+            return false;
+        }
+        let cache = &self.inner.cache;
+        match (self.token_state(), self.mode()) {
+            (TokenState::Fresh, _) => false,
+            // It has just been tried, and the token is good.
+            (TokenState::Stale, _)
+                if self.valid().is_some() && !cache.keeper().renewal_may_be_due(self.now()) =>
+            {
+                false
+            }
+            // After a failure the next refresh is made by the caller that needs
+            // it.
+            (TokenState::Stale, RefreshMode::Background)
+                if cache.keeper().known().failures == 0 =>
+            {
+                cache.renew_fully();
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// What the refresh that a request waited for means to it: a valid token is
+    /// never given up.
+    fn unless_valid(&self, outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Err(_) if self.valid().is_some() => Ok(()),
+            outcome => outcome,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Looks the regional access boundary up, beside the requests that carry it
+//! and never in their way.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, Uri};
+
+use crate::{
+    client::iam,
+    io::{
+        events,
+        threads::{Progress, Work, WorkKind},
+        transport::Limits,
+    },
+    tokens::{boundary::Boundary, credentials::Credentials, handle::Handle},
+    values::{
+        error::Error,
+        token::{Now, Validity},
+    },
+    wire::{
+        boundary::{self, Found},
+        response::DEFAULT_UNIVERSE,
+    },
+};
+
+/// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
+const ATTEMPTS: u32 = 6;
+/// Time for one attempt, in the background and while somebody waits.
+const PATIENT: Duration = Duration::from_secs(15);
+const HASTY: Duration = Duration::from_secs(3);
+
+impl Credentials {
+    /// The regional access boundary that was looked up last, encoded; also
+    /// when it has expired. No I/O.
+    #[must_use]
+    pub fn regional_access_boundary(&self) -> Option<String> {
+        let data = self.0.inner.boundary.as_ref()?.data();
+        Some(data.encoded()?.to_str().ok()?.to_owned())
+    }
+
+    /// When the boundary that was looked up last expires, or has expired.
+    #[must_use]
+    pub fn regional_access_boundary_expires_at(&self) -> Option<SystemTime> {
+        let data = self.0.inner.boundary.as_ref()?.data();
+        data.validity?.ends().map(Now::system_time)
+    }
+
+    /// Starts with a boundary that is known from elsewhere, such as an earlier
+    /// run of the program; without effect unless a boundary was asked for in
+    /// the builder.
+    pub fn set_regional_access_boundary(
+        &self,
+        encoded: Option<HeaderValue>,
+        expires_at: Option<SystemTime>,
+    ) {
+        let Some(boundary) = &self.0.inner.boundary else {
+            return;
+        };
+        let now = self.0.now();
+        let until = |at: SystemTime| {
+            let wall = at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            Validity::until(now, wall)
+        };
+        boundary.preset(encoded, expires_at.map(until));
+    }
+
+    /// Has [`before_request`](Self::before_request) wait for the look-up, once
+    /// and for 3 s at most, where it is due: for programs that end before a
+    /// look-up in the background does. Copies wait as well.
+    pub fn wait_for_regional_access_boundary(&self) {
+        if let Some(boundary) = &self.0.inner.boundary {
+            boundary.blocking.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Handle {
+    /// [`look_up_boundary`](Self::look_up_boundary), as a future.
+    pub(crate) async fn ready_boundary(&self, uri: &Uri) -> Result<(), Error> {
+        if !self.boundary_needs_work(uri) {
+            self.look_up_boundary(uri);
+            return Ok(());
+        }
+        let (credentials, uri) = (self.clone(), uri.clone());
+        let work = move |_: &_| {
+            credentials.look_up_boundary(&uri);
+            Ok(())
+        };
+        let client = self.inner.source.client();
+        client.background(WorkKind::Other, work).await
+    }
+
+    /// Whether [`look_up_boundary`](Self::look_up_boundary) would wait.
+    pub(crate) fn boundary_needs_work(&self, uri: &Uri) -> bool {
+        let Some(boundary) = &self.inner.boundary else {
+            return false;
+        };
+        let waits = boundary.blocking.load(Ordering::Relaxed) && boundary.is_due(self.now());
+        !boundary::is_regional(uri) && (self.known_universe().is_none() || waits)
+    }
+
+    /// Looks the boundary up if it is due and a request to `uri` may need it.
+    pub(crate) fn look_up_boundary(&self, uri: &Uri) {
+        let Some(boundary) = &self.inner.boundary else {
+            return;
+        };
+        if boundary::is_regional(uri) || !self.may_have_boundary() {
+            return;
+        }
+        let now = self.now();
+        if boundary.blocking.load(Ordering::Relaxed) {
+            if boundary.is_due(now) {
+                self.refresh_boundary(boundary, 1, HASTY);
+            }
+        } else {
+            self.renew_boundary();
+        }
+    }
+
+    /// Has the executor look the boundary up, if that is due and nobody does.
+    pub(crate) fn renew_boundary(&self) {
+        let Some(boundary) = &self.inner.boundary else {
+            return;
+        };
+        let process = std::process::id();
+        if !boundary.is_due(self.now())
+            || boundary.running.swap(process, Ordering::AcqRel) == process
+        {
+            return;
+        }
+        let running = Running(Arc::clone(boundary));
+        let credentials = self.clone();
+        let lane = iam::lane(&self.inner.source.client().0, None);
+        let work = Work::new(WorkKind::Other, lane, Progress::default(), move || {
+            if credentials.may_have_boundary() {
+                credentials.refresh_boundary(&running.0, ATTEMPTS, PATIENT);
+            } else {
+                running.0.settle(None, credentials.now());
+            }
+        });
+        // Nobody's request waits for a boundary: where there is no thread to
+        // be had, the next one tries again.
+        drop(self.inner.source.client().0.executor.execute(work));
+    }
+
+    /// Whether the universe and the kind of the account have boundaries. A
+    /// universe that cannot be told has none, for now.
+    fn may_have_boundary(&self) -> bool {
+        let known = self.universe_domain();
+        if known.is_ok_and(|universe| universe != DEFAULT_UNIVERSE) {
+            return false;
+        }
+        let email = self.inner.source.info().principal;
+        self.known_universe().is_some()
+            && (email == "default" || boundary::is_service_account(&email))
+    }
+
+    fn refresh_boundary(&self, boundary: &Boundary, attempts: u32, patience: Duration) {
+        let found = self.ask_boundary(boundary, attempts, patience);
+        if found.is_none() {
+            events::no_boundary(&self.inner.source.info().principal);
+        }
+        boundary.settle(found, self.now());
+    }
+
+    /// `None` where nothing was found.
+    #[expect(
+        clippy::option_option,
+        reason = "found or not, and there is one or not"
+    )]
+    fn ask_boundary(
+        &self,
+        boundary: &Boundary,
+        attempts: u32,
+        patience: Duration,
+    ) -> Option<Option<HeaderValue>> {
+        let settings = &self.inner.source.client().0;
+        if self.inner.source.info().principal == "default" {
+            self.inner.source.ask_account(&mut settings.budget()).ok()?;
+        }
+        let email = self.inner.source.info().principal;
+        if !boundary::is_service_account(&email) {
+            boundary.pointless.store(true, Ordering::Relaxed);
+            return None;
+        }
+        let token = match self.valid() {
+            Some(token) => token,
+            None => self.inner.cache.blocking_get(self.mode()).ok()?,
+        };
+        let host = iam::host(settings, DEFAULT_UNIVERSE);
+        let request = boundary::lookup(&host, &email, token.value().header().clone()).ok()?;
+        let request = iam::identified(settings, request).ok()?;
+        let limits = Limits {
+            connect: patience,
+            first_byte: patience,
+            attempt: patience,
+            ..settings.limits.clone()
+        };
+        let mut pause = Duration::from_secs(1);
+        for left in (0..attempts).rev() {
+            let response = settings.transport.send(request.clone(), &limits).ok()?;
+            match boundary::found(&response) {
+                Found::Boundary(encoded) => return Some(encoded),
+                Found::Transient if left > 0 => settings.clock.sleep(pause),
+                Found::Transient | Found::Nothing => return None,
+            }
+            pause = pause.saturating_mul(2);
+        }
+        None
+    }
+}
+
+/// A look-up that is queued or runs: until it is done, or dropped undone.
+struct Running(Arc<Boundary>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(0, Ordering::Release);
+    }
+}

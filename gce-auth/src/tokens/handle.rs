@@ -1,0 +1,409 @@
+//! What `Credentials` and `IdTokenCredentials` are handles to: one source of
+//! tokens, the slot that keeps them, and the headers made of them.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue};
+
+#[cfg(feature = "iam")]
+use crate::tokens::boundary::Boundary;
+use crate::{
+    refresh::{
+        Engine, FetchContext, RefreshMode,
+        keeper::{Keeper, Value},
+        policy::Policy,
+        reader::Reader,
+        shared_map::{Family, Registry, SharingKey},
+        slot::Entry,
+        thread_local::{PerThread, Slots},
+    },
+    tokens::source::{AnySource, TokenSource},
+    values::{
+        error::{Error, ErrorKind},
+        headers::{ExtraHeaders, Headers, HeadersTag},
+        token::{Bearer, Now, Validity},
+    },
+};
+
+/// How many slots one family of credentials keeps: of access tokens by what
+/// they were asked for with, and of ID tokens by audience.
+const ACCESS_TOKENS: usize = 64;
+const ID_TOKENS: usize = 256;
+
+static SHARED: Registry<SharingKey, Keeper<Bearer>> = Registry::new();
+
+/// A credential; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) inner: Arc<Inner>,
+    // What a hit reads stands here and not behind the pointer: a program with
+    // thousands of audiences waits for memory more than for anything else.
+    reader: Reader<Bearer>,
+    /// What is sent besides the token, but for the boundary.
+    pub(crate) extra: Option<Arc<ExtraHeaders>>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) cache: Engine<AnySource>,
+    pub(crate) source: Arc<dyn TokenSource>,
+    family: Arc<Family<Keeper<Bearer>>>,
+    pub(crate) options: Options,
+    blocking: AtomicBool,
+    /// The universe domain, asked for once.
+    pub(crate) universe: OnceLock<String>,
+    #[cfg(feature = "iam")]
+    pub(crate) boundary: Option<Arc<Boundary>>,
+}
+
+/// The settings of one credential, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) user_project: Option<HeaderValue>,
+    pub(crate) universe_domain: Option<String>,
+    pub(crate) mode: RefreshMode,
+    pub(crate) shared: bool,
+    #[cfg(feature = "iam")]
+    pub(crate) boundary: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            user_project: None,
+            universe_domain: None,
+            mode: RefreshMode::default(),
+            shared: true,
+            #[cfg(feature = "iam")]
+            boundary: false,
+        }
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(source: Arc<dyn TokenSource>, options: Options) -> Self {
+        let bound = if source.audience().is_some() {
+            ID_TOKENS
+        } else {
+            ACCESS_TOKENS
+        };
+        let slot = slot(&*source, options.shared);
+        Self::assemble(source, slot, options, Arc::new(Family::new(bound)))
+    }
+
+    /// A handle to the one token in `slot`.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn fixed(
+        source: Arc<dyn TokenSource>,
+        slot: Keeper<Bearer>,
+        options: Options,
+    ) -> Self {
+        let family = Arc::new(Family::new(1));
+        Self::assemble(source, Arc::new(slot), options, family)
+    }
+
+    /// Returns a handle to another source with other settings, which knows the
+    /// same universe and remembers the same slots.
+    pub(crate) fn copied(&self, source: Arc<dyn TokenSource>, options: Options) -> Self {
+        let inner = &*self.inner;
+        let slot = if source.is_fixed() {
+            Arc::clone(inner.cache.keeper())
+        } else {
+            slot(&*source, options.shared)
+        };
+        let copy = Self::assemble(source, slot, options, Arc::clone(&inner.family));
+        if let Some(universe) = inner.universe.get() {
+            let _ = copy.inner.universe.set(universe.clone());
+        }
+        #[cfg(feature = "iam")]
+        if let (Some(theirs), Some(ours)) = (&copy.inner.boundary, &inner.boundary) {
+            theirs.start_as(ours);
+        }
+        copy
+    }
+
+    fn assemble(
+        source: Arc<dyn TokenSource>,
+        slot: Arc<Keeper<Bearer>>,
+        mut options: Options,
+        family: Arc<Family<Keeper<Bearer>>>,
+    ) -> Self {
+        family.keep(&slot);
+        if options.user_project.is_none() {
+            options.user_project = source.quota_project();
+        }
+        let settings = &source.client().0;
+        let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
+        let cache = Engine::new(
+            slot,
+            Arc::new(AnySource(Arc::clone(&source))),
+            clock,
+            executor,
+        );
+        Self {
+            reader: cache.front().clone(),
+            extra: ExtraHeaders::of(options.user_project.as_ref()),
+            inner: Arc::new(Inner {
+                cache,
+                source,
+                family,
+                blocking: AtomicBool::new(options.mode == RefreshMode::Blocking),
+                universe: OnceLock::new(),
+                #[cfg(feature = "iam")]
+                boundary: options
+                    .boundary
+                    .then(|| Arc::new(Boundary::beside(options.user_project.clone()))),
+                options,
+            }),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.inner.cache.now()
+    }
+
+    pub(crate) fn set_mode(&self, mode: RefreshMode) {
+        let blocking = mode == RefreshMode::Blocking;
+        self.inner.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> RefreshMode {
+        if self.inner.blocking.load(Ordering::Relaxed) {
+            RefreshMode::Blocking
+        } else {
+            RefreshMode::Background
+        }
+    }
+
+    #[inline]
+    pub(crate) async fn headers(&self) -> Result<Headers, Error> {
+        match self.hot_headers() {
+            Some(headers) => Ok(headers),
+            None => {
+                let bearer = self.inner.cache.get(self.mode()).await?;
+                Ok(self.show(&bearer))
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn blocking_headers(&self) -> Result<Headers, Error> {
+        match self.hot_headers() {
+            Some(headers) => Ok(headers),
+            None => self.fetched_headers(),
+        }
+    }
+
+    /// Apart, so that a hit saves no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn fetched_headers(&self) -> Result<Headers, Error> {
+        let bearer = self.inner.cache.blocking_get(self.mode())?;
+        Ok(self.show(&bearer))
+    }
+
+    /// Lends the headers of a valid token; starts a fetch if there is none.
+    #[inline]
+    pub(crate) fn with_cached<R>(&self, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
+        let cached = self.cached(|| RefreshMode::Background, lend);
+        if cached.is_none() {
+            self.inner.cache.start();
+        }
+        cached
+    }
+
+    #[inline]
+    pub(crate) fn hot_headers(&self) -> Option<Headers> {
+        self.cached(|| self.mode(), |shown| shown.into_owned())
+    }
+
+    /// What has changed since `tag`, if that can be told without waiting.
+    #[expect(clippy::option_option, reason = "known or not, changed or not")]
+    pub(crate) fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
+        self.cached(
+            || self.mode(),
+            |shown| (*shown != tag.0).then(|| shown.into_owned()),
+        )
+    }
+
+    #[inline]
+    pub(crate) async fn bearer(&self) -> Result<Bearer, Error> {
+        match self.hot_bearer() {
+            Some(bearer) => named(bearer),
+            None => named(self.inner.cache.get(self.mode()).await?),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn blocking_bearer(&self) -> Result<Bearer, Error> {
+        match self.hot_bearer() {
+            Some(bearer) => named(bearer),
+            None => named(self.inner.cache.blocking_get(self.mode())?),
+        }
+    }
+
+    /// Returns a token for the fetch of a source over these credentials: waits
+    /// no longer than the budget of that fetch.
+    #[expect(dead_code, reason = "what sources over other credentials ask")]
+    pub(crate) fn token_within(
+        &self,
+        context: &FetchContext,
+        budget: Duration,
+    ) -> Result<Bearer, Error> {
+        let spent = self.now().boot.saturating_sub(context.began.boot);
+        let left = budget.saturating_sub(spent);
+        named(self.inner.cache.blocking_get_within(left)?)
+    }
+
+    /// Returns the token that is held, also when it has expired.
+    pub(crate) fn held(&self) -> Option<Entry<Bearer>> {
+        let entry = self.inner.cache.keeper().cell.read()?;
+        (!entry.value.is_nothing()).then_some(entry)
+    }
+
+    /// Returns the token that is held, if it is valid.
+    pub(crate) fn valid(&self) -> Option<Bearer> {
+        let (entry, _) = self.inner.cache.keeper().read(self.now())?;
+        (!entry.value.is_nothing()).then_some(entry.value)
+    }
+
+    /// Whether there is no token and never will be one.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        let held = self.inner.cache.keeper().cell.read();
+        held.is_some_and(|entry| entry.value.is_nothing())
+    }
+
+    pub(crate) fn invalidate(&self, rejected: impl FnOnce(&Bearer) -> bool) -> bool {
+        self.inner.cache.keeper().invalidate(self.now(), rejected)
+    }
+
+    /// Lends the headers of the token that is held to `put`, valid or not.
+    pub(crate) fn lend_held<R>(&self, put: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
+        self.reader.held(|bearer| self.show_token(bearer), put)
+    }
+
+    /// The token, if it is in hand.
+    #[inline]
+    fn hot_bearer(&self) -> Option<Bearer> {
+        let show = |bearer: &Bearer| self.show_token(bearer);
+        let cache = &self.inner.cache;
+        self.reader
+            .cached(cache, || self.mode(), show, Headers::into_bearer)
+    }
+
+    #[inline]
+    fn cached<R>(
+        &self,
+        mode: impl Fn() -> RefreshMode,
+        lend: impl FnOnce(Cow<'_, Headers>) -> R,
+    ) -> Option<R> {
+        let cache = &self.inner.cache;
+        let show = |bearer: &Bearer| self.show_token(bearer);
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.inner.boundary {
+            self.renew_boundary();
+            // The boundary has a life of its own, and is not a part of the copy.
+            let own = self
+                .reader
+                .cached(cache, mode, show, |shown| shown.into_owned())?;
+            return Some(lend(Cow::Owned(self.bound(own, boundary))));
+        }
+        self.reader.cached(cache, mode, show, lend)
+    }
+
+    pub(crate) fn show(&self, bearer: &Bearer) -> Headers {
+        let shown = self.show_token(bearer);
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.inner.boundary {
+            return self.bound(shown, boundary);
+        }
+        shown
+    }
+
+    /// With the boundary, while it holds.
+    #[cfg(feature = "iam")]
+    fn bound(&self, headers: Headers, boundary: &Boundary) -> Headers {
+        match boundary.extra(self.now()) {
+            Some(extra) => headers.with_extra(extra),
+            None => headers,
+        }
+    }
+
+    #[inline]
+    fn show_token(&self, bearer: &Bearer) -> Headers {
+        Headers::new(bearer.clone(), self.extra.clone())
+    }
+
+    /// Puts `headers`, and the boundary, onto `map`.
+    pub(crate) fn put(&self, headers: &Headers, map: &mut HeaderMap) {
+        headers.apply_to(map);
+        #[cfg(feature = "iam")]
+        if let Some(boundary) = &self.inner.boundary {
+            use crate::values::headers::X_ALLOWED_LOCATIONS;
+            match boundary.header(self.now()) {
+                Some(locations) => map.insert(X_ALLOWED_LOCATIONS, locations),
+                // What is not known to hold must not be claimed.
+                None => map.remove(X_ALLOWED_LOCATIONS),
+            };
+        }
+    }
+}
+
+/// The slot of what `source` asks for: the process's, or one of its own.
+fn slot(source: &dyn TokenSource, shared: bool) -> Arc<Keeper<Bearer>> {
+    let make = || Keeper::new(Policy::chosen(source.client().0.exact));
+    match source.key().filter(|_| shared) {
+        Some(key) => SHARED.get_or_insert(key, make),
+        None => Arc::new(make()),
+    }
+}
+
+/// The token, unless it stands for none.
+#[inline]
+fn named(bearer: Bearer) -> Result<Bearer, Error> {
+    if bearer.is_nothing() {
+        return Err(no_token());
+    }
+    Ok(bearer)
+}
+
+/// Kept out of the hot path.
+#[cold]
+fn no_token() -> Error {
+    Error::new(
+        ErrorKind::InvalidOperation,
+        "anonymous credentials have no token",
+    )
+}
+
+impl Value for Bearer {
+    fn validity(&self) -> Validity {
+        *self.validity()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Self::is_same(self, other)
+    }
+}
+
+impl PerThread for Headers {
+    fn detached(&self) -> Self {
+        Self::detached(self)
+    }
+
+    #[inline]
+    fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
+        thread_local! {
+            static SLOTS: std::cell::RefCell<Slots<Headers>> =
+                const { std::cell::RefCell::new(Slots::new()) };
+        }
+        SLOTS.try_with(f).ok()
+    }
+}

@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, Uri};
+
+use super::access::{World, world};
+use crate::{io::fake::Reply, world::account as info};
+
+fn found(encoded: &str) -> Reply {
+    Reply::Answer(200, format!(r#"{{"encodedLocations":"{encoded}"}}"#))
+}
+
+/// A world with a token and a known universe.
+fn bounded() -> World {
+    let world = world([info(), Reply::token("t", 90_000)], |builder| {
+        builder
+            .universe_domain("googleapis.com")
+            .regional_access_boundary(true)
+    });
+    world.credentials.blocking_refresh().unwrap();
+    world
+}
+
+fn locations(world: &World) -> Option<String> {
+    let headers = world.before("https://storage.googleapis.com/").unwrap();
+    let value = headers.get("x-allowed-locations")?;
+    Some(value.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn it_is_looked_up_beside_the_request_and_sent_while_it_holds() {
+    let world = bounded();
+    world.transport.script([Reply::status(503), found("0xA")]);
+    assert_eq!(locations(&world), None);
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+    let headers = world.credentials.blocking_headers().unwrap();
+    assert_eq!(HeaderMap::from(headers)["x-allowed-locations"], "0xA");
+    let request = world.transport.requests().pop().unwrap();
+    assert_eq!(
+        request.uri(),
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
+         a@p.iam.gserviceaccount.com/allowedLocations"
+    );
+    assert_eq!(request.headers()["authorization"], "Bearer t");
+    let copy = world.credentials.with_quota_project("q").unwrap();
+    assert_eq!(copy.regional_access_boundary().as_deref(), Some("0xA"));
+    // An hour before its end it is looked up again; a failure keeps it.
+    world.advance(5 * 3600);
+    world.transport.script([Reply::status(404)]);
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+    world.queue.run_all();
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+    world.advance(3600);
+    assert_eq!(locations(&world), None);
+}
+
+#[test]
+fn after_an_idle_night_it_is_looked_up_with_a_token_that_is_good() {
+    let world = bounded();
+    world.transport.script([found("0xA")]);
+    assert_eq!(locations(&world), None);
+    world.queue.run_all();
+    world.advance(90_000);
+    world
+        .transport
+        .script([Reply::token("u", 3600), found("0xB")]);
+    assert!(world.credentials.cached_headers().is_none());
+    world.queue.run_all();
+    let request = world.transport.requests().pop().unwrap();
+    assert_eq!(request.headers()["authorization"], "Bearer u");
+    assert_eq!(locations(&world).as_deref(), Some("0xB"));
+}
+
+#[test]
+fn a_universe_that_cannot_be_told_is_asked_for_at_each_request_as_google_auth_does() {
+    let world = world([info(), Reply::token("t", 90_000)], |builder| {
+        builder.regional_access_boundary(true)
+    });
+    world.credentials.blocking_refresh().unwrap();
+    world.transport.script([Reply::status(403)]);
+    let asked = world.transport.requests().len();
+    assert_eq!(locations(&world), None);
+    assert_eq!(locations(&world), None);
+    assert_eq!(world.transport.requests().len(), asked + 2);
+    world
+        .transport
+        .script([Reply::text("googleapis.com"), found("0xA")]);
+    assert_eq!(locations(&world), None);
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+}
+
+#[test]
+fn failures_pause_it_longer_and_longer() {
+    let world = bounded();
+    world.transport.script([Reply::status(404)]);
+    for pause in [900, 1800, 3600] {
+        assert_eq!(locations(&world), None);
+        assert_eq!(world.queue.run_all(), 1, "{pause}");
+        world.advance(pause - 1);
+        assert_eq!(locations(&world), None);
+        assert_eq!(world.queue.run_all(), 0, "{pause}");
+        world.advance(1);
+    }
+}
+
+#[test]
+fn some_requests_universes_and_accounts_have_none() {
+    let world = bounded();
+    world
+        .before("https://x.us-east1.rep.googleapis.com/")
+        .unwrap();
+    assert!(world.queue.is_empty());
+    let foreign = world.credentials.with_universe_domain("u.example");
+    foreign.set_token(Some("t"), None).unwrap();
+    let uri = Uri::from_static("https://x/");
+    let mut headers = HeaderMap::new();
+    foreign
+        .blocking_before_request(&Method::GET, &uri, &mut headers)
+        .unwrap();
+    let human = world
+        .credentials
+        .with_service_account("me@example.com")
+        .unwrap();
+    human.set_token(Some("t"), None).unwrap();
+    human
+        .blocking_before_request(&Method::GET, &uri, &mut headers)
+        .unwrap();
+    assert!(world.queue.is_empty());
+}
+
+#[test]
+fn it_may_be_seeded_and_waited_for() {
+    let world = bounded();
+    let in_an_hour = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_007_000);
+    let seed = Some(HeaderValue::from_static("0xS"));
+    world
+        .credentials
+        .set_regional_access_boundary(seed, Some(in_an_hour));
+    assert_eq!(locations(&world).as_deref(), Some("0xS"));
+    world.credentials.wait_for_regional_access_boundary();
+    world.advance(6000);
+    world.transport.script([found("0xB")]);
+    assert_eq!(locations(&world).as_deref(), Some("0xB"));
+    assert!(
+        world
+            .credentials
+            .regional_access_boundary_expires_at()
+            .is_some()
+    );
+}
