@@ -1,6 +1,5 @@
 //! An emulator that runs.
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::builder::EmulatorBuilder;
 use crate::error::SetError;
 use crate::faults::{Fault, FaultRule};
 use crate::journal::RecordedRequest;
+use crate::private_file;
 use crate::state::State;
 
 #[cfg(unix)]
@@ -142,18 +142,7 @@ impl Emulator {
         };
         let directory = directory.as_ref();
         fs::write(directory.join("root.crt"), &https.root)?;
-        // A file of its own, so that nobody reads half a key, or through rights that an older file had.
-        let new = directory.join("client.key.new");
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&new)?.write_all(https.client.as_bytes())?;
-        fs::rename(new, directory.join("client.key"))
+        private_file::replace(&directory.join("client.key"), https.client.as_bytes())
     }
 
     /// Changes a value, and wakes whoever waits for it.

@@ -81,6 +81,8 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod adc;
+mod agent_identity;
 mod builder;
 mod builder_cloud;
 mod clock;
@@ -100,6 +102,7 @@ mod journal;
 mod oslogin;
 mod page;
 mod policy;
+mod private_file;
 mod profiles;
 mod read;
 mod record;
@@ -111,6 +114,8 @@ mod token_source;
 mod upstream;
 mod watch;
 
+pub use adc::AdcKind;
+pub use agent_identity::AgentIdentity;
 pub use builder::EmulatorBuilder;
 pub use emulator::Emulator;
 pub use error::{SetError, StartError};

@@ -161,6 +161,11 @@ impl State {
         self.observers.tell(event);
     }
 
+    /// The signing key, if it isn't the one that all share.
+    pub(crate) fn own_key(&self) -> Option<Arc<SigningKey>> {
+        self.key.clone()
+    }
+
     /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
     pub(crate) async fn key(&self) -> Option<Arc<SigningKey>> {
         if self.key.is_some() {

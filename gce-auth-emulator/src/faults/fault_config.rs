@@ -19,6 +19,12 @@ pub(crate) struct RuleConfig {
         deserialize_with = "given",
         skip_serializing_if = "Option::is_none"
     )]
+    method: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     client: Option<String>,
     #[serde(
         default,
@@ -68,6 +74,9 @@ impl RuleConfig {
             return Err("seed goes with probability".into());
         }
         let mut rule = FaultRule::new(self.fault.fault()?).path(self.path);
+        if let Some(method) = self.method {
+            rule = rule.method(method);
+        }
         if let Some(client) = self.client {
             rule = rule.client(client);
         }
@@ -109,6 +118,7 @@ impl RuleConfig {
         let (path, client, when, fault) = rule.parts();
         let mut form = Self {
             path: path.into(),
+            method: rule.only_method().map(Into::into),
             client: client.map(Into::into),
             times: None,
             for_seconds: None,
@@ -284,7 +294,7 @@ mod tests {
     fn rules_are_shown_as_they_are_written() {
         for text in [
             r#"{"path":"/","fault":{"kind":"status","code":503,"retryAfter":1}}"#,
-            r#"{"path":"/","client":"x","times":3,"fault":{"kind":"close"}}"#,
+            r#"{"path":"/","method":"POST","client":"x","times":3,"fault":{"kind":"close"}}"#,
             r#"{"path":"/","forSeconds":3,"fault":{"kind":"wrong-flavor","flavor":"x"}}"#,
             r#"{"path":"/","allowed":3,"perSeconds":60,"fault":{"kind":"slow","bytes":1,"milliseconds":2}}"#,
             r#"{"path":"/","probability":0.5,"seed":7,"fault":{"kind":"body","contentType":"a/b","text":"{"}}"#,

@@ -32,6 +32,7 @@ const KEPT: usize = 1000;
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct FaultRule {
+    method: Option<String>,
     path: String,
     client: Option<String>,
     when: When,
@@ -42,6 +43,7 @@ impl FaultRule {
     /// A fault for every request.
     pub fn new(fault: Fault) -> Self {
         Self {
+            method: None,
             path: "/".into(),
             client: None,
             when: When::Always,
@@ -52,6 +54,12 @@ impl FaultRule {
     /// Only for requests whose path begins so: from the root if `prefix` begins with a slash, else below `/computeMetadata/v1/`.
     pub fn path(mut self, prefix: impl AsRef<str>) -> Self {
         self.path = full_path(prefix.as_ref());
+        self
+    }
+
+    /// Hits only requests of this method, as it is written: `POST` for tokens that are bound to certificates.
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
         self
     }
 
@@ -85,6 +93,10 @@ impl FaultRule {
         self
     }
 
+    pub(crate) fn only_method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
     pub(crate) fn parts(&self) -> (&str, Option<&str>, When, &Fault) {
         (&self.path, self.client.as_deref(), self.when, &self.fault)
     }
@@ -95,7 +107,10 @@ impl FaultRule {
                 .header(name)
                 .is_some_and(|value| value.to_lowercase().contains(part))
         };
-        request.path.starts_with(&self.path)
+        self.method
+            .as_deref()
+            .is_none_or(|method| method == request.method.as_str())
+            && request.path.starts_with(&self.path)
             && self.client.as_ref().is_none_or(|part| {
                 of_client("user-agent", part) || of_client("x-goog-api-client", part)
             })

@@ -86,6 +86,11 @@ impl SigningKey {
         &self.id
     }
 
+    /// The private key in PKCS #8 and PEM.
+    pub(crate) fn private_pem(&self) -> Option<String> {
+        certifier(&self.pair).map(|key| key.serialize_pem())
+    }
+
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         let mut signature = vec![0; self.pair.public_modulus_len()];

@@ -9,6 +9,10 @@ use crate::policy::principal::{Principal, unique_id};
 use crate::policy::providers::{self, Compiled, Provider};
 use crate::policy::users::User;
 
+/// The provider that always exists, below the project: it trusts the emulator's own issuer.
+pub(crate) const OWN_PROVIDER: &str =
+    "locations/global/workloadIdentityPools/emulator/providers/emulator";
+
 /// Settings as they are written in code, in a file, or in a control request.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -99,7 +103,7 @@ impl Settings {
         self.config.users.clone()
     }
 
-    /// The provider that a token exchange names. Unless strict, any pool trusts the emulator's own
+    /// The provider that a token exchange names. Unless strict, each pool trusts the emulator's own
     /// issuer.
     pub(crate) fn provider(&self, name: &str, own_issuer: &str) -> Option<Compiled> {
         let configured = self
@@ -109,7 +113,11 @@ impl Settings {
         if let Some(provider) = configured {
             return (!provider.is_disabled()).then(|| provider.clone());
         }
-        if self.is_strict() {
+        let own = name
+            .strip_prefix("projects/")
+            .and_then(|rest| rest.split_once('/'))
+            .is_some_and(|(_, rest)| rest == OWN_PROVIDER);
+        if self.is_strict() && !own {
             return None;
         }
         Provider::oidc(name, own_issuer).compile().ok()
@@ -196,6 +204,8 @@ mod tests {
         let strict = form.compile().unwrap();
         assert!(strict.account("x@p.iam.gserviceaccount.com").is_none());
         assert!(strict.account("b@example.com").is_some());
+        let own = format!("projects/1/{OWN_PROVIDER}");
+        assert!(strict.provider(&own, "own").is_some());
         assert!(strict.provider(name, "own").is_none() && !strict.extends_lifetime("a"));
     }
 
