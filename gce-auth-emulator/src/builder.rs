@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(doc)]
@@ -13,7 +14,7 @@ use crate::identity::accounts::Account;
 use crate::policy::settings::CloudConfig;
 use crate::profiles::Profile;
 use crate::text_source::TextSource;
-use crate::token_source::TokenSource;
+use crate::token_source::{SharedSource, TokenSource};
 
 /// Settings of an [`Emulator`], made by [`Emulator::builder`].
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct EmulatorBuilder {
     pub(crate) observers: Observers,
     pub(crate) token_lifetime: Duration,
     pub(crate) token_renewal: Option<Duration>,
-    pub(crate) token_source: Option<TokenSource>,
+    pub(crate) token_source: Option<SharedSource>,
     pub(crate) cloud: CloudConfig,
     pub(crate) faults: Vec<FaultRule>,
     pub(crate) plans: Vec<TextSource>,
@@ -224,6 +225,7 @@ impl EmulatorBuilder {
     ///
     /// The real server keeps a token until five minutes before its end, so that a client which asks earlier gets the same token
     /// with less time left. By default a twelfth of the lifetime: these five minutes for an hour.
+    /// [`Duration::MAX`] keeps none: each request gets a new one.
     pub fn token_renewal(mut self, before_expiry: Duration) -> Self {
         self.token_renewal = Some(before_expiry);
         self
@@ -232,9 +234,12 @@ impl EmulatorBuilder {
     /// Takes the access tokens of the metadata server from a function instead of making them, for programs that need real ones: from
     /// a command, a key file, or another metadata server.
     ///
-    /// It gets an account's email and the scopes, and gives the token and how long it is good for, or the reason why there is none,
-    /// which becomes the text of a 500. It may block, and is called by one request at a time. Its tokens are cached as the
-    /// emulator's own are: see [`token_renewal`](Self::token_renewal).
+    /// It gets an account's email and the scopes. It gives the token and how long it is good for, or the reason why there is none, which
+    /// becomes the text of a 500. It may block.
+    ///
+    /// Tokens are cached as the emulator's own are: see [`token_renewal`](Self::token_renewal). A token that is good is handed out until
+    /// its end if the source fails or takes long. All who wait for the same account and scopes share one lookup; a slow account delays
+    /// no other. Such an emulator serves its own user and root alone over loopback: see [`allow_uid`](Self::allow_uid).
     ///
     /// ```
     /// use std::time::Duration;
@@ -247,10 +252,15 @@ impl EmulatorBuilder {
     /// # Ok::<(), gce_auth_emulator::StartError>(())
     /// ```
     pub fn token_source(
-        mut self,
+        self,
         fetch: impl Fn(&str, &[String]) -> Result<(String, Duration), String> + Send + Sync + 'static,
     ) -> Self {
-        self.token_source = Some(TokenSource::new(fetch));
+        self.async_token_source(fetch)
+    }
+
+    /// Takes access tokens from a [`TokenSource`], as [`token_source`](Self::token_source) takes them from a function.
+    pub fn async_token_source(mut self, source: impl TokenSource) -> Self {
+        self.token_source = Some(SharedSource(Arc::new(source)));
         self
     }
 

@@ -13,7 +13,7 @@ use crate::policy::principal::Principal;
 use crate::policy::tokens::{Grant, Issued};
 use crate::profiles::attribute;
 use crate::state::State;
-use crate::token_source::TokenSource;
+use crate::token_source::{self, SharedSource};
 use gce_auth_server::protocol::query::{Alt, Query, Reading, is_true};
 use gce_auth_server::protocol::route::Target;
 use gce_auth_server::protocol::{Reply, pages, render};
@@ -134,25 +134,29 @@ impl State {
         Some(pages::iam_refused(code, what, permission))
     }
 
-    /// A token from the server's cache, or from the program's own source.
+    /// A token from the server's cache, or from the program's own source. One that is good is never given up for a renewal that fails
+    /// or takes long.
     async fn fetched_token(
         &self,
-        source: TokenSource,
+        source: SharedSource,
         account: Identity,
         bound: Option<String>,
     ) -> Result<Arc<Issued>, Reply> {
         let holder = Holder::new(&account, bound.as_deref());
-        // One asks, the others find its answer in the cache.
-        let turn = Arc::clone(&self.turn).lock_owned().await;
         let now = self.clock.now();
-        if let Some(issued) = self.issuer().current(&holder, now) {
-            return Ok(issued);
-        }
-        // It goes on when the client gives up, so that the next one finds the token.
-        let issuer = self.shared_issuer();
-        let fetched = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let (token, lifetime) = source.fetch(&account.email, &account.scopes)?;
+        let valid = {
+            let issuer = self.issuer();
+            if let Some(issued) = issuer.current(&holder, now) {
+                return Ok(issued);
+            }
+            issuer.valid(&holder, now)
+        };
+        let (issuer, whose) = (self.shared_issuer(), holder.clone());
+        let fetch = async move {
+            let asked = source
+                .0
+                .token(account.email.clone(), account.scopes.clone());
+            let (token, lifetime) = asked.await?;
             let issued = Arc::new(Issued {
                 token,
                 grant: Grant::new(Principal::service_account(account.email), account.scopes),
@@ -162,14 +166,12 @@ impl State {
             issuer
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .keep(holder, &issued, now);
-            Ok::<_, String>(issued)
-        });
-        match fetched.await {
-            Ok(Ok(issued)) => Ok(issued),
-            Ok(Err(why)) => Err(pages::backend_failed(&why)),
-            Err(_) => Err(pages::internal()),
-        }
+                .keep(whose, &issued, now);
+            Ok(issued)
+        };
+        token_source::shared_lookup(&self.lookups, holder, valid, fetch)
+            .await
+            .map_err(|why| pages::backend_failed(&why))
     }
 
     /// Answers `identity`.

@@ -126,3 +126,4 @@ pub use journal::RecordedRequest;
 pub use policy::providers::Provider;
 pub use policy::users::User;
 pub use profiles::Profile;
+pub use token_source::{TokenFuture, TokenSource};

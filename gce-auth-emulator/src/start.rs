@@ -31,6 +31,9 @@ use crate::state::{Parts, State};
 use crate::upstream::Upstream;
 use crate::watch::Watcher;
 
+/// For sources of tokens that block: so many accounts are asked at once. Idle threads end.
+const BLOCKING_THREADS: usize = 64;
+
 impl EmulatorBuilder {
     /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect; with a cold start, before.
     ///
@@ -128,7 +131,7 @@ impl EmulatorBuilder {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(2)
+            .max_blocking_threads(BLOCKING_THREADS)
             .build()
             .map_err(StartError::thread)?;
         let (stop, stopped) = oneshot::channel();

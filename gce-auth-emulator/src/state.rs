@@ -20,7 +20,7 @@ use crate::journal::{Journal, RecordedRequest};
 use crate::policy::cloud::Cloud;
 use crate::policy::settings::Settings;
 use crate::profiles::Profile;
-use crate::token_source::TokenSource;
+use crate::token_source::{Lookups, SharedSource};
 use crate::upstream::Upstream;
 
 /// What a state is made from.
@@ -30,7 +30,7 @@ pub(crate) struct Parts {
     pub(crate) observers: Observers,
     pub(crate) issuer: TokenIssuer,
     pub(crate) settings: Settings,
-    pub(crate) source: Option<TokenSource>,
+    pub(crate) source: Option<SharedSource>,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) key: Option<SigningKey>,
     pub(crate) plan: Plan,
@@ -50,10 +50,10 @@ pub(crate) struct State {
     key: Option<Arc<SigningKey>>,
     issuer: Arc<Mutex<TokenIssuer>>,
     pub(crate) cloud: Cloud,
-    pub(crate) source: Option<TokenSource>,
+    pub(crate) source: Option<SharedSource>,
     pub(crate) upstream: Option<Upstream>,
-    /// Held while the source is asked.
-    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    /// Of tokens at the source, under way.
+    pub(crate) lookups: Arc<Lookups>,
     journal: Mutex<Journal>,
     pub(crate) told: broadcast::Sender<RecordedRequest>,
     rules: Mutex<Rules>,
@@ -80,7 +80,7 @@ impl State {
             cloud: Cloud::new(parts.settings),
             source: parts.source,
             upstream: parts.upstream,
-            turn: Arc::default(),
+            lookups: Arc::default(),
             journal: Mutex::default(),
             told: broadcast::Sender::new(1024),
             rules: Mutex::default(),

@@ -80,6 +80,14 @@ impl TokenIssuer {
             .cloned()
     }
 
+    /// The cached token, as long as it is good; none if none is to be kept.
+    pub(crate) fn valid(&self, holder: &Holder, now: Instant) -> Option<Arc<Issued>> {
+        self.current
+            .get(holder)
+            .filter(|issued| issued.expires > now && self.margin() < Duration::MAX)
+            .cloned()
+    }
+
     /// Puts a token into the cache.
     pub(crate) fn keep(&mut self, holder: Holder, issued: &Arc<Issued>, now: Instant) {
         if self.current.len() >= REMEMBERED {
