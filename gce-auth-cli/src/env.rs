@@ -1,10 +1,15 @@
 //! The only file that reads environment variables.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, io, path::PathBuf};
 
 /// Returns the arguments, the name of the program first.
 pub(crate) fn arguments() -> Vec<OsString> {
     std::env::args_os().collect()
+}
+
+/// Returns the path of this program.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    std::env::current_exe()
 }
 
 /// Returns a variable that is set, whatever its bytes are.

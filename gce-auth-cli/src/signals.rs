@@ -3,16 +3,17 @@
 use std::process::ExitStatus;
 
 #[cfg(unix)]
-pub(crate) use unix::{Ending, run};
+pub(crate) use unix::{Ending, is_init, run, run_as_init};
 
 #[cfg(unix)]
 mod unix {
     use std::{
-        io,
+        fs, io,
+        os::unix::process::ExitStatusExt as _,
         process::{Child, Command, ExitStatus},
     };
 
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
     use signal_hook::{
         consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
         iterator::{SignalsInfo, exfiltrator::WithOrigin},
@@ -24,9 +25,10 @@ mod unix {
     pub(crate) struct Ending(SignalsInfo);
 
     impl Ending {
-        /// From now on signals do not end the process by themselves.
+        /// Takes over the signals that end a process. Leaves `SIGHUP` to `nohup`, which ignores it.
         pub(crate) fn new() -> io::Result<Self> {
-            SignalsInfo::new([SIGHUP, SIGINT, SIGTERM]).map(Self)
+            let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+            SignalsInfo::new([SIGINT, SIGTERM].into_iter().chain(hang_up)).map(Self)
         }
 
         pub(crate) fn wait(&mut self) {
@@ -34,10 +36,12 @@ mod unix {
         }
     }
 
-    /// Runs a program to its end; signals that reach this process go on to it.
+    /// Runs a program to its end, and passes signals on to it. Signals that are ignored stay ignored,
+    /// as the program inherits that.
     pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
-        let watched = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
-        let mut signals = SignalsInfo::<WithOrigin>::new(watched)?;
+        let passed_on = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+        let watched = passed_on.into_iter().filter(|signal| !is_ignored(*signal));
+        let mut signals = SignalsInfo::<WithOrigin>::new(watched.chain([SIGCHLD]))?;
         let mut child = command.spawn()?;
         for origin in &mut signals {
             if origin.signal != SIGCHLD {
@@ -47,6 +51,44 @@ mod unix {
             }
         }
         child.wait()
+    }
+
+    /// Returns whether this process is the first of its container, to which orphans fall.
+    pub(crate) fn is_init() -> bool {
+        getpid().is_init()
+    }
+
+    /// Runs a program to its end as [`run`] does, and reaps all other processes that end before it.
+    /// The process must have no other children of its own.
+    pub(crate) fn run_as_init(command: &mut Command) -> io::Result<ExitStatus> {
+        let passed_on = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+        let mut signals = SignalsInfo::<WithOrigin>::new(passed_on.into_iter().chain([SIGCHLD]))?;
+        let child = command.spawn()?;
+        let main = Pid::from_child(&child);
+        for origin in &mut signals {
+            if origin.signal != SIGCHLD {
+                pass_on(&origin, &child);
+                continue;
+            }
+            // One signal may stand for several processes.
+            while let Some((ended, status)) = wait(WaitOptions::NOHANG)? {
+                if ended == main {
+                    return Ok(ExitStatus::from_raw(status.as_raw()));
+                }
+            }
+        }
+        Err(io::Error::other("signals cannot be received"))
+    }
+
+    /// Returns whether this process was started with a signal ignored; `false` where the system
+    /// does not tell.
+    fn is_ignored(signal: i32) -> bool {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
     /// What a terminal sends reaches the child by itself, as one of the group; but of the terminal's
@@ -90,10 +132,19 @@ mod elsewhere {
     pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
         command.spawn()?.wait()
     }
+
+    /// No process gets the orphans of others.
+    pub(crate) fn is_init() -> bool {
+        false
+    }
+
+    pub(crate) fn run_as_init(command: &mut Command) -> io::Result<ExitStatus> {
+        run(command)
+    }
 }
 
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{Ending, run};
+pub(crate) use elsewhere::{Ending, is_init, run, run_as_init};
 
 /// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that ended
 /// it.

@@ -63,6 +63,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        if signals::is_init() {
+            return run_again_as_child();
+        }
         warn_of_other_credentials(out);
         if self.real {
             return self.run_with(&self.real_server()?, out);
@@ -136,6 +139,19 @@ impl Args {
             }
         }
     }
+}
+
+/// Runs this command again in a child and reaps what it leaves behind: a process that is the first of
+/// a container gets all orphans, and must not take the exit codes of token commands.
+fn run_again_as_child() -> Result<ExitCode, Failure> {
+    let arguments = env::arguments();
+    let ran = env::program().and_then(|program| {
+        let mut command = Command::new(program);
+        command.args(arguments.iter().skip(1));
+        signals::run_as_init(&mut command)
+    });
+    ran.map(|status| signals::code(status).into())
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot run as init: {error}")))
 }
 
 /// Returns the variables that keep requests to the server away from proxies, if there are any.
