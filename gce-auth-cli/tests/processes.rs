@@ -12,12 +12,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{CLEARED, Ran, ask};
+use support::{Ran, ask, cleared};
 
 /// A shell in the environment of the command.
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
-    for name in CLEARED {
+    for name in cleared() {
         command.env_remove(name);
     }
     command
