@@ -81,7 +81,7 @@ pub fn account(body: &[u8]) {
     if let Some(region) = response::region_of(text) {
         assert!(text.starts_with(region));
     }
-    if let Some(wait) = retry::retry_after(text, Some(NOW.wall)) {
+    if let Some(wait) = retry::after::retry_after(text, Some(NOW.wall)) {
         let left = Duration::from_secs(10);
         let next = RetryPolicy::new().next_wait(1, 0, Some(wait), left, 0.5);
         assert!(next.is_none_or(|next| wait <= next && next < left));

@@ -91,7 +91,7 @@ fn get(world: &World, client: &MetadataClient, step: &Value) -> Outcome {
     }
     let count = args["retry_count"].as_i64().unwrap_or(5);
     let count = u32::try_from(count).unwrap_or(0);
-    request = request.retry(google_auth(count)).attempts(count);
+    request = request.retry(google_auth()).attempts(count);
     if let Some(seconds) = args["timeout"].as_f64() {
         request = request.timeout(Duration::from_secs_f64(seconds));
     }

@@ -142,7 +142,7 @@ impl World {
             .transport(Arc::clone(&self.transport) as _)
             .clock(Arc::clone(&self.clock) as _)
             .executor(Arc::clone(&self.queue) as _)
-            .retry(google_auth(5))
+            .retry(google_auth())
             .exact_freshness()
             .dmi_product_name_file(path("gce_product_name_file"))
             .mtls_dir(path("mds_mtls_dir"))
@@ -151,12 +151,11 @@ impl World {
 }
 
 /// google-auth's timing: without jitter, and without an end but its own.
-pub(super) fn google_auth(attempts: u32) -> RetryPolicy {
+pub(super) fn google_auth() -> RetryPolicy {
     RetryPolicy::google_auth()
         .jitter(0.0)
         .longest_wait(ALL_DAY)
         .budget(ALL_DAY)
-        .attempts(attempts)
 }
 
 /// Sends what is not for this machine, nor HTTPS to the metadata server, to the scripted server, with

@@ -1,86 +1,130 @@
-//! One call to an API that stands beside the metadata server: requests made
-//! anew for each attempt, retried within one budget.
+//! Requests to Google's APIs beside the metadata server: made anew for each
+//! attempt, so that each carries the headers of its moment.
+
+use std::time::Duration;
 
 use http::{Request, Response};
 
 use crate::{
-    client::{call::unanswered, config::Config},
+    client::{
+        config::Config,
+        retry::{self, Exchange, Sent},
+    },
     io::transport::{Limits, TransportError},
     values::{
+        budget::Budget,
         error::{Error, ErrorKind},
         token::Now,
     },
-    wire::{api::Refusal, request, retry::RetryPolicy},
+    wire::{
+        api::Refusal,
+        request,
+        retry::{
+            RetryPolicy,
+            attempts::{Attempt, Attempts},
+            server::Server,
+        },
+    },
 };
 
-/// How an API is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Patience {
-    pub(crate) limits: Limits,
-    pub(crate) retry: RetryPolicy,
+/// How an API is asked.
+pub(crate) struct Api<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) server: Server,
+    pub(crate) policy: &'a RetryPolicy,
+    pub(crate) limits: &'a Limits,
 }
 
-/// Calls until there is an answer that `read` takes, a final refusal, or no
-/// attempt and no time left.
-///
-/// `make` is asked for the request before each attempt, so that each carries
-/// the headers of its moment. `read` is given the moment of sending, from
-/// which lifetimes count.
-pub(crate) fn call<T>(
-    config: &Config,
-    patience: &Patience,
-    mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-    read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Refusal>,
-) -> Result<T, Error> {
-    let started = config.clock.now();
-    let total = patience.retry.total();
-    let elapsed = || config.clock.now().boot.saturating_sub(started.boot);
-    let mut made = 0;
-    loop {
-        // What making the request fails with has a place of its own.
-        let request = make()?;
-        let place = request::location(&request);
-        let left = total.saturating_sub(elapsed());
-        if left.is_zero() {
-            let late = Error::new(ErrorKind::Timeout, "there was no time left to ask");
-            return Err(late.at(place).after(made, elapsed()));
-        }
-        let sent = config.clock.now();
-        let response = config
-            .transport
-            .send(request, &patience.limits.within(left));
-        made += 1;
-        let refusal = match response
-            .map_err(|error| broken(error).into())
-            .and_then(|it| read(it, sent))
-        {
-            Ok(value) => return Ok(value),
-            Err(refusal) => refusal,
+impl Api<'_> {
+    /// Sends what `make` makes until there is an answer that `read` takes, a
+    /// final failure, or no attempt and no time left.
+    ///
+    /// `make` is called before each attempt; its errors end the operation as
+    /// they are. `read` is given the moment of sending, from which lifetimes
+    /// count.
+    pub(crate) fn send<T, E: Into<Refusal>>(
+        &self,
+        budget: &mut Budget,
+        make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
+        read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, E>,
+    ) -> Result<T, Error> {
+        let mut call = Call {
+            api: self,
+            make,
+            read: |response, sent| read(response, sent).map_err(Into::into),
+            location: String::new(),
         };
-        let left = total.saturating_sub(elapsed());
-        let again = is_transient(&refusal.error)
-            .then(|| {
-                let sample = config.clock.jitter();
-                let asked = refusal.error.retry_after();
-                patience.retry.next_wait(made, 0, asked, left, sample)
-            })
-            .flatten();
-        match again {
-            Some(wait) => config.clock.sleep(wait),
-            None => return Err(refusal.error.at(place).after(made, elapsed())),
-        }
+        let mut attempts = Attempts::new(self.policy, self.server);
+        retry::retry(&*self.config.clock, &mut attempts, budget, &mut call)
     }
 }
 
-/// No answer in a way that may pass, or one of the statuses that google-auth
-/// repeats (`google.auth.iam.IAM_RETRY_CODES`).
-fn is_transient(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
-        && matches!(error.status(), None | Some(500 | 502 | 503 | 504))
+/// The limits of Google's APIs: 5 s to connect, 15 s for the answer.
+#[cfg(feature = "iam")]
+pub(crate) fn limits(config: &Config) -> Limits {
+    Limits {
+        connect: Duration::from_secs(5),
+        first_byte: Duration::from_secs(15),
+        attempt: Duration::from_secs(15),
+        ..config.limits.clone()
+    }
 }
 
-pub(super) fn broken(error: TransportError) -> Error {
-    let failed = unanswered(error);
+struct Call<'a, M, R> {
+    api: &'a Api<'a>,
+    make: M,
+    read: R,
+    location: String,
+}
+
+impl<T, M, R> Exchange for Call<'_, M, R>
+where
+    M: FnMut() -> Result<Request<Vec<u8>>, Error>,
+    R: Fn(Response<Vec<u8>>, Now) -> Result<T, Refusal>,
+{
+    type Answer = T;
+    type Unsent = TransportError;
+
+    fn limit(&self) -> Duration {
+        self.api.limits.attempt
+    }
+
+    fn request(&mut self) -> Result<Request<Vec<u8>>, Error> {
+        let request = (self.make)()?;
+        self.location = request::location(&request);
+        Ok(request)
+    }
+
+    fn send(&self, request: Request<Vec<u8>>, limit: Duration, _: Duration) -> Sent<Self> {
+        let limits = self.api.limits.within(limit);
+        let transport = &self.api.config.transport;
+        Sent {
+            response: transport.send(request, &limits),
+            allowed: limit,
+        }
+    }
+
+    fn read(
+        &mut self,
+        response: Result<Response<Vec<u8>>, TransportError>,
+        sent: Now,
+    ) -> Attempt<T> {
+        match response {
+            Err(error) => Attempt::Broken(broken(error)),
+            Ok(response) => match (self.read)(response, sent) {
+                Ok(answer) => Attempt::Answer(answer),
+                Err(refusal) => Attempt::Failed(refusal.error),
+            },
+        }
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+}
+
+fn broken(error: TransportError) -> Error {
+    let failed = retry::unanswered(error);
     if matches!(failed.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
         return failed.with_hint(
             "can this host be reached from here? Without an external address, a machine needs \

@@ -4,13 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "tls")]
 use crate::{
-    client::secure::{Mode, MutualTls},
+    client::mutual_tls::{Mode, MutualTls},
     io::workload::Workload,
 };
 use crate::{
     client::{
         config::{Config, MetadataClient},
-        residency,
+        evidence,
     },
     io::{
         clock::{self, Clock},
@@ -26,6 +26,47 @@ use crate::{
     },
     wire::retry::RetryPolicy,
 };
+
+impl MetadataClient {
+    /// A client with the settings of the environment: `GCE_METADATA_HOST`, else
+    /// `GCE_METADATA_ROOT`, else the address 169.254.169.254.
+    ///
+    /// Never fails: where the environment makes no sense, the first call says so.
+    #[must_use]
+    pub fn new() -> Self {
+        let environment = Environment::read();
+        Self(Arc::new(Self::builder().settle(&environment)))
+    }
+
+    /// A client to be configured.
+    pub fn builder() -> MetadataClientBuilder {
+        MetadataClientBuilder::default()
+    }
+
+    /// What a builder was given: a client, or where its server is, or neither.
+    pub(crate) fn one_of(client: Option<Self>, endpoint: Option<String>) -> Result<Self, Error> {
+        let client = match (client, endpoint) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "both a client and an endpoint were given",
+                )
+                .with_hint("give the endpoint to the client's builder"));
+            }
+            (Some(client), None) => client,
+            (None, Some(endpoint)) => Self::builder().endpoint(endpoint).build()?,
+            (None, None) => Self::builder().build()?,
+        };
+        client.0.endpoint()?;
+        Ok(client)
+    }
+}
+
+impl Default for MetadataClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Configures a [`MetadataClient`].
 #[derive(Clone, Debug, Default)]
@@ -167,7 +208,7 @@ impl MetadataClientBuilder {
             under_way: None,
             limits,
             exact: self.exact,
-            said: residency::said(environment),
+            said: evidence::said(environment),
             #[cfg(feature = "tls")]
             environment: environment.clone(),
             #[cfg(feature = "tls")]
@@ -221,7 +262,7 @@ fn timeout(environment: &Environment) -> Result<Limits, Error> {
 }
 
 /// A whole number above zero.
-pub(crate) fn positive(text: &str) -> Option<u32> {
+fn positive(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|number| *number > 0)
 }
 

@@ -7,23 +7,20 @@ use std::{
     sync::Arc,
 };
 
-#[cfg(feature = "tls")]
-use crate::{client::secure::MutualTls, io::workload::Workload};
 use crate::{
-    client::{builder::MetadataClientBuilder, residency::Evidence},
+    client::evidence::{self, Evidence},
     io::{
         clock::Clock,
-        env::Environment,
         threads::{Executor, LaneKey},
         transport::{Limits, Transport},
     },
-    values::{
-        address::ByAddress,
-        budget::Budget,
-        endpoint::Endpoint,
-        error::{Error, ErrorKind},
-    },
+    values::{address::ByAddress, budget::Budget, endpoint::Endpoint, error::Error},
     wire::retry::RetryPolicy,
+};
+#[cfg(feature = "tls")]
+use crate::{
+    client::mutual_tls::MutualTls,
+    io::{env::Environment, workload::Workload},
 };
 
 /// A client of the metadata server; cheap to clone.
@@ -111,6 +108,13 @@ impl Config {
         self.endpoint.as_ref().map_err(Clone::clone)
     }
 
+    /// What the environment said when the client was made, else the firmware,
+    /// now; costs one small file.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let said = self.said.clone();
+        said.unwrap_or_else(|| evidence::machine(&self.dmi_file))
+    }
+
     /// What makes two clients reach the same server in the same way; `None`
     /// where the endpoint makes no sense.
     pub(crate) fn key(&self) -> Option<ClientKey> {
@@ -153,52 +157,13 @@ impl Hash for ClientKey {
 }
 
 impl MetadataClient {
-    /// A client with the settings of the environment: `GCE_METADATA_HOST`, else
-    /// `GCE_METADATA_ROOT`, else the address 169.254.169.254.
-    ///
-    /// Never fails: where the environment makes no sense, the first call says so.
-    #[must_use]
-    pub fn new() -> Self {
-        let environment = Environment::read();
-        Self(Arc::new(Self::builder().settle(&environment)))
-    }
-
-    /// A client to be configured.
-    pub fn builder() -> MetadataClientBuilder {
-        MetadataClientBuilder::default()
-    }
-
-    /// What a builder was given: a client, or where its server is, or neither.
-    pub(crate) fn one_of(client: Option<Self>, endpoint: Option<String>) -> Result<Self, Error> {
-        let client = match (client, endpoint) {
-            (Some(_), Some(_)) => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "both a client and an endpoint were given",
-                )
-                .with_hint("give the endpoint to the client's builder"));
-            }
-            (Some(client), None) => client,
-            (None, Some(endpoint)) => Self::builder().endpoint(endpoint).build()?,
-            (None, None) => Self::builder().build()?,
-        };
-        client.0.endpoint()?;
-        Ok(client)
-    }
-
     /// Where this client looks for the metadata server, as `host` or `host:port`.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) where the environment holds an address
+    /// [`Config`](crate::ErrorKind::Config) where the environment holds an address
     /// that makes no sense.
     pub fn endpoint(&self) -> Result<String, Error> {
         self.0.endpoint().map(ToString::to_string)
-    }
-}
-
-impl Default for MetadataClient {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -1,15 +1,17 @@
-//! Floor 4: reaching the metadata server. Config, one call with its
-//! attempts, and whether this is Google Cloud at all.
+//! Floor 5: asking a server. The configuration of a client, the one retry
+//! loop, a file for each server that is asked, and detection.
 
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
 pub(crate) mod builder;
-pub(crate) mod call;
 pub(crate) mod config;
+pub(crate) mod evidence;
 #[cfg(feature = "iam")]
 pub(crate) mod iam;
-mod ping;
-pub(crate) mod residency;
-pub(crate) mod secure;
+pub(crate) mod metadata;
+#[cfg(feature = "tls")]
+pub(crate) mod mutual_tls;
 #[cfg(feature = "iam")]
-pub(crate) mod tries;
+pub(crate) mod oauth;
+pub(crate) mod residency;
+mod retry;

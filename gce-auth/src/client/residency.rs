@@ -4,80 +4,16 @@ use std::{fmt, time::Duration};
 
 use crate::{
     client::{
-        config::{Config, MetadataClient},
-        ping,
+        config::MetadataClient,
+        evidence::{self, Evidence, Verdict},
+        metadata::ping,
     },
-    io::{env::Environment, firmware},
+    io::env::Environment,
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
     },
 };
-
-/// What can be known without asking the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Yes,
-    No,
-    Unknown,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Evidence {
-    pub(crate) verdict: Verdict,
-    pub(crate) why: String,
-}
-
-impl Evidence {
-    fn new(verdict: Verdict, why: impl Into<String>) -> Self {
-        Self {
-            verdict,
-            why: why.into(),
-        }
-    }
-}
-
-/// What the environment said when the client was made, else the firmware, now;
-/// costs one small file.
-pub(crate) fn evidence(config: &Config) -> Evidence {
-    let said = config.said.clone();
-    said.unwrap_or_else(|| machine(config))
-}
-
-fn weigh(environment: &Environment, config: &Config) -> Evidence {
-    said(environment).unwrap_or_else(|| machine(config))
-}
-
-/// What the environment says, if anything.
-pub(super) fn said(environment: &Environment) -> Option<Evidence> {
-    let (verdict, why) = match environment.detection.as_deref() {
-        _ if environment.no_gce_check.as_deref() == Some("true") => {
-            (Verdict::No, "NO_GCE_CHECK is true".to_owned())
-        }
-        Some("assume-present") => (
-            Verdict::Yes,
-            "METADATA_SERVER_DETECTION is assume-present".to_owned(),
-        ),
-        Some("none") => (Verdict::No, "METADATA_SERVER_DETECTION is none".to_owned()),
-        // Somebody's word comes before what the platform sets.
-        _ => (Verdict::Yes, format!("{} is set", environment.serverless?)),
-    };
-    Some(Evidence::new(verdict, why))
-}
-
-/// What the firmware says the machine is.
-fn machine(config: &Config) -> Evidence {
-    if cfg!(target_vendor = "apple") {
-        return Evidence::new(Verdict::No, "Google Cloud runs no machine of this system");
-    }
-    match firmware::product_name(&config.dmi_file) {
-        Some(name) if name.starts_with("Google") => {
-            Evidence::new(Verdict::Yes, format!("the firmware calls it {name:?}"))
-        }
-        Some(name) => Evidence::new(Verdict::No, format!("the firmware calls it {name:?}")),
-        None => Evidence::new(Verdict::Unknown, "the firmware says nothing"),
-    }
-}
 
 /// Whether this program runs on Google Cloud, and what says so.
 #[derive(Clone, Debug)]
@@ -138,7 +74,7 @@ impl MetadataClient {
     /// `Google`, `None` where it says nothing. No network.
     #[must_use]
     pub fn detect_dmi(&self) -> Option<bool> {
-        match machine(&self.0).verdict {
+        match evidence::machine(&self.0.dmi_file).verdict {
             Verdict::Yes => Some(true),
             Verdict::No => Some(false),
             Verdict::Unknown => None,
@@ -162,7 +98,7 @@ impl MetadataClient {
         let evidence = if ping_only {
             Evidence::new(Verdict::Unknown, "only a ping was to be made")
         } else {
-            weigh(environment, config)
+            evidence::said(environment).unwrap_or_else(|| evidence::machine(&config.dmi_file))
         };
         if evidence.verdict == Verdict::Yes || bios_only {
             return Ok(Residency {
@@ -212,7 +148,7 @@ impl MetadataClient {
                 why: "a metadata server answered".to_owned(),
             });
         }
-        let firmware = machine(config);
+        let firmware = evidence::machine(&config.dmi_file);
         Ok(Residency {
             on_gce: firmware.verdict == Verdict::Yes,
             why: firmware.why,

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use http::{Request, header::ETAG};
 
 use crate::{
-    client::{call, config::MetadataClient},
+    client::{
+        config::{Config, MetadataClient},
+        metadata,
+    },
     io::{clock::Clock, interrupt::Interrupt},
     metadata::{change::MetadataChange, get::none_where_missing, request as sent},
     values::{
@@ -24,8 +27,6 @@ const SLACK: Duration = Duration::from_secs(10);
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// How long a wait goes on after nobody waits any more.
 const SLICE: Duration = Duration::from_millis(100);
-/// There is always time for one more attempt.
-const ENDLESS: Duration = Duration::MAX;
 
 /// What is watched, and how.
 #[derive(Clone, Debug)]
@@ -55,47 +56,34 @@ impl Poll {
     /// The next change; or what keeps it from being seen, where that does not
     /// pass by itself.
     pub(super) fn run(mut self) -> Result<MetadataChange, Error> {
-        let clock = Arc::clone(&self.target.client.0.clock);
-        let started = clock.now().boot;
+        let config = Arc::clone(&self.target.client.0);
+        let clock = &*config.clock;
+        let mut budget = if self.has_begun() {
+            // From now on every outage is waited for.
+            Budget::new(clock.now(), Duration::MAX)
+        } else {
+            config.budget()
+        };
         if self.failed > 0 {
-            self.pause(self.backoff(self.failed, self.asked, None));
+            let wait = self.wait_after_failures(&config);
+            self.pause(clock, wait);
         }
-        let (mut broken, mut idle) = (0, 0);
+        let mut idle = 0;
         loop {
-            if self.interrupt.is_raised() {
-                return Err(let_go());
-            }
             let asked = clock.now().boot;
-            match self.ask() {
-                Ok(found) => {
-                    broken = 0;
-                    if let Some(change) = self.news(found) {
-                        return Ok(change);
-                    }
-                    let took = clock.now().boot.saturating_sub(asked);
-                    idle = if took < self.target.hold / 2 {
-                        idle + 1
-                    } else {
-                        0
-                    };
-                    if idle > 0 {
-                        self.pause(gently(idle, &*clock));
-                    }
-                }
-                Err(error) if error.is_retryable() => {
-                    broken += 1;
-                    // The first value is asked for as any value is; later on,
-                    // every outage is waited for.
-                    let spent = clock.now().boot.saturating_sub(started);
-                    let total = self.target.client.0.retry.total();
-                    let left = (!self.has_begun()).then(|| total.saturating_sub(spent));
-                    let wait = self.backoff(broken, error.retry_after(), left);
-                    if wait.is_none() {
-                        return Err(error.after(broken, spent));
-                    }
-                    self.pause(wait);
-                }
-                Err(error) => return Err(error),
+            let found = self.fetch(&config, &mut budget)?;
+            budget = Budget::new(clock.now(), Duration::MAX);
+            if let Some(change) = self.news(found) {
+                return Ok(change);
+            }
+            let took = clock.now().boot.saturating_sub(asked);
+            idle = if took < self.target.hold / 2 {
+                idle + 1
+            } else {
+                0
+            };
+            if idle > 0 {
+                self.pause(clock, gently(idle, clock));
             }
         }
     }
@@ -123,18 +111,19 @@ impl Poll {
         (!same).then_some(found)
     }
 
-    /// One attempt.
-    fn ask(&self) -> Result<MetadataChange, Error> {
+    /// What is there now, or after the next change.
+    fn fetch(&self, config: &Config, budget: &mut Budget) -> Result<MetadataChange, Error> {
         let request = self.request()?;
-        let mut config = self.target.client.0.for_one_request();
-        config.retry = config.retry.attempts(1);
+        let mut config = config.for_one_request();
+        if self.has_begun() {
+            config.retry = config.retry.attempts(u32::MAX);
+        }
         if self.waits() {
             let limit = self.target.hold.saturating_add(SLACK);
             config.limits.first_byte = limit;
             config.limits.attempt = limit;
         }
-        let mut budget = Budget::new(config.clock.now(), ENDLESS);
-        let found = call::call(&config, &mut budget, &request, |answer, _| {
+        let found = metadata::fetch(&config, budget, &request, |answer, _| {
             let etag = answer.header(ETAG).map(str::to_owned);
             Ok(MetadataChange::found(sent::read(answer)?, etag))
         });
@@ -173,28 +162,20 @@ impl Poll {
         Ok(request)
     }
 
-    /// The wait after so many failures in a row; none where it is not within
-    /// what is left.
-    fn backoff(
-        &self,
-        failed: u32,
-        asked: Option<Duration>,
-        left: Option<Duration>,
-    ) -> Option<Duration> {
-        let mut policy = self.target.client.0.retry.clone();
-        if left.is_none() {
-            policy = policy.attempts(u32::MAX);
-        }
-        let asked = asked.map(|asked| asked.min(LONGEST_ASKED));
-        let sample = self.target.client.0.clock.jitter();
-        policy.next_wait(failed, 0, asked, left.unwrap_or(ENDLESS), sample)
+    /// The wait after watches in a row that came to an error.
+    fn wait_after_failures(&self, config: &Config) -> Duration {
+        let asked = self.asked.map(|asked| asked.min(LONGEST_ASKED));
+        let policy = config.retry.clone().attempts(u32::MAX);
+        let sample = config.clock.jitter();
+        let wait = policy.next_wait(self.failed, 0, asked, Duration::MAX, sample);
+        wait.unwrap_or_default()
     }
 
-    fn pause(&self, wait: Option<Duration>) {
-        let mut left = wait.unwrap_or_default();
+    fn pause(&self, clock: &dyn Clock, wait: Duration) {
+        let mut left = wait;
         while !left.is_zero() && !self.interrupt.is_raised() {
             let slice = left.min(SLICE);
-            self.target.client.0.clock.sleep(slice);
+            clock.sleep(slice);
             left -= slice;
         }
     }
@@ -202,14 +183,10 @@ impl Poll {
 
 /// The wait after so many answers in a row that came at once and said nothing
 /// new: the target is missing, or this server does not hold requests.
-fn gently(idle: u32, clock: &dyn Clock) -> Option<Duration> {
-    RetryPolicy::new()
+fn gently(idle: u32, clock: &dyn Clock) -> Duration {
+    let wait = RetryPolicy::new()
         .first_wait(Duration::from_secs(1))
         .longest_wait(Duration::from_secs(5))
-        .next_wait(idle, 0, None, ENDLESS, clock.jitter())
-}
-
-/// What a watch that is over comes to; nobody sees it.
-pub(super) fn let_go() -> Error {
-    Error::new(ErrorKind::Unavailable, "nobody waits for this any more")
+        .next_wait(idle, 0, None, Duration::MAX, clock.jitter());
+    wait.unwrap_or_default()
 }

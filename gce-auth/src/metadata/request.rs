@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
 use crate::{
     client::{
-        call,
         config::{Config, MetadataClient},
+        metadata,
     },
     io::threads::WorkKind,
     metadata::get::none_where_missing,
@@ -194,7 +194,7 @@ impl MetadataRequest {
         let config = self.config();
         let config = config.as_ref().unwrap_or(&self.client.0);
         let mut budget = Budget::new(started, config.retry.total());
-        call::call(config, &mut budget, &request, |answer, _| read(answer))
+        metadata::fetch(config, &mut budget, &request, |answer, _| read(answer))
     }
 
     /// Sends the request; 404 is `None`.

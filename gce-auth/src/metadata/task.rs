@@ -6,8 +6,8 @@ use http::Request;
 
 use crate::{
     client::{
-        call,
         config::MetadataClient,
+        metadata,
         residency::{Detection, Residency},
     },
     io::threads::WorkKind,
@@ -87,9 +87,9 @@ impl MetadataClient {
     pub(crate) fn ask<T>(
         &self,
         request: &Request<Vec<u8>>,
-        read: impl call::Read<T>,
+        read: impl metadata::Read<T>,
     ) -> Result<T, Error> {
-        call::call(&self.0, &mut self.0.budget(), request, read)
+        metadata::fetch(&self.0, &mut self.0.budget(), request, read)
     }
 }
 

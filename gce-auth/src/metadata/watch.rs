@@ -3,11 +3,11 @@
 use std::{fmt, iter, sync::Arc, time::Duration};
 
 use crate::{
-    client::config::MetadataClient,
+    client::{config::MetadataClient, metadata::let_go},
     io::{interrupt::Interrupt, threads::WorkKind},
     metadata::{
         change::MetadataChange,
-        poll::{Poll, Target, let_go},
+        poll::{Poll, Target},
     },
     task::shared_task::SharedTask,
     values::error::{Error, ErrorKind},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client::api::Patience,
+    client::api,
     io::transport::Limits,
     signer::{Inner, Signer},
     tokens::credentials::Credentials,
@@ -135,25 +135,30 @@ impl SignerBuilder {
         account: Option<String>,
         endpoint: Option<IamEndpoint>,
     ) -> Signer {
-        let caps = &credentials.client().0.limits;
-        let limits = self.limits.unwrap_or_else(|| Limits {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(15),
-            attempt: Duration::from_secs(15),
-            ..caps.clone()
-        });
-        let retry = self.retry.unwrap_or_else(|| {
-            RetryPolicy::google_auth()
-                .attempts(3)
-                .budget(Duration::from_secs(60))
-        });
+        let config = &credentials.client().0;
+        let limits = self.limits.unwrap_or_else(|| api::limits(config));
+        let retry = self.retry.unwrap_or_else(|| default_retry(&config.retry));
         Signer(Arc::new(Inner {
             credentials,
             account,
             delegates: self.delegates,
             endpoint,
-            patience: Patience { limits, retry },
+            limits,
+            retry,
             resolved: OnceLock::new(),
         }))
     }
+}
+
+/// google-auth's where the client's is, else 3 attempts, also after a broken
+/// connection.
+fn default_retry(client: &RetryPolicy) -> RetryPolicy {
+    if client.is_google_auth() {
+        return client.clone();
+    }
+    RetryPolicy::new()
+        .attempts(3)
+        .first_wait(Duration::from_secs(1))
+        .jitter(0.1)
+        .budget(Duration::from_secs(60))
 }

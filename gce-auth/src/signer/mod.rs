@@ -19,15 +19,20 @@ pub use crate::signer::{
 use crate::{
     client::{
         self,
-        api::{self, Patience},
+        iam::{Authorize, Iam},
     },
-    io::threads::WorkKind,
+    io::{threads::WorkKind, transport::Limits},
     task::background::Background,
     tokens::credentials::Credentials,
-    values::error::{Error, ErrorKind},
+    values::{
+        budget::Budget,
+        error::{Error, ErrorKind},
+        headers::Headers,
+    },
     wire::{
         api::Refusal,
         iam::{self, IamEndpoint, Signatory},
+        retry::{RetryPolicy, server::Server},
     },
 };
 
@@ -64,7 +69,8 @@ struct Inner {
     delegates: Vec<String>,
     /// Where the API is, where somebody said so.
     endpoint: Option<IamEndpoint>,
-    patience: Patience,
+    limits: Limits,
+    retry: RetryPolicy,
     /// The email behind the account of the credentials, asked for once.
     resolved: OnceLock<String>,
 }
@@ -229,26 +235,18 @@ impl Signer {
             delegates: &self.0.delegates,
         };
         let request = make(&self.endpoint()?, who)?;
-        let settings = &credentials.client().0;
-        let mut sent = None;
-        let answer = api::call(
-            settings,
-            &self.0.patience,
-            || {
-                let headers = credentials.blocking_headers()?;
-                let mut request = request.clone();
-                headers.apply_to(request.headers_mut());
-                sent = Some(headers);
-                client::iam::identified(settings, request)
-            },
-            |response, _| read(response),
-        );
-        if let (Err(error), Some(headers)) = (&answer, &sent) {
-            if error.status() == Some(401) {
-                credentials.invalidate_headers(headers);
-            }
-        }
-        answer
+        let iam = Iam {
+            config: &credentials.client().0,
+            policy: &self.0.retry,
+            limits: self.0.limits.clone(),
+        };
+        let total = self.0.retry.total_of(&[Server::Signing]);
+        let mut budget = Budget::new(iam.config.clock.now(), total);
+        let mut caller = Caller {
+            credentials,
+            sent: None,
+        };
+        iam.sign(&mut budget, &request, &mut caller, read)
     }
 
     /// Does blocking work in the lane of IAM.
@@ -262,9 +260,30 @@ impl Signer {
             lane: &client::iam::lane(config, self.0.endpoint.as_ref()),
             executor: &*config.executor,
             clock: &*config.clock,
-            budget: self.0.patience.retry.total(),
+            budget: self.0.retry.total_of(&[Server::Signing]),
         };
         background.run(|_| work()).await
+    }
+}
+
+/// The caller of IAM, whose headers each request carries.
+struct Caller<'a> {
+    credentials: &'a Credentials,
+    sent: Option<Headers>,
+}
+
+impl Authorize for Caller<'_> {
+    fn authorize(&mut self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
+        let headers = self.credentials.blocking_headers()?;
+        headers.apply_to(request.headers_mut());
+        self.sent = Some(headers);
+        Ok(())
+    }
+
+    fn reject(&mut self) {
+        if let Some(sent) = &self.sent {
+            self.credentials.invalidate_headers(sent);
+        }
     }
 }
 

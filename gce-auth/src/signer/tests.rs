@@ -23,11 +23,16 @@ struct World {
 }
 
 fn world(replies: impl IntoIterator<Item = Reply>) -> World {
+    world_with(RetryPolicy::new(), replies)
+}
+
+fn world_with(retry: RetryPolicy, replies: impl IntoIterator<Item = Reply>) -> World {
     let transport = Arc::new(ScriptedTransport::new(replies));
     let clock = Arc::new(HandClock::at(1_700_000_000));
     let client = MetadataClient::builder()
         .transport(transport.clone())
         .clock(clock.clone())
+        .retry(retry)
         .build_without_environment();
     let credentials = Credentials::builder()
         .client(client)
@@ -141,13 +146,34 @@ fn a_failure_in_between_is_bridged_with_the_headers_of_the_moment() {
 
 #[test]
 fn a_refusal_is_final_and_names_request_and_role() {
-    for (status, attempts) in [(400, 1), (403, 1), (404, 1), (429, 1), (408, 1)] {
+    for status in [400, 403, 404, 501] {
         let world = world([Reply::token("t", 3600), api(status, "")]);
         let error = world.signer().blocking_sign(b"x").unwrap_err();
-        assert_eq!(error.attempts(), attempts, "{status}");
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Refused, 1));
         assert!(error.request().unwrap().ends_with(":signBlob"));
         assert!(world.clock.take_sleeps().is_empty());
     }
+}
+
+#[test]
+fn what_passes_is_repeated_unless_google_auth_does_not() {
+    let busy = api(429, "");
+    let broken = Reply::Broken(TransportErrorKind::Closed);
+    for failure in [busy, api(408, ""), broken] {
+        let replies = || [Reply::token("t", 3600), failure.clone(), api(200, SIGNED)];
+        let ours = world(replies());
+        ours.signer().blocking_sign(b"x").unwrap();
+        assert_eq!(ours.paths(), ["token", "signBlob", "signBlob"]);
+        let theirs = world_with(RetryPolicy::google_auth(), replies());
+        let error = theirs.signer().blocking_sign(b"x").unwrap_err();
+        assert_eq!(error.attempts(), 1, "{error}");
+    }
+    let theirs = world_with(
+        RetryPolicy::google_auth(),
+        [Reply::token("t", 3600), api(503, "")],
+    );
+    let error = theirs.signer().blocking_sign(b"x").unwrap_err();
+    assert_eq!(error.attempts(), 3, "{error}");
 }
 
 #[test]

@@ -9,21 +9,18 @@ use std::{
 use http::{HeaderValue, Uri};
 
 use crate::{
-    client::iam,
+    client::iam::{self, Iam},
     io::{
         events,
         threads::{Progress, Work, WorkKind},
-        transport::Limits,
     },
     tokens::{boundary::Boundary, credentials::Credentials, handle::Handle},
     values::{
+        budget::Budget,
         error::Error,
         token::{Now, Validity},
     },
-    wire::{
-        boundary::{self, Found},
-        response::DEFAULT_UNIVERSE,
-    },
+    wire::{boundary, response::DEFAULT_UNIVERSE},
 };
 
 /// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
@@ -31,6 +28,8 @@ const ATTEMPTS: u32 = 6;
 /// Time for one attempt, in the background and while somebody waits.
 const PATIENT: Duration = Duration::from_secs(15);
 const HASTY: Duration = Duration::from_secs(3);
+/// Time for all attempts of a look-up, and the waits between them.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(130);
 
 impl Credentials {
     /// The regional access boundary that was looked up last, encoded; also
@@ -192,26 +191,14 @@ impl Handle {
             Some(token) => token,
             None => self.inner.cache.blocking_get(self.mode()).ok()?,
         };
-        let host = iam::host(settings, DEFAULT_UNIVERSE);
-        let request = boundary::lookup(&host, &email, token.value().header().clone()).ok()?;
-        let request = iam::identified(settings, request).ok()?;
-        let limits = Limits {
-            connect: patience,
-            first_byte: patience,
-            attempt: patience,
-            ..settings.limits.clone()
-        };
-        let mut pause = Duration::from_secs(1);
-        for left in (0..attempts).rev() {
-            let response = settings.transport.send(request.clone(), &limits).ok()?;
-            match boundary::found(&response) {
-                Found::Boundary(encoded) => return Some(encoded),
-                Found::Transient if left > 0 => settings.clock.sleep(pause),
-                Found::Transient | Found::Nothing => return None,
-            }
-            pause = pause.saturating_mul(2);
-        }
-        None
+        let mut iam = Iam::new(settings);
+        let policy = settings.retry.clone().attempts(attempts);
+        iam.policy = &policy;
+        iam.limits = iam.limits.within(patience);
+        iam.limits.connect = patience;
+        let mut budget = Budget::new(settings.clock.now(), LONGEST_LOOKUP);
+        let found = iam.allowed_locations(&mut budget, &email, token.value().header());
+        found.ok()
     }
 }
 

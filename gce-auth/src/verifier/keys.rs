@@ -9,17 +9,17 @@ use std::{
 use http::Uri;
 
 use crate::{
-    client::{
-        api::{self, Patience},
-        config::MetadataClient,
-    },
+    client::{api::Api, config::MetadataClient},
     io::threads::{LaneKey, WorkKind},
     task::shared_task::{self, SharedTask},
-    values::error::{Error, ErrorKind},
+    values::{
+        budget::Budget,
+        error::{Error, ErrorKind},
+    },
     verifier::shown,
     wire::{
         jwks::{self, Form, Key, KeySet},
-        retry::RetryPolicy,
+        retry::{RetryPolicy, server::Server},
     },
 };
 
@@ -46,7 +46,7 @@ pub(super) enum Origin {
 pub(super) struct Keys {
     origin: Origin,
     client: MetadataClient,
-    patience: Patience,
+    retry: RetryPolicy,
     state: Mutex<State>,
 }
 
@@ -81,14 +81,10 @@ enum Look {
 
 impl Keys {
     pub(super) fn new(origin: Origin, client: MetadataClient) -> Self {
-        let patience = Patience {
-            limits: client.0.limits.clone(),
-            retry: RetryPolicy::new().attempts(3),
-        };
         Self {
             origin,
             client,
-            patience,
+            retry: RetryPolicy::new().attempts(3),
             state: Mutex::default(),
         }
     }
@@ -97,7 +93,7 @@ impl Keys {
     pub(super) async fn find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
         let fetched = match self.look(id) {
             Look::Fetch(flight, begin) => {
-                let landed = flight.outcome(self.patience.retry.total());
+                let landed = flight.outcome(self.retry.total());
                 if begin {
                     self.begin(&flight);
                 }
@@ -112,7 +108,7 @@ impl Keys {
     pub(super) fn blocking_find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
         match self.look(id) {
             Look::Fetch(flight, _) => {
-                let fetched = flight.blocking_outcome(self.patience.retry.total());
+                let fetched = flight.blocking_outcome(self.retry.total());
                 self.after(fetched, id)
             }
             look => self.settled(look, id),
@@ -219,7 +215,7 @@ impl Keys {
     fn join(self: &Arc<Self>, state: &mut State) -> (Arc<SharedTask<Arc<KeySet>>>, bool) {
         let now = self.client.0.clock.now();
         let process = std::process::id();
-        let longest = self.patience.retry.total();
+        let longest = self.retry.total();
         if let Some(flight) = &state.flight {
             let age = now.boot.saturating_sub(flight.started.boot);
             if flight.process == process && age <= longest {
@@ -250,9 +246,15 @@ impl Keys {
         let Origin::Published(url, form) = &self.origin else {
             return Err(shared_task::late());
         };
-        let fetched = api::call(
-            &self.client.0,
-            &self.patience,
+        let config = &*self.client.0;
+        let api = Api {
+            config,
+            server: Server::Keys,
+            policy: &self.retry,
+            limits: &config.limits,
+        };
+        let fetched = api.send(
+            &mut Budget::new(config.clock.now(), self.retry.total()),
             || Ok(jwks::request(url)),
             |response, sent| jwks::keys(*form, &response).map(|(keys, age)| (keys, age, sent)),
         );

@@ -13,7 +13,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What `response` failed with.
     pub(crate) fn of<B>(response: &Response<B>, error: Error) -> Self {
-        let asked = retry::asked_for(response.headers(), None);
+        let asked = retry::after::asked_for(response.headers(), None);
         let error = error.with_status(response.status().as_u16());
         Self {
             error: error.with_retry_after(asked),

@@ -3,7 +3,10 @@
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
 use serde_json::Value;
 
-use crate::values::error::{Error, ErrorKind};
+use crate::{
+    values::error::{Error, ErrorKind},
+    wire::api::Refusal,
+};
 
 /// Hosts whose requests stay in their region by themselves.
 const REGIONAL: [&str; 4] = [
@@ -48,39 +51,29 @@ pub(crate) fn lookup(
         })
 }
 
-/// What an answer says.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Found {
-    /// The boundary, encoded; `None` where the account has none.
-    Boundary(Option<HeaderValue>),
-    /// Nothing, but another attempt may.
-    Transient,
-    /// Nothing.
-    Nothing,
-}
-
-/// Reads an answer, as google-auth does (`google.oauth2._client`).
-pub(crate) fn found(response: &Response<Vec<u8>>) -> Found {
+/// The boundary in an answer, encoded; `None` where the account has none. Reads
+/// it as google-auth does (`google.oauth2._client`).
+pub(crate) fn found(response: &Response<Vec<u8>>) -> Result<Option<HeaderValue>, Refusal> {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let refusal = |kind, what| Refusal::of(response, Error::new(kind, what));
     if response.status() == StatusCode::OK {
+        let unusable = || refusal(ErrorKind::InvalidResponse, "the answer holds no boundary");
         return match body.get("encodedLocations") {
-            Some(Value::Null) => Found::Boundary(None),
+            Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => match HeaderValue::from_str(text) {
-                Ok(value) => Found::Boundary(Some(value)),
-                Err(_) => Found::Nothing,
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(unusable()),
             },
-            _ => Found::Nothing,
+            _ => Err(unusable()),
         };
     }
-    let transient = matches!(
-        response.status().as_u16(),
-        408 | 429 | 500 | 502 | 503 | 504
-    );
-    if transient || says_transient(&body) {
-        Found::Transient
-    } else {
-        Found::Nothing
-    }
+    let kind = match response.status().as_u16() {
+        429 => ErrorKind::RateLimited,
+        408 | 500 | 502 | 503 | 504 => ErrorKind::Unavailable,
+        _ if says_transient(&body) => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    Err(refusal(kind, "IAM told no boundary"))
 }
 
 /// Whether a body says that the failure may pass (RFC 6749, 4.1.2.1).
@@ -139,21 +132,35 @@ mod tests {
 
     #[test]
     fn answers_are_read() {
-        let value = |text| Found::Boundary(Some(HeaderValue::from_static(text)));
+        let value = |text| Ok(Some(HeaderValue::from_static(text)));
         for (status, body, says) in [
             (200, r#"{"encodedLocations":"0xA30"}"#, value("0xA30")),
-            (200, r#"{"encodedLocations":null}"#, Found::Boundary(None)),
-            (200, r#"{"encodedLocations":7}"#, Found::Nothing),
-            (200, r#"{"encodedLocations":"a\nb"}"#, Found::Nothing),
-            (200, r#"{"locations":[]}"#, Found::Nothing),
-            (200, "[]", Found::Nothing),
-            (502, "", Found::Transient),
-            (429, "{}", Found::Transient),
-            (400, r#"{"error":"server_error"}"#, Found::Transient),
-            (400, r#"{"error":{"status":"X"}}"#, Found::Nothing),
-            (404, "no", Found::Nothing),
+            (200, r#"{"encodedLocations":null}"#, Ok(None)),
+            (
+                200,
+                r#"{"encodedLocations":7}"#,
+                Err(ErrorKind::InvalidResponse),
+            ),
+            (
+                200,
+                r#"{"encodedLocations":"a\nb"}"#,
+                Err(ErrorKind::InvalidResponse),
+            ),
+            (200, r#"{"locations":[]}"#, Err(ErrorKind::InvalidResponse)),
+            (200, "[]", Err(ErrorKind::InvalidResponse)),
+            (502, "", Err(ErrorKind::Unavailable)),
+            (501, "", Err(ErrorKind::Refused)),
+            (429, "{}", Err(ErrorKind::RateLimited)),
+            (
+                400,
+                r#"{"error":"server_error"}"#,
+                Err(ErrorKind::Unavailable),
+            ),
+            (400, r#"{"error":{"status":"X"}}"#, Err(ErrorKind::Refused)),
+            (404, "no", Err(ErrorKind::Refused)),
         ] {
-            assert_eq!(found(&answer(status, body)), says, "{status} {body}");
+            let found = found(&answer(status, body)).map_err(|refusal| refusal.error.kind());
+            assert_eq!(found, says, "{status} {body}");
         }
     }
 

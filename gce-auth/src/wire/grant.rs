@@ -11,7 +11,7 @@ use crate::{
         error::{Error, ErrorKind},
         token::{Bearer, Now},
     },
-    wire::{boundary::says_transient, response},
+    wire::{api::Refusal, boundary::says_transient, response},
 };
 
 /// Where google-auth exchanges assertions for ID tokens unless told otherwise.
@@ -115,42 +115,27 @@ pub(crate) fn request(
         })
 }
 
-/// An answer that holds no token, and whether another attempt may bring one.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) error: Error,
-    pub(crate) transient: bool,
-}
-
 /// The ID token for `audience` in an answer, seen at `now`.
 pub(crate) fn id_token(
     response: Response<Vec<u8>>,
     audience: &str,
     now: Now,
-) -> Result<Bearer, Refused> {
+) -> Result<Bearer, Refusal> {
     let response = response.map(Zeroizing::new);
     let mut body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-    let code = response.status().as_u16();
     if response.status() == StatusCode::OK {
-        return match body.get_mut("id_token").map(Value::take) {
-            Some(Value::String(token)) => {
-                let token = Zeroizing::new(token);
-                response::id_token(&token, audience, now).map_err(|error| Refused {
-                    error,
-                    transient: false,
-                })
-            }
-            _ => Err(Refused {
-                error: Error::new(ErrorKind::Refused, "the token endpoint gave no id_token")
-                    .with_status(code),
-                transient: false,
-            }),
+        let Some(Value::String(token)) = body.get_mut("id_token").map(Value::take) else {
+            let error = Error::new(ErrorKind::Refused, "the token endpoint gave no id_token");
+            return Err(Refusal::of(&response, error));
         };
+        let token = Zeroizing::new(token);
+        return Ok(response::id_token(&token, audience, now)?);
     }
-    let transient = matches!(code, 408 | 429 | 500 | 502 | 503 | 504) || says_transient(&body);
-    let kind = match code {
+    let kind = match response.status().as_u16() {
         429 => ErrorKind::RateLimited,
-        _ if transient || code >= 500 => ErrorKind::Unavailable,
+        501 => ErrorKind::Refused,
+        408 | 500.. => ErrorKind::Unavailable,
+        _ if says_transient(&body) => ErrorKind::Unavailable,
         _ => ErrorKind::Refused,
     };
     let plain = |name: &str| {
@@ -166,10 +151,7 @@ pub(crate) fn id_token(
         what.push_str(": ");
         what.push_str(&said);
     }
-    Err(Refused {
-        error: Error::new(kind, what).with_status(code),
-        transient,
-    })
+    Err(Refusal::of(&response, Error::new(kind, what)))
 }
 
 #[cfg(test)]
@@ -221,35 +203,19 @@ mod tests {
 
     #[test]
     fn refusals_say_why_and_whether_to_ask_again() {
-        for (status, body, kind, transient) in [
-            (200, "{}", ErrorKind::Refused, false),
-            (
-                200,
-                r#"{"id_token":"x"}"#,
-                ErrorKind::InvalidResponse,
-                false,
-            ),
-            (
-                400,
-                r#"{"error":"invalid_grant"}"#,
-                ErrorKind::Refused,
-                false,
-            ),
-            (
-                400,
-                r#"{"error":"server_error"}"#,
-                ErrorKind::Unavailable,
-                true,
-            ),
-            (502, "", ErrorKind::Unavailable, true),
-            (503, "", ErrorKind::Unavailable, true),
+        for (status, body, kind) in [
+            (200, "{}", ErrorKind::Refused),
+            (200, r#"{"id_token":"x"}"#, ErrorKind::InvalidResponse),
+            (400, r#"{"error":"invalid_grant"}"#, ErrorKind::Refused),
+            (400, r#"{"error":"server_error"}"#, ErrorKind::Unavailable),
+            (408, "", ErrorKind::Unavailable),
+            (429, "", ErrorKind::RateLimited),
+            (501, "", ErrorKind::Refused),
+            (502, "", ErrorKind::Unavailable),
+            (503, "", ErrorKind::Unavailable),
         ] {
             let refused = id_token(answer(status, body), "a", now()).unwrap_err();
-            assert_eq!(
-                (refused.error.kind(), refused.transient),
-                (kind, transient),
-                "{body}"
-            );
+            assert_eq!(refused.error.kind(), kind, "{status} {body}");
         }
     }
 

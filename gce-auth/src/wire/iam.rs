@@ -227,6 +227,7 @@ fn refusal(response: &Response<Zeroizing<Vec<u8>>>) -> Refusal {
     let (kind, what) = match status {
         StatusCode::TOO_MANY_REQUESTS => (ErrorKind::RateLimited, "the IAM API asks to slow down"),
         StatusCode::REQUEST_TIMEOUT => (ErrorKind::Unavailable, "the IAM API gave up"),
+        StatusCode::NOT_IMPLEMENTED => (ErrorKind::Refused, "the IAM API has no such method"),
         status if status.is_server_error() => (ErrorKind::Unavailable, "the IAM API failed"),
         status if status.is_client_error() => {
             (ErrorKind::Refused, "the IAM API refused the request")

@@ -241,7 +241,8 @@ pub(crate) fn keys(
                 ErrorKind::RateLimited,
                 "the server of keys asks to slow down",
             ),
-            status if status.is_server_error() => {
+            StatusCode::NOT_IMPLEMENTED => (ErrorKind::InvalidResponse, "there are no keys"),
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 (ErrorKind::Unavailable, "the server of keys failed")
             }
             _ => (ErrorKind::InvalidResponse, "there are no keys"),

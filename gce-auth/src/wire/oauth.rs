@@ -194,7 +194,7 @@ pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> 
     }
     let mut error = Error::new(kind, what)
         .with_status(code)
-        .with_retry_after(retry::asked_for(response.headers(), None));
+        .with_retry_after(retry::after::asked_for(response.headers(), None));
     if let Some(hint) = hint(kind, &body) {
         error = error.with_hint(hint);
     }

@@ -14,7 +14,7 @@ use crate::{
         secret::BearerValue,
         token::{Bearer, Now, Validity},
     },
-    wire::{request::METADATA_FLAVOR, retry},
+    wire::{request::METADATA_FLAVOR, retry::after},
 };
 
 /// No answer that holds a token or describes an account is longer, in bytes.
@@ -88,6 +88,10 @@ pub(crate) fn accept(response: Response<Vec<u8>>, now: Now) -> Result<Answer, Fa
             "the metadata server asks to slow down",
         ),
         StatusCode::REQUEST_TIMEOUT => (ErrorKind::Unavailable, "the metadata server gave up"),
+        StatusCode::NOT_IMPLEMENTED => (
+            ErrorKind::InvalidResponse,
+            "the metadata server does not know this method",
+        ),
         status if status.is_server_error() => {
             (ErrorKind::Unavailable, "the metadata server failed")
         }
@@ -108,7 +112,7 @@ pub(crate) fn accept(response: Response<Vec<u8>>, now: Now) -> Result<Answer, Fa
         );
     }
     Err(Failure {
-        error: error.with_retry_after(retry::asked_for(response.headers(), Some(now.wall))),
+        error: error.with_retry_after(after::asked_for(response.headers(), Some(now.wall))),
         genuine,
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use crate::{
-    client::{call, config::MetadataClient},
+    client::{config::MetadataClient, metadata},
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
@@ -124,7 +124,7 @@ impl Account {
         let settings = &*client.0;
         let path = MetadataPath::account(&self.name, "email")?;
         let request = request::value(settings.endpoint()?, &path, &request::Query::default())?;
-        let email = call::call(settings, budget, &request, |answer, _| {
+        let email = metadata::fetch(settings, budget, &request, |answer, _| {
             response::account_name(answer.text()?.trim())
         })?;
         self.check(&email)
@@ -145,7 +145,7 @@ impl Account {
 fn ask_by(client: &MetadataClient, name: &str, budget: &mut Budget) -> Result<AccountInfo, Error> {
     let settings = &*client.0;
     let request = request::account_info(settings.endpoint()?, name)?;
-    call::call(settings, budget, &request, |answer, _| {
+    metadata::fetch(settings, budget, &request, |answer, _| {
         response::account_info(answer)
     })
     .map_err(|error| explain(error, name))

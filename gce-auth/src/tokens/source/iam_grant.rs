@@ -3,20 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Method;
+use http::{Method, Request};
 use serde_json::{Map, Value};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     client::{
         config::{Config, MetadataClient},
-        iam::{endpoint, identified},
-        tries::{self, Judged},
+        iam::{Authorize, Iam, endpoint},
+        oauth,
     },
-    io::{
-        threads::{LaneKey, WorkKind},
-        transport::Limits,
-    },
+    io::threads::{LaneKey, WorkKind},
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         credentials::Credentials,
@@ -27,17 +24,18 @@ use crate::{
         address::ByAddress,
         budget::Budget,
         error::{Error, ErrorKind},
-        token::Bearer,
+        token::{AccessToken, Bearer},
     },
     wire::{
         grant::{self, Assertion},
         iam::{self, IamEndpoint, Signatory},
         response::AccountInfo,
+        retry::server::Server,
     },
 };
 
-/// Attempts to sign, and to exchange; 1 s and 2 s between them.
-const ATTEMPTS: u32 = 3;
+/// Who is asked for an ID token through IAM.
+const SERVERS: [Server; 3] = [Server::Metadata, Server::Signing, Server::TokenEndpoint];
 
 /// What an assertion says, besides the account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,24 +85,26 @@ impl IamGrant {
 
     /// Returns the email address of the account: asked for once, and again by a
     /// refresh that the program asked for.
-    fn resolved(&self, again: bool) -> Result<String, Error> {
+    fn resolved(&self, again: bool, budget: &mut Budget) -> Result<String, Error> {
         let name = &self.account.name;
         if name != "default" {
             return Ok(name.clone());
         }
         match self.account.identity().filter(|_| !again) {
             Some(known) => Ok(known),
-            None => self
-                .ask_account(&mut self.client.0.budget())
-                .map(|info| info.email),
+            None => self.ask_account(budget).map(|info| info.email),
         }
     }
 }
 
 impl TokenSource for IamGrant {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
-        let email = self.resolved(context.forced)?;
-        self.signer.id_token(&self.client.0, &self.params, &email)
+        let total = TokenSource::budget(self);
+        let mut budget = Budget::new(context.began, total).going_on(context.waits);
+        let email = self.resolved(context.forced, &mut budget)?;
+        let config = &self.client.0;
+        self.signer
+            .id_token(config, &mut budget, &self.params, &email)
     }
 
     fn client(&self) -> &MetadataClient {
@@ -112,9 +112,7 @@ impl TokenSource for IamGrant {
     }
 
     fn budget(&self) -> Duration {
-        // Two more servers are asked, each up to three times.
-        let more = Duration::from_secs(100);
-        self.client.0.retry.total().saturating_add(more)
+        self.client.0.retry.total_of(&SERVERS)
     }
 
     fn kind(&self) -> WorkKind {
@@ -183,8 +181,11 @@ impl TokenSource for IamGrant {
 
 impl Sign for IamGrant {
     fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
-        let email = self.resolved(false)?;
-        let signature = self.signer.sign(&self.client.0, &email, bytes)?;
+        let config = &*self.client.0;
+        let total = config.retry.total_of(&[Server::Metadata, Server::Signing]);
+        let mut budget = Budget::new(config.clock.now(), total);
+        let email = self.resolved(false, &mut budget)?;
+        let signature = self.signer.sign(config, &mut budget, &email, bytes)?;
         let key_id = self.signer.own.as_ref().and_then(|own| own.key_id());
         Ok((key_id, signature))
     }
@@ -210,6 +211,7 @@ impl AssertionSigner {
     fn id_token(
         &self,
         settings: &Config,
+        budget: &mut Budget,
         params: &GrantParams,
         email: &str,
     ) -> Result<Bearer, Error> {
@@ -225,25 +227,21 @@ impl AssertionSigner {
             key_id: key_id.as_deref(),
         };
         let to_sign = assertion.to_sign(settings.clock.now());
-        let signature = Zeroizing::new(self.sign(settings, email, to_sign.as_bytes())?);
-        let mut request = grant::request(&params.token_uri, &to_sign, &signature)?;
-        let granted = tries::repeat(
-            settings,
-            &limits(settings),
-            ATTEMPTS,
-            || Ok(request.clone()),
-            |response, sent| match grant::id_token(response, assertion.audience(), sent) {
-                Ok(bearer) => Judged::Good(bearer),
-                Err(refused) if refused.transient => Judged::Transient(refused.error),
-                Err(refused) => Judged::Final(refused.error),
-            },
-        );
-        request.body_mut().zeroize();
-        granted
+        let signature = Zeroizing::new(self.sign(settings, budget, email, to_sign.as_bytes())?);
+        let request = grant::request(&params.token_uri, &to_sign, &signature)?;
+        oauth::grant(settings, budget, request, |response, sent| {
+            grant::id_token(response, assertion.audience(), sent)
+        })
     }
 
     /// Signs `bytes` in the name of `email`.
-    fn sign(&self, settings: &Config, email: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    fn sign(
+        &self,
+        settings: &Config,
+        budget: &mut Budget,
+        email: &str,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         if let Some(own) = &self.own {
             return own.sign(bytes).map_err(|cause| {
                 Error::new(ErrorKind::Signing, format!("the signer failed: {cause}"))
@@ -252,26 +250,11 @@ impl AssertionSigner {
         }
         let endpoint = self.endpoint(settings)?;
         let blob = iam::sign_blob(&endpoint, Signatory::alone(email), bytes)?;
-        tries::repeat(
-            settings,
-            &limits(settings),
-            ATTEMPTS,
-            || {
-                let mut request = blob.clone();
-                let uri = request.uri().clone();
-                let headers = request.headers_mut();
-                self.credentials
-                    .blocking_before_request(&Method::POST, &uri, headers)?;
-                identified(settings, request)
-            },
-            |response, _| match iam::signature(response) {
-                Ok(signature) => Judged::Good(signature),
-                Err(refusal) => match refusal.error.status() {
-                    Some(500 | 502 | 503 | 504) => Judged::Transient(refusal.error),
-                    _ => Judged::Final(refusal.error),
-                },
-            },
-        )
+        let mut caller = Caller {
+            credentials: &self.credentials,
+            sent: None,
+        };
+        Iam::new(settings).sign(budget, &blob, &mut caller, iam::signature)
     }
 
     fn endpoint(&self, settings: &Config) -> Result<IamEndpoint, Error> {
@@ -282,11 +265,25 @@ impl AssertionSigner {
     }
 }
 
-fn limits(settings: &Config) -> Limits {
-    Limits {
-        connect: Duration::from_secs(5),
-        first_byte: Duration::from_secs(15),
-        attempt: Duration::from_secs(15),
-        ..settings.limits.clone()
+/// The caller of IAM, whose token each request carries.
+struct Caller<'a> {
+    credentials: &'a Credentials,
+    sent: Option<AccessToken>,
+}
+
+impl Authorize for Caller<'_> {
+    fn authorize(&mut self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
+        let uri = request.uri().clone();
+        let headers = request.headers_mut();
+        self.credentials
+            .blocking_before_request(&Method::POST, &uri, headers)?;
+        self.sent = self.credentials.cached_token();
+        Ok(())
+    }
+
+    fn reject(&mut self) {
+        if let Some(sent) = &self.sent {
+            self.credentials.invalidate(sent);
+        }
     }
 }

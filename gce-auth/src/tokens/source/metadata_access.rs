@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    client::{call, config::MetadataClient},
+    client::{config::MetadataClient, metadata},
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CertificateBinding, CredentialsInfo, LastBinding},
@@ -75,7 +75,7 @@ impl TokenSource for MetadataAccess {
         #[cfg(not(feature = "tls"))]
         self.binding
             .note(CertificateBinding::none("the feature tls is off"));
-        let bearer = call::call(settings, &mut budget, &request, response::token)
+        let bearer = metadata::fetch(settings, &mut budget, &request, response::token)
             .map_err(|error| explain(error, name))?;
         // Asked after the token: an account exchanged in between shows.
         self.account.ask_expected(&self.client, &mut budget)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "tls")]
 use super::binding;
 use crate::{
-    client::{call, config::MetadataClient},
+    client::{config::MetadataClient, metadata},
     io::threads::WorkKind,
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
@@ -91,7 +91,7 @@ impl TokenSource for MetadataIdentity {
                 request
             }
         };
-        call::call(settings, &mut budget, &request, |answer, sent| {
+        metadata::fetch(settings, &mut budget, &request, |answer, sent| {
             response::identity(answer, &params.audience, sent)
         })
         .map_err(|error| explain(error, name))

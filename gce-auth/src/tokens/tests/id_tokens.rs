@@ -10,8 +10,8 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::{
     BindIdToken, IdTokenCredentials, IdTokenCredentialsBuilder, JwtAlgorithm, JwtSigner,
-    MetadataClient,
-    io::fake::{HandClock, Reply, ScriptedTransport},
+    MetadataClient, RetryPolicy,
+    io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
     world::{START as NOW, World},
 };
 
@@ -173,7 +173,7 @@ mod granted {
             .build()
             .unwrap();
         credentials.blocking_refresh().unwrap();
-        assert_eq!(world.clock.take_sleeps(), [Duration::from_secs(1); 2]);
+        assert_eq!(world.clock.take_sleeps().len(), 2);
         let requests = world.transport.requests();
         assert_eq!(
             requests[2].uri(),
@@ -217,7 +217,7 @@ mod granted {
         let client = MetadataClient::builder()
             .transport(Arc::clone(&transport) as _)
             .clock(Arc::new(HandClock::at(NOW)))
-            .retry(crate::RetryPolicy::new().budget(Duration::MAX))
+            .retry(RetryPolicy::new().budget(Duration::MAX))
             .endpoint("metadata")
             .build_without_environment();
         let builder = IdTokenCredentials::builder("aud").client(client).unshared();
@@ -307,18 +307,42 @@ mod granted {
     }
 
     #[test]
-    fn a_reset_is_final_and_says_where() {
-        let closed = crate::transport::TransportErrorKind::Closed;
-        let world = World::new([Reply::Broken(closed)]);
-        let credentials = world
-            .builder()
-            .iam_flow()
-            .service_account("b@x")
-            .signer(Arc::new(Mine(true)))
+    fn one_cut_connection_fails_google_auths_flow_alone() {
+        let cut = Reply::Broken(crate::transport::TransportErrorKind::Closed);
+        let token = |world: &World| {
+            let builder = world.builder().iam_flow().service_account("b@x");
+            let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
+            credentials.blocking_token()
+        };
+        let ours = World::new([cut.clone(), granted()]);
+        token(&ours).unwrap();
+        assert_eq!(ours.transport.requests().len(), 2);
+
+        let theirs = World::with([cut, granted()], HandQueue::new(), |builder| {
+            builder.retry(RetryPolicy::google_auth())
+        });
+        let error = token(&theirs).unwrap_err();
+        assert!(error.is_retryable() && error.to_string().contains("oauth2/v4/token"));
+        assert_eq!(theirs.transport.requests().len(), 1);
+    }
+
+    #[test]
+    fn a_hanging_iam_ends_with_the_budget_of_the_operation() {
+        let hangs = Reply::Broken(crate::transport::TransportErrorKind::Timeout);
+        let world = World::new([info(), hangs]);
+        let signing = Credentials::builder()
+            .client(world.client.clone())
+            .universe_domain("u.example")
+            .unshared()
             .build()
             .unwrap();
-        let error = credentials.blocking_token().unwrap_err();
-        assert!(error.is_retryable() && error.to_string().contains("oauth2/v4/token"));
-        assert_eq!(world.transport.requests().len(), 1);
+        signing.set_token(Some("ya29.t"), None).unwrap();
+        let builder = world.builder().iam_flow().credentials(signing);
+        let error = builder.build().unwrap().blocking_token().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let slept: Duration = world.clock.take_sleeps().iter().sum();
+        assert!(slept <= Duration::from_secs(10), "{slept:?}");
+        let longest = world.transport.limits().iter().map(|it| it.attempt).max();
+        assert_eq!(longest, Some(Duration::from_secs(10)), "of 15 s");
     }
 }

@@ -1,14 +1,17 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response};
 
 use super::*;
 use crate::{
     client::config::MetadataClient,
     io::{
         fake::{HandClock, Reply, ScriptedTransport},
-        transport::Transport,
+        transport::{Limits, Transport, TransportError, TransportErrorKind},
     },
+    values::error::ErrorKind,
     wire::{
-        request::{MetadataPath, Query},
+        request::{self, MetadataPath, Query},
         retry::RetryPolicy,
     },
 };
@@ -41,7 +44,7 @@ impl World {
         let path = MetadataPath::new(path).unwrap();
         let request = request::value(config.endpoint().unwrap(), &path, &Query::default()).unwrap();
         let mut budget = config.budget();
-        call(config, &mut budget, &request, |answer, _| {
+        fetch(config, &mut budget, &request, |answer, _| {
             answer.text().map(str::to_owned)
         })
     }
