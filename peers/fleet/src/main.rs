@@ -4,12 +4,7 @@
 //!
 //! Seeded, and no clock is read: the same numbers every time.
 
-#![allow(unreachable_pub, reason = "modules of an example")]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program says what it found"
-)]
+#![allow(unreachable_pub, reason = "modules of a program")]
 
 mod chance;
 mod clients;
@@ -18,6 +13,8 @@ mod figures;
 mod page;
 mod plot;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{fs, path::Path, process::ExitCode};
@@ -106,7 +103,7 @@ fn run(order: &Order) -> Result<(), String> {
         "[plot]: data:image/svg+xml;base64,{}\n",
         STANDARD.encode(&plot)
     );
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gce-auth/src/docs");
     let files = [
         (docs.join("scale.md"), &page),
         (docs.join("scale.svg"), &plot),

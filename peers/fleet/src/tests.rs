@@ -1,28 +1,16 @@
-//! The simulation of a fleet (`examples/fleet`) does what the library does: a
-//! real `Credentials` goes through the same day, and asks at the same times.
-
-#![allow(clippy::unwrap_used, reason = "a test")]
-#![allow(dead_code, unreachable_pub, reason = "the example uses the rest")]
-
-#[path = "../examples/fleet/chance.rs"]
-mod chance;
-#[path = "../examples/fleet/clients/mod.rs"]
-mod clients;
-#[path = "../examples/fleet/replay.rs"]
-mod replay;
-#[path = "../examples/fleet/world.rs"]
-mod world;
+//! The model does what the library does: a real `Credentials` goes through the
+//! same day, and asks at the same times.
 
 use std::ops::Range;
 
-use world::{HOUR, MINUTE, SECOND, Time};
-
-/// Rounding: the library counts in nanoseconds, the model in microseconds.
-const ROUNDING: Time = 100;
+use crate::{
+    ROUNDING, replay,
+    world::{HOUR, MINUTE, SECOND, Time},
+};
 
 /// How many requests the day took.
 fn same(seed: u64, cache_margin: Time, outage: Range<Time>) -> usize {
-    let replay = replay::day(seed, cache_margin, outage.clone()).unwrap();
+    let replay = replay::day(seed, cache_margin, outage.clone()).expect("a day is played");
     let difference = replay.difference();
     assert!(
         difference.as_ref().is_ok_and(|it| *it <= ROUNDING),

@@ -11,7 +11,7 @@ use crate::{
 
 /// The command that writes the page.
 pub const COMMAND: &str =
-    "cargo run --release -p gce-auth --features test-util --example fleet -- --write";
+    "cargo run --release --manifest-path peers/Cargo.toml -p fleet -- --write";
 
 pub fn plot(figures: &Figures) -> String {
     let panel = |title, of: fn(&Days) -> &[u32]| Panel {
@@ -204,7 +204,7 @@ fn assumptions(out: &mut String) {
 - While IAM is away the metadata server answers 503 once the token it has is due, and asks IAM anew for each request. (If it handed out the dying token, the outage would be shorter for everybody.)\n\
 - IAM and the metadata server answer at once, and IAM can bear any load. Where it can't, peaks become queues.\n\
 - One program on an instance. More of them share what the metadata server has, and IAM sees the first.\n\
-- gce-auth: this version, default settings. The example holds its model against a real `Credentials` with a clock turned by hand before it writes a figure, and so does `tests/fleet.rs`: request by request, within 0.1 ms.\n\
+- gce-auth: this version, default settings. The program (`peers/fleet`) holds its model against a real `Credentials` with a clock turned by hand before it writes a figure, and so do its tests: request by request, within 0.1 ms.\n\
 - google-auth 2.63.0, blocking as it is by default: `REFRESH_THRESHOLD` of 225 s (`google/auth/_helpers.py`), five attempts 1 s, 2 s, 4 s and 8 s apart, 10 % jitter (`google/auth/compute_engine/_metadata.py`, `google/auth/_exponential_backoff.py`). A call that finds the token stale asks and waits, and fails if that fails.\n\
 - google-cloud-auth 1.19.0: `NORMAL_REFRESH_SLACK` of 240 s, `SHORT_REFRESH_SLACK` of 10 s, after a failure too (`src/token_cache.rs`), one attempt (`src/retry.rs`), in a task that runs whether or not anybody calls.\n\
 - Neither has jitter between processes. Both are modelled from their sources, not run.\n",

@@ -1,0 +1,127 @@
+# Checks that are more than a command or two. Sourced by run and nightly.
+
+OLDEST_RUST=1.85.0 # the library's rust-version
+MAX_LINES=500
+MAX_CRATES=20
+
+# --- Checks of the repository itself ------------------------------------------------------------
+
+file_lengths() {
+    local long
+    long=$(find . -name '*.rs' -not -path '*/tests/*' -not -path './target/*' -exec wc -l {} + |
+        awk -v max="$MAX_LINES" '$2 != "total" && $1 > max { print $1, $2 }')
+    [[ -z $long ]] || die "files over $MAX_LINES lines, to be split:"$'\n'"$long"
+    printf 'no file is longer than %d lines\n' "$MAX_LINES"
+}
+
+library_tree() {
+    local crates count
+    crates=$(cargo tree --locked -p gce-auth -e normal --prefix none --target x86_64-unknown-linux-gnu |
+        awk 'NF { print $1, $2 }' | sort -u | grep -v '^gce-auth ')
+    count=$(wc -l <<<"$crates")
+    printf '%s\n' "$crates" | paste -sd, | sed 's/,/, /g'
+    ((count <= MAX_CRATES)) || die "the library has $count crates besides itself, at most $MAX_CRATES are allowed"
+    if grep -E '^(tokio|hyper|syn) ' <<<"$crates"; then
+        die 'the library must not depend on tokio, hyper or syn'
+    fi
+    printf '%d crates besides the library itself, of %d allowed; no tokio, hyper, syn\n' "$count" "$MAX_CRATES"
+}
+
+# --- Oldest Rust and other platforms ------------------------------------------------------------
+
+oldest_rust() {
+    # For each crate: no dependency asks for a newer Rust than the crate itself promises. That the
+    # crates' own code keeps the promise is clippy's lint incompatible_msrv, on in the lint step.
+    python3 .ci/rust_versions.py
+
+    if ! old_rustc=$(.ci/old-rust "$OLDEST_RUST" "$cache"); then
+        old_rustc=''
+        not_checked "gce-auth compiled by Rust $OLDEST_RUST"
+        return
+    fi
+    RUSTC=$old_rustc cargo check --locked --target-dir "$target/oldest-rust" -p gce-auth
+    RUSTC=$old_rustc cargo check --locked --target-dir "$target/oldest-rust" -p gce-auth --all-features
+}
+
+# The library, type-checked for a target without a linker or a C compiler for it: features that
+# compile C are left out.
+platform() {
+    local target_name=$1 features
+    features=$(python3 .ci/features_without_c.py "$target_name")
+    local check=(cargo check --locked -p gce-auth --features "$features" --target "$target_name")
+
+    if [[ -d $(rustc --print target-libdir --target "$target_name") ]]; then
+        "${check[@]}"
+    elif [[ -n $old_rustc ]]; then
+        # The standard library is compiled from its sources for the target. Only a nightly may do
+        # that openly; the variable lets the old Rust do it too.
+        RUSTC=$old_rustc RUSTC_BOOTSTRAP=1 "${check[@]}" -Zbuild-std=std,panic_abort --target-dir "$target/oldest-rust"
+    else
+        not_checked "gce-auth for $target_name: no standard library for it here"
+        return
+    fi
+    printf 'type-checked for %s with the features "%s"; never run there\n' "$target_name" "$features"
+    not_checked "features of gce-auth that compile C, for $target_name"
+}
+
+# --- Speed --------------------------------------------------------------------------------------
+
+instructions() {
+    packages valgrind
+    if [[ $(uname -m) != x86_64 ]]; then
+        not_checked "instructions of the hot path: the committed counts are of x86_64"
+    elif ! command -v valgrind >/dev/null; then
+        not_checked 'instructions of the hot path: valgrind is missing'
+    else
+        python3 .ci/instructions.py
+    fi
+}
+
+# --- Packages -----------------------------------------------------------------------------------
+
+# Packs every crate that is published, and builds each from its package alone.
+package() {
+    local crates crate arguments=()
+    crates=$(cargo metadata --locked --no-deps --format-version 1 |
+        python3 -c 'import json, sys; print(*(p["name"] for p in json.load(sys.stdin)["packages"] if p["publish"] != []))')
+    for crate in $crates; do
+        arguments+=(--package "$crate")
+    done
+    # All in one call, so that each finds the others though none is in a registry yet.
+    cargo package --locked --allow-dirty "${arguments[@]}"
+}
+
+# --- Fuzzing and mutants ------------------------------------------------------------------------
+
+fuzz() {
+    local seconds=$1
+    if command -v g++ >/dev/null; then
+        fuzz/run --all "$seconds"
+    else
+        not_checked 'fuzz targets: g++ is missing'
+    fi
+}
+
+# A real browser, misled by DNS, against the emulator.
+rebinding() {
+    cargo build --locked --release -p gce-auth-cli
+    local said
+    said=$(conformance/rebinding/run "$target/release/gce-auth" 2>&1) || {
+        printf '%s\n' "$said"
+        die 'the emulator answered a page of another origin'
+    }
+    printf '%s\n' "$said"
+    [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
+}
+
+# --- The workspace of the peers -----------------------------------------------------------------
+
+peers_alone() {
+    local alone=(--locked --manifest-path peers/Cargo.toml --workspace --exclude program-google-cloud-auth
+        --no-default-features --target-dir "$target/peers-alone")
+    cargo fmt --manifest-path peers/Cargo.toml --all -- --check
+    cargo clippy "${alone[@]}" --all-targets -- -D warnings
+    cargo test "${alone[@]}"
+    # The page of the fleet is what the fleet does today.
+    cargo run --locked --release --manifest-path peers/Cargo.toml --target-dir "$target/peers-alone" -p fleet -- --check
+}

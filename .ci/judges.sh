@@ -1,0 +1,68 @@
+# The judges beside the repository. Sourced by run and nightly.
+
+# Judges that live beside the repository. Whoever does not have them misses nothing here: a judge
+# runs when it is there and the driver has its subcommand. Those named here decide whether the run
+# passes; the verdict of the others is only shown.
+DECIDING_JUDGES='faults command oracle-public'
+ORACLE_AREAS='public'
+JUDGE_SECONDS=900
+
+judges() {
+    local driver=$target/release/conformance-driver gce_auth=$target/release/gce-auth ran=0
+    if [[ -d ../shared ]]; then
+        cargo build --locked --release -p gce-auth-conformance -p gce-auth-cli
+        if [[ -e ../shared/faults/run_matrix.py ]] && has_subcommand "$driver" faults; then
+            ran=1
+            judge_faults
+        fi
+        if [[ -e ../shared/conformance/oracle.py ]] && has_subcommand "$driver" oracle; then
+            ran=1
+            judge_oracle
+        fi
+        if [[ -e ../shared/agent/judge.py ]] && has_subcommand "$gce_auth" agent; then
+            ran=1
+            judge agent python3 ../shared/agent/judge.py --agent "$gce_auth agent" --quiet --report "$target/agent.json"
+        fi
+    fi
+    ((ran)) || printf 'no judge is reached yet\n'
+}
+
+judge_faults() {
+    local scenarios
+    # It turns the wall clock with libfaketime.
+    packages libfaketime
+    judge faults python3 ../shared/faults/run_matrix.py --driver "gce-auth=$driver faults" \
+        --strict-kinds --gate --jobs 4 --out "$target/faults.json"
+    # The same with the command, where a scenario is one call.
+    scenarios=$(python3 ../shared/faults/faultserver.py --list | python3 conformance/command_driver.py scenarios)
+    judge command python3 ../shared/faults/run_matrix.py --only "$scenarios" \
+        --driver "gce-auth=python3 conformance/command_driver.py $gce_auth" \
+        --strict-kinds --gate --jobs 4 --out "$target/command.json"
+}
+
+judge_oracle() {
+    local area reports=()
+    for area in $ORACLE_AREAS; do
+        judge "oracle-$area" python3 ../shared/conformance/oracle.py compare \
+            --truth "../shared/conformance/truth/$area" --driver "$driver oracle" \
+            --allow conformance/allow.json --report "$target/oracle-$area.json"
+        judge "oracle-$area" conformance/random --area "$area" --fresh "${RANDOM_SEEDS:-2}" --driver "$driver oracle"
+        reports+=("$target/oracle-$area.json")
+    done
+    python3 .ci/used_differences.py conformance/allow.json "${reports[@]}" ||
+        die 'conformance/allow.json allows more than is needed'
+}
+
+judge() {
+    local judge=$1 verdict=0
+    shift
+    timeout "$JUDGE_SECONDS" "$@" || verdict=$?
+    printf 'judge %s: exit code %d\n' "$judge" "$verdict"
+    if ((verdict != 0)) && [[ " $DECIDING_JUDGES " == *" $judge "* ]]; then
+        die "judge $judge is not satisfied"
+    fi
+}
+
+has_subcommand() {
+    "$1" help | grep -E "^ +$2( |\$)" >/dev/null
+}
