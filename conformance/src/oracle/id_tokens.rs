@@ -33,10 +33,14 @@ impl Identity {
             _ => Flow::Iam,
         };
         let quota = args["quota_project_id"].as_str();
-        let made = built(world, client, flow, args)?;
+        let mut made = built(world, client, flow, args)?;
         let named = args["service_account_email"].is_string();
         if !named && args["without_request"] != true {
             made.blocking_resolve().raised_by(Raiser::Request)?;
+            if let (Flow::Iam, Some(email)) = (flow, made.service_account_email()) {
+                // google-auth keeps the account that its constructor found; here `refresh` asks again.
+                made = made.with_service_account(&email).raised_by(Raiser::Check)?;
+            }
         }
         Ok(Self {
             made,
