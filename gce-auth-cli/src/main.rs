@@ -14,6 +14,7 @@ mod output;
 mod real_tokens;
 mod sdk_environment;
 mod signals;
+mod temporary;
 mod text;
 
 use std::process::ExitCode;

@@ -48,6 +48,8 @@ fn a_real_server_has_no_options_of_an_emulator() {
         ["--fault", "x"],
         ["--cold-start", "1"],
         ["--keys-directory", "/no/such/directory"],
+        ["--cloud", "/no/such/file"],
+        ["--adc", "service_account"],
         ["--token-command", "true"],
         ["--token-file", "/no/such/file"],
         ["--service-account-key", "/no/such/file"],
@@ -59,14 +61,16 @@ fn a_real_server_has_no_options_of_an_emulator() {
         Some(2),
         "--scopes"
     );
-    assert_eq!(code(&["--journal"]), Some(2), "--journal");
+    for option in ["--journal", "--strict"] {
+        assert_eq!(code(&[option]), Some(2), "{option}");
+    }
     // All that an emulator takes is above, but for what both have.
     let help = run(&["exec", "--help"]).value();
     let options = help.lines().filter_map(|line| {
         let line = line.strip_prefix("      --")?;
         line.split([' ', '=']).next()
     });
-    assert_eq!(options.count(), 17 + 1 + 1 + 3, "{help}");
+    assert_eq!(options.count(), 19 + 1 + 2 + 3, "{help}");
 }
 
 #[test]

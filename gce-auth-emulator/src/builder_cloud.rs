@@ -1,9 +1,12 @@
 //! Settings of the Google APIs beside the metadata server.
 
+use std::path::PathBuf;
+
 use crate::builder::EmulatorBuilder;
 use crate::policy::providers::Provider;
 use crate::policy::settings::Impersonation;
 use crate::policy::users::User;
+use crate::text_source::TextSource;
 
 impl EmulatorBuilder {
     /// Refuses what Google refuses and the emulator lets pass otherwise. By default:
@@ -27,6 +30,32 @@ impl EmulatorBuilder {
     /// and configured grants are enforced either way.
     pub fn strict(mut self) -> Self {
         self.cloud.strict = true;
+        self
+    }
+
+    /// Adds settings in JSON, as `PUT /emulator/v1/cloud` takes them. They are read when the emulator starts, and come before those
+    /// in code.
+    ///
+    /// ```
+    /// use gce_auth_emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder()
+    ///     .cloud(r#"{
+    ///         "strict": true,
+    ///         "accounts": ["robot@my-project.iam.gserviceaccount.com"],
+    ///         "impersonation": [{"member": "*", "target": "robot@my-project.iam.gserviceaccount.com"}]
+    ///     }"#)
+    ///     .start()?;
+    /// # Ok::<(), gce_auth_emulator::StartError>(())
+    /// ```
+    pub fn cloud(mut self, json: impl Into<String>) -> Self {
+        self.cloud_sources.push(TextSource::Text(json.into()));
+        self
+    }
+
+    /// Adds settings as [`cloud`](Self::cloud) does, from a file.
+    pub fn cloud_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cloud_sources.push(TextSource::File(path.into()));
         self
     }
 

@@ -26,6 +26,7 @@ use crate::identity::certificates::Mtls;
 use crate::identity::keys::SigningKey;
 use crate::identity::mds_certificate;
 use crate::identity::token_issuer::TokenIssuer;
+use crate::policy::settings::CloudConfig;
 use crate::profiles::Profile;
 use crate::state::{Parts, State};
 use crate::upstream::Upstream;
@@ -78,7 +79,11 @@ impl EmulatorBuilder {
             plan.lifetime.unwrap_or(self.token_lifetime),
             plan.renewal.or(self.token_renewal),
         );
-        let settings = self.cloud.compile().map_err(StartError::cloud)?;
+        let mut cloud = CloudConfig::default();
+        for source in &self.cloud_sources {
+            cloud = cloud.and(source.read(CloudConfig::parse).map_err(StartError::cloud)?);
+        }
+        let settings = cloud.and(self.cloud).compile().map_err(StartError::cloud)?;
         let key = match &self.keys_directory {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,

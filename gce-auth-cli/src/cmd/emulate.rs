@@ -5,12 +5,12 @@ use std::{
     path::PathBuf,
 };
 
-use gce_auth_emulator::Emulator;
+use gce_auth_emulator::{AdcKind, Emulator};
 use serde_json::{Map, Value, json};
 
 use crate::{
     exit::{Exit, Failure},
-    options::{EmulatorArgs, start_emulator},
+    options::{EmulatorArgs, adc_kind, start_emulator},
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
     signals, text,
@@ -25,6 +25,7 @@ Examples:
   gce-auth emulate --fault 'path = \"instance/\", times = 2, fault = { kind = \"hang\" }'
   gce-auth emulate --address 0.0.0.0 --allow-from 172.17.0.0/16    for this machine's containers
   gce-auth emulate --token-command 'gcloud auth print-access-token'
+  gce-auth emulate --write-adc . --adc-kind external_account    a credentials file for its clients
   gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
 
 /// Runs an emulator of the metadata server, for tests and laptops, until Ctrl-C.
@@ -56,6 +57,13 @@ pub(crate) struct Args {
     /// Write root.crt and client.key, which clients need for HTTPS, to this directory
     #[arg(long, value_name = "DIR", requires = "https_port")]
     certificates: Option<PathBuf>,
+    /// Write application_default_credentials.json to this directory, with the emulator's addresses
+    #[arg(long, value_name = "DIR")]
+    write_adc: Option<PathBuf>,
+    /// The kind of credentials in the file of --write-adc
+    #[arg(long, value_name = "KIND", requires = "write_adc", default_value = "service_account",
+          value_parser = adc_kind())]
+    adc_kind: AdcKind,
     /// Also listen on this Unix socket; the file is removed at the end
     #[cfg(unix)]
     #[arg(long, value_name = "FILE")]
@@ -131,6 +139,18 @@ impl Args {
                 );
                 Failure::new(Exit::Failed, why)
             })?;
+        }
+        if let Some(directory) = &self.write_adc {
+            let path = emulator
+                .write_adc(directory, self.adc_kind)
+                .map_err(|error| {
+                    let why = format!(
+                        "cannot write the credentials to {}: {error}",
+                        directory.display()
+                    );
+                    Failure::new(Exit::Failed, why)
+                })?;
+            out.note(format_args!("wrote {}", path.display()));
         }
         Ok(emulator)
     }

@@ -9,15 +9,17 @@ use std::{
 };
 
 use gce_auth::Detection;
+use gce_auth_emulator::AdcKind;
 
 use crate::{
     env,
     exit::{Exit, Failure},
-    options::{ClientArgs, EmulatorArgs, seconds, start_emulator},
+    options::{ClientArgs, EmulatorArgs, adc_kind, seconds, start_emulator},
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
     sdk_environment::{CREDENTIALS, default_credentials, host, proxy_exceptions},
     signals,
+    temporary::TemporaryDirectory,
 };
 
 const EXAMPLES: &str = "\
@@ -25,6 +27,7 @@ Examples:
   gce-auth exec -- python3 my_program.py
   gce-auth exec --journal -- go test ./...
   gce-auth exec --profile cloud-run --project my-project -- ./server
+  gce-auth exec --adc external_account -- python3 my_program.py
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
@@ -41,7 +44,7 @@ such program, 126 if it cannot be run.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Use this machine's own metadata server instead of an emulator
-    #[arg(long, conflicts_with_all = ["EmulatorArgs", "RealTokenArgs", "journal"])]
+    #[arg(long, conflicts_with_all = ["EmulatorArgs", "RealTokenArgs", "journal", "adc"])]
     real: bool,
     /// With --real, the metadata server to use
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
@@ -52,6 +55,10 @@ pub(crate) struct Args {
     /// Print the requests of the program on standard error at its end, even with --quiet
     #[arg(long)]
     journal: bool,
+    /// Give the program a credentials file of this kind, too, with the emulator's addresses, in
+    /// GOOGLE_APPLICATION_CREDENTIALS
+    #[arg(long, value_name = "KIND", value_parser = adc_kind())]
+    adc: Option<AdcKind>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -73,7 +80,24 @@ impl Args {
         let commands = Commands::default();
         let emulator = start_emulator(self.emulator.builder(&self.tokens, &commands, out)?)?;
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
-        let code = self.run_with(&emulator.env(), out)?;
+        let mut variables = emulator.env();
+        // Removed at the end.
+        let mut directory = None;
+        if let Some(kind) = self.adc {
+            let made = TemporaryDirectory::new().and_then(|directory| {
+                let file = emulator.write_adc(directory.path(), kind)?;
+                Ok((directory, file))
+            });
+            let (made, file) = made.map_err(|error| {
+                let why = format!("cannot write the credentials file: {error}");
+                Failure::new(Exit::Failed, why)
+            })?;
+            directory = Some(made);
+            let file = file.to_string_lossy().into_owned();
+            variables.push((CREDENTIALS[0].0.to_owned(), file));
+        }
+        let code = self.run_with(&variables, out)?;
+        drop(directory);
         if self.journal {
             let requests = emulator.requests();
             let kept = requests.len();

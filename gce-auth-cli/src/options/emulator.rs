@@ -76,6 +76,14 @@ pub(crate) struct EmulatorArgs {
     /// Keep the signing keys in this directory, so that tokens can be verified after a restart
     #[arg(long, value_name = "DIR")]
     keys_directory: Option<PathBuf>,
+    /// Refuse in the IAM, STS and OAuth APIs what Google refuses: unknown accounts and pools, odd
+    /// scopes and audiences, long lifetimes
+    #[arg(long)]
+    strict: bool,
+    /// A JSON file with users, pools, service accounts and impersonation grants, as `PUT
+    /// /emulator/v1/cloud` takes them
+    #[arg(long, value_name = "FILE")]
+    cloud: Option<PathBuf>,
 }
 
 /// The kind of machine.
@@ -166,6 +174,12 @@ impl EmulatorArgs {
         }
         if let Some(directory) = &self.keys_directory {
             builder = builder.keys_directory(directory);
+        }
+        if self.strict {
+            builder = builder.strict();
+        }
+        if let Some(file) = &self.cloud {
+            builder = builder.cloud_file(file);
         }
         for (path, value) in &self.set {
             builder = builder.set(path, value);

@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+mod adc_kind;
 mod client;
 mod emulator;
 mod metadata_path;
@@ -11,6 +12,7 @@ mod token_format;
 mod verbosity;
 
 pub(crate) use self::{
+    adc_kind::adc_kind,
     client::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT},
     emulator::{EmulatorArgs, start_emulator},
     metadata_path::metadata_path,

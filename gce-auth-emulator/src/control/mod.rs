@@ -191,11 +191,7 @@ fn cloud(state: &State) -> Value {
 
 /// Replaces all that was configured about the APIs beside the server.
 fn set_cloud(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    // Serde would take a list of the values, too.
-    let object: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| refused(400, "the body must be a JSON object"))?;
-    let settings = serde_json::from_value::<CloudConfig>(object.into())
-        .map_err(|error| error.to_string())
+    let settings = CloudConfig::parse(text(body)?)
         .and_then(CloudConfig::compile)
         .map_err(|why| refused(400, &why))?;
     state.cloud.set(settings);

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::policy::principal::{Principal, unique_id};
 use crate::policy::providers::{self, Compiled, Provider};
@@ -39,6 +40,26 @@ pub(crate) struct Impersonation {
 }
 
 impl CloudConfig {
+    /// Reads settings in JSON.
+    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+        // Serde would take a list of the values, too.
+        let object: Map<String, Value> =
+            serde_json::from_str(json).map_err(|_| "the settings must be a JSON object")?;
+        serde_json::from_value(object.into()).map_err(|error| error.to_string())
+    }
+
+    /// Both together; of a single value the later one counts.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        self.accounts.extend(later.accounts);
+        self.lifetime_extension.extend(later.lifetime_extension);
+        self.users.extend(later.users);
+        self.providers.extend(later.providers);
+        self.impersonation.extend(later.impersonation);
+        self.strict |= later.strict;
+        self.organization_number = later.organization_number.or(self.organization_number);
+        self
+    }
+
     pub(crate) fn compile(mut self) -> Result<Settings, String> {
         let mut providers = Vec::with_capacity(self.providers.len());
         for provider in std::mem::take(&mut self.providers) {
@@ -216,7 +237,7 @@ mod tests {
             "impersonation":[{"member":"*","target":"a"}]}"#;
         let config: CloudConfig = serde_json::from_str(text).unwrap();
         let shown = serde_json::to_value(config.compile().unwrap().config()).unwrap();
-        let read: serde_json::Value = serde_json::from_str(text).unwrap();
+        let read: Value = serde_json::from_str(text).unwrap();
         assert_eq!(shown, read);
         assert!(serde_json::from_str::<CloudConfig>(r#"{"strikt":true}"#).is_err());
     }
