@@ -1,5 +1,7 @@
 //! Other credentials, made of these: cheap, and without I/O.
 
+use std::sync::Arc;
+
 use crate::{
     io::env::Environment,
     tokens::{
@@ -118,7 +120,14 @@ impl Handle {
     fn reconfigured(&self, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
-        self.copied(self.inner.source.clone(), options)
+        // What is not shared shares what it learns of its account with no copy, either.
+        let source = if options.shared {
+            None
+        } else {
+            self.inner.source.with(&Change::Nothing)
+        };
+        let source = source.unwrap_or_else(|| Arc::clone(&self.inner.source));
+        self.copied(source, options)
     }
 
     pub(crate) fn with_quota_project(&self, project: Option<&str>) -> Result<Self, Error> {

@@ -63,6 +63,7 @@ impl TokenSource for Fixed {
             Change::Audience(audience) => copy.audience = Some(audience.clone()),
             #[cfg(feature = "iam")]
             Change::TokenUri(_) => return None,
+            Change::Nothing => {}
         }
         Some(Arc::new(copy))
     }

@@ -141,6 +141,7 @@ impl TokenSource for IamGrant {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let mut params = self.params.clone();
         let account = match change {
+            Change::Nothing => self.account.knowing(self.account.cache()),
             Change::Account(name) => Account::new(name),
             Change::Audience(audience) => {
                 params.audience.clone_from(audience);

@@ -104,6 +104,7 @@ impl TokenSource for MetadataAccess {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let (mut cache, mut params) = (self.account.cache(), self.params.clone());
         let account = match change {
+            Change::Nothing => self.account.knowing(cache),
             Change::Account(name) => Account::new(name).expecting(self.account.expected.clone()),
             Change::Scopes(scopes, defaults) => {
                 params.scopes.clone_from(scopes);

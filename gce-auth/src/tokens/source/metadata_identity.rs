@@ -127,6 +127,7 @@ impl TokenSource for MetadataIdentity {
                 params.audience.clone_from(audience);
                 self.account.knowing(self.account.cache())
             }
+            Change::Nothing => self.account.knowing(self.account.cache()),
             Change::Account(name) => Account::new(name),
             _ => return None,
         };

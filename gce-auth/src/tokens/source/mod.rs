@@ -148,6 +148,8 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
 /// One setting to change in a copy of a source.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
+    /// None: the same source, which learns for itself from now on.
+    Nothing,
     /// Scopes, and default scopes.
     Scopes(Option<Scopes>, Option<Scopes>),
     DefaultScopes(Scopes),

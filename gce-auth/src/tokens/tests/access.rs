@@ -397,3 +397,18 @@ fn what_was_waited_in_vain_is_not_waited_for_again_until_a_token_comes() {
     let third = world.clock.take_sleeps();
     assert!(third.len() == 1 && third[0] < first[1], "{third:?}");
 }
+
+#[test]
+fn what_a_copy_learns_of_its_account_stays_its_own_where_nothing_is_shared() {
+    const EMAIL: &str = "a@p.iam.gserviceaccount.com";
+    let world = world([info()], |it| it);
+    let universe = world.credentials.with_universe_domain("u.example");
+    let billed = world.credentials.with_quota_project("q").unwrap();
+    assert_eq!(universe.blocking_account().unwrap().email, EMAIL);
+    assert_eq!(universe.service_account_email(), EMAIL);
+    assert_eq!(world.credentials.service_account_email(), "default");
+    assert_eq!(billed.service_account_email(), "default");
+    // What was known before the copy is known to it.
+    let copy = universe.with_quota_project("q").unwrap();
+    assert_eq!(copy.service_account_email(), EMAIL);
+}
