@@ -112,6 +112,15 @@ impl Error for StartError {
     }
 }
 
+/// A path that is not too long to be shown.
+fn beginning(path: &str) -> String {
+    const LONGEST: usize = 200;
+    match path.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &path[..end]),
+        None => path.into(),
+    }
+}
+
 /// Why a part of the document could not be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetError {
@@ -122,7 +131,7 @@ pub struct SetError {
 impl SetError {
     pub(crate) fn new(path: &str, why: &str) -> Self {
         Self {
-            path: path.into(),
+            path: beginning(path),
             why: why.into(),
         }
     }

@@ -1,9 +1,15 @@
 //! Guest attributes: the part of the tree that programs on the machine may write.
 
+use crate::document::limits;
 use crate::profiles::attribute;
 use crate::state::State;
+use serde_json::Value;
+
 use gce_auth_server::protocol::route::Target;
 use gce_auth_server::protocol::{Reply, pages, render};
+
+/// How many bytes all guest attributes may have together, their names and a few for each included.
+const MAX_BYTES: usize = 256 * 1024;
 
 impl State {
     /// The refusal, where this is among them and they are not enabled.
@@ -30,6 +36,14 @@ impl State {
     ) -> Reply {
         if let Some(reply) = self.guest_attributes_refusal(target) {
             return reply;
+        }
+        let place = |document: &Value| {
+            let all = &document["instance"]["guestAttributes"];
+            let old = limits::size(&all[namespace][key]);
+            limits::size(all).saturating_sub(old) + key.len() + value.len() > MAX_BYTES
+        };
+        if self.document.read(place) {
+            return pages::too_large();
         }
         match self.document.set(
             &format!("instance/guest-attributes/{namespace}/{key}"),

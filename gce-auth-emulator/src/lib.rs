@@ -111,6 +111,7 @@ mod start;
 mod state;
 mod text_source;
 mod token_source;
+mod toml_text;
 mod upstream;
 mod watch;
 

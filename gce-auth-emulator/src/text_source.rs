@@ -31,16 +31,3 @@ impl TextSource {
         }
     }
 }
-
-/// What is wrong with a TOML text, and where. The text itself is not repeated, as there may be secrets in it.
-pub(crate) fn toml_error(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| {
-        let before = text.as_bytes().iter().take(span.start);
-        before.filter(|byte| **byte == b'\n').count() + 1
-    });
-    let message = error.message().trim_end().replace('\n', ", ");
-    match line {
-        Some(line) => format!("line {line}: {message}"),
-        None => message,
-    }
-}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::document::limits;
 use crate::document::places::segments;
 use crate::error::SetError;
 use crate::faults::fault_config::RuleConfig;
@@ -13,6 +14,9 @@ use crate::state::State;
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::tree::Node;
 use gce_auth_server::protocol::{Method, Reply};
+
+/// How large a body may be but that of a document's part, which may have 1 MiB, as all requests.
+const MAX_BODY: usize = 64 * 1024;
 
 /// A request about the emulator itself.
 pub(crate) struct ControlCall {
@@ -25,17 +29,15 @@ pub(crate) struct ControlCall {
 
 /// Answers a control request.
 pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
+    if call.body.len() > MAX_BODY && !call.path.starts_with("document") {
+        return refused(413, "the body is too large: at most 64 KiB are");
+    }
     let (room, rest) = call.path.split_once('/').unwrap_or((&call.path, ""));
     let done = || Ok(json!({}));
     let answer = match (&call.method, room, rest) {
         (Method::Get, "document", path) => read(state, path),
         (Method::Put, "document", path) => text(&call.body)
-            .and_then(|json| {
-                state
-                    .document
-                    .set_json(path, json)
-                    .map_err(|error| unset(&error))
-            })
+            .and_then(|json| put(state, path, json))
             .map(|()| json!({})),
         (Method::Delete, "document", path) => read(state, path)
             .and_then(|_| state.document.remove(path).map_err(|error| unset(&error)))
@@ -77,6 +79,17 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
         (_, room, rest) => Err(no_such(room, rest)),
     };
     answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
+}
+
+/// Puts any JSON at a path, unless the document becomes too large.
+fn put(state: &State, path: &str, json: &str) -> Result<(), Reply> {
+    let large = state.document.read(limits::size) + json.len() > limits::BYTES;
+    if large {
+        let why = format!("the document may have at most {} bytes", limits::BYTES);
+        return Err(refused(409, &why));
+    }
+    let set = state.document.set_json(path, json);
+    set.map_err(|error| unset(&error))
 }
 
 fn refused(status: u16, why: &str) -> Reply {

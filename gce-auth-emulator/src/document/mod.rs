@@ -2,6 +2,7 @@
 
 mod carry_over;
 pub(crate) mod document_source;
+pub(crate) mod limits;
 mod overlay;
 pub(crate) mod places;
 mod render_cache;

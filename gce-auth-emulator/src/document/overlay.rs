@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::text_source;
+use crate::toml_text;
 
 /// The top of the tree. Anything else is a typing error.
 const TOP: [&str; 4] = ["instance", "oslogin", "project", "universe"];
@@ -12,8 +12,7 @@ const DATE: &str = "$__toml_private_datetime";
 
 /// The values with their paths, in the order of the paths.
 pub(crate) fn parse(text: &str) -> Result<Vec<(String, Value)>, String> {
-    let tables: Map<String, Value> =
-        toml::from_str(text).map_err(|error| text_source::toml_error(text, &error))?;
+    let tables: Map<String, Value> = toml_text::parse(text)?;
     let mut values = Vec::new();
     for (key, value) in tables {
         let path = key
@@ -31,6 +30,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, Value)>, String> {
     Ok(values)
 }
 
+/// Gives the leaves with their paths. As deep as the TOML library lets a text be.
 fn flatten(path: String, value: Value, values: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(mut table) => {

@@ -2,8 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::document::limits::DEPTH;
 use crate::error::SetError;
 use gce_auth_server::protocol::tree::{INDEXED, Node, camel, is_verbatim};
+
+/// Why a value is not set.
+pub(crate) const TOO_DEEP: &str = "it is nested too deeply: at most 128 levels are";
 
 /// An account stands in the document under its email and under its aliases: a change of one is a change of all.
 pub(crate) fn copy_account(document: &mut Value, keys: &[String]) {
@@ -92,6 +96,9 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, SetError> {
     let segments: Vec<String> = rest.split('/').map(Into::into).collect();
     if segments.iter().any(String::is_empty) {
         return Err(SetError::new(path, "a segment of the path is empty"));
+    }
+    if segments.len() > DEPTH {
+        return Err(SetError::new(path, TOO_DEEP));
     }
     Ok(segments)
 }

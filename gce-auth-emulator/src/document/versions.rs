@@ -6,7 +6,10 @@ use aws_lc_rs::digest;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::document::places::{container, copy_account, empty, keys, list, look, segments, step};
+use crate::document::limits;
+use crate::document::places::{
+    TOO_DEEP, container, copy_account, empty, keys, list, look, segments, step,
+};
 use crate::document::render_cache::{RenderCache, Shape};
 use crate::error::SetError;
 use gce_auth_server::protocol::etag::Etag;
@@ -201,6 +204,9 @@ impl Document {
         let value = new(keys.iter().try_fold(&state.document, look))?;
         if keys.is_empty() && !value.is_object() {
             return Err(SetError::new(path, "the root has to be an object"));
+        }
+        if keys.len() + limits::depth(&value) > limits::DEPTH {
+            return Err(SetError::new(path, TOO_DEEP));
         }
         let mut place = &mut state.document;
         for key in &keys {

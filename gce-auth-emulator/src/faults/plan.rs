@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::faults::fault::Fault;
 use crate::faults::fault_config::{self, RuleConfig};
 use crate::faults::rules::FaultRule;
-use crate::text_source;
+use crate::toml_text;
 
 /// What shall go wrong, and how tokens age.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let form: PlanConfig =
-            toml::from_str(text).map_err(|error| text_source::toml_error(text, &error))?;
+        let form: PlanConfig = toml_text::parse(text)?;
         let mut rules = Vec::with_capacity(form.faults.len() + 1);
         let mut refuse = None;
         if let Some(cold) = form.cold_start {

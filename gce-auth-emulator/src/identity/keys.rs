@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
@@ -51,8 +52,9 @@ impl SigningKey {
                 let pem = certifier(&pair)
                     .ok_or_else(|| io::Error::other("no key could be made"))?
                     .serialize_pem();
-                private_file(&path)?.write_all(pem.as_bytes())?;
-                pem.into_bytes()
+                put_if_absent(directory, &path, pem.as_bytes())?;
+                // That of another emulator, if it was first.
+                fs::read(&path)?
             }
             Err(error) => return Err(error),
         };
@@ -134,13 +136,31 @@ impl SigningKey {
     }
 }
 
-/// A new file that nobody else can read.
-fn private_file(path: &Path) -> io::Result<fs::File> {
+/// Puts a file that nobody else can read at a path, whole or not at all, unless there is one.
+fn put_if_absent(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let new = directory.join(format!("{FILE}.{}.{number}.new", std::process::id()));
+    let put = write_private(&new, text).and_then(|()| match fs::hard_link(&new, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // A file system without links: the last one wins then.
+        Err(_) => fs::rename(&new, path),
+        Ok(()) => Ok(()),
+    });
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => put.and(Err(error)),
+        _ => put,
+    }
+}
+
+fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let mut file = options.open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 /// The key as the certificates' library takes it.

@@ -1,0 +1,130 @@
+//! What one request, or one file, can do to the process: nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod client;
+
+use client::{get, request};
+use gce_auth_emulator::Emulator;
+
+const CONTROL: &str = "/emulator/v1/";
+const HERE: (&str, &str) = ("Host", "localhost");
+
+fn control(emulator: &Emulator, method: &str, path: &str, body: &[u8]) -> u16 {
+    let path = format!("{CONTROL}{path}");
+    request(emulator.addr(), method, &path, &[HERE], body).status
+}
+
+#[test]
+fn nesting_is_bounded_wherever_a_document_comes_from() {
+    let emulator = Emulator::builder().start().unwrap();
+    let deep = "a/".repeat(8000) + "a";
+    let path = format!("document/instance/attributes/{deep}");
+    assert_eq!(control(&emulator, "PUT", &path, b"\"x\""), 409);
+    assert_eq!(control(&emulator, "GET", &path, b""), 404);
+    assert_eq!(control(&emulator, "DELETE", &path, b""), 404);
+    assert!(emulator.set(&format!("instance/{deep}"), "x").is_err());
+    assert!(emulator.set_json(&format!("instance/{deep}"), "1").is_err());
+    // Step by step it does not grow without an end either.
+    let mut place = "instance/attributes".to_owned();
+    for _ in 0..40 {
+        place.push_str("/a/a/a/a/a");
+        control(&emulator, "PUT", &format!("document/{place}"), b"{}");
+    }
+    let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+    control(
+        &emulator,
+        "PUT",
+        "document/instance/attributes/a/a/a/a/a",
+        nested.as_bytes(),
+    );
+    assert_eq!(get(emulator.addr(), "?recursive=true").status, 200);
+    assert_eq!(get(emulator.addr(), &deep).status, 404);
+
+    for overlay in [
+        format!("[instance.attributes]\n{}a = 1", "a.".repeat(8000)),
+        format!("\"instance/attributes/{deep}\" = 1"),
+        format!(
+            "[instance.attributes]\na = {}1{}",
+            "[".repeat(8000),
+            "]".repeat(8000)
+        ),
+        format!("[instance.attributes{}]\na = 1", ".a".repeat(8000)),
+        format!(
+            "[instance.attributes]\n{}a = 1{}",
+            format!("{}a = {{", "a.".repeat(78)).repeat(78),
+            "}".repeat(78)
+        ),
+    ] {
+        let why = Emulator::builder()
+            .overlay(overlay)
+            .start()
+            .unwrap_err()
+            .to_string();
+        assert!(why.len() < 20_000, "{}", why.len());
+    }
+    let document = format!(
+        "{{\"instance\": {}1{}}}",
+        "[".repeat(8000),
+        "]".repeat(8000)
+    );
+    assert!(Emulator::builder().document(document).start().is_err());
+}
+
+#[test]
+fn a_document_grows_by_requests_to_a_size_and_no_further() {
+    let emulator = Emulator::builder().start().unwrap();
+    let big = format!("\"{}\"", "x".repeat(1_000_000));
+    let statuses: Vec<u16> = (0..8)
+        .map(|n| {
+            control(
+                &emulator,
+                "PUT",
+                &format!("document/instance/attributes/{n}"),
+                big.as_bytes(),
+            )
+        })
+        .collect();
+    assert_eq!(statuses[..3], [200; 3]);
+    assert_eq!(statuses[7], 409);
+    assert_eq!(
+        control(&emulator, "DELETE", "document/instance/attributes/0", b""),
+        200
+    );
+    assert_eq!(
+        control(&emulator, "PUT", "document/instance/attributes/n", b"1"),
+        200
+    );
+}
+
+#[test]
+fn guest_attributes_hold_256_kib_in_all() {
+    let emulator = Emulator::builder()
+        .set("instance/attributes/enable-guest-attributes", "TRUE")
+        .start()
+        .unwrap();
+    let put = |key: &str, length: usize| {
+        let path = format!("/computeMetadata/v1/instance/guest-attributes/a/{key}");
+        let value = "x".repeat(length);
+        let flavor = ("Metadata-Flavor", "Google");
+        request(emulator.addr(), "PUT", &path, &[flavor], value.as_bytes()).status
+    };
+    assert_eq!(put("one", 200 * 1024), 200);
+    assert_eq!(put("two", 100 * 1024), 413);
+    assert_eq!(
+        put("one", 100 * 1024),
+        200,
+        "what it replaces does not count"
+    );
+    assert_eq!(put("two", 100 * 1024), 200);
+}
+
+#[test]
+fn control_bodies_are_bounded() {
+    let emulator = Emulator::builder().start().unwrap();
+    let text = "x".repeat(100_000);
+    let fault = format!(
+        "{{\"path\":\"/\",\"fault\":{{\"kind\":\"body\",\"contentType\":\"a/b\",\"text\":\"{text}\"}}}}"
+    );
+    assert_eq!(control(&emulator, "POST", "faults", fault.as_bytes()), 413);
+}
