@@ -128,11 +128,6 @@ impl Access {
         guard::check_origin(request, &self.hosts).map_err(|why| why.reply())
     }
 
-    /// Lets a request for the metadata server in.
-    pub(crate) fn check(&self, request: &Request) -> Result<(), Reply> {
-        guard::check(request, &self.hosts).map_err(|why| why.reply())
-    }
-
     /// Lets a request for the page in. The page holds no secret, so no token is needed.
     pub(crate) fn check_page(&self, request: &Request, caller: Caller) -> Result<(), Reply> {
         guard::check_host(request, &self.hosts).map_err(|why| match why {

@@ -152,8 +152,8 @@ impl EmulatorBuilder {
     }
 
     /// Serves the document in this file, as [`document`](Self::document) does, and follows it: within half a second after it changed,
-    /// the document is made anew, with all overlays, and those who wait for a change are told. What was set while the emulator ran is
-    /// gone then, but for guest attributes that programs wrote.
+    /// the document is made anew, with all overlays, and those who wait for a change are told. What was set while the emulator ran, and
+    /// guest attributes that programs wrote, stay; what was removed stays so until the file says it anew.
     ///
     /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes ConfigMap, are followed too. A file
     /// that is no good changes nothing; [`on_event`](Self::on_event) tells why.

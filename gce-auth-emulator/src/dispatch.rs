@@ -6,14 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::route::{self, Credential, Op};
-use gce_auth_server::protocol::{Method, Reply, Request, pages, render};
+use gce_auth_server::protocol::{Dialect, Method, Reply, Request, guard, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 
-use crate::access::{Access, Caller};
+use crate::access::Caller;
 use crate::cloud;
 use crate::cloud::call::{CloudCall, Endpoint};
 use crate::control::{self, ControlCall};
 use crate::identity::agents::Agent;
+use crate::profiles::Profile;
 use crate::state::State;
 use crate::{oslogin, page};
 
@@ -39,6 +40,10 @@ impl Service for Dispatcher {
         self.0.clock.http_date()
     }
 
+    fn server(&self) -> &'static str {
+        self.0.profile.server()
+    }
+
     fn identify(&self, connection: &Connection) -> impl Future<Output = Caller> + Send {
         std::future::ready(self.0.access.identify(connection))
     }
@@ -46,11 +51,11 @@ impl Service for Dispatcher {
     fn serve<'a>(&'a self, request: Request, caller: &'a Caller) -> Answer<'a> {
         let state = &*self.0;
         let original = state.upstream.is_some().then(|| request.clone());
-        match understand(&state.access, request, *caller) {
-            Err(reply) => Answer::Ready(reply),
+        match understand(state, request, *caller) {
+            Err(reply) => Answer::Ready(dressed(state, reply)),
             Ok(Meaning::Metadata(op)) => match original {
                 None => match at_once(state, &op) {
-                    Some(reply) => Answer::Ready(reply),
+                    Some(reply) => Answer::Ready(dressed(state, reply)),
                     None => Answer::Later(Box::pin(answer(state, op))),
                 },
                 Some(request) => Answer::Later(Box::pin(relayed(state, op, request))),
@@ -63,13 +68,30 @@ impl Service for Dispatcher {
                 Some(more) => Answer::Stream(page::stream(), more),
                 None => Answer::Ready(pages::status(503)),
             },
-            Ok(Meaning::Control(call)) => Answer::Ready(control::answer(state, &call)),
+            Ok(Meaning::Control(call)) => Answer::Later(Box::pin(controlled(&self.0, call))),
         }
     }
 }
 
+/// The answer to a control request. It may be long, so it is made beside the thread that serves everybody.
+async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
+    let state = Arc::clone(state);
+    let answer = tokio::task::spawn_blocking(move || control::answer(&state, &call));
+    answer.await.unwrap_or_else(|_| pages::internal())
+}
+
+/// An answer of the metadata server as the machine's platform has it.
+fn dressed(state: &State, mut reply: Reply) -> Reply {
+    let bare = reply.status == 404 && reply.dialect == Dialect::Metadata;
+    if bare && state.profile.has_bare_errors() {
+        reply.body = Bytes::new();
+    }
+    reply
+}
+
 /// Checks and understands a request: who may ask, then what it means.
-fn understand(access: &Access, request: Request, caller: Caller) -> Result<Meaning, Reply> {
+fn understand(state: &State, mut request: Request, caller: Caller) -> Result<Meaning, Reply> {
+    let access = &state.access;
     access.check_caller(caller)?;
     if let Some(endpoint) = Endpoint::parse(&request.path) {
         access.check_origin(&request)?;
@@ -103,8 +125,27 @@ fn understand(access: &Access, request: Request, caller: Caller) -> Result<Meani
             )),
         };
     }
-    access.check(&request)?;
+    request.path = without_empty_segments(request.path);
+    access.check_origin(&request)?;
+    if state.profile == Profile::Gke && !guard::has_flavor(&request) {
+        return Err(pages::gke_flavor_missing());
+    }
+    guard::check_flavor(&request).map_err(|why| why.reply())?;
     route::route(request).map(Meaning::Metadata)
+}
+
+/// The path as a metadata server understands it.
+fn without_empty_segments(path: String) -> String {
+    if !path.contains("//") {
+        return path;
+    }
+    let mut out = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !out.ends_with('/') {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// The answer, if it is there without any waiting.
@@ -138,7 +179,7 @@ async fn relayed(state: &State, op: Op, request: Request) -> Reply {
 }
 
 async fn answer(state: &State, op: Op) -> Reply {
-    match op {
+    let reply = match op {
         Op::Home => render::lines("computeMetadata/\n"),
         Op::Versions => render::lines("v1/\n"),
         Op::Read(reading, target) => state.read(&target, &reading).await,
@@ -177,5 +218,6 @@ async fn answer(state: &State, op: Op) -> Reply {
         } => state
             .document
             .read(|document| oslogin::answer(document, what, &query, &target)),
-    }
+    };
+    dressed(state, reply)
 }

@@ -67,7 +67,18 @@ fn find_users(users: &[Value], groups: &[Value], query: &Query) -> Result<Option
         })
     };
     let shown: Vec<Value> = users.iter().filter(wanted).map(profile).collect();
-    one_or_page("loginProfiles", shown, &["username", "uid"], query)
+    let by = ["username", "uid"];
+    if by.iter().any(|name| query.get(name).is_some()) {
+        return one_or_page("loginProfiles", shown, &by, query);
+    }
+    let end = shown.len();
+    let mut answer = paged("loginProfiles", shown, query)?;
+    // Clients do not look at the profiles of the page with the last token, so that there are none on it.
+    let empty = answer["loginProfiles"].as_array().is_none_or(Vec::is_empty);
+    if answer["nextPageToken"] == LAST && !empty {
+        answer["nextPageToken"] = end.to_string().into();
+    }
+    Ok(Some(answer))
 }
 
 fn find_groups(groups: &[Value], query: &Query) -> Result<Option<Value>, Reply> {
@@ -206,7 +217,12 @@ mod tests {
         assert_eq!(first["nextPageToken"], "2");
         let (_, last) = ask(Login::Users, "pagesize=2&pagetoken=2");
         assert_eq!(last["loginProfiles"].as_array().unwrap().len(), 1);
-        assert_eq!(last["nextPageToken"], "0");
+        assert_eq!(last["nextPageToken"], "3");
+        let (_, end) = ask(Login::Users, "pagesize=2&pagetoken=3");
+        assert_eq!(
+            (&end["loginProfiles"], &end["nextPageToken"]),
+            (&json!([]), &json!("0"))
+        );
         assert_eq!(ask(Login::Users, "pagesize=x").0, 400);
     }
 

@@ -52,6 +52,20 @@ impl Profile {
         matches!(self, Self::Gke | Self::CloudRun | Self::AppEngine)
     }
 
+    /// What its server calls itself.
+    pub(crate) fn server(self) -> &'static str {
+        match self {
+            Self::Gce | Self::GceWithoutAccount | Self::Shielded => "Metadata Server for VM",
+            Self::Gke => "GKE Metadata Server",
+            Self::CloudRun | Self::AppEngine => "Metadata Server for Serverless",
+        }
+    }
+
+    /// Whether its 404 has no page.
+    pub(crate) fn has_bare_errors(self) -> bool {
+        matches!(self, Self::CloudRun | Self::AppEngine)
+    }
+
     /// Whether `format=full` adds the facts of the machine to identity tokens.
     pub(crate) fn has_full_identity(self) -> bool {
         matches!(self, Self::Gce | Self::GceWithoutAccount | Self::Shielded)
@@ -130,7 +144,6 @@ pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
                 },
                 "hostname": format!("gke-emulator-cluster-pool-1-0a1b2c3d-xyz9.us-central1-a.c.{project_id}.internal"),
                 "id": 5_737_554_347_302_044_216_u64,
-                "name": "gke-emulator-cluster-pool-1-0a1b2c3d-xyz9",
                 "serviceAccounts": accounts,
                 "zone": format!("projects/{number}/zones/us-central1-a"),
             },

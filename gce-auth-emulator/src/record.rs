@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use gce_auth_server::protocol::Request;
-use gce_auth_server::service::{Arrival, Hooks};
+use gce_auth_server::protocol::{Method, Request};
+use gce_auth_server::service::{Arrival, Hooks, Peer};
 use serde_json::Value;
 
 use crate::events::Event;
@@ -29,6 +29,19 @@ impl Hooks for State {
             let _ = self.told.send(request.show());
         }
         Arrival { id, fault }
+    }
+
+    fn unreadable(&self, _: &Peer, status: u16, why: &str) {
+        let request = Request {
+            method: Method::Other("-".into()),
+            path: "-".into(),
+            ..Request::default()
+        };
+        let id = self.journal().record(&request, None);
+        if let Some(entry) = self.journal().complete(id, Some(status)) {
+            entry.hint = Some(format!("not HTTP: {why}"));
+        }
+        self.departed(id, Some(status));
     }
 
     fn departed(&self, id: u64, status: Option<u16>) {

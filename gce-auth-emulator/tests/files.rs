@@ -254,3 +254,50 @@ fn requests_are_told_and_who_panics_at_it_harms_nobody() {
         "{said}"
     );
 }
+
+#[test]
+fn what_was_set_outlives_an_edit() {
+    let directory = Directory::new("kept");
+    let file = directory.file("overlay.toml");
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    write("instance.attributes.a = 'file'\ninstance.attributes.b = 'file'\ninstance.tags = ['x']");
+    let (emulator, events) = follow(Emulator::builder().overlay_file(&file));
+    emulator.set("instance/attributes/a", "set").unwrap();
+    emulator.set("instance/attributes/new", "set").unwrap();
+    emulator
+        .set("instance/network-interfaces/0/mtu", "9000")
+        .unwrap();
+    emulator.remove("instance/description").unwrap();
+    write(
+        "instance.attributes.a = 'edited'\ninstance.attributes.b = 'edited'\ninstance.attributes.c = 'edited'",
+    );
+    assert!(matches!(next(&events), Event::Reloaded { .. }));
+    let value = |path: &str| {
+        let answer = client::get(emulator.addr(), path);
+        (answer.status == 200).then(|| answer.text().to_owned())
+    };
+    for (path, expected) in [
+        ("instance/attributes/a", Some("set")),
+        ("instance/attributes/new", Some("set")),
+        ("instance/network-interfaces/0/mtu", Some("9000")),
+        ("instance/description", None),
+        ("instance/attributes/b", Some("edited")),
+        ("instance/attributes/c", Some("edited")),
+        (
+            "instance/tags?alt=text",
+            Some("http-server\nhttps-server\n"),
+        ),
+    ] {
+        assert_eq!(value(path).as_deref(), expected, "{path}");
+    }
+    write("instance.attributes.b = 'again'");
+    assert!(matches!(next(&events), Event::Reloaded { .. }));
+    assert_eq!(value("instance/attributes/new").as_deref(), Some("set"));
+    assert_eq!(value("instance/attributes/b").as_deref(), Some("again"));
+    emulator.reset();
+    assert_eq!(value("instance/attributes/new"), None);
+    assert_eq!(
+        value("instance/network-interfaces/0/mtu").as_deref(),
+        Some("1460")
+    );
+}

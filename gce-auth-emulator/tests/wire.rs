@@ -76,7 +76,6 @@ fn refusals() {
     for path in [
         "/computeMetadata/v1/instance/id/",
         "/computeMetadata/v1/instance/ID",
-        "/computeMetadata/v1/instance//id",
         "/computeMetadata/v1/instance/machineType",
         "/computeMetadata/v1/instance/service-accounts/default/token/",
         "/computeMetadata/v1/instance/service-accounts/emulator%40emulator-project.iam.gserviceaccount.com/email",

@@ -20,6 +20,11 @@ pub trait Service: Send + Sync + 'static {
     /// Returns the value of the `Date` header.
     fn date(&self) -> Bytes;
 
+    /// Returns the value of the `Server` header of a metadata server. Default: that of Compute Engine.
+    fn server(&self) -> &'static str {
+        "Metadata Server for VM"
+    }
+
     /// Identifies the caller of a connection. Called once for each connection, before a byte of it is read.
     fn identify(&self, connection: &Connection) -> impl Future<Output = Self::Caller> + Send;
 
@@ -104,6 +109,11 @@ pub trait Hooks: Send + Sync + 'static {
     fn arrived(&self, request: &Request) -> Arrival {
         let _ = request;
         Arrival::default()
+    }
+
+    /// Hears of bytes that were no request of HTTP, and of the status they were refused with. The connection ends.
+    fn unreadable(&self, peer: &Peer, status: u16, why: &str) {
+        let _ = (peer, status, why);
     }
 
     /// Hears how a request ended: with the status of its answer, or without one as its client or the connection was gone.

@@ -2,22 +2,45 @@
 
 use serde_json::{Map, Value};
 
-/// Takes the guest attributes that programs wrote since `before` over into the next document.
+/// Takes what was set, written or removed since `before` over into the next document. Where that has something of another kind, there
+/// is no room for it.
 pub(crate) fn carry_over(before: &Value, now: &Value, next: &mut Value) {
-    let place = |document: &Value| document["instance"]["guestAttributes"].clone();
-    let (before, now) = (place(before), place(now));
-    for (namespace, attributes) in now.as_object().into_iter().flatten() {
-        for (key, value) in attributes.as_object().into_iter().flatten() {
-            if before[namespace][key] != *value {
-                let mut path = ["instance", "guestAttributes", namespace].into_iter();
-                let there = path.try_fold(&mut *next, |place, name| {
-                    let empty = || Value::Object(Map::new());
-                    Some(place.as_object_mut()?.entry(name).or_insert_with(empty))
-                });
-                // A document that has something else there has no room for them.
-                if let Some(there) = there.and_then(Value::as_object_mut) {
-                    there.insert(key.clone(), value.clone());
+    match (now, next) {
+        (Value::Object(now), Value::Object(next)) => {
+            let nothing = Map::new();
+            let before = before.as_object().unwrap_or(&nothing);
+            for (key, value) in now {
+                let old = before.get(key).unwrap_or(&Value::Null);
+                if value == old {
+                    continue;
                 }
+                match next.get_mut(key) {
+                    Some(place) => carry_over(old, value, place),
+                    None => {
+                        next.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+            for (key, old) in before {
+                // What a file says anew is there again.
+                if !now.contains_key(key) && next.get(key) == Some(old) {
+                    next.remove(key);
+                }
+            }
+        }
+        (Value::Array(now), Value::Array(next))
+            if now.len() == next.len() && now.iter().any(Value::is_object) =>
+        {
+            for (index, (value, place)) in now.iter().zip(next).enumerate() {
+                let old = before.get(index).unwrap_or(&Value::Null);
+                if value != old {
+                    carry_over(old, value, place);
+                }
+            }
+        }
+        (now, next) => {
+            if now.is_object() == next.is_object() && now.is_array() == next.is_array() {
+                next.clone_from(now);
             }
         }
     }

@@ -183,7 +183,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let caller = &context.service.identify(&connection).await;
-    let secure = connection.secure;
+    let (secure, peer) = (connection.secure, connection.peer);
     drop(connection);
     let reset = AtomicBool::new(false);
     let activity = Arc::new(Activity::default());
@@ -201,7 +201,12 @@ where
     let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
     tokio::select! {
         biased;
-        _ = poll_fn(|context| connection.poll_without_shutdown(context)) => {}
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+            if let Err(error) = ended && error.is_parse() {
+                let status = if error.is_parse_too_large() { 431 } else { 400 };
+                context.hooks.unreadable(&peer, status, &error.to_string());
+            }
+        }
         () = idle => {}
     }
     if reset.load(Ordering::Relaxed) {
@@ -287,7 +292,7 @@ async fn exchange<S: Service, H: Hooks>(
     visit.status = Some(reply.status);
     Ok(response(
         reply,
-        service.date(),
+        (service.date(), service.server()),
         &context.header_case,
         pace,
         busy,
@@ -334,12 +339,12 @@ async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
 
 fn response(
     reply: Reply,
-    date: Bytes,
+    (date, server): (Bytes, &'static str),
     header_case: &Extensions,
     pace: Pace,
     busy: Busy,
 ) -> hyper::Response<Content> {
-    let lines = reply.header_lines(date);
+    let lines = reply.header_lines(date, server);
     let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);

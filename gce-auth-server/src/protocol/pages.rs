@@ -51,6 +51,13 @@ pub fn flavor_missing() -> Reply {
     )
 }
 
+/// 403 of GKE's metadata server for a request without the header that proves intent, as plain text and without a flavor.
+pub fn gke_flavor_missing() -> Reply {
+    let why = "Missing required header \"Metadata-Flavor\": \"Google\"";
+    let text = format!("GKE Metadata Server encountered an error: {why}\n");
+    Reply::new(403, PLAIN, text).flavored(None)
+}
+
 /// 403 for the paths of the versions before v1.
 pub fn legacy(path: &str) -> Reply {
     Reply::new(
@@ -223,7 +230,7 @@ mod tests {
         let location = "http://localhost:80/computeMetadata/v1/instance/?recursive=true";
         assert!(
             reply
-                .header_lines(Bytes::new())
+                .header_lines(Bytes::new(), "s")
                 .contains(&("Location", location.into()))
         );
         assert_eq!(reply.body, "/computeMetadata/v1/instance/\n");

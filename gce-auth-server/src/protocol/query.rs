@@ -112,8 +112,9 @@ impl Reading {
     }
 }
 
-/// The spellings of yes that the server takes.
+/// The spellings of yes that the server takes. A slash behind it, as ohai sends it, is ignored.
 pub fn is_true(value: &str) -> bool {
+    let value = value.strip_suffix('/').unwrap_or(value);
     ["true", "1", "yes", "y", "on"]
         .iter()
         .any(|yes| value.eq_ignore_ascii_case(yes))

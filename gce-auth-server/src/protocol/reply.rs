@@ -113,8 +113,8 @@ impl Reply {
         self
     }
 
-    /// The header lines in the server's own order. A redirect carries no date, as seen on real machines.
-    pub fn header_lines(&self, date: Bytes) -> Vec<(&'static str, Bytes)> {
+    /// The header lines in the server's own order, with the `Server` that a metadata server has. A redirect carries no date, as seen on real machines.
+    pub fn header_lines(&self, date: Bytes, server: &'static str) -> Vec<(&'static str, Bytes)> {
         let more = || {
             let shared = |(name, value): &(&'static str, String)| (*name, value.clone().into());
             self.more.iter().map(shared)
@@ -141,7 +141,7 @@ impl Reply {
         }
         match self.dialect {
             Dialect::Metadata | Dialect::NoFlavor => {
-                lines.push(("Server", "Metadata Server for VM".into()));
+                lines.push(("Server", server.into()));
             }
             Dialect::Cloud { max_age } => {
                 lines.push((
@@ -174,7 +174,7 @@ mod tests {
         let reply =
             Reply::new(200, "application/text", "12345").tagged(Etag(0xb283_0b5c_8134_3278));
         let names: Vec<_> = reply
-            .header_lines("Fri, 22 Nov 2019 20:28:02 GMT".into())
+            .header_lines("Fri, 22 Nov 2019 20:28:02 GMT".into(), "s")
             .into_iter()
             .map(|(name, _)| name)
             .collect();
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_google_api_does_not_pose_as_the_metadata_server() {
-        let lines = Reply::cloud(200, &serde_json::json!({})).header_lines("now".into());
+        let lines = Reply::cloud(200, &serde_json::json!({})).header_lines("now".into(), "s");
         assert!(lines.iter().all(|(name, _)| *name != "Metadata-Flavor"));
     }
 }
