@@ -273,7 +273,7 @@ fn what_was_set_outlives_an_edit() {
     );
     assert!(matches!(next(&events), Event::Reloaded { .. }));
     let value = |path: &str| {
-        let answer = client::get(emulator.addr(), path);
+        let answer = get(emulator.addr(), path);
         (answer.status == 200).then(|| answer.text().to_owned())
     };
     for (path, expected) in [
