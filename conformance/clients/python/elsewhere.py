@@ -25,3 +25,18 @@ def session(others):
     for origin, other in others.items():
         made.mount(origin, Elsewhere(origin, other))
     return made
+
+
+def everywhere(others):
+    """Makes each of Google's addresses another for sessions that are made from now on.
+
+    google-auth makes sessions of its own to sign and to ask IAM for ID tokens.
+    """
+    plain = requests.Session.__init__
+
+    def made(self):
+        plain(self)
+        for origin, other in others.items():
+            self.mount(origin, Elsewhere(origin, other))
+
+    requests.Session.__init__ = made

@@ -1,0 +1,143 @@
+//! google-auth for Python with each kind of credentials file that the emulator writes, against the
+//! emulator's STS, OAuth and IAM in strict mode: tokens, boundaries and errors are what the library
+//! takes for Google's.
+
+mod foreign;
+
+use std::fs;
+use std::path::Path;
+
+use gce_auth_conformance::interop::{self, Judge, machine};
+use gce_auth_emulator::{AdcKind, User};
+use serde_json::{Value, json};
+
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const TARGET: &str = "target@interop-project.iam.gserviceaccount.com";
+const DELEGATE: &str = "delegate@interop-project.iam.gserviceaccount.com";
+
+#[test]
+fn google_auth_takes_each_file_and_each_error_for_google_s() {
+    let Some(client) = interop::ready_or_skip(interop::python(foreign::target(), "adc.py")) else {
+        return;
+    };
+    let pool = format!(
+        "iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/emulator",
+        machine::NUMBER
+    );
+    let emulator = foreign::emulator()
+        .set("universe/universe-domain", "googleapis.com")
+        .strict()
+        .user(User::new("ada@example.com", "client", "secret", "1//ada"))
+        .user(User::new("eve@example.com", "client", "secret", "1//eve").reauthentication("proof"))
+        .service_account(TARGET)
+        .service_account(DELEGATE)
+        .impersonation(format!("principalSet://{pool}/*"), DELEGATE)
+        .impersonation(DELEGATE, TARGET)
+        .impersonation(machine::EMAIL, "*")
+        .start()
+        .expect("an emulator starts");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("adc");
+    fs::create_dir_all(&folder).expect("the target folder can be written");
+    for kind in AdcKind::ALL {
+        let text = emulator.adc(kind).expect("there is an account");
+        fs::write(folder.join(format!("{kind}.json")), text).expect("the folder was made");
+    }
+    let seen = foreign::run(
+        &client,
+        &emulator,
+        &[
+            ("EMULATOR_URL", emulator.url()),
+            ("ADC_FOLDER", folder.to_string_lossy().into_owned()),
+            ("TARGET", TARGET.to_owned()),
+            // As google-auth's users write delegates in programs of Google's samples.
+            ("DELEGATE", format!("projects/-/serviceAccounts/{DELEGATE}")),
+            ("REAUTH", "1//eve".to_owned()),
+        ],
+    );
+
+    let mut judge = Judge::new("Python, credentials files", &seen);
+    judge.library("google-auth");
+    for (kind, class, who, project) in [
+        (
+            "authorized_user",
+            "Credentials",
+            Some("ada@example.com"),
+            Value::Null,
+        ),
+        (
+            "service_account",
+            "Credentials",
+            Some(machine::EMAIL),
+            json!(machine::PROJECT),
+        ),
+        ("impersonated", "Credentials", Some(TARGET), Value::Null),
+    ] {
+        let step = seen.step(kind);
+        judge
+            .finds(kind, &step["type"], class)
+            .finds(kind, &step["valid"], true)
+            .finds(kind, &step["fresh"], true)
+            .finds(kind, &step["who"], who)
+            .finds(kind, &step["project"], project);
+    }
+    // In strict mode tokeninfo knows no federated tokens, as Google's does not.
+    let external = seen.step("external_account");
+    judge
+        .finds("external account", &external["type"], "Credentials")
+        .finds("external account", &external["valid"], true)
+        .finds("external account", &external["project"], machine::PROJECT);
+    judge
+        .finds(
+            "ID token",
+            &seen.step("id_token")["claims"]["email"],
+            TARGET,
+        )
+        .finds(
+            "ID token",
+            &seen.step("id_token")["claims"]["aud"],
+            machine::AUDIENCE,
+        )
+        .finds("downscoped", &seen.step("downscoped")["valid"], true)
+        .finds("downscoped", &seen.step("downscoped")["inside"], 200)
+        .finds("downscoped", &seen.step("downscoped")["outside"], 403)
+        .finds("downscoped", &seen.step("downscoped")["written"], 403);
+    for (step, error, part) in [
+        ("beyond_the_boundary", "RefreshError", "PERMISSION_DENIED"),
+        (
+            "unknown_refresh_token",
+            "RefreshError",
+            "invalid_grant: Bad Request",
+        ),
+        ("wrong_secret", "RefreshError", "invalid_client"),
+        (
+            "without_proof",
+            "RefreshError",
+            "Reauthentication is needed",
+        ),
+        (
+            "without_grant",
+            "RefreshError",
+            "iam.serviceAccounts.getAccessToken",
+        ),
+        (
+            "revoked",
+            "RefreshError",
+            "Token has been expired or revoked.",
+        ),
+    ] {
+        let found = seen.step(step);
+        judge.finds(step, &found["error"], error);
+        let text = found["text"].as_str().unwrap_or_default();
+        assert!(text.contains(part), "{step}: {text}");
+    }
+    judge.finds("revocation", &seen.step("revoked")["status"], 200);
+    for path in [
+        "/token",
+        "/v1/token",
+        &format!("/v1/projects/{}", machine::NUMBER),
+        "/revoke",
+    ] {
+        assert_ne!(emulator.request_count(path), 0, "{path}");
+    }
+    judge.verdict();
+}
