@@ -9,8 +9,14 @@
 //!   at `oslogin/users` and groups at `oslogin/groups`, as JSON;
 //! - access tokens that age, and ID tokens that verify, for any number of service accounts;
 //! - on the same port, under Google's own paths, what belongs to them: the IAM Credentials API
-//!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the OAuth token endpoint (`/token`), `/tokeninfo`, and the
-//!   keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509 certificates, `/.well-known/openid-configuration`).
+//!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the Security Token Service
+//!   (`/v1/token`, `/v1/introspect`, `/v1/oauthtoken`), the OAuth endpoints (`/token`, `/revoke`,
+//!   `/tokeninfo`), and the keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509
+//!   certificates, `/.well-known/openid-configuration`), with [users](User),
+//!   [pools](Provider) and [grants](EmulatorBuilder::impersonation) that you configure, and as
+//!   [strict](EmulatorBuilder::strict) as Google if you want;
+//! - [credentials files](Emulator::write_adc) that lead other sources of tokens here, and the
+//!   certificates of [agents](AgentIdentity).
 //!
 //! What goes wrong is up to you: [faults](FaultRule) by path, client, count, rate or chance, in code, from a
 //! [plan](EmulatorBuilder::plan) or by request, and a cold start that refuses connections. The document can come from
@@ -67,10 +73,12 @@
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
+//! | `GET cloud`, `PUT cloud` | what the APIs beside the server know: users, pools, accounts, grants, strictness; replaces all of it |
+//! | `GET cloud/openapi.json` | those APIs, as OpenAPI 3.0 |
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
-//! A fault hits all requests whose path begins with `path`; with `client` only those in whose `User-Agent` or `x-goog-api-client`
+//! A fault hits all requests whose path begins with `path`; with `method` only those of one method; with `client` only those in whose `User-Agent` or `x-goog-api-client`
 //! header this stands. With `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds` those
 //! beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`,
 //! `reset`, `hang`, `delay` (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`),

@@ -71,6 +71,9 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             done()
         }
         (Method::Get, "cloud", "") => Ok(cloud(state)),
+        (Method::Get, "cloud", "openapi.json") => {
+            return Reply::own("application/json", include_str!("cloud_openapi.json"));
+        }
         (Method::Put, "cloud", "") => set_cloud(state, &call.body),
         (Method::Post, "reset", "") => {
             state.reset();
@@ -105,7 +108,7 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("faults", _) => "DELETE",
         ("clock" | "tokens", "") => "GET, POST",
         ("cloud", "") => "GET, PUT",
-        ("events" | "openapi.json", "") => "GET",
+        ("events" | "openapi.json", "") | ("cloud", "openapi.json") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
     };
