@@ -68,7 +68,7 @@ const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
         &[
             "task/sync.rs",
             "task/shared_task/model.rs",
-            "refresh/keeper/model.rs",
+            "refresh/refreshes/model.rs",
         ],
     ),
 ];

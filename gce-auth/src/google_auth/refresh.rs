@@ -50,24 +50,21 @@ impl Handle {
             return false;
         }
         let cache = &self.inner.cache;
-        match (self.token_state(), self.mode()) {
-            (TokenState::Fresh, _) => false,
-            // It has just been tried, and the token is good.
-            (TokenState::Stale, _)
-                if self.valid().is_some() && !cache.keeper().renewal_may_be_due(self.now()) =>
-            {
-                false
-            }
-            // After a failure the next refresh is made by the caller that needs
-            // it.
-            (TokenState::Stale, RefreshMode::Background)
-                if cache.keeper().known().failures == 0 =>
-            {
-                cache.renew_fully();
-                false
-            }
-            _ => true,
+        let state = self.token_state();
+        if state != TokenState::Stale {
+            return state == TokenState::Invalid;
         }
+        let (known, now) = (cache.refreshes().known(), self.now());
+        // It has just been tried, and the token is good.
+        if known.next_renewal.is_some_and(|at| now.boot < at) && self.valid().is_some() {
+            return false;
+        }
+        // After a failure the next refresh is made by the caller that needs it.
+        if self.mode() == RefreshMode::Background && known.failures == 0 {
+            cache.renew_fully();
+            return false;
+        }
+        true
     }
 
     /// What the refresh that a request waited for means to it: a valid token is

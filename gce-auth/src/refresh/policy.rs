@@ -126,6 +126,17 @@ impl Deadlines {
         Self { stale, ..self }
     }
 
+    /// Whether more is left of this value, at `now`, than of one with the
+    /// deadlines `other`: on the clock that ends it first.
+    pub(crate) fn outlasts(self, other: Self, now: Now) -> bool {
+        let now = Moment::from(now);
+        let left = |it: Self| {
+            let wall = it.invalid.wall.saturating_sub(now.wall);
+            wall.min(it.invalid.boot.saturating_sub(now.boot))
+        };
+        left(self) > left(other)
+    }
+
     #[inline]
     pub(crate) fn judge(&self, now: Moment) -> Freshness {
         if now.is_before(self.stale) {

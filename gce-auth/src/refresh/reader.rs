@@ -12,22 +12,24 @@ use std::{
 use crate::{
     io::clock::AnyClock,
     refresh::{
-        Engine, RefreshMode, Source,
-        keeper::{Keeper, Value},
         policy::{Deadlines, Freshness},
+        shared::Shared,
+        source::RefreshMode,
         thread_local::PerThread,
+        value::Value,
     },
 };
 
-/// What of an engine is read at each hit.
+/// What of a cache is read at each hit.
 ///
-/// Whoever has one beside the pointer to its engine reads neither the engine
-/// nor what is around it while its value is good: where that is in no cache,
-/// because there are thousands, it is most of the time that a hit takes.
+/// A handle that has one beside the pointer to its cache reads neither the cache
+/// nor what is around it while the value is fresh: with thousands of handles,
+/// none of them in the processor's cache, that is most of the time that a hit
+/// takes.
 pub(crate) struct Reader<V> {
-    pub(super) keeper: Arc<Keeper<V>>,
+    shared: Arc<Shared<V>>,
     reader_id: u64,
-    /// Whether the clock is the machine's: the engine need not be asked which.
+    /// Whether the clock is the machine's: the cache need not be asked which.
     system_clock: bool,
 }
 
@@ -40,31 +42,32 @@ enum Found<T> {
 }
 
 impl<V: Value> Reader<V> {
-    pub(super) fn new(keeper: Arc<Keeper<V>>, clock: &AnyClock) -> Self {
+    pub(super) fn new(shared: Arc<Shared<V>>, clock: &AnyClock) -> Self {
         Self {
-            keeper,
+            shared,
             reader_id: next_reader_id(),
             system_clock: matches!(clock, AnyClock::System),
         }
     }
 
-    /// What is held and good in `mode`, as `show` shows it, lent to `lend`, or
-    /// given where nobody else has it. Never waits; has `engine`, whose front
-    /// this is, start a renewal in the background when one is due.
+    /// Lends what is held and good in `mode` to `lend`, as `show` shows it.
+    /// Never waits; calls `renew` for a stale value. `clock` is the clock of the
+    /// cache that this is the reader of.
     #[inline]
-    pub(crate) fn cached<S: Source<Value = V>, T: PerThread, R>(
+    pub(crate) fn cached<'a, T: PerThread, R>(
         &self,
-        engine: &Engine<S>,
+        clock: impl FnOnce() -> &'a AnyClock,
+        renew: impl FnOnce(),
         mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&V) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
         // Before the clock, so that what is in no cache is on its way meanwhile.
-        let generation = self.keeper.cell.generation();
+        let generation = self.shared.slot.generation();
         let now = if self.system_clock {
             AnyClock::System.moment()
         } else {
-            engine.clock.moment()
+            clock().moment()
         };
         let judge = |deadlines: &Deadlines| match deadlines.judge(now) {
             Freshness::Stale => (mode() == RefreshMode::Background).then_some(Freshness::Stale),
@@ -73,7 +76,7 @@ impl<V: Value> Reader<V> {
         };
         match self.find(generation, judge, show, lend) {
             Found::Good(lent, Freshness::Stale) => {
-                engine.renew();
+                renew();
                 Some(lent)
             }
             Found::Good(lent, _) => Some(lent),
@@ -81,14 +84,14 @@ impl<V: Value> Reader<V> {
         }
     }
 
-    /// What is held, good or not, as `show` shows it, lent to `lend`, or given
-    /// where nobody else has it. Reads no clock, never waits, starts nothing.
+    /// Lends what is held, valid or not, to `lend`, as `show` shows it. Reads no
+    /// clock, never waits, starts nothing.
     pub(crate) fn held<T: PerThread, R>(
         &self,
         show: impl FnOnce(&V) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
-        let generation = self.keeper.cell.generation();
+        let generation = self.shared.slot.generation();
         match self.find(generation, |_| Some(Freshness::Invalid), show, lend) {
             Found::Good(lent, _) => Some(lent),
             Found::Nothing => None,
@@ -134,7 +137,7 @@ impl<V: Value> Reader<V> {
         lend: impl FnOnce(Cow<'_, T>) -> R,
         copy_it: bool,
     ) -> Found<R> {
-        let seen = self.keeper.cell.look(|entry, generation| {
+        let seen = self.shared.slot.look(|entry, generation| {
             let freshness = judge(&entry.deadlines)?;
             let copy = copy_it.then_some((generation, entry.deadlines));
             Some((show(&entry.value), freshness, copy))
@@ -164,7 +167,7 @@ impl<V: Value> Reader<V> {
 impl<V> Clone for Reader<V> {
     fn clone(&self) -> Self {
         Self {
-            keeper: Arc::clone(&self.keeper),
+            shared: Arc::clone(&self.shared),
             reader_id: self.reader_id,
             system_clock: self.system_clock,
         }

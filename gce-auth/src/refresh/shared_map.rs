@@ -2,10 +2,14 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    fmt,
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
+
+use crate::io::clock::AnyClock;
 
 /// A key of any type; keys of different types are not equal.
 pub(crate) struct SharingKey(Box<dyn AnyKey>);
@@ -13,6 +17,12 @@ pub(crate) struct SharingKey(Box<dyn AnyKey>);
 impl SharingKey {
     pub(crate) fn of(key: impl Eq + Hash + Send + Sync + 'static) -> Self {
         Self(Box::new(key))
+    }
+}
+
+impl fmt::Debug for SharingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharingKey")
     }
 }
 
@@ -50,29 +60,89 @@ impl<K: Eq + Hash + Send + Sync + 'static> AnyKey for K {
     }
 }
 
-/// What is alive in this process, by what it would ask for. Keeps nothing
-/// alive itself.
+/// How many entries stay after their last handle, and how long.
+const LINGERING: usize = 64;
+const LINGER: Duration = Duration::from_secs(5 * 60);
+
+/// What is alive in this process, by what it would ask for. An entry lives as
+/// long as a handle holds it, and for 5 minutes after it was last
+/// [left](Self::leave), so that a program that makes credentials for each call
+/// fetches once. Nothing runs to remove it: the next use does.
 #[derive(Debug)]
-pub(crate) struct Registry<K, T>(Mutex<Option<HashMap<K, Weak<T>>>>);
+pub(crate) struct Registry<K, T>(Mutex<Entries<K, T>>);
+
+#[derive(Debug)]
+struct Entries<K, T> {
+    alive: Option<HashMap<K, Weak<T>>>,
+    left: VecDeque<Left<T>>,
+}
+
+/// An entry that was left, and until when it stays, by this clock.
+#[derive(Debug)]
+struct Left<T> {
+    entry: Arc<T>,
+    until: Duration,
+    clock: AnyClock,
+}
 
 impl<K: Eq + Hash, T> Registry<K, T> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(Entries {
+            alive: None,
+            left: VecDeque::new(),
+        }))
     }
 
-    /// What lives under `key`, or what `make` makes.
+    /// Returns what lives under `key`, else what `make` makes.
     pub(crate) fn get_or_insert(&self, key: K, make: impl FnOnce() -> T) -> Arc<T> {
-        let mut held = lock(&self.0);
-        let held = held.get_or_insert_default();
-        if let Some(alive) = held.get(&key).and_then(Weak::upgrade) {
-            return alive;
+        let gone = lock(&self.0).remove_old(0);
+        drop(gone);
+        let mut entries = lock(&self.0);
+        let alive = entries.alive.get_or_insert_default();
+        if let Some(found) = alive.get(&key).and_then(Weak::upgrade) {
+            return found;
         }
-        if held.len() >= 32 && held.len().is_power_of_two() {
-            held.retain(|_, value| value.strong_count() > 0);
+        if alive.len() >= 32 && alive.len().is_power_of_two() {
+            alive.retain(|_, value| value.strong_count() > 0);
         }
         let made = Arc::new(make());
-        held.insert(key, Arc::downgrade(&made));
+        alive.insert(key, Arc::downgrade(&made));
         made
+    }
+
+    /// Has `entry` stay for a while, as one of its handles is dropped.
+    pub(crate) fn leave(&self, entry: &Arc<T>, clock: &AnyClock) {
+        let mut entries = lock(&self.0);
+        let same = |left: &Left<T>| Arc::ptr_eq(&left.entry, entry);
+        let position = entries.left.iter().position(same);
+        let before = position.and_then(|position| entries.left.remove(position));
+        let gone = entries.remove_old(1);
+        entries.left.push_back(Left {
+            entry: Arc::clone(entry),
+            until: clock.now().boot.saturating_add(LINGER),
+            clock: clock.clone(),
+        });
+        drop(entries);
+        drop((before, gone));
+    }
+}
+
+impl<K, T> Entries<K, T> {
+    /// Takes out what has stayed long enough, and as much more as makes room
+    /// for `more`: to be dropped once the lock is free.
+    fn remove_old(&mut self, more: usize) -> Vec<Left<T>> {
+        let mut gone = Vec::new();
+        let surplus = (self.left.len() + more).saturating_sub(LINGERING);
+        gone.extend(self.left.drain(..surplus));
+        let mut at = 0;
+        while let Some(left) = self.left.get(at) {
+            if left.clock.now().boot < left.until {
+                at += 1;
+            } else {
+                gone.extend(self.left.remove(at));
+            }
+        }
+        gone
     }
 }
 
@@ -118,6 +188,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
+    use crate::io::fake::HandClock;
 
     #[test]
     fn the_same_key_shares_while_somebody_holds_on() {
@@ -137,7 +208,43 @@ mod tests {
             registry.get_or_insert(n, || n);
         }
         let held = lock(&registry.0);
-        assert!(held.as_ref().unwrap().len() <= 64);
+        assert!(held.alive.as_ref().unwrap().len() <= 64);
+    }
+
+    #[test]
+    fn what_was_left_stays_for_five_minutes() {
+        let clock = Arc::new(HandClock::at(1));
+        let any = AnyClock::of(Arc::clone(&clock) as _);
+        let registry = Registry::new();
+        registry.leave(&registry.get_or_insert("k", || 1), &any);
+        clock.advance(LINGER - Duration::from_secs(1));
+        let again = registry.get_or_insert("k", || 2);
+        assert_eq!(*again, 1);
+        // It was left again, and stays again.
+        registry.leave(&again, &any);
+        drop(again);
+        clock.advance(LINGER - Duration::from_secs(1));
+        assert_eq!(*registry.get_or_insert("k", || 3), 1);
+        clock.advance(Duration::from_secs(1));
+        registry.get_or_insert("other", || 4);
+        assert!(lock(&registry.0).left.is_empty(), "the next use removes it");
+        assert_eq!(*registry.get_or_insert("k", || 5), 5);
+    }
+
+    #[test]
+    fn at_most_64_stay() {
+        let any = AnyClock::of(Arc::new(HandClock::at(1)));
+        let registry = Registry::new();
+        for n in 0..=64 {
+            registry.leave(&registry.get_or_insert(n, || n), &any);
+        }
+        assert_eq!(lock(&registry.0).left.len(), 64);
+        assert_eq!(
+            *registry.get_or_insert(0, || 100),
+            100,
+            "the first one went"
+        );
+        assert_eq!(*registry.get_or_insert(1, || 100), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The engine by hand: a scripted source, a clock that stands still, a queue.
+//! The cache by hand: a scripted source, a clock that stands still, a queue.
 
 use std::{
     collections::VecDeque,
@@ -11,14 +11,27 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use std::{sync::Arc, time::Duration};
+
 use super::*;
 use crate::{
-    io::fake::{HandClock, HandQueue},
-    refresh::{
-        policy::Policy,
-        thread_local::{PerThread, Slots},
+    io::{
+        clock::Clock,
+        fake::{HandClock, HandQueue},
+        threads::{Executor, LaneKey, WorkKind},
     },
-    values::{error::ErrorKind, token::Validity},
+    refresh::{
+        cache::Cache,
+        policy::{Freshness, Policy},
+        refreshes::{Decision, Reason, Refreshes},
+        thread_local::{PerThread, Slots},
+        value::Value,
+    },
+    task::shared_task::SharedTask,
+    values::{
+        error::{Error, ErrorKind},
+        token::Validity,
+    },
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +79,12 @@ struct Scripted {
     fetches: AtomicU64,
 }
 
+impl Scripted {
+    fn script(&self, answer: Result<(&'static str, u64), ErrorKind>) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+}
+
 impl Source for Scripted {
     type Value = Token;
 
@@ -95,7 +114,7 @@ impl Source for Scripted {
 }
 
 struct World {
-    engine: Engine<Scripted>,
+    cache: Cache<Scripted>,
     source: Arc<Scripted>,
     clock: Arc<HandClock>,
     queue: Arc<HandQueue>,
@@ -112,14 +131,14 @@ impl World {
         let clock = Arc::new(HandClock::at(1_700_000_000));
         let queue = Arc::new(HandQueue::new());
         let source = Arc::new(Scripted::default());
-        let engine = Engine::new(
-            Arc::new(Keeper::new(&POLICY)),
+        let cache = Cache::new(
+            Refreshes::alone(&POLICY),
             Arc::clone(&source),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::clone(&queue) as Arc<dyn Executor>,
         );
         Self {
-            engine,
+            cache,
             source,
             clock,
             queue,
@@ -140,7 +159,7 @@ impl World {
 
     /// What a caller that can wait is handed, in the background mode.
     fn get(&self) -> Result<String, ErrorKind> {
-        self.engine
+        self.cache
             .blocking_get(RefreshMode::Background)
             .map(|token| token.name)
             .map_err(|error| error.kind())
@@ -149,14 +168,14 @@ impl World {
     /// Somebody has rejected this one.
     fn reject(&self, name: &str) -> bool {
         let now = self.clock.now();
-        let keeper = self.engine.keeper();
+        let keeper = self.cache.refreshes();
         keeper.invalidate(now, |token| token.name == name)
     }
 
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
-        self.engine.front().cached(
-            &self.engine,
+        self.cache.cached(
+            self.cache.reader(),
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |shown| shown.0.clone(),
@@ -171,6 +190,8 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 mod dropped;
 mod flights;
 mod rejected;
+mod renewals;
+mod settings;
 
 #[test]
 fn a_token_is_fetched_once_and_kept() {
@@ -271,7 +292,7 @@ fn in_blocking_mode_a_stale_token_is_renewed_first_and_kept_on_failure() {
     world.advance(3500);
     let blocking = || {
         world
-            .engine
+            .cache
             .blocking_get(RefreshMode::Blocking)
             .unwrap()
             .name
@@ -288,13 +309,13 @@ fn refresh_never_answers_with_what_was_fetched_before() {
     let world = World::new();
     world.script([Ok(("a", 3600)), Ok(("b", 3600)), Ok(("old", 3600))]);
     world.get().unwrap();
-    assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
+    assert_eq!(world.cache.blocking_refresh().unwrap().name, "b");
     // A flight that began before does not count, and does not win.
-    world.engine.keeper().clear();
-    let mut before = pin!(world.engine.get(RefreshMode::Background));
+    world.cache.refreshes().clear();
+    let mut before = pin!(world.cache.get(RefreshMode::Background));
     assert!(poll(before.as_mut()).is_pending());
-    let mut first = pin!(world.engine.refresh());
-    let mut second = pin!(world.engine.refresh());
+    let mut first = pin!(world.cache.refresh());
+    let mut second = pin!(world.cache.refresh());
     assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
     assert_eq!(
         world.queue.len(),
@@ -320,7 +341,7 @@ fn a_failed_refresh_keeps_the_token() {
     let world = World::new();
     world.script([Ok(("a", 3600)), Err(ErrorKind::Forbidden)]);
     world.get().unwrap();
-    let error = world.engine.blocking_refresh().unwrap_err();
+    let error = world.cache.blocking_refresh().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(world.get().as_deref(), Ok("a"));
 }
@@ -351,7 +372,7 @@ fn short_lived_tokens_cause_no_storm() {
 }
 
 #[test]
-fn a_source_that_panics_leaves_an_engine_that_works() {
+fn a_source_that_panics_leaves_an_cache_that_works() {
     struct Panics;
     impl Source for Panics {
         type Value = Token;
@@ -370,18 +391,18 @@ fn a_source_that_panics_leaves_an_engine_that_works() {
         }
     }
     let clock = Arc::new(HandClock::at(1));
-    let engine = Engine::new(
-        Arc::new(Keeper::<Token>::new(Policy::chosen(false))),
+    let cache = Cache::new(
+        Refreshes::<Token>::alone(Policy::chosen(false)),
         Arc::new(Panics),
         Arc::clone(&clock) as Arc<dyn Clock>,
         Arc::new(HandQueue::new()),
     );
-    let call = || engine.blocking_get(RefreshMode::Background).map(drop);
+    let call = || cache.blocking_get(RefreshMode::Background).map(drop);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
     assert!(caught.is_err());
     let shared = call().unwrap_err();
     assert!(shared.to_string().contains("panicked"), "{shared}");
-    assert!(!engine.keeper().known().in_flight);
+    assert!(!cache.refreshes().known().in_flight);
 }
 
 #[test]
@@ -390,8 +411,8 @@ fn nested_use_inside_a_lend_is_harmless() {
     world.script([Ok(("a", 3600))]);
     world.get().unwrap();
     for _ in 0..4 {
-        let inner = world.engine.front().cached(
-            &world.engine,
+        let inner = world.cache.cached(
+            world.cache.reader(),
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |_| world.cached(),

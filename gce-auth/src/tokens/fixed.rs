@@ -8,7 +8,7 @@ use std::{
 use crate::{
     client::config::MetadataClient,
     io::transport::{Limits, Transport, TransportError, TransportErrorKind},
-    refresh::{keeper::Keeper, policy::Policy},
+    refresh::{policy::Policy, refreshes::Refreshes},
     tokens::{
         credentials::Credentials,
         handle::{Handle, Options},
@@ -92,15 +92,13 @@ impl Handle {
         token: Option<&str>,
         expires_at: Option<SystemTime>,
     ) -> Result<(), Error> {
-        let keeper = self.inner.cache.keeper();
+        let refreshes = self.inner.cache.refreshes();
         let Some(token) = token else {
-            keeper.clear();
+            refreshes.clear();
             return Ok(());
         };
         let validity = validity(self.now(), expires_at);
-        let policy = Policy::chosen(self.inner.source.client().0.exact);
-        let bearer = sendable(token)?.lasting(validity);
-        keeper.cell.store(bearer, policy.deadlines(&validity, 0.0));
+        refreshes.set(sendable(token)?.lasting(validity));
         Ok(())
     }
 
@@ -118,10 +116,9 @@ impl Handle {
             shared: false,
             ..Options::default()
         };
-        let keeper = Keeper::new(Policy::chosen(false));
+        let refreshes = Refreshes::alone(Policy::chosen(false));
         let validity = validity(client.0.clock.now(), expires_at);
-        let deadlines = Policy::chosen(false).deadlines(&validity, 0.0);
-        keeper.cell.store(bearer.lasting(validity), deadlines);
+        refreshes.set(bearer.lasting(validity));
         let source = Fixed {
             client,
             account: "default".to_owned(),
@@ -129,7 +126,7 @@ impl Handle {
             default_scopes: None,
             audience,
         };
-        Self::fixed(Arc::new(source), keeper, options)
+        Self::fixed(Arc::new(source), refreshes, options)
     }
 }
 

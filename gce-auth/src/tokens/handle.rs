@@ -16,16 +16,20 @@ use http::{HeaderMap, HeaderValue};
 use crate::tokens::boundary::Boundary;
 use crate::{
     refresh::{
-        Engine, FetchContext, RefreshMode,
-        keeper::{Keeper, Value},
+        FetchContext, RefreshMode,
+        cache::Cache,
         policy::Policy,
         reader::Reader,
+        refreshes::Refreshes,
+        shared::Shared,
         shared_map::{Family, Registry, SharingKey},
         slot::Entry,
         thread_local::{PerThread, Slots},
+        value::Value,
     },
     tokens::source::{AnySource, TokenSource},
     values::{
+        address::ByAddress,
         error::{Error, ErrorKind},
         headers::{ExtraHeaders, Headers, HeadersTag},
         token::{Bearer, Now, Validity},
@@ -37,7 +41,7 @@ use crate::{
 const ACCESS_TOKENS: usize = 64;
 const ID_TOKENS: usize = 256;
 
-static SHARED: Registry<SharingKey, Keeper<Bearer>> = Registry::new();
+static SHARED: Registry<SharingKey, Shared<Bearer>> = Registry::new();
 
 /// A credential; cheap to clone.
 #[derive(Clone)]
@@ -51,9 +55,9 @@ pub(crate) struct Handle {
 }
 
 pub(crate) struct Inner {
-    pub(crate) cache: Engine<AnySource>,
+    pub(crate) cache: Cache<AnySource>,
     pub(crate) source: Arc<dyn TokenSource>,
-    family: Arc<Family<Keeper<Bearer>>>,
+    family: Arc<Family<Shared<Bearer>>>,
     pub(crate) options: Options,
     blocking: AtomicBool,
     /// The universe domain, asked for once.
@@ -68,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) user_project: Option<HeaderValue>,
     pub(crate) universe_domain: Option<String>,
     pub(crate) mode: RefreshMode,
+    /// Whether credentials that send the same requests share a slot, which
+    /// stays for some minutes after the last of them.
     pub(crate) shared: bool,
     #[cfg(feature = "iam")]
     pub(crate) boundary: bool,
@@ -93,31 +99,31 @@ impl Handle {
         } else {
             ACCESS_TOKENS
         };
-        let slot = slot(&*source, options.shared);
-        Self::assemble(source, slot, options, Arc::new(Family::new(bound)))
+        let refreshes = refreshes(&*source, options.shared);
+        Self::assemble(source, refreshes, options, Arc::new(Family::new(bound)))
     }
 
-    /// A handle to the one token in `slot`.
+    /// A handle to one token that is there.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn fixed(
         source: Arc<dyn TokenSource>,
-        slot: Keeper<Bearer>,
+        refreshes: Refreshes<Bearer>,
         options: Options,
     ) -> Self {
         let family = Arc::new(Family::new(1));
-        Self::assemble(source, Arc::new(slot), options, family)
+        Self::assemble(source, refreshes, options, family)
     }
 
     /// Returns a handle to another source with other settings, which knows the
     /// same universe and remembers the same slots.
     pub(crate) fn copied(&self, source: Arc<dyn TokenSource>, options: Options) -> Self {
         let inner = &*self.inner;
-        let slot = if source.is_fixed() {
-            Arc::clone(inner.cache.keeper())
+        let refreshes = if source.is_fixed() {
+            inner.cache.refreshes().clone()
         } else {
-            slot(&*source, options.shared)
+            refreshes(&*source, options.shared)
         };
-        let copy = Self::assemble(source, slot, options, Arc::clone(&inner.family));
+        let copy = Self::assemble(source, refreshes, options, Arc::clone(&inner.family));
         if let Some(universe) = inner.universe.get() {
             let _ = copy.inner.universe.set(universe.clone());
         }
@@ -130,24 +136,20 @@ impl Handle {
 
     fn assemble(
         source: Arc<dyn TokenSource>,
-        slot: Arc<Keeper<Bearer>>,
+        refreshes: Refreshes<Bearer>,
         mut options: Options,
-        family: Arc<Family<Keeper<Bearer>>>,
+        family: Arc<Family<Shared<Bearer>>>,
     ) -> Self {
-        family.keep(&slot);
+        family.keep(&refreshes.shared);
         if options.user_project.is_none() {
             options.user_project = source.quota_project();
         }
         let settings = &source.client().0;
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
-        let cache = Engine::new(
-            slot,
-            Arc::new(AnySource(Arc::clone(&source))),
-            clock,
-            executor,
-        );
+        let any = Arc::new(AnySource(Arc::clone(&source)));
+        let cache = Cache::new(refreshes, any, clock, executor);
         Self {
-            reader: cache.front().clone(),
+            reader: cache.reader().clone(),
             extra: ExtraHeaders::of(options.user_project.as_ref()),
             inner: Arc::new(Inner {
                 cache,
@@ -264,24 +266,27 @@ impl Handle {
 
     /// Returns the token that is held, also when it has expired.
     pub(crate) fn held(&self) -> Option<Entry<Bearer>> {
-        let entry = self.inner.cache.keeper().cell.read()?;
+        let entry = self.inner.cache.refreshes().shared.slot.read()?;
         (!entry.value.is_nothing()).then_some(entry)
     }
 
     /// Returns the token that is held, if it is valid.
     pub(crate) fn valid(&self) -> Option<Bearer> {
-        let (entry, _) = self.inner.cache.keeper().read(self.now())?;
+        let (entry, _) = self.inner.cache.refreshes().read(self.now())?;
         (!entry.value.is_nothing()).then_some(entry.value)
     }
 
     /// Whether there is no token and never will be one.
     pub(crate) fn is_anonymous(&self) -> bool {
-        let held = self.inner.cache.keeper().cell.read();
+        let held = self.inner.cache.refreshes().shared.slot.read();
         held.is_some_and(|entry| entry.value.is_nothing())
     }
 
     pub(crate) fn invalidate(&self, rejected: impl FnOnce(&Bearer) -> bool) -> bool {
-        self.inner.cache.keeper().invalidate(self.now(), rejected)
+        self.inner
+            .cache
+            .refreshes()
+            .invalidate(self.now(), rejected)
     }
 
     /// Lends the headers of the token that is held to `put`, valid or not.
@@ -294,8 +299,7 @@ impl Handle {
     fn hot_bearer(&self) -> Option<Bearer> {
         let show = |bearer: &Bearer| self.show_token(bearer);
         let cache = &self.inner.cache;
-        self.reader
-            .cached(cache, || self.mode(), show, Headers::into_bearer)
+        cache.cached(&self.reader, || self.mode(), show, Headers::into_bearer)
     }
 
     #[inline]
@@ -310,12 +314,10 @@ impl Handle {
         if let Some(boundary) = &self.inner.boundary {
             self.renew_boundary();
             // The boundary has a life of its own, and is not a part of the copy.
-            let own = self
-                .reader
-                .cached(cache, mode, show, |shown| shown.into_owned())?;
+            let own = cache.cached(&self.reader, mode, show, |shown| shown.into_owned())?;
             return Some(lend(Cow::Owned(self.bound(own, boundary))));
         }
-        self.reader.cached(cache, mode, show, lend)
+        cache.cached(&self.reader, mode, show, lend)
     }
 
     pub(crate) fn show(&self, bearer: &Bearer) -> Headers {
@@ -356,12 +358,29 @@ impl Handle {
     }
 }
 
-/// The slot of what `source` asks for: the process's, or one of its own.
-fn slot(source: &dyn TokenSource, shared: bool) -> Arc<Keeper<Bearer>> {
-    let make = || Keeper::new(Policy::chosen(source.client().0.exact));
+/// A program that makes credentials for each call fetches once.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.options.shared {
+            let refreshes = self.cache.refreshes();
+            SHARED.leave(&refreshes.shared, self.cache.clock());
+        }
+    }
+}
+
+/// The refreshes of what `source` asks for: those of all who have equal
+/// settings, or its own.
+fn refreshes(source: &dyn TokenSource, shared: bool) -> Refreshes<Bearer> {
+    let config = &*source.client().0;
+    let policy = Policy::chosen(config.exact);
     match source.key().filter(|_| shared) {
-        Some(key) => SHARED.get_or_insert(key, make),
-        None => Arc::new(make()),
+        Some(key) => {
+            let shared = SHARED.get_or_insert(key, || Shared::new(policy));
+            let settings = format!("{:?} {:?}", config.limits, config.retry);
+            let executor = ByAddress::of(&config.executor);
+            Refreshes::of(shared, SharingKey::of((settings, executor)))
+        }
+        None => Refreshes::alone(policy),
     }
 }
 

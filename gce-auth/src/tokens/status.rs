@@ -48,9 +48,10 @@ pub struct Status {
 
 impl Handle {
     pub(crate) fn status(&self) -> Status {
-        let (keeper, source, now) = (self.inner.cache.keeper(), &self.inner.source, self.now());
-        let known = keeper.known();
-        let held = keeper.read(now);
+        let (source, now) = (&self.inner.source, self.now());
+        let refreshes = self.inner.cache.refreshes();
+        let known = refreshes.known();
+        let held = refreshes.read(now);
         let next = known.next_renewal.filter(|next| *next > now.boot);
         let account = source.account().and_then(|account| account.cache().info);
         Status {

@@ -88,7 +88,7 @@ impl Handle {
         if error.attempts() > 0 || error.kind() != ErrorKind::Timeout {
             return error;
         }
-        let known = self.inner.cache.keeper().known().last_failure;
+        let known = self.inner.cache.refreshes().known().last_failure;
         known.map_or(error, |(_, failure)| failure)
     }
 }

@@ -6,13 +6,13 @@ use super::*;
 fn work_that_the_executor_drops_is_a_failure_like_any_other() {
     let mut world = World::new();
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
-    world.engine.executor = Arc::new(HandQueue::dropping());
-    let mut cold = pin!(world.engine.get(RefreshMode::Background));
+    world.cache.executor = Arc::new(HandQueue::dropping());
+    let mut cold = pin!(world.cache.get(RefreshMode::Background));
     let Poll::Ready(Err(error)) = poll(cold.as_mut()) else {
         panic!("nobody will ever end this wait")
     };
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let known = world.engine.keeper().known();
+    let known = world.cache.refreshes().known();
     assert!(!known.in_flight && known.last_failure.is_some());
     assert_eq!(world.get(), Err(ErrorKind::Unavailable), "for a second");
     world.advance(1);
@@ -21,9 +21,9 @@ fn work_that_the_executor_drops_is_a_failure_like_any_other() {
     world.advance(3400);
     let mut failures = Vec::new();
     for second in 0..40 {
-        let failed = world.engine.keeper().known().failures;
+        let failed = world.cache.refreshes().known().failures;
         assert_eq!(world.get().as_deref(), Ok("a"));
-        if world.engine.keeper().known().failures > failed {
+        if world.cache.refreshes().known().failures > failed {
             failures.push(second);
         }
         world.advance(1);
@@ -32,12 +32,12 @@ fn work_that_the_executor_drops_is_a_failure_like_any_other() {
 }
 
 #[test]
-fn an_engine_whose_flight_was_dropped_is_freed() {
+fn an_cache_whose_flight_was_dropped_is_freed() {
     let mut world = World::new();
-    world.engine.executor = Arc::new(HandQueue::dropping());
-    world.engine.start();
+    world.cache.executor = Arc::new(HandQueue::dropping());
+    world.cache.start();
     assert_eq!(Arc::strong_count(&world.source), 2);
-    let keeper = Arc::downgrade(world.engine.keeper());
+    let keeper = Arc::downgrade(&world.cache.refreshes().shared);
     drop(world);
     assert!(keeper.upgrade().is_none());
 }
@@ -48,8 +48,8 @@ fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
     world.script([Ok(("a", 3600))]);
     world.get().unwrap();
     world.advance(3500);
-    world.engine.renew();
-    let mut stuck = pin!(world.engine.get(RefreshMode::Blocking));
+    world.cache.renew();
+    let mut stuck = pin!(world.cache.get(RefreshMode::Blocking));
     assert!(poll(stuck.as_mut()).is_pending());
     world.advance(16);
     // Somebody else has brought a token since: there is nothing to renew.
@@ -59,9 +59,9 @@ fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
         validity: Validity::lasting(now, Duration::from_secs(3600)),
     };
     let deadlines = Policy::new().deadlines(&other.validity, 0.0);
-    world.engine.keeper().cell.store(other, deadlines);
-    world.engine.renew();
-    assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+    world.cache.refreshes().shared.slot.store(other, deadlines);
+    world.cache.renew();
+    assert!(matches!(poll(stuck.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn a_renewal_in_the_queue_that_a_refresh_overtakes_is_forgotten() {
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
     world.get().unwrap();
     world.advance(3500);
-    world.engine.renew();
+    world.cache.renew();
     assert_eq!(world.queue.len(), 1);
     // Nobody holds the flight but the keeper, which lets go of it.
-    assert_eq!(world.engine.blocking_refresh().unwrap().name, "b");
+    assert_eq!(world.cache.blocking_refresh().unwrap().name, "b");
     assert_eq!((world.queue.run_all(), world.fetches()), (1, 2));
-    assert_eq!(world.engine.keeper().known().failures, 0);
+    assert_eq!(world.cache.refreshes().known().failures, 0);
 }

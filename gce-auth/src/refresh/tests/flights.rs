@@ -7,12 +7,12 @@ fn a_future_needs_no_runtime_and_a_dropped_one_loses_nothing() {
     let world = World::new();
     world.script([Ok(("a", 3600))]);
     {
-        let mut future = pin!(world.engine.get(RefreshMode::Background));
+        let mut future = pin!(world.cache.get(RefreshMode::Background));
         assert!(poll(future.as_mut()).is_pending());
     }
     assert_eq!(world.queue.run_all(), 1);
     assert_eq!(world.cached().as_deref(), Some("a"));
-    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    let mut future = pin!(world.cache.get(RefreshMode::Background));
     assert!(poll(future.as_mut()).is_ready());
 }
 
@@ -21,7 +21,7 @@ fn many_futures_wait_for_one_flight() {
     let world = World::new();
     world.script([Ok(("a", 3600))]);
     let mut futures: Vec<_> = (0..1000)
-        .map(|_| Box::pin(world.engine.get(RefreshMode::Background)))
+        .map(|_| Box::pin(world.cache.get(RefreshMode::Background)))
         .collect();
     assert!(
         futures
@@ -39,7 +39,7 @@ fn many_futures_wait_for_one_flight() {
 fn a_blocking_caller_flies_what_still_waits_in_the_queue() {
     let world = World::new();
     world.script([Ok(("a", 3600))]);
-    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    let mut future = pin!(world.cache.get(RefreshMode::Background));
     assert!(poll(future.as_mut()).is_pending());
     assert_eq!(world.get().as_deref(), Ok("a"));
     assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
@@ -54,9 +54,9 @@ fn a_blocking_caller_flies_what_still_waits_in_the_queue() {
 #[test]
 fn where_no_thread_starts_the_caller_does_the_work() {
     let mut world = World::new();
-    world.engine.executor = Arc::new(HandQueue::refusing());
+    world.cache.executor = Arc::new(HandQueue::refusing());
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
-    let mut future = pin!(world.engine.get(RefreshMode::Background));
+    let mut future = pin!(world.cache.get(RefreshMode::Background));
     assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(_))));
     world.advance(3500);
     assert_eq!(world.get().as_deref(), Ok("a"));
@@ -67,10 +67,10 @@ fn where_no_thread_starts_the_caller_does_the_work() {
 fn a_flight_older_than_its_budget_is_replaced_and_its_waiters_hear_of_it() {
     let world = World::new();
     world.script([Ok(("b", 3600)), Ok(("late", 3600))]);
-    let mut stuck = pin!(world.engine.get(RefreshMode::Background));
+    let mut stuck = pin!(world.cache.get(RefreshMode::Background));
     assert!(poll(stuck.as_mut()).is_pending());
     world.advance(16);
-    let mut next = pin!(world.engine.get(RefreshMode::Background));
+    let mut next = pin!(world.cache.get(RefreshMode::Background));
     assert!(poll(next.as_mut()).is_pending());
     assert!(
         matches!(poll(stuck.as_mut()), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Timeout)
@@ -88,11 +88,11 @@ fn a_flight_of_another_process_is_replaced() {
     let budget = Duration::from_secs(10);
     let parent =
         world
-            .engine
-            .keeper()
+            .cache
+            .refreshes()
             .plan(Reason::Need(Freshness::Stale), now, 0, budget, |_, _| {
                 SharedTask::new(now, Duration::MAX, 0, || panic!("the parent's"))
             });
-    assert!(matches!(parent, Decision::Lead(_)));
+    assert!(matches!(parent, Decision::Lead(..)));
     assert_eq!(world.get().as_deref(), Ok("child"));
 }

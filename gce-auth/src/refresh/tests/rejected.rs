@@ -62,7 +62,7 @@ fn in_blocking_mode_a_token_that_is_rejected_again_is_waited_for() {
     world.get().unwrap();
     world.advance(10);
     assert!(world.reject("a"));
-    let token = world.engine.blocking_get(RefreshMode::Blocking).unwrap();
+    let token = world.cache.blocking_get(RefreshMode::Blocking).unwrap();
     assert_eq!(token.name, "b");
 }
 
@@ -72,8 +72,42 @@ fn what_was_rejected_stays_in_memory_only_until_there_is_another() {
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
     world.get().unwrap();
     world.reject("a");
-    let remembered = || format!("{:?}", world.engine.keeper()).contains("\"a\"");
+    let remembered = || format!("{:?}", world.cache.refreshes()).contains("\"a\"");
     assert!(remembered());
     world.get().unwrap();
     assert!(!remembered());
+}
+
+#[test]
+fn a_renewal_from_before_the_rejection_does_not_bring_it_back() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600)), Ok(("a", 3500))]);
+    world.get().unwrap();
+    world.advance(3400);
+    // The renewal is out, and will be answered with the old token.
+    world.cache.renew();
+    let mut waiting = pin!(world.cache.get(RefreshMode::Blocking));
+    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(world.reject("a"));
+    assert_eq!(world.get().as_deref(), Ok("b"), "it joins no older refresh");
+    world.queue.run_all();
+    assert_eq!(world.fetches(), 3);
+    assert_eq!(world.cached().as_deref(), Some("b"));
+    assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
+}
+
+#[test]
+fn a_waiter_of_before_the_rejection_asks_again_for_another_token() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3500)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.advance(3400);
+    let mut waiting = pin!(world.cache.get(RefreshMode::Blocking));
+    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(world.reject("a"));
+    world.queue.run_next();
+    assert_eq!(world.cached(), None, "it came of before");
+    assert!(poll(waiting.as_mut()).is_pending());
+    world.queue.run_all();
+    assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
 }

@@ -4,4 +4,5 @@ mod access;
 #[cfg(feature = "iam")]
 mod boundary;
 mod id_tokens;
+mod sharing;
 mod waiting;

@@ -1,0 +1,320 @@
+//! A value that expires and one way to get it.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use crate::{
+    io::{
+        clock::{AnyClock, Clock},
+        events,
+        threads::Executor,
+    },
+    refresh::{
+        past::TaskId,
+        policy::Freshness,
+        reader::Reader,
+        refreshes::{Decision, Reason, Refreshes},
+        source::{FetchContext, RefreshMode, Source},
+        thread_local::PerThread,
+        value::Value,
+    },
+    task::shared_task::{self, SharedTask},
+    values::{budget::Budget, error::Error, token::Now},
+};
+
+/// How often a caller asks anew because what came was rejected meanwhile.
+const ROUNDS: u32 = 3;
+
+/// A value that is kept fresh, together with one source of it.
+pub(crate) struct Cache<S: Source> {
+    pub(super) reader: Reader<S::Value>,
+    pub(super) refreshes: Refreshes<S::Value>,
+    pub(super) source: Arc<S>,
+    pub(super) clock: AnyClock,
+    pub(super) executor: Arc<dyn Executor>,
+}
+
+/// What a caller goes on with.
+enum Next<V> {
+    /// Wait for this task, and have it done if it is yours.
+    Wait {
+        task: Arc<SharedTask<V>>,
+        id: TaskId,
+        lead: bool,
+    },
+    /// This is the outcome.
+    Done(Result<V, Error>),
+}
+
+impl<S: Source> Cache<S> {
+    pub(crate) fn new(
+        refreshes: Refreshes<S::Value>,
+        source: Arc<S>,
+        clock: Arc<dyn Clock>,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        let clock = AnyClock::of(clock);
+        Self {
+            reader: Reader::new(Arc::clone(&refreshes.shared), &clock),
+            refreshes,
+            source,
+            clock,
+            executor,
+        }
+    }
+
+    /// [`Reader::cached`], by `reader`, which is this cache's.
+    #[inline]
+    pub(crate) fn cached<T: PerThread, R>(
+        &self,
+        reader: &Reader<S::Value>,
+        mode: impl Fn() -> RefreshMode,
+        show: impl FnOnce(&S::Value) -> T,
+        lend: impl FnOnce(Cow<'_, T>) -> R,
+    ) -> Option<R> {
+        reader.cached(|| &self.clock, || self.renew(), mode, show, lend)
+    }
+
+    pub(crate) fn reader(&self) -> &Reader<S::Value> {
+        &self.reader
+    }
+
+    pub(crate) fn refreshes(&self) -> &Refreshes<S::Value> {
+        &self.refreshes
+    }
+
+    pub(crate) fn clock(&self) -> &AnyClock {
+        &self.clock
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Starts a refresh, unless one is out or has just failed, and waits for
+    /// nothing.
+    pub(crate) fn start(&self) {
+        self.begin(Reason::Need(Freshness::Stale));
+    }
+
+    /// Starts a refresh in the background, if one is due and none is out.
+    pub(crate) fn renew(&self) {
+        if self.refreshes.renewal_may_be_due(self.clock.now()) {
+            // If no thread is to be had the caller's does it, as for any other
+            // work: a value that is never renewed would be worse.
+            self.begin(Reason::Renew);
+        }
+    }
+
+    /// Starts a forced refresh in the background, unless one is out or has just
+    /// failed: also while the value is fresh.
+    pub(crate) fn renew_fully(&self) {
+        self.begin(Reason::RenewFully);
+    }
+
+    /// Returns the value, fetched if need be; waits as `mode` says.
+    pub(crate) async fn get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
+        match self.at_hand(mode) {
+            Ok(value) => Ok(value),
+            Err(why) => self.wait(why).await,
+        }
+    }
+
+    /// [`get`](Self::get), waiting on this thread.
+    pub(crate) fn blocking_get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
+        match self.at_hand(mode) {
+            Ok(value) => Ok(value),
+            Err(why) => self.blocking_wait(why),
+        }
+    }
+
+    /// Returns a value that was requested after this call.
+    pub(crate) async fn refresh(&self) -> Result<S::Value, Error> {
+        self.wait(Reason::Force).await
+    }
+
+    /// [`refresh`](Self::refresh), waiting on this thread.
+    pub(crate) fn blocking_refresh(&self) -> Result<S::Value, Error> {
+        self.blocking_wait(Reason::Force)
+    }
+
+    /// Returns a value, fetched by the executor if need be; waits at most for
+    /// `limit`, whatever the budget is.
+    pub(crate) fn blocking_get_within(&self, limit: Duration) -> Result<S::Value, Error> {
+        let now = self.clock.now();
+        if let Some((entry, _)) = self.refreshes.read(now) {
+            return Ok(entry.value);
+        }
+        match self.next(Reason::Need(Freshness::Stale), now) {
+            Next::Done(outcome) => outcome,
+            Next::Wait { task, lead, .. } => {
+                if lead {
+                    self.depart(&task);
+                }
+                let outcome = task.wait_briefly(limit);
+                outcome.unwrap_or_else(|| Err(shared_task::late()))
+            }
+        }
+    }
+
+    /// Returns a value that needs no wait in `mode`, else what to wait for.
+    fn at_hand(&self, mode: RefreshMode) -> Result<S::Value, Reason> {
+        match self.refreshes.read(self.clock.now()) {
+            Some((entry, Freshness::Fresh)) => Ok(entry.value),
+            Some((entry, _)) if mode == RefreshMode::Background => {
+                self.renew();
+                Ok(entry.value)
+            }
+            Some(_) => Err(Reason::Need(Freshness::Fresh)),
+            None => Err(Reason::Need(Freshness::Stale)),
+        }
+    }
+
+    async fn wait(&self, why: Reason) -> Result<S::Value, Error> {
+        let budget = Budget::new(self.clock.now(), self.source.budget());
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            let (outcome, id) = match self.next(why, now) {
+                Next::Done(outcome) => (outcome, None),
+                Next::Wait { task, id, lead } => {
+                    let landed = task.outcome(budget.left(now));
+                    if lead {
+                        self.depart(&task);
+                    }
+                    (landed.await, Some(id))
+                }
+            };
+            if let Some(outcome) = self.checked(why, outcome, id) {
+                return outcome;
+            }
+        }
+        Err(shared_task::late())
+    }
+
+    fn blocking_wait(&self, why: Reason) -> Result<S::Value, Error> {
+        let budget = Budget::new(self.clock.now(), self.source.budget());
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            let (outcome, id) = match self.next(why, now) {
+                Next::Done(outcome) => (outcome, None),
+                Next::Wait { task, id, .. } => (task.blocking_outcome(budget.left(now)), Some(id)),
+            };
+            if let Some(outcome) = self.checked(why, outcome, id) {
+                return outcome;
+            }
+        }
+        Err(shared_task::late())
+    }
+
+    /// What an outcome means to a caller that waited for it; `None`: nothing,
+    /// as it is of before a rejection, or of before a refresh that the program
+    /// asked for.
+    fn checked(
+        &self,
+        why: Reason,
+        outcome: Result<S::Value, Error>,
+        id: Option<TaskId>,
+    ) -> Option<Result<S::Value, Error>> {
+        let held = || self.refreshes.read(self.clock.now());
+        match (&outcome, id) {
+            (Ok(value), Some(id)) if self.refreshes.is_obsolete(id, value) => match why {
+                Reason::Force => None,
+                _ => held().map(|(entry, _)| Ok(entry.value)),
+            },
+            // A valid value is never given up.
+            (Err(_), _) if why != Reason::Force => {
+                Some(held().map_or(outcome, |(entry, _)| Ok(entry.value)))
+            }
+            _ => Some(outcome),
+        }
+    }
+
+    fn begin(&self, why: Reason) {
+        if let Decision::Lead(task, _) = self.plan(why, self.clock.now()) {
+            self.depart(&task);
+        }
+    }
+
+    fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
+        let budget = self.source.budget();
+        let process = std::process::id();
+        let refreshes = &self.refreshes;
+        refreshes.plan(why, now, process, budget, |id, waits| {
+            let source = Arc::clone(&self.source);
+            let mut unsettled = Unsettled::new(refreshes.clone(), id, self.clock.clone());
+            let context = FetchContext {
+                began: now,
+                forced: why.is_full(),
+                waits,
+            };
+            SharedTask::new(now, budget, process, move || {
+                unsettled.begun = true;
+                let span = events::refresh(context.forced);
+                let outcome = source.fetch(&context);
+                events::refreshed(span, outcome.as_ref().err());
+                unsettled.settle(&outcome);
+                outcome
+            })
+        })
+    }
+
+    fn next(&self, why: Reason, now: Now) -> Next<S::Value> {
+        let (task, id, lead) = match self.plan(why, now) {
+            Decision::Join(task, id) => (task, id, false),
+            Decision::Lead(task, id) => (task, id, true),
+            Decision::Failed(error) => return Next::Done(Err(error)),
+            Decision::Have(value) => return Next::Done(Ok(value)),
+            // Only renewals have nothing to do.
+            Decision::Nothing => return Next::Done(Err(shared_task::late())),
+        };
+        Next::Wait { task, id, lead }
+    }
+
+    /// Hands a task to the executor, or does it here.
+    fn depart(&self, task: &Arc<SharedTask<S::Value>>) {
+        task.depart(self.source.kind(), self.source.lane(), &*self.executor);
+    }
+}
+
+/// Settles a refresh also if its source panics, or the executor drops it.
+struct Unsettled<V: Value> {
+    refreshes: Refreshes<V>,
+    id: Option<TaskId>,
+    clock: AnyClock,
+    begun: bool,
+}
+
+impl<V: Value> Unsettled<V> {
+    fn new(refreshes: Refreshes<V>, id: TaskId, clock: AnyClock) -> Self {
+        Self {
+            refreshes,
+            id: Some(id),
+            clock,
+            begun: false,
+        }
+    }
+
+    fn settle(&mut self, outcome: &Result<V, Error>) {
+        if let Some(id) = self.id.take() {
+            let (now, jitter) = (self.clock.now(), self.clock.jitter());
+            self.refreshes.settle(id, now, outcome, jitter);
+        }
+    }
+}
+
+impl<V: Value> Drop for Unsettled<V> {
+    fn drop(&mut self) {
+        self.settle(&Err(if self.begun {
+            shared_task::panicked()
+        } else {
+            shared_task::dropped()
+        }));
+    }
+}
+
+impl<S: Source> std::fmt::Debug for Cache<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache")
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}

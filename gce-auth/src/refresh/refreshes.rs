@@ -1,0 +1,356 @@
+//! Who refreshes and who waits, decided at one point for all who have equal
+//! settings.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    refresh::{
+        past::TaskId,
+        policy::{Deadlines, Freshness, Policy},
+        shared::{Current, Group, Shared},
+        shared_map::SharingKey,
+        slot::Entry,
+        value::Value,
+    },
+    task::{
+        shared_task::{SharedTask, late},
+        sync::lock,
+    },
+    values::{error::Error, token::Now},
+};
+
+/// Beyond its budget a refresh has this long to notice that it is over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a caller wants a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// There was no value that is at least this good to go on with.
+    Need(Freshness),
+    /// The value is stale: fetch the next one unless a refresh is out.
+    Renew,
+    /// Fetch the next one unless a refresh is out, and all that a forced
+    /// refresh asks for; also while the value is fresh.
+    RenewFully,
+    /// The program asks for a value that is newer than this moment.
+    Force,
+}
+
+impl Reason {
+    pub(crate) fn is_full(self) -> bool {
+        matches!(self, Self::Force | Self::RenewFully)
+    }
+
+    fn is_renewal(self) -> bool {
+        matches!(self, Self::Renew | Self::RenewFully)
+    }
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub(crate) enum Decision<V> {
+    /// Wait for this refresh, which is out.
+    Join(Arc<SharedTask<V>>, TaskId),
+    /// Have this refresh done.
+    Lead(Arc<SharedTask<V>>, TaskId),
+    /// It has just failed, with this error.
+    Failed(Error),
+    /// Go on with this value, which came meanwhile.
+    Have(V),
+    /// Nothing is due.
+    Nothing,
+}
+
+/// A refresh that a newer one takes the place of.
+enum Replaced<V> {
+    /// It is older than it may be, or another process's.
+    Dead(Arc<SharedTask<V>>),
+    /// It goes on, for those who wait for it.
+    Overtaken(#[expect(dead_code, reason = "held until the lock is free")] Arc<SharedTask<V>>),
+}
+
+/// What is known without I/O.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) last_success: Option<Now>,
+    pub(crate) last_failure: Option<(Now, Error)>,
+    pub(crate) failures: u32,
+    pub(crate) next_renewal: Option<Duration>,
+    pub(crate) in_flight: bool,
+}
+
+/// The refreshes of one value by all who have equal settings.
+#[derive(Debug)]
+pub(crate) struct Refreshes<V> {
+    pub(crate) shared: Arc<Shared<V>>,
+    group: Arc<Group<V>>,
+}
+
+impl<V: Value> Refreshes<V> {
+    /// Of a value that nobody else has.
+    pub(crate) fn alone(policy: &'static Policy) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(policy)),
+            group: Arc::new(Group::new()),
+        }
+    }
+
+    /// Of a shared value, by all who have these settings.
+    pub(crate) fn of(shared: Arc<Shared<V>>, settings: SharingKey) -> Self {
+        let group = shared.group(settings);
+        Self { shared, group }
+    }
+
+    pub(crate) fn renewal_may_be_due(&self, now: Now) -> bool {
+        self.group.renewal_may_be_due(now)
+    }
+
+    /// Returns what is held, if it is valid now.
+    pub(crate) fn read(&self, now: Now) -> Option<(Entry<V>, Freshness)> {
+        let entry = self.shared.slot.read()?;
+        match entry.deadlines.judge(now.into()) {
+            Freshness::Invalid => None,
+            freshness => Some((entry, freshness)),
+        }
+    }
+
+    /// Decides who refreshes and who waits.
+    ///
+    /// `make` makes the task, told how many waits between attempts were in vain
+    /// since the last success; its job must call [`settle`](Self::settle) with
+    /// the id and the outcome before it ends, also when it is dropped.
+    pub(crate) fn plan(
+        &self,
+        why: Reason,
+        now: Now,
+        process: u32,
+        budget: Duration,
+        make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
+    ) -> Decision<V> {
+        let mut replaced = None;
+        let decision = self.decide(why, now, process, budget, make, &mut replaced);
+        match replaced {
+            // Its waiters would wait for nothing. In a forked child there are
+            // none: those threads are the parent's.
+            Some(Replaced::Dead(task)) if task.process == process => task.land(Err(late())),
+            // If nobody holds it, its job settles as it is dropped.
+            replaced => drop(replaced),
+        }
+        decision
+    }
+
+    /// [`plan`](Self::plan), all that happens under the lock. No task is
+    /// dropped there, as its job may settle.
+    fn decide(
+        &self,
+        why: Reason,
+        now: Now,
+        process: u32,
+        budget: Duration,
+        make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
+        replaced: &mut Option<Replaced<V>>,
+    ) -> Decision<V> {
+        let mut control = lock(&self.group.control);
+        if let Some(current) = &control.current {
+            let age = now.boot.saturating_sub(current.task.started.boot);
+            // What waits in a queue until its budget is spent would only fail.
+            let grace = if current.task.has_begun() {
+                GRACE
+            } else {
+                Duration::ZERO
+            };
+            let most = current.budget.saturating_add(grace);
+            let alive = current.task.process == process && age <= most;
+            if !alive {
+                *replaced = control.current.take().map(|it| Replaced::Dead(it.task));
+            } else if why.is_renewal() {
+                return Decision::Nothing;
+            } else if (why != Reason::Force || current.forced)
+                && !lock(&self.shared.past).is_before_rejection(current.id)
+            {
+                return Decision::Join(Arc::clone(&current.task), current.id);
+            }
+        }
+        // A caller that looked before a refresh settled and asks after it would
+        // refresh again: look once more, where none can settle in between.
+        match why {
+            Reason::Need(least) => {
+                if let Some((entry, freshness)) = self.read(now) {
+                    if freshness >= least {
+                        return Decision::Have(entry.value);
+                    }
+                }
+                if now.boot < control.quiet_until {
+                    if let Some((_, error)) = &control.last_failure {
+                        return Decision::Failed(error.clone());
+                    }
+                }
+            }
+            Reason::Renew => {
+                let held = self.read(now);
+                let fresh = held.is_some_and(|(_, freshness)| freshness == Freshness::Fresh);
+                if fresh || now.boot < control.next_renewal {
+                    return Decision::Nothing;
+                }
+            }
+            Reason::RenewFully if now.boot < control.next_renewal => return Decision::Nothing,
+            Reason::RenewFully | Reason::Force => {}
+        }
+        let id = lock(&self.shared.past).begin();
+        let task = Arc::new(make(id, control.waits));
+        let overtaken = control.current.replace(Current {
+            id,
+            task: Arc::clone(&task),
+            forced: why.is_full(),
+            budget,
+        });
+        if let Some(overtaken) = overtaken {
+            *replaced = Some(Replaced::Overtaken(overtaken.task));
+        }
+        // In Background mode a stale value asks no more while this is out.
+        let most = budget.saturating_add(GRACE);
+        self.group
+            .no_renewal_before(now.boot.saturating_add(most).max(control.next_renewal));
+        Decision::Lead(task, id)
+    }
+
+    /// Takes note of how a refresh ended. `sample` places the jitter.
+    pub(crate) fn settle(&self, id: TaskId, now: Now, outcome: &Result<V, Error>, sample: f64) {
+        let mut control = lock(&self.group.control);
+        let current = control.current.take_if(|current| current.id == id);
+        let mut past = lock(&self.shared.past);
+        match outcome {
+            Ok(value) if past.bars(id, value) => {}
+            Ok(value) => {
+                let deadlines = value.deadlines(self.shared.policy, sample);
+                let forced = current.as_ref().is_some_and(|current| current.forced);
+                let held = self.shared.slot.read();
+                let gentle = deadlines.judge(now.into()) != Freshness::Fresh
+                    || held
+                        .as_ref()
+                        .is_some_and(|entry| entry.value.is_same(value));
+                let keeps = held.is_some_and(|held| {
+                    !forced
+                        && V::outlives_renewals()
+                        && past.rejected_at(&held.value).is_none()
+                        && held.deadlines.outlasts(deadlines, now)
+                });
+                if !keeps {
+                    self.shared.slot.store(value.clone(), deadlines);
+                    past.stored(id, value, forced);
+                }
+                control.failures = 0;
+                control.waits = 0;
+                control.quiet_until = Duration::ZERO;
+                control.last_success = Some(now);
+                control.next_renewal = if gentle || keeps {
+                    now.boot.saturating_add(self.shared.policy.gentle)
+                } else {
+                    Duration::ZERO
+                };
+            }
+            // A newer refresh has the say.
+            Err(_) if current.is_none() => {}
+            Err(error) => {
+                control.failures = control.failures.saturating_add(1);
+                let waits = error.attempts().saturating_sub(1);
+                control.waits = control.waits.saturating_add(waits);
+                control.last_failure = Some((now, error.clone()));
+                control.quiet_until = now.boot.saturating_add(self.shared.policy.quiet);
+                let backoff = self.shared.policy.backoff(control.failures);
+                control.next_renewal = now.boot.saturating_add(backoff);
+            }
+        }
+        past.end(id);
+        drop(past);
+        if control.current.is_none() {
+            self.group.no_renewal_before(control.next_renewal);
+        }
+        drop(control);
+        // Its job is running or dropped, and it holds nothing that settles.
+        drop(current);
+    }
+
+    /// Whether what refresh `id` brought is not to be handed out any more.
+    pub(crate) fn is_obsolete(&self, id: TaskId, value: &V) -> bool {
+        let past = lock(&self.shared.past);
+        let held = || self.shared.slot.read();
+        past.is_before_refresh(id)
+            || past.is_before_rejection(id)
+                && held().is_none_or(|entry| !entry.value.is_same(value))
+    }
+
+    /// Drops the value if `rejected` says that it is the one; returns whether
+    /// another one may come of it.
+    ///
+    /// One that has come again after it was rejected may well be good, and other
+    /// requests live on it: it stays, and is asked for anew in the background,
+    /// as gently as a stale one that comes again. A server that rejects all that
+    /// it is sent must not cost a fetch for each answer.
+    pub(crate) fn invalidate(&self, now: Now, rejected: impl FnOnce(&V) -> bool) -> bool {
+        let mut past = lock(&self.shared.past);
+        let gentle = self.shared.policy.gentle;
+        let mut dropped = false;
+        let value = self.shared.slot.change(|entry| {
+            let held = entry.as_mut().filter(|held| rejected(&held.value))?;
+            let value = held.value.clone();
+            match past.rejected_at(&value).filter(|_| !gentle.is_zero()) {
+                Some(at) if now.boot < at.saturating_add(gentle) => return None,
+                Some(_) => held.deadlines = held.deadlines.stale_from(now.into()),
+                None => {
+                    *entry = None;
+                    dropped = true;
+                }
+            }
+            Some(value)
+        });
+        let Some(value) = value else {
+            return false;
+        };
+        past.reject(value, now.boot, dropped);
+        drop(past);
+        self.group.renew_at_once();
+        self.shared.renew_at_once();
+        true
+    }
+
+    /// Drops what is held.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn clear(&self) {
+        lock(&self.shared.past).forget_rejections();
+        if self.shared.slot.change(Option::take).is_some() {
+            self.group.renew_at_once();
+            self.shared.renew_at_once();
+        }
+    }
+
+    /// Puts `value` in the place of what is held.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn set(&self, value: V) {
+        let deadlines: Deadlines = value.deadlines(self.shared.policy, 0.0);
+        self.shared.slot.store(value, deadlines);
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        let control = lock(&self.group.control);
+        Known {
+            last_success: control.last_success,
+            last_failure: control.last_failure.clone(),
+            failures: control.failures,
+            next_renewal: (control.next_renewal > Duration::ZERO).then_some(control.next_renewal),
+            in_flight: control.current.is_some(),
+        }
+    }
+}
+
+impl<V> Clone for Refreshes<V> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            group: Arc::clone(&self.group),
+        }
+    }
+}
+
+#[cfg(all(test, gce_auth_loom))]
+mod model;

@@ -1,0 +1,142 @@
+//! What all share who would send the same request: the value, and apart from
+//! each other, by their settings, how refreshes went.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use crate::{
+    refresh::{
+        past::{Past, TaskId},
+        policy::Policy,
+        shared_map::SharingKey,
+        slot::Slot,
+        value::Value,
+    },
+    task::{
+        shared_task::SharedTask,
+        sync::{AtomicU64, Mutex, lock},
+    },
+    values::{error::Error, token::Now},
+};
+
+/// How many groups of equal settings one value remembers.
+const GROUPS: usize = 8;
+
+/// A value, and what happened to it.
+#[derive(Debug)]
+pub(crate) struct Shared<V> {
+    pub(crate) slot: Slot<V>,
+    pub(crate) policy: &'static Policy,
+    pub(crate) past: Mutex<Past<V>>,
+    groups: Mutex<Vec<(SharingKey, Arc<Group<V>>)>>,
+}
+
+impl<V: Value> Shared<V> {
+    pub(crate) fn new(policy: &'static Policy) -> Self {
+        Self {
+            slot: Slot::new(),
+            policy,
+            past: Mutex::new(Past::new()),
+            groups: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Returns the group of all who have these settings.
+    pub(crate) fn group(&self, settings: SharingKey) -> Arc<Group<V>> {
+        let mut groups = lock(&self.groups);
+        if let Some((_, group)) = groups.iter().find(|(other, _)| *other == settings) {
+            return Arc::clone(group);
+        }
+        if groups.len() >= GROUPS {
+            let unused = groups.iter().position(|it| Arc::strong_count(&it.1) == 1);
+            groups.remove(unused.unwrap_or(0));
+        }
+        let group = Arc::new(Group::new());
+        groups.push((settings, Arc::clone(&group)));
+        group
+    }
+
+    /// Has every group try again at once.
+    pub(crate) fn renew_at_once(&self) {
+        let groups: Vec<_> = lock(&self.groups)
+            .iter()
+            .map(|it| Arc::clone(&it.1))
+            .collect();
+        for group in groups {
+            group.renew_at_once();
+        }
+    }
+}
+
+/// How refreshes went for all who have the same settings: limits, retry policy
+/// and executor.
+#[derive(Debug)]
+pub(crate) struct Group<V> {
+    pub(crate) control: Mutex<Control<V>>,
+    /// Boot milliseconds before which no background refresh starts: also the
+    /// end of the one that is out, so that a stale value costs no lock.
+    next_renewal: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Control<V> {
+    pub(crate) current: Option<Current<V>>,
+    pub(crate) failures: u32,
+    /// Waits between attempts that were in vain since the last success.
+    pub(crate) waits: u32,
+    pub(crate) quiet_until: Duration,
+    pub(crate) next_renewal: Duration,
+    pub(crate) last_success: Option<Now>,
+    pub(crate) last_failure: Option<(Now, Error)>,
+}
+
+/// The refresh that is out.
+#[derive(Debug)]
+pub(crate) struct Current<V> {
+    pub(crate) id: TaskId,
+    pub(crate) task: Arc<SharedTask<V>>,
+    pub(crate) forced: bool,
+    pub(crate) budget: Duration,
+}
+
+impl<V: Value> Group<V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            control: Mutex::new(Control {
+                current: None,
+                failures: 0,
+                waits: 0,
+                quiet_until: Duration::ZERO,
+                next_renewal: Duration::ZERO,
+                last_success: None,
+                last_failure: None,
+            }),
+            next_renewal: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a background refresh may be due: cheap, and right but for races.
+    pub(crate) fn renewal_may_be_due(&self, now: Now) -> bool {
+        millis(now.boot) >= self.next_renewal.load(Ordering::Relaxed)
+    }
+
+    /// Has [`renewal_may_be_due`](Self::renewal_may_be_due) answer no until
+    /// `until`.
+    pub(crate) fn no_renewal_before(&self, until: Duration) {
+        self.next_renewal.store(millis(until), Ordering::Relaxed);
+    }
+
+    pub(crate) fn renew_at_once(&self) {
+        let mut control = lock(&self.control);
+        control.next_renewal = Duration::ZERO;
+        control.quiet_until = Duration::ZERO;
+        self.no_renewal_before(Duration::ZERO);
+    }
+}
+
+/// Rounded down, so that the cheap answer is never later than the exact one.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

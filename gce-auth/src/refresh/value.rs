@@ -1,0 +1,26 @@
+//! What can be kept.
+
+use crate::{
+    refresh::policy::{Deadlines, Policy},
+    values::token::Validity,
+};
+
+/// A value that expires.
+pub(crate) trait Value: Clone + Send + Sync + 'static {
+    fn validity(&self) -> Validity;
+
+    /// Whether `other` is the same token, however long it is said to live.
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// Whether a value that is held stays if a renewal brings one that ends
+    /// earlier.
+    fn outlives_renewals() -> bool {
+        true
+    }
+
+    /// Returns the moments at which the value becomes stale and invalid;
+    /// `sample`, from 0 to 1, places the jitter.
+    fn deadlines(&self, policy: &Policy, sample: f64) -> Deadlines {
+        policy.deadlines(&self.validity(), sample)
+    }
+}

@@ -1,0 +1,103 @@
+//! What credentials of one process share, and what they do not.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Credentials, IdTokenCredentials, MetadataClient, RetryPolicy,
+    io::fake::{HandQueue, Reply},
+    values::error::ErrorKind,
+    world::World,
+};
+
+fn built(world: &World) -> Credentials {
+    let builder = Credentials::builder().client(world.client.clone());
+    builder.build().unwrap()
+}
+
+#[test]
+fn credentials_that_are_made_for_each_call_fetch_once() {
+    let world = World::new([Reply::token("t", 3600)]);
+    for _ in 0..50 {
+        assert_eq!(built(&world).blocking_token().unwrap().secret(), "t");
+    }
+    assert_eq!(world.asked().len(), 1);
+    // Some minutes after the last of them, it is forgotten.
+    world.advance(300);
+    built(&world).blocking_token().unwrap();
+    assert_eq!(world.asked().len(), 2);
+}
+
+#[test]
+fn unshared_credentials_leave_nothing_behind() {
+    let world = World::new([Reply::token("t", 3600)]);
+    for _ in 0..2 {
+        let builder = Credentials::builder().client(world.client.clone());
+        builder
+            .unshared()
+            .build()
+            .unwrap()
+            .blocking_token()
+            .unwrap();
+    }
+    assert_eq!(world.asked().len(), 2);
+}
+
+/// The same server by the same transport and clock, with other settings.
+fn other(world: &World, queue: &Arc<HandQueue>, retry: RetryPolicy) -> MetadataClient {
+    MetadataClient::builder()
+        .transport(Arc::clone(&world.transport) as _)
+        .clock(Arc::clone(&world.clock) as _)
+        .executor(Arc::clone(queue) as _)
+        .retry(retry)
+        .endpoint("metadata")
+        .build_without_environment()
+}
+
+#[test]
+fn a_hasty_retry_policy_fails_nobody_with_another_one() {
+    let world = World::new([
+        Reply::status(503),
+        Reply::status(503),
+        Reply::token("t", 3600),
+    ]);
+    let once = RetryPolicy::new().attempts(1);
+    let hasty = other(&world, &world.queue, once);
+    let hasty = Credentials::builder().client(hasty).build().unwrap();
+    let error = hasty.blocking_token().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let patient = built(&world);
+    assert_eq!(patient.blocking_token().unwrap().secret(), "t");
+    assert_eq!(patient.status().failures, 0);
+    // The value is shared.
+    assert_eq!(hasty.blocking_token().unwrap().secret(), "t");
+    assert_eq!(world.asked().len(), 3);
+}
+
+#[test]
+fn credentials_of_both_kinds_have_the_same_methods() {
+    let world = World::new([Reply::token("t", 3600)]);
+    let token = "ya29.fixed";
+    let access = Credentials::fixed(token, None).unwrap();
+    let identity = IdTokenCredentials::fixed("aud", token, None).unwrap();
+    assert_eq!(identity.target_audience(), "aud");
+    let headers = (
+        access.with_cached(Clone::clone).unwrap(),
+        identity.with_cached(Clone::clone).unwrap(),
+    );
+    assert_eq!(headers.0, headers.1);
+    assert_eq!(
+        access.blocking_authorization().unwrap(),
+        identity.blocking_authorization().unwrap()
+    );
+    identity.blocking_wait_ready(Duration::ZERO).unwrap();
+    identity.set_token(Some("other"), None).unwrap();
+    assert_eq!(identity.blocking_token().unwrap().secret(), "other");
+    let tag = headers.1.tag();
+    let changed = identity.blocking_headers_if_changed(&tag).unwrap().unwrap();
+    assert!(identity.invalidate_headers(&changed));
+    assert!(identity.cached_token().is_none());
+    let named = IdTokenCredentials::builder("aud").client(world.client);
+    let named = named.build().unwrap().with_service_account("b@x").unwrap();
+    assert_eq!(named.service_account_email().as_deref(), Some("b@x"));
+    assert!(named.with_service_account("a/b").is_err());
+}
