@@ -45,6 +45,11 @@ impl<V: Value> Past<V> {
         self.begun
     }
 
+    /// Whether a refresh ever began.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun > TaskId(0)
+    }
+
     /// Takes note that a refresh has ended.
     pub(crate) fn end(&mut self, id: TaskId) {
         self.out.retain(|out| *out != id);

@@ -58,6 +58,11 @@ impl<V: Value> Shared<V> {
         group
     }
 
+    /// Whether there is anything to keep: a refresh has begun.
+    pub(crate) fn was_used(&self) -> bool {
+        lock(&self.past).has_begun()
+    }
+
     /// Has every group try again at once.
     pub(crate) fn renew_at_once(&self) {
         let groups: Vec<_> = lock(&self.groups)

@@ -361,9 +361,9 @@ impl Handle {
 /// A program that makes credentials for each call fetches once.
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.options.shared {
-            let refreshes = self.cache.refreshes();
-            SHARED.leave(&refreshes.shared, self.cache.clock());
+        let shared = &self.cache.refreshes().shared;
+        if self.options.shared && shared.was_used() {
+            SHARED.leave(shared, self.cache.clock());
         }
     }
 }
