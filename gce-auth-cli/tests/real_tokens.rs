@@ -159,6 +159,54 @@ fn fifo(directory: &Directory, name: &str) -> String {
     path
 }
 
+/// A command that prints a token which is to be renewed at once, and then does this.
+fn once_and_then(directory: &Directory, then: &str) -> String {
+    let mark = directory.0.join("mark");
+    let mark = mark.display();
+    format!(
+        "if [ -e {mark} ]; then {then}; fi; touch {mark}; \
+         printf '{{\"access_token\": \"ya29.first\", \"expires_in\": 300}}'"
+    )
+}
+
+#[test]
+fn a_valid_token_outlives_a_renewal_that_fails_or_hangs() {
+    for then in ["exit 1", "exec tail -f /dev/null"] {
+        let directory = Directory::new("outlives");
+        let command = once_and_then(&directory, then);
+        // Each request finds that the token is due for renewal.
+        let served = Served::new(&["--token-command", &command, "--token-renewal", "299"]);
+        for _ in 0..3 {
+            assert_eq!(served.token()["access_token"], "ya29.first", "{then}");
+        }
+    }
+}
+
+#[test]
+fn the_slow_command_of_one_account_delays_no_other() {
+    let directory = Directory::new("slow");
+    let (begun, end) = (fifo(&directory, "begun"), fifo(&directory, "end"));
+    let command = format!(
+        "case $GCE_AUTH_ACCOUNT in slow*) echo > {begun}; cat {end};; esac; echo ya29.$GCE_AUTH_ACCOUNT"
+    );
+    let served = Served::new(&[
+        "--account",
+        "fast@x",
+        "--account",
+        "slow@x",
+        "--token-command",
+        &command,
+    ]);
+    let address = served.address;
+    let slow = std::thread::spawn(move || raw(address, "instance/service-accounts/slow@x/token"));
+    fs::read_to_string(begun).unwrap();
+    assert_eq!(served.token()["access_token"], "ya29.fast@x");
+    assert!(!slow.is_finished());
+    fs::write(end, "").unwrap();
+    let answer = slow.join().unwrap();
+    assert!(answer.contains("ya29.slow@x"), "{answer}");
+}
+
 #[test]
 fn a_command_does_not_outlive_the_emulator() {
     let directory = Directory::new("outlived");

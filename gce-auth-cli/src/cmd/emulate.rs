@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use gce_auth_emulator::{AdcKind, Emulator};
@@ -42,10 +42,28 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
     /// The networks that may connect besides this machine, separated by commas; control requests are
-    /// for this machine only
+    /// for this machine only, without --control-from
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     allow_from: Vec<String>,
-    /// Print one line of JSON once it listens: address, url, https_address, pid, env
+    /// The networks that may use control requests and the page, with the bearer token that is printed
+    /// at the start, separated by commas
+    #[arg(
+        long,
+        value_name = "CIDR",
+        value_delimiter = ',',
+        requires = "allow_from"
+    )]
+    control_from: Vec<String>,
+    /// The host names to answer to besides those of the metadata server, separated by commas;
+    /// *.example.com allows all names below example.com
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow_host: Vec<String>,
+    /// With real tokens, the users of this machine to serve besides root and the own one, by their
+    /// numbers, separated by commas
+    #[arg(long, value_name = "UID", value_delimiter = ',')]
+    allow_uid: Vec<u32>,
+    /// Print one line of JSON once it listens: address, url, https_address, pid, env,
+    /// credentials_file, control_token
     #[arg(long)]
     ready_json: bool,
     /// Print the variables that lead clients to an emulator on --port, for eval; start nothing
@@ -57,7 +75,8 @@ pub(crate) struct Args {
     /// Write root.crt and client.key, which clients need for HTTPS, to this directory
     #[arg(long, value_name = "DIR", requires = "https_port")]
     certificates: Option<PathBuf>,
-    /// Write application_default_credentials.json to this directory, with the emulator's addresses
+    /// Write application_default_credentials.json, which leads clients to the emulator, to this
+    /// directory, readable by its owner only
     #[arg(long, value_name = "DIR")]
     write_adc: Option<PathBuf>,
     /// The kind of credentials in the file of --write-adc
@@ -92,8 +111,9 @@ impl Args {
         let mut ending = signals::Ending::new().map_err(|error| signals_failure(&error))?;
         let commands = Commands::default();
         let emulator = self.start(address, &commands, out)?;
+        let credentials_file = self.credentials_file(&emulator)?;
         if self.ready_json {
-            out.value(&ready(&emulator).to_string())?;
+            out.value(&ready(&emulator, credentials_file.as_deref()).to_string())?;
         } else {
             out.note(format_args!(
                 "a metadata server for tests listens on {} until Ctrl-C; set these variables for its clients:",
@@ -106,10 +126,33 @@ impl Args {
             if let Some(address) = emulator.https_addr() {
                 out.note(format_args!("HTTPS with client certificates: {address}"));
             }
+            if let Some(token) = emulator.control_token() {
+                out.note(format_args!(
+                    "control requests from --control-from need authorization: Bearer {token}"
+                ));
+            }
+            if let Some(file) = &credentials_file {
+                out.note(format_args!(
+                    "GOOGLE_APPLICATION_CREDENTIALS={} leads clients to it by credentials",
+                    text::shell_word(&file.to_string_lossy())
+                ));
+            }
             out.value(&exports(&emulator.env()))?;
         }
         ending.wait();
         Ok(())
+    }
+
+    fn credentials_file(&self, emulator: &Emulator) -> Result<Option<PathBuf>, Failure> {
+        let Some(directory) = &self.write_adc else {
+            return Ok(None);
+        };
+        let written = emulator.write_adc(directory, self.adc_kind);
+        written.map(Some).map_err(|error| {
+            let directory = directory.display();
+            let why = format!("cannot write credentials to {directory}: {error}");
+            Failure::new(Exit::Failed, why)
+        })
     }
 
     fn start(
@@ -122,6 +165,15 @@ impl Args {
         let mut builder = builder.address(address);
         for network in &self.allow_from {
             builder = builder.allow_from(network);
+        }
+        for network in &self.control_from {
+            builder = builder.control_from(network);
+        }
+        for host in &self.allow_host {
+            builder = builder.allow_host(host);
+        }
+        for uid in &self.allow_uid {
+            builder = builder.allow_uid(*uid);
         }
         if let Some(port) = self.https_port {
             builder = builder.https(SocketAddr::from((self.address, port)));
@@ -140,18 +192,6 @@ impl Args {
                 Failure::new(Exit::Failed, why)
             })?;
         }
-        if let Some(directory) = &self.write_adc {
-            let path = emulator
-                .write_adc(directory, self.adc_kind)
-                .map_err(|error| {
-                    let why = format!(
-                        "cannot write the credentials to {}: {error}",
-                        directory.display()
-                    );
-                    Failure::new(Exit::Failed, why)
-                })?;
-            out.note(format_args!("wrote {}", path.display()));
-        }
         Ok(emulator)
     }
 }
@@ -165,7 +205,7 @@ fn print_variables(address: SocketAddr, out: &Output) -> Result<(), Failure> {
     out.value(&exports(&Emulator::env_of(address)))
 }
 
-fn ready(emulator: &Emulator) -> Value {
+fn ready(emulator: &Emulator, credentials_file: Option<&Path>) -> Value {
     let variables: Map<_, _> = emulator
         .env()
         .into_iter()
@@ -176,6 +216,8 @@ fn ready(emulator: &Emulator) -> Value {
         "url": emulator.url(),
         "https_address": emulator.https_addr().map(|address| address.to_string()),
         "pid": std::process::id(),
+        "credentials_file": credentials_file.map(|file| file.to_string_lossy()),
+        "control_token": emulator.control_token(),
         "env": variables,
     })
 }

@@ -73,7 +73,9 @@ impl Args {
         if signals::is_init() {
             return run_again_as_child();
         }
-        warn_of_other_credentials(out);
+        if self.adc.is_none() {
+            warn_of_other_credentials(out);
+        }
         if self.real {
             return self.run_with(&self.real_server()?, out);
         }
@@ -95,6 +97,9 @@ impl Args {
             directory = Some(made);
             let file = file.to_string_lossy().into_owned();
             variables.push((CREDENTIALS[0].0.to_owned(), file));
+            // The file names the emulator, which is none of Google's hosts.
+            let host = emulator.addr().to_string();
+            variables.push(("GCE_AUTH_TRUST_HOSTS".to_owned(), host));
         }
         let code = self.run_with(&variables, out)?;
         drop(directory);

@@ -6,7 +6,7 @@ use crate::circles::{arrows, circles};
 const FLOORS: [&[&str]; 7] = [
     &["env", "exit", "sdk_environment", "signals", "text"],
     &["clock", "output"],
-    &["deadline", "input"],
+    &["deadline", "input", "temporary"],
     &["real_tokens"],
     &["options"],
     &["cmd"],

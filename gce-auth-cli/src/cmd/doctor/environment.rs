@@ -127,15 +127,15 @@ pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
             Holds::Token => (format!("{name} is set"), "token"),
         };
         let advice = format!(
-            "{who} this {what} and never ask the metadata server; unset it to be the machine"
+            "{who} this {what} and never ask the metadata server; unset the variable to be the machine"
         );
         return Finding::warning(shown, advice);
     }
     match default_credentials(var) {
         Some(file) if Path::new(&file).exists() => Finding::warning(
             format!("{file} exists"),
-            "SDKs use it before they ask the metadata server; \
-             `gcloud auth application-default revoke` removes it",
+            "SDKs use this login before the metadata server; to be the machine in one program, run \
+             it with CLOUDSDK_CONFIG set to an empty directory",
         ),
         _ => Finding::good("none comes before the metadata server"),
     }
@@ -198,6 +198,22 @@ mod tests {
         assert!(steps.len() == 1 && steps[0].1.is_good());
         assert!(proxies(with(&[]), "169.254.169.254").is_good());
         assert!(key_files(with(&[])).is_good());
+    }
+
+    #[test]
+    fn no_advice_destroys_a_login() {
+        let folder = std::env::temp_dir().join(format!("gce-auth-login-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("application_default_credentials.json");
+        std::fs::write(file, "{}").unwrap();
+        let name = folder.to_str().unwrap().to_owned();
+        let found = key_files(|variable| (variable == "CLOUDSDK_CONFIG").then(|| name.clone()));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(!found.is_good());
+        let advice = found.advice().unwrap();
+        for word in ["revoke", "delete", "remove", "rm "] {
+            assert!(!advice.contains(word), "{advice}");
+        }
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl Finding {
     }
 
     #[cfg(test)]
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
+    #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         &self.found
     }
