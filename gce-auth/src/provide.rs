@@ -38,6 +38,16 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
     /// The headers of a request that is about to be sent.
     fn provide_headers(&self) -> HeadersFuture<'_>;
 
+    /// Returns the headers of a request that is about to be sent, as a future
+    /// that owns this provider. Default: [`provide_headers`](Self::provide_headers)
+    /// in a box; implement it to allocate nothing where the headers are in hand.
+    fn provide_owned(self: Arc<Self>) -> HeadersFuture<'static>
+    where
+        Self: 'static,
+    {
+        HeadersFuture::new(async move { self.provide_headers().await })
+    }
+
     /// Returns the headers if they are in hand: for callers that cannot wait.
     /// Never waits. Default: `None`.
     fn cached_headers(&self) -> Option<Headers> {
@@ -54,11 +64,13 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
 }
 
 macro_rules! provide_through {
-    ($pointer:ident) => {
+    ($pointer:ident $(, $owned:item)?) => {
         impl<P: ProvideHeaders + ?Sized> ProvideHeaders for $pointer<P> {
             fn provide_headers(&self) -> HeadersFuture<'_> {
                 (**self).provide_headers()
             }
+
+            $($owned)?
 
             fn cached_headers(&self) -> Option<Headers> {
                 (**self).cached_headers()
@@ -71,7 +83,15 @@ macro_rules! provide_through {
     };
 }
 
-provide_through!(Arc);
+provide_through!(
+    Arc,
+    fn provide_owned(self: Arc<Self>) -> HeadersFuture<'static>
+    where
+        Self: 'static,
+    {
+        Self::clone(&self).provide_owned()
+    }
+);
 provide_through!(Box);
 
 /// What [`ProvideHeaders::provide_headers`] returns: headers that are there,
@@ -93,15 +113,6 @@ impl<'a> HeadersFuture<'a> {
     /// Headers that are to come.
     pub fn new(future: impl Future<Output = Result<Headers, Error>> + Send + 'a) -> Self {
         Self(Kind::Coming(Box::pin(future)))
-    }
-
-    /// What is there already, if it is.
-    #[cfg(feature = "tower")]
-    pub(crate) fn into_ready(self) -> Option<Result<Headers, Error>> {
-        match self.0 {
-            Kind::Ready(outcome) => outcome,
-            Kind::Coming(_) => None,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -18,11 +18,9 @@ use super::{
     protocol::{Protocol, Sent},
 };
 use crate::{
-    provide::ProvideHeaders,
-    values::{error::Error, headers::Headers},
+    provide::{HeadersFuture, ProvideHeaders},
+    values::headers::Headers,
 };
-
-type Coming = Pin<Box<dyn Future<Output = Result<Headers, Error>> + Send>>;
 
 pin_project! {
     /// The answer of an [`AuthService`](crate::AuthService).
@@ -45,11 +43,11 @@ pin_project! {
     #[project = StepNow]
     enum Step<F, A, B> {
         // Waits for headers.
-        Headers { coming: Option<Coming>, request: Option<Request<B>> },
+        Headers { coming: HeadersFuture<'static>, request: Option<Request<B>> },
         // Waits for the answer.
         Answer { #[pin] answer: F, sent: Option<Sent> },
         // It was rejected; waits for other headers.
-        Others { coming: Coming, rejected: Option<A>, sent: Option<Sent> },
+        Others { coming: HeadersFuture<'static>, rejected: Option<A>, sent: Option<Sent> },
         // Waits until the service takes another request.
         Ready { request: Option<Request<B>>, sent: Option<Sent> },
     }
@@ -66,12 +64,13 @@ where
         copy: Option<B>,
     ) -> Self {
         let again = copy.map(|body| Request::from_parts(parts_of(&request), body));
+        let coming = Arc::clone(&provider).provide_owned();
         Self {
             service,
             provider,
             again,
             step: Step::Headers {
-                coming: None,
+                coming,
                 request: Some(request),
             },
             protocol: PhantomData,
@@ -90,9 +89,13 @@ fn parts_of<B>(request: &Request<B>) -> Parts {
     copy.into_parts().0
 }
 
-/// The headers of `provider`, as a future that owns it.
-fn owned(provider: Arc<dyn ProvideHeaders>) -> Coming {
-    Box::pin(async move { provider.provide_headers().await })
+/// Puts `headers` onto a request. Its own `authorization` never stays: a reverse
+/// proxy would hand its caller's on. Its other headers do.
+fn put(headers: &Headers, map: &mut HeaderMap) {
+    map.remove(AUTHORIZATION);
+    for (name, value) in headers.iter() {
+        map.entry(name).or_insert_with(|| value.clone());
+    }
 }
 
 impl<S, B, R, P> Future for AuthFuture<S, B, P>
@@ -108,20 +111,11 @@ where
         loop {
             let next = match this.step.as_mut().project() {
                 StepNow::Headers { coming, request } => {
-                    let headers = match coming {
-                        Some(coming) => ready!(coming.as_mut().poll(context))?,
-                        None => match this.provider.provide_headers().into_ready() {
-                            Some(headers) => headers?,
-                            None => {
-                                *coming = Some(owned(Arc::clone(this.provider)));
-                                continue;
-                            }
-                        },
-                    };
+                    let headers = ready!(Pin::new(coming).poll(context))?;
                     let Some(mut request) = request.take() else {
                         return Poll::Pending;
                     };
-                    headers.apply_to(request.headers_mut());
+                    put(&headers, request.headers_mut());
                     Step::Answer {
                         answer: this.service.call(request),
                         sent: Some(Sent {
@@ -143,7 +137,7 @@ where
                         return Poll::Ready(Ok(answer.map(|body| P::read(body, sent))));
                     }
                     Step::Others {
-                        coming: owned(Arc::clone(this.provider)),
+                        coming: Arc::clone(this.provider).provide_owned(),
                         rejected: Some(answer),
                         sent: Some(sent),
                     }
@@ -153,7 +147,7 @@ where
                     rejected,
                     sent,
                 } => {
-                    let headers = ready!(coming.as_mut().poll(context));
+                    let headers = ready!(Pin::new(coming).poll(context));
                     let (Some(rejected), Some(sent), Some(mut request)) =
                         (rejected.take(), sent.take(), this.again.take())
                     else {
@@ -161,7 +155,7 @@ where
                     };
                     match headers {
                         Ok(headers) if headers.authorization() != sent.headers.authorization() => {
-                            headers.apply_to(request.headers_mut());
+                            put(&headers, request.headers_mut());
                             Step::Ready {
                                 request: Some(request),
                                 sent: Some(Sent { headers, ..sent }),

@@ -26,21 +26,26 @@ use crate::provide::ProvideHeaders;
 /// `BoxError`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A tower layer that puts the headers of a [`ProvideHeaders`] onto each
-/// request, and drops a token that is rejected. Needs the feature `tower`.
+/// Puts the headers of a [`ProvideHeaders`] onto each request, and drops a token
+/// that is rejected; a tower layer. Needs the feature `tower`.
 ///
-/// It is what google-auth's `AuthorizedSession` is to Python. A request waits
-/// until there is a token; with one in hand it waits for nothing, and nothing
-/// is allocated. On status 401 the token that was sent, and no other one, is
-/// dropped. The answer is then handed on, unless the request can be sent again:
-/// say so with [`resend_clones`](Self::resend_clones) or
-/// [`resend_with`](Self::resend_with).
+/// It does for tower what google-auth's `AuthorizedSession` does for `requests`.
+/// The provider is asked once for each request. A request waits until there is
+/// a token; with one in hand it does not wait, and nothing is allocated. Status
+/// 401 drops the token that was sent, and no other. The answer is then returned,
+/// unless the request can be sent again: see
+/// [`resend_clones`](Self::resend_clones) and [`resend_with`](Self::resend_with).
 ///
-/// The service inside must be `Clone`, as the clients of hyper-util and tonic are:
-/// a request may wait for its token while others go ahead.
+/// The `authorization` of the request is always removed, also when the provider
+/// has none (anonymous credentials): a
+/// reverse proxy never passes the header of its caller on. All other headers of
+/// the request stay, `x-goog-user-project` and `x-allowed-locations` among them.
 ///
-/// The [error](BoxError) of the service is boxed. Where no token is to be had,
-/// it is an [`Error`](crate::Error), and the request was not sent.
+/// The inner service must be `Clone`, as the clients of hyper-util and tonic are:
+/// a request may wait for its token while others overtake it.
+///
+/// The [error](BoxError) of the service is boxed. If there is no token, it is an
+/// [`Error`](crate::Error), and the request was not sent.
 ///
 /// # Examples
 /// ```
@@ -96,10 +101,9 @@ pub struct AuthLayer<C = NoCopy, P = Http> {
 }
 
 impl AuthLayer {
-    /// Puts the headers of `provider` onto requests: of
-    /// [`Credentials`](crate::Credentials), of
-    /// [`IdTokenCredentials`](crate::IdTokenCredentials), or of a type of the
-    /// program's own.
+    /// Returns a layer that puts the headers of `provider` onto requests:
+    /// [`Credentials`](crate::Credentials),
+    /// [`IdTokenCredentials`](crate::IdTokenCredentials), or a type of your own.
     #[must_use]
     pub fn new(provider: impl ProvideHeaders + 'static) -> Self {
         Self {
@@ -112,17 +116,17 @@ impl AuthLayer {
 
 impl<C, P> AuthLayer<C, P> {
     /// Sends a request once more if its token is rejected and there is another
-    /// one. Its body is cloned for it beforehand, so that `Clone` should be
-    /// cheap: `Full<Bytes>`, `Bytes` and `Empty` are, `String` and `Vec` are
-    /// not. The second answer is handed on, whatever it is.
+    /// token. Clones each body beforehand, so `Clone` should be cheap:
+    /// `Full<Bytes>`, `Bytes` and `Empty` are, `String` and `Vec` are not.
+    /// Returns the second answer, whatever it is. Default: sends once.
     #[must_use]
     pub fn resend_clones(self) -> AuthLayer<CloneBody, P> {
         self.with_copy(CloneBody)
     }
 
-    /// The same, for bodies that are not `Clone`, or not always to be cloned:
-    /// `copy` is asked before a request is sent, and `None` means that it is
-    /// sent once.
+    /// Does the same for bodies that are not `Clone`, or not always worth a copy:
+    /// calls `copy` before a request is sent; after `None`, the request is sent
+    /// once.
     ///
     /// # Examples
     /// ```
@@ -148,10 +152,10 @@ impl<C, P> AuthLayer<C, P> {
         self.with_copy(CopyWith(copy))
     }
 
-    /// Takes gRPC status 16 (`UNAUTHENTICATED`) for a rejected token as well.
-    /// In an answer without a body it counts as a 401 does. In real trailers,
-    /// which come when the answer is already on its way, it only drops the
-    /// token; the next call has another one.
+    /// Treats gRPC status 16 (`UNAUTHENTICATED`) as a rejected token, too. In an
+    /// answer without a body it counts as a 401. In trailers, which arrive after
+    /// the answer was returned, it only drops the token: the next call has
+    /// another one.
     #[must_use]
     pub fn grpc(self) -> AuthLayer<C, Grpc> {
         AuthLayer {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_executor::block_on;
-use http::{StatusCode, header::AUTHORIZATION};
+use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use http_body::{Body, Frame};
 
 use super::*;
@@ -189,6 +189,76 @@ fn a_token_that_is_to_come_is_waited_for() {
     let answer = send(&mut layer.layer(server.clone()), request()).unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(server.tokens(), ["Bearer t1", "Bearer t2"]);
+}
+
+/// Has other headers than a bearer token, and counts who asks.
+#[derive(Debug)]
+struct Counting {
+    asked: AtomicU32,
+    slow: bool,
+    headers: Headers,
+}
+
+impl Counting {
+    fn new(headers: Headers, slow: bool) -> Arc<Self> {
+        Arc::new(Self {
+            asked: AtomicU32::new(0),
+            slow,
+            headers,
+        })
+    }
+}
+
+impl ProvideHeaders for Counting {
+    fn provide_headers(&self) -> HeadersFuture<'_> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.slow {
+            return HeadersFuture::new(async { Ok(self.headers.clone()) });
+        }
+        HeadersFuture::ready(Ok(self.headers.clone()))
+    }
+}
+
+#[test]
+fn a_provider_is_asked_once_a_request() {
+    for slow in [false, true] {
+        let provider = Counting::new(Headers::bearer("t").unwrap(), slow);
+        let server = Server::new([200, 200]);
+        let mut service = AuthLayer::new(Arc::clone(&provider)).layer(server.clone());
+        for requests in 1..=2 {
+            send(&mut service, request()).unwrap();
+            assert_eq!(provider.asked.load(SeqCst), requests, "slow: {slow}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_the_request_stay_but_for_its_authorization() {
+    let billed = HeaderValue::from_static("ours");
+    let headers = Headers::bearer("t").unwrap().with_user_project(billed);
+    let server = Server::new([401, 200, 200]);
+    let layer = AuthLayer::new(Counting::new(headers, false));
+    let mut service = layer.layer(server.clone());
+    let mut own = request();
+    let project = HeaderValue::from_static("the request's");
+    own.headers_mut().insert("x-goog-user-project", project);
+    send(&mut service, own).unwrap();
+    send(&mut service, request()).unwrap();
+    let script = server.0.lock().unwrap();
+    let project = |request: &Request<String>| request.headers()["x-goog-user-project"].clone();
+    assert_eq!(project(&script.got[0]), "the request's");
+    assert_eq!(project(&script.got[1]), "ours");
+    assert_eq!(script.got[0].headers()[AUTHORIZATION], "Bearer t");
+}
+
+#[test]
+fn what_a_reverse_proxy_was_sent_is_not_passed_on_by_anonymous_credentials() {
+    let server = Server::new([200]);
+    let layer = AuthLayer::new(crate::Credentials::anonymous());
+    send(&mut layer.layer(server.clone()), request()).unwrap();
+    let script = server.0.lock().unwrap();
+    assert!(!script.got[0].headers().contains_key(AUTHORIZATION));
+    assert_eq!(script.got[0].headers()["x-mine"], "kept");
 }
 
 #[test]

@@ -275,6 +275,13 @@ macro_rules! shared_methods {
                 }
             }
 
+            fn provide_owned(self: std::sync::Arc<Self>) -> HeadersFuture<'static> {
+                match self.0.hot_headers() {
+                    Some(headers) => HeadersFuture::ready(Ok(headers)),
+                    None => HeadersFuture::new(async move { self.headers().await }),
+                }
+            }
+
             fn cached_headers(&self) -> Option<Headers> {
                 Self::cached_headers(self)
             }
