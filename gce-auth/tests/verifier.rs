@@ -79,7 +79,7 @@ fn harmless_differences_are_accepted() {
 
 #[test]
 fn no_tampered_token_is_accepted() {
-    let verifier = verifier().build().unwrap();
+    let verifier = verifier().leeway(Duration::ZERO).build().unwrap();
     let table = table::tampered(NOW, 0);
     assert!(table.len() > 70);
     for Tampered {
@@ -118,8 +118,7 @@ fn no_cut_and_no_flipped_bit_is_accepted() {
 }
 
 #[test]
-fn leeway_moves_both_ends() {
-    let leeway = Duration::from_secs(10);
+fn leeway_is_10_s_and_moves_both_ends() {
     for (seconds, strict, lenient) in [
         (NOW - 71, false, false),
         (NOW - 70, false, true),
@@ -129,13 +128,33 @@ fn leeway_moves_both_ends() {
         (NOW + 3550, false, false),
     ] {
         let token = Forge::rsa();
-        assert_eq!(accepts(at(seconds), &token), strict, "{seconds}");
-        assert_eq!(
-            accepts(at(seconds).leeway(leeway), &token),
-            lenient,
-            "{seconds}"
-        );
+        let exact = at(seconds).leeway(Duration::ZERO);
+        assert_eq!(accepts(exact, &token), strict, "{seconds}");
+        assert_eq!(accepts(at(seconds), &token), lenient, "{seconds}");
     }
+}
+
+#[test]
+fn no_leeway_is_longer_than_five_minutes() {
+    let longest = Duration::from_secs(300);
+    assert!(accepts(at(NOW + 3839).leeway(longest), &Forge::rsa()));
+    for leeway in [longest + Duration::from_nanos(1), Duration::MAX] {
+        let error = verifier().leeway(leeway).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("5 minutes"), "{error}");
+    }
+}
+
+#[test]
+fn a_signature_that_google_removed_is_told_apart_from_a_wrong_one() {
+    let token = Forge::rsa().token();
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let removed = format!("{signed}.SIGNATURE_REMOVED_BY_GOOGLE");
+    let verifier = verifier().build().unwrap();
+    let error = verifier.blocking_verify(&removed).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(error.to_string().contains("Cloud Run"), "{error}");
+    assert!(error.hint().unwrap().contains("Authorization"), "{error}");
 }
 
 #[test]

@@ -24,6 +24,11 @@ const FIREBASE_ISSUER: &str = "https://securetoken.google.com/";
 const FIREBASE_KEYS: &str =
     "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
 
+/// Covers clocks that NTP keeps and tokens that were made a moment ago.
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+/// RFC 8725 and RFC 7519, 4.1.4: "usually no more than a few minutes".
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
+
 /// Configures an [`IdTokenVerifier`].
 ///
 /// # Examples
@@ -79,7 +84,7 @@ impl Default for IdTokenVerifierBuilder {
             issuers: Vec::new(),
             email: None,
             email_vouched: true,
-            leeway: Duration::ZERO,
+            leeway: DEFAULT_LEEWAY,
             keys: Wanted::At(GOOGLE_KEYS.to_owned(), Form::Jwks),
             client: None,
         }
@@ -87,13 +92,13 @@ impl Default for IdTokenVerifierBuilder {
 }
 
 impl IdTokenVerifierBuilder {
-    /// Whom tokens must be for; called again, another one that they may be for.
+    /// Accepts this audience (`aud`). Call again to accept more.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// Several audiences, any of which a token may be for.
+    /// Accepts any of these audiences (`aud`).
     pub fn audiences<I>(mut self, audiences: I) -> Self
     where
         I: IntoIterator,
@@ -103,8 +108,8 @@ impl IdTokenVerifierBuilder {
         self
     }
 
-    /// Tokens of Google accounts, service accounts and metadata servers, which
-    /// is the default.
+    /// Accepts tokens of Google accounts, service accounts and metadata servers.
+    /// This is the default.
     pub fn google(self) -> Self {
         self.preset(
             GOOGLE_ISSUERS.map(str::to_owned).to_vec(),
@@ -113,69 +118,69 @@ impl IdTokenVerifierBuilder {
         )
     }
 
-    /// Tokens of Identity-Aware Proxy, signed with ES256. The audience is the
-    /// path of the backend service or of the application.
+    /// Accepts tokens of Identity-Aware Proxy, signed with ES256. The audience is
+    /// the path of the backend service or of the application (Google, "Get the
+    /// user's identity with IAP").
     pub fn iap(self) -> Self {
         // IAP speaks of addresses that it has verified, and does not say so.
         self.preset(vec![IAP_ISSUER.to_owned()], IAP_KEYS, false)
     }
 
-    /// Tokens of Firebase Authentication in `project`, which becomes the
-    /// audience.
+    /// Accepts tokens of Firebase Authentication in `project`, which is added to
+    /// the audiences (Firebase, "Verify ID tokens").
     pub fn firebase(self, project: &str) -> Self {
         let issuer = format!("{FIREBASE_ISSUER}{project}");
         self.preset(vec![issuer], FIREBASE_KEYS, true)
             .audience(project)
     }
 
-    /// Who must have made tokens, instead of whom the preset names; called
-    /// again, another one who may have.
+    /// Accepts this issuer (`iss`), in place of those of the preset. Call again to
+    /// accept more.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// Where the keys are published as a JWK set. Of this,
+    /// Fetches the keys from this URL, as a JWK set (RFC 7517). Of this,
     /// [`certs_url`](Self::certs_url), [`keys`](Self::keys) and the presets,
-    /// the last one counts.
+    /// the last call counts.
     ///
-    /// Over plain HTTP, which is for emulators, whoever is on the way chooses
-    /// whom to trust.
+    /// Plain HTTP is for emulators: anyone on the path can replace the keys.
     pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
         self.keys = Wanted::At(url.into(), Form::Jwks);
         self
     }
 
-    /// Where the keys are published as X.509 certificates: a JSON object of
-    /// PEM by key id, as at `https://www.googleapis.com/oauth2/v1/certs`. Of a
-    /// certificate nothing but its key is looked at.
+    /// Fetches the keys from this URL, as X.509 certificates: a JSON object of
+    /// PEM by key id, as at `https://www.googleapis.com/oauth2/v1/certs`. Reads
+    /// nothing of a certificate but its key.
     pub fn certs_url(mut self, url: impl Into<String>) -> Self {
         self.keys = Wanted::At(url.into(), Form::Certificates);
         self
     }
 
-    /// The keys themselves, a JWK set or an object of certificates as JSON:
-    /// then none are fetched, ever.
+    /// Sets the keys: a JWK set, or an object of certificates, as JSON. No keys
+    /// are fetched.
     pub fn keys(mut self, json: impl Into<String>) -> Self {
         self.keys = Wanted::Given(json.into());
         self
     }
 
-    /// How far clocks may be apart; not at all unless said otherwise.
+    /// Sets the allowed clock skew, at most 5 minutes. Default: 10 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// The account that tokens must be of, by an email address that the issuer
-    /// has verified.
+    /// Requires this email address (`email`), verified by the issuer
+    /// (`email_verified`). Default: any caller.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// Fetches keys with the transport, the clock, the executor and the limits
-    /// of this client. The metadata server is asked nothing.
+    /// Sets the client whose transport, clock, executor and limits fetch the
+    /// keys. The metadata server is not asked. Default: a new client.
     pub fn client(mut self, client: MetadataClient) -> Self {
         self.client = Some(client);
         self
@@ -184,8 +189,8 @@ impl IdTokenVerifierBuilder {
     /// Builds the verifier; does no I/O.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) where a setting makes no sense, or there
-    /// is no audience.
+    /// [`Config`](ErrorKind::Config) if there is no audience, the leeway exceeds
+    /// 5 minutes, or another setting makes no sense.
     pub fn build(self) -> Result<IdTokenVerifier, Error> {
         let issuers = if self.issuers.is_empty() {
             self.preset_issuers
@@ -205,6 +210,13 @@ impl IdTokenVerifierBuilder {
         }
         if self.email.as_deref() == Some("") {
             return Err(needed("an email address that is not empty"));
+        }
+        if self.leeway > LONGEST_LEEWAY {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the leeway of a verifier is longer than 5 minutes",
+            )
+            .with_hint("set the clocks right, and allow what is left: 10 s is the default"));
         }
         let origin = match self.keys {
             Wanted::At(url, form) => Origin::Published(jwks::url(&url)?, form),

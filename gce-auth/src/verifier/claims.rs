@@ -92,10 +92,10 @@ impl Expected {
         if now < begins - leeway {
             let ahead = begins - now;
             return Err(rejected(format!(
-                "the token is valid only in {ahead:.1} s (iat {issued}, valid from {begins})"
+                "the token is not valid yet (starts in {ahead:.1} s, iat {issued}, nbf {begins})"
             ))
             .with_hint(
-                "is the clock of this machine right? Small differences can be allowed with leeway",
+                "is the clock of this machine right? leeway allows differences of up to 5 minutes",
             ));
         }
         if expires - issued > LONGEST_LIFE {

@@ -20,26 +20,37 @@ use crate::{
     wire::jwks::{Key, Material},
 };
 
-/// Verifies OpenID Connect ID tokens of Google's: what a server does with the
-/// token that a request carries.
+/// Verifies OpenID Connect ID tokens from Google: for servers whose requests
+/// carry one.
 ///
-/// A token is accepted if it is signed with RS256 or ES256 by a key of the
-/// issuer, and names an expected issuer, an expected audience, a subject, and
-/// times between which it is now. Everything else is refused, with
-/// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) and which check failed.
-/// What may come of a claim is the program's to say: an audience is no secret,
-/// and anybody can have Google make a token for it, so look at
-/// [`Claims::subject`] or [`Claims::email`], or [expect](IdTokenVerifierBuilder::email)
-/// one.
+/// Accepts a token that is signed with RS256 or ES256 by a key of the issuer and
+/// has an expected issuer (`iss`), an expected audience (`aud`), a subject
+/// (`sub`), and is within its times (`iat`, `nbf`, `exp`), with a clock skew of
+/// 10 s ([`leeway`](IdTokenVerifierBuilder::leeway)). Rejects everything else
+/// with [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) and the check that
+/// failed.
 ///
-/// Keys are fetched when the first token comes, kept as long as their server
-/// says (an hour where it says nothing), and renewed in the background shortly
-/// before; where that fails, the old ones are used for a day. A token with an
-/// unknown key id has them fetched again, at most every 30 s. With fresh keys in
-/// hand nothing waits, nor with old ones while their server is down; whoever
-/// comes first after a pause so long that they are old waits for new ones.
+/// Verification proves who called. Check yourself whether that caller may: an
+/// audience is no secret, and anyone can have Google make a token for it.
+/// Compare [`Claims::subject`] or [`Claims::email`], or
+/// [require](IdTokenVerifierBuilder::email) one.
 ///
-/// Cheap to clone; clones share the keys. Making one does no I/O.
+/// # Receivers on Cloud Run
+/// Cloud Run with IAM ("Require authentication") verifies the token itself,
+/// checks that the caller has `roles/run.invoker`, and replaces the signature
+/// by `SIGNATURE_REMOVED_BY_GOOGLE` before the service receives it. Such a
+/// service needs no verifier: read the claims, whose token nobody else can have
+/// sent. A verifier rejects that token, and says so. A caller whose service uses
+/// `Authorization` itself sends the token for Cloud Run in
+/// `X-Serverless-Authorization` (Google, "Authenticating service-to-service").
+///
+/// # Keys
+/// The first token has the keys fetched. They are kept as long as their server
+/// says (`Cache-Control`; 1 h by default), and renewed in the background shortly
+/// before that; if the renewal fails, the old keys are used for 24 h. A token
+/// with an unknown key id has them fetched again, at most every 30 s.
+///
+/// Cheap to clone; clones share the keys. Building one does no I/O.
 ///
 /// # Examples
 /// ```no_run
@@ -66,21 +77,20 @@ struct Inner {
 }
 
 impl IdTokenVerifier {
-    /// A verifier to be configured; it needs an audience.
+    /// Returns a builder. A verifier needs an audience.
     pub fn builder() -> IdTokenVerifierBuilder {
         IdTokenVerifierBuilder::default()
     }
 
-    /// The claims of `token`, if it is to be trusted.
+    /// Verifies `token` and returns its claims.
     ///
     /// # Errors
-    /// [`Rejected`](crate::ErrorKind::Rejected) where the token is not to be
-    /// trusted; any other kind says that the keys could not be fetched, which
-    /// is no fault of the token's.
+    /// [`Rejected`](crate::ErrorKind::Rejected) if the token is not to be
+    /// trusted. Any other kind means that the keys could not be fetched: answer
+    /// with status 503, not 401.
     ///
     /// # Cancel safety
-    /// Dropping the future takes nothing from anybody; keys that are being
-    /// fetched are kept.
+    /// Dropping the future loses nothing; keys that are being fetched are kept.
     pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
         let (token, claims) = self.examine(token)?;
         let keys = self.0.keys.find(&token.key_id).await?;

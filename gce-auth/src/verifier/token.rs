@@ -12,6 +12,9 @@ use crate::{
 /// Twice as long as the headers that web servers take.
 const LONGEST: usize = 16 * 1024;
 
+/// What Cloud Run puts in place of the signature of a token that it has checked.
+const REMOVED: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
+
 /// What a token says before anything of it is believed.
 #[derive(Debug)]
 pub(super) struct Token<'a> {
@@ -35,6 +38,17 @@ impl<'a> Token<'a> {
         else {
             return Err(malformed("it has not three parts"));
         };
+        if signature == REMOVED {
+            return Err(rejected(
+                "Google removed the signature of this token (SIGNATURE_REMOVED_BY_GOOGLE): Cloud \
+                 Run has verified it, and it proves nothing to anyone else"
+                    .to_owned(),
+            )
+            .with_hint(
+                "behind Cloud Run with IAM, rely on its check; to verify tokens yourself, have \
+                 callers send them in another header than Authorization",
+            ));
+        }
         let message = &token[..header.len() + 1 + payload.len()];
         let header = object(header)
             .ok_or_else(|| malformed("its header is not a JSON object in base64url"))?;

@@ -274,14 +274,14 @@ fn dates(of: &Good) -> Vec<Row> {
         (
             "from the future",
             rsa().claim("iat", now + apart + 1).token(),
-            "valid only in",
+            "not valid yet",
         ),
         ("no iat", rsa().without("iat").token(), "iat"),
         ("iat a text", rsa().claim("iat", "1").token(), "iat"),
         (
             "not yet",
             rsa().claim("nbf", now + apart + 5).token(),
-            "valid only in",
+            "not valid yet",
         ),
         ("nbf a text", rsa().claim("nbf", "now").token(), "nbf"),
         (
