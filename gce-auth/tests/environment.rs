@@ -213,7 +213,6 @@ fn a_scheme_and_a_slash_around_the_address_are_forgiven() {
 #[test]
 fn a_senseless_variable_is_named_by_a_builder_and_by_the_first_call() {
     for (name, value) in [
-        ("GCE_METADATA_HOST", ""),
         ("GCE_METADATA_HOST", "https://metadata"),
         ("GCE_METADATA_HOST", "a/path"),
         ("GCE_METADATA_HOST", "host:99999"),
@@ -227,6 +226,25 @@ fn a_senseless_variable_is_named_by_a_builder_and_by_the_first_call() {
             assert!(line.contains(name), "{name}={value:?}: {line}");
         }
     }
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    let emulator = project("p");
+    let at = address(&emulator);
+    let said = run(
+        "ask",
+        &[
+            ("GCE_METADATA_HOST", ""),
+            ("GCE_METADATA_ROOT", &at),
+            ("GCE_METADATA_TIMEOUT", ""),
+            ("GCE_METADATA_DETECT_RETRIES", ""),
+            ("METADATA_SERVER_DETECTION", ""),
+            ("GCE_METADATA_MTLS_MODE", ""),
+            ("K_SERVICE", ""),
+        ],
+    );
+    assert_eq!(said, ["p", &at]);
 }
 
 #[test]
@@ -356,7 +374,7 @@ fn detection_pings_the_address_once_and_never_a_name() {
         ("METADATA_SERVER_DETECTION", "ping-only"),
     ];
     let (_, asked, _) = detect("Google", "fast", &ip);
-    assert_eq!(asked, ["http://127.0.0.9/ 3000"]);
+    assert_eq!(asked, ["http://127.0.0.9/ 800"]);
 }
 
 #[test]

@@ -207,6 +207,7 @@ impl MetadataClientBuilder {
                 .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),
             under_way: None,
             limits,
+            proven: Arc::default(),
             exact: self.exact,
             said: evidence::said(environment),
             #[cfg(feature = "tls")]
@@ -247,23 +248,23 @@ fn endpoint(code: Option<&str>, environment: &Environment) -> (Result<Endpoint, 
 fn timeout(environment: &Environment) -> Result<Limits, Error> {
     let mut limits = Limits::new();
     if let Some(text) = &environment.metadata_timeout {
-        let seconds = positive(text).ok_or_else(|| {
+        limits.attempt = seconds(text).ok_or_else(|| {
             Error::new(
                 ErrorKind::Config,
                 format!("GCE_METADATA_TIMEOUT is {text:?}, which is no number of seconds"),
             )
-            .with_hint("set GCE_METADATA_TIMEOUT to whole seconds, like 3, or unset it")
+            .with_hint("set GCE_METADATA_TIMEOUT to seconds, like 3 or 1.5, or unset it")
         })?;
-        limits.attempt = Duration::from_secs(seconds.into());
         limits.first_byte = limits.attempt;
         limits.connect = limits.connect.min(limits.attempt);
     }
     Ok(limits)
 }
 
-/// A whole number above zero.
-fn positive(text: &str) -> Option<u32> {
-    text.trim().parse().ok().filter(|number| *number > 0)
+/// A time in seconds, whole or not, above zero.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()?;
+    (!seconds.is_zero()).then_some(seconds)
 }
 
 #[cfg(all(test, not(gce_auth_loom)))]
@@ -327,7 +328,8 @@ mod tests {
         assert_eq!(with("1").limits.connect, Duration::from_secs(1));
         assert_eq!(with("7").retry.total(), Duration::from_secs(10));
         assert_eq!(with("30").retry.total(), Duration::from_secs(30));
-        for text in ["", "0", "-3", "soon", "1.5"] {
+        assert_eq!(with(" 1.5 ").limits.attempt, Duration::from_millis(1500));
+        for text in ["", "0", "-3", "soon", "inf", "NaN", "1e400", "1,5"] {
             let error = with(text).endpoint().unwrap_err();
             assert!(error.to_string().contains("GCE_METADATA_TIMEOUT"), "{text}");
         }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use crate::{
@@ -57,6 +57,9 @@ pub(crate) struct Config {
     /// The budget of the operation that these settings were copied for.
     pub(crate) under_way: Option<Budget>,
     pub(crate) limits: Limits,
+    /// Whether the server has proven to be a metadata server, which its refusals
+    /// need not do.
+    pub(crate) proven: Arc<AtomicBool>,
     /// Whether freshness is google-auth's, to the second.
     pub(crate) exact: bool,
     /// What the environment said of where this is, if anything.
@@ -85,6 +88,7 @@ impl Config {
             retry: self.retry.clone(),
             under_way: self.under_way.clone(),
             limits: self.limits.clone(),
+            proven: Arc::clone(&self.proven),
             exact: self.exact,
             said: self.said.clone(),
             dmi_file: self.dmi_file.clone(),

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Time for the one ping of [`Detection::Fast`], which takes less than 1 s.
+const FAST: Duration = Duration::from_millis(800);
+
 /// Whether this program runs on Google Cloud, and what says so.
 #[derive(Clone, Debug)]
 pub struct Residency {
@@ -47,13 +50,14 @@ impl fmt::Display for Residency {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Detection {
-    /// Environment first, then firmware, then one ping to the address; within
-    /// a second where the firmware says no. Never a look-up of a name first.
+    /// Reads the environment, then the firmware, then sends one ping to the
+    /// address. Takes less than 1 s, also where packets are dropped. Looks up no
+    /// name unless the endpoint is one.
     #[default]
     Fast,
-    /// google-auth's order: `NO_GCE_CHECK`, a ping with
-    /// `GCE_METADATA_DETECT_RETRIES` attempts (3) of `GCE_METADATA_TIMEOUT`
-    /// seconds (3), then the firmware.
+    /// Does as google-auth: `NO_GCE_CHECK`, then a ping with
+    /// `GCE_METADATA_DETECT_RETRIES` attempts (default: 3) of
+    /// `GCE_METADATA_TIMEOUT` (default: 3 s) each, then the firmware.
     GoogleAuth,
 }
 
@@ -116,13 +120,8 @@ impl MetadataClient {
                 why: evidence.why,
             });
         }
-        let limit = if evidence.verdict == Verdict::No {
-            Duration::from_millis(800)
-        } else {
-            config.limits.attempt
-        };
         let endpoint = self.ping_endpoint(environment)?;
-        Ok(match self.ping_once(&endpoint, limit) {
+        Ok(match self.ping_once(&endpoint, FAST) {
             Ok(()) => Residency {
                 on_gce: true,
                 why: format!("a metadata server answered at {endpoint}"),

@@ -14,6 +14,7 @@ pub const VARIABLES: &[&str] = &[
     "CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH",
     "CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE",
     "CLOUD_RUN_JOB",
+    "CLOUD_RUN_WORKER_POOL",
     "FUNCTION_NAME",
     "FUNCTION_TARGET",
     "GAE_INSTANCE",
@@ -42,7 +43,8 @@ pub const VARIABLES: &[&str] = &[
     "USERPROFILE",
 ];
 
-/// What the environment says about the metadata server, read once.
+/// What the environment says about the metadata server, read once. An empty
+/// variable is an unset one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
     /// `GCE_METADATA_HOST`, as every Google client reads it.
@@ -60,32 +62,31 @@ pub(crate) struct Environment {
     /// `METADATA_SERVER_DETECTION`: `assume-present`, `none`, `bios-only` or
     /// `ping-only`, as Google's Node client reads it.
     pub(crate) detection: Option<String>,
-    /// `GOOGLE_CLOUD_QUOTA_PROJECT`: the project that is billed; `None` where it
-    /// is empty, as every Google client takes it.
+    /// `GOOGLE_CLOUD_QUOTA_PROJECT`: the project that is billed.
     pub(crate) quota_project: Option<String>,
     /// `GCE_METADATA_MTLS_MODE`: `none`, `default` or `strict`.
     #[cfg(feature = "tls")]
     pub(crate) mtls_mode: Option<String>,
     /// `GOOGLE_API_CERTIFICATE_CONFIG`: where the configuration of client
-    /// certificates is; `None` where it is empty.
+    /// certificates is.
     #[cfg(feature = "tls")]
     pub(crate) certificate_config: Option<String>,
     /// `CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH`: the same, said
-    /// to gcloud; `None` where it is empty.
+    /// to gcloud.
     #[cfg(feature = "tls")]
     pub(crate) context_aware_config: Option<String>,
     /// `GOOGLE_API_USE_CLIENT_CERTIFICATE`, else
-    /// `CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE`, where not empty.
+    /// `CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE`.
     #[cfg(feature = "tls")]
     pub(crate) use_client_certificate: Option<String>,
     /// `GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN`, where not blank, else the
     /// older `GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES`.
     #[cfg(feature = "tls")]
     pub(crate) bound_tokens: Option<String>,
-    /// `GOOGLE_CLOUD_PROJECT`, else the older `GCLOUD_PROJECT`, where not empty.
+    /// `GOOGLE_CLOUD_PROJECT`, else the older `GCLOUD_PROJECT`.
     pub(crate) project: Option<String>,
     /// `GOOGLE_APPLICATION_CREDENTIALS`: a file that this library does not
-    /// read; `None` where it is empty.
+    /// read.
     pub(crate) application_credentials: Option<String>,
     /// `CLOUDSDK_CONFIG`: gcloud's directory.
     pub(crate) gcloud_config: Option<String>,
@@ -99,9 +100,10 @@ pub(crate) struct Environment {
 }
 
 /// Variables that only Cloud Run, Cloud Run functions and App Engine set.
-const SERVERLESS: [&str; 6] = [
+const SERVERLESS: [&str; 7] = [
     "K_SERVICE",
     "CLOUD_RUN_JOB",
+    "CLOUD_RUN_WORKER_POOL",
     "FUNCTION_TARGET",
     "FUNCTION_NAME",
     "GAE_SERVICE",
@@ -119,26 +121,26 @@ impl Environment {
             detect_retries: var("GCE_METADATA_DETECT_RETRIES"),
             no_gce_check: var("NO_GCE_CHECK"),
             detection: var("METADATA_SERVER_DETECTION"),
-            quota_project: filled("GOOGLE_CLOUD_QUOTA_PROJECT"),
+            quota_project: var("GOOGLE_CLOUD_QUOTA_PROJECT"),
             #[cfg(feature = "tls")]
             mtls_mode: var("GCE_METADATA_MTLS_MODE"),
             #[cfg(feature = "tls")]
-            certificate_config: filled("GOOGLE_API_CERTIFICATE_CONFIG"),
+            certificate_config: var("GOOGLE_API_CERTIFICATE_CONFIG"),
             #[cfg(feature = "tls")]
-            context_aware_config: filled("CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH"),
+            context_aware_config: var("CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH"),
             #[cfg(feature = "tls")]
-            use_client_certificate: filled("GOOGLE_API_USE_CLIENT_CERTIFICATE")
-                .or_else(|| filled("CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE")),
+            use_client_certificate: var("GOOGLE_API_USE_CLIENT_CERTIFICATE")
+                .or_else(|| var("CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE")),
             #[cfg(feature = "tls")]
             bound_tokens: var("GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN")
                 .filter(|value| !value.trim().is_empty())
                 .or_else(|| var("GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES")),
-            project: filled("GOOGLE_CLOUD_PROJECT").or_else(|| filled("GCLOUD_PROJECT")),
-            application_credentials: filled("GOOGLE_APPLICATION_CREDENTIALS"),
-            gcloud_config: filled("CLOUDSDK_CONFIG"),
-            home: filled(if cfg!(windows) { "APPDATA" } else { "HOME" }),
+            project: var("GOOGLE_CLOUD_PROJECT").or_else(|| var("GCLOUD_PROJECT")),
+            application_credentials: var("GOOGLE_APPLICATION_CREDENTIALS"),
+            gcloud_config: var("CLOUDSDK_CONFIG"),
+            home: var(if cfg!(windows) { "APPDATA" } else { "HOME" }),
             #[cfg(feature = "tls")]
-            tilde: filled(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
+            tilde: var(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
             serverless: SERVERLESS.into_iter().find(|name| var(name).is_some()),
         }
     }
@@ -175,12 +177,7 @@ impl Environment {
     }
 }
 
-/// A variable that is set to something.
-fn filled(name: &str) -> Option<String> {
-    var(name).filter(|value| !value.is_empty())
-}
-
-/// Returns the value of a variable. Bytes that are not UTF-8 become U+FFFD, so
+/// Returns the value of a variable; an empty one counts as unset. Bytes that are not UTF-8 become U+FFFD, so
 /// that the value is refused under the variable's name, not passed over.
 #[expect(
     clippy::disallowed_methods,
@@ -190,9 +187,10 @@ fn var(name: &str) -> Option<String> {
     debug_assert!(VARIABLES.contains(&name), "{name} is not in VARIABLES");
     #[cfg(any(test, feature = "test-util"))]
     if let Some(value) = changed().get(name) {
-        return value.clone();
+        return value.clone().filter(|value| !value.is_empty());
     }
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    Some(value.to_string_lossy().into_owned())
 }
 
 /// The variables that [`set_variable`] changed.
@@ -221,9 +219,9 @@ mod tests {
     fn a_changed_variable_replaces_that_of_the_process() {
         // Read on Windows alone, so no other test of this process is disturbed.
         set_variable("APPDATA", Some("here"));
-        assert_eq!(filled("APPDATA").as_deref(), Some("here"));
+        assert_eq!(var("APPDATA").as_deref(), Some("here"));
         set_variable("APPDATA", None);
-        assert_eq!(filled("APPDATA"), None);
+        assert_eq!(var("APPDATA"), None);
     }
 
     #[test]

@@ -86,6 +86,18 @@ fn text(value: &str) -> Option<String> {
 }
 
 #[test]
+fn fast_takes_less_than_a_second_also_where_packets_are_dropped() {
+    for product in [None, Some("Precision 5520\n")] {
+        let silent = world(product, [Reply::Broken(TransportErrorKind::Timeout)]);
+        assert_eq!(silent.fast(&Environment::default()), (false, 1));
+        let limits = &silent.transport.limits()[0];
+        let longest = limits.attempt.max(limits.connect).max(limits.first_byte);
+        assert!(longest < Duration::from_secs(1), "{longest:?}");
+        assert!(silent.clock.take_sleeps().is_empty());
+    }
+}
+
+#[test]
 fn firmware_and_environment_answer_without_a_request() {
     let nothing = Environment::default();
     let google = world(Some("Google Compute Engine\n"), [refused()]);
