@@ -68,7 +68,9 @@ fn in_a_process_of_its_own() {
     };
     let transport = HttpTransport::new()
         .resolve("169.254.169.254:443", https)
-        .resolve("169.254.169.254:80", http);
+        .unwrap()
+        .resolve("169.254.169.254:80", http)
+        .unwrap();
     let client = MetadataClient::builder()
         .transport(Arc::new(transport))
         .retry(RetryPolicy::new().attempts(1))

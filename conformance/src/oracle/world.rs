@@ -40,8 +40,10 @@ impl World {
         let text = |name: &str| endpoints[name].as_str().unwrap_or_default().to_owned();
         let secure = text("mds_tls");
         let mut http = HttpTransport::new();
-        for host in METADATA_HOSTS {
-            http = http.resolve(format!("{host}:443"), secure.as_str());
+        for host in METADATA_HOSTS.iter().filter(|_| !secure.is_empty()) {
+            http = http
+                .resolve(format!("{host}:443"), secure.as_str())
+                .map_err(io::Error::other)?;
         }
         let texts = Arc::new(Texts::default());
         let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);

@@ -30,7 +30,10 @@ use crate::{
         lookup,
         transport::{Limits, Transport, TransportError, TransportErrorKind as Kind},
     },
-    values::error::Tenths,
+    values::{
+        endpoint::without_user,
+        error::{Error, ErrorKind, Tenths},
+    },
     wire::http1::{self, Body, Head, Malformed},
 };
 
@@ -52,7 +55,7 @@ const MOST_INTERIM: u32 = 32;
 pub struct HttpTransport {
     pool: Pool,
     /// Authorities, and the addresses to connect to instead of looking them up.
-    pins: Vec<(String, String)>,
+    pins: Vec<(String, SocketAddr)>,
     #[cfg(feature = "tls")]
     trust: tls::Trust,
 }
@@ -72,12 +75,36 @@ impl HttpTransport {
     }
 
     /// Connects to `address` (`ip:port`) for requests to `authority`
-    /// (`host:port`) instead of looking its name up; the name in the request
-    /// and in the certificate stays. What `curl --resolve` does.
-    #[must_use]
-    pub fn resolve(mut self, authority: impl Into<String>, address: impl Into<String>) -> Self {
-        self.pins.push((authority.into(), address.into()));
-        self
+    /// (`host:port`), in place of a lookup; as `curl --resolve`. The name in the
+    /// request and in the certificate stays.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if `authority` is not `host:port`, which
+    /// would match no request, or `address` is not `ip:port`.
+    pub fn resolve(
+        mut self,
+        authority: impl Into<String>,
+        address: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let (authority, address) = (authority.into(), address.into());
+        let parsed = authority.parse::<http::uri::Authority>().ok();
+        let names = parsed.filter(|it| {
+            let port = it.port_u16().is_some_and(|port| port > 0);
+            port && !it.host().is_empty() && !authority.contains('@')
+        });
+        if names.is_none() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("{:?} is not host:port", without_user(&authority)),
+            )
+            .with_hint("write the port, too: 80 for http, 443 for https"));
+        }
+        let address = address.parse().map_err(|_| {
+            Error::new(ErrorKind::Config, format!("{address:?} is not ip:port"))
+                .with_hint("write an address and a port, like 127.0.0.1:8080")
+        })?;
+        self.pins.push((authority, address));
+        Ok(self)
     }
 
     /// A new connection for a request, within `end`.
@@ -89,16 +116,18 @@ impl HttpTransport {
     ) -> Result<Connection, TransportError> {
         let (host, port) = authority(request.uri())?;
         let pin = format!("{host}:{port}");
-        let pinned = self.pins.iter().find(|(name, _)| *name == pin);
-        let (at, at_port) = match pinned.and_then(|(_, to)| to.rsplit_once(':')) {
-            Some((at, text)) => (at, text.parse().map_err(|_| unresolved())?),
-            None => (host, port),
+        // Names have no case.
+        let mut pins = self.pins.iter();
+        let found = match pins.find(|(name, _)| name.eq_ignore_ascii_case(&pin)) {
+            Some((_, address)) => vec![*address],
+            None => {
+                let late = || late("no address for the name", limits.connect);
+                let left = end.saturating_sub(now()).min(limits.connect);
+                lookup::lookup(host, port, Some(left))
+                    .ok_or_else(late)?
+                    .map_err(|_| unresolved())?
+            }
         };
-        let late = || late("no address for the name", limits.connect);
-        let left = end.saturating_sub(now()).min(limits.connect);
-        let found = lookup::lookup(at, at_port, Some(left))
-            .ok_or_else(late)?
-            .map_err(|_| unresolved())?;
         let end = end.min(now().saturating_add(limits.connect));
         let stream = dial(&found, end, limits)?;
         #[cfg(feature = "tls")]
@@ -111,15 +140,17 @@ impl HttpTransport {
         Ok(Connection::plain(stream))
     }
 
-    /// Sends `request`, which is `sent` in bytes, over `connection`, hangs up those that are `gone`, and
-    /// reads the whole answer.
+    /// Sends `request`, which is `sent` in bytes, over `connection`, hangs up
+    /// those that are `gone`, and reads the whole answer; `heard` becomes true
+    /// with its first byte.
     fn exchange(
         connection: &mut Connection,
         request: &Request<Vec<u8>>,
         sent: &[u8],
         limits: &Limits,
         end: Duration,
-        gone: Gone,
+        gone: Option<Gone>,
+        heard: &mut bool,
     ) -> Result<(Head, Vec<u8>, bool), TransportError> {
         let mut stream = connection.until(end);
         let wrote = stream.write_all(sent).and_then(|()| stream.flush());
@@ -131,7 +162,7 @@ impl HttpTransport {
         }
         drop(gone);
         let first_byte = end.min(now().saturating_add(limits.first_byte));
-        let (head, rest) = read_head(&mut connection.until(first_byte), request, limits)?;
+        let (head, rest) = read_head(&mut connection.until(first_byte), request, limits, heard)?;
         let body = read_body(&mut connection.until(end), &head, &rest, limits);
         match body {
             Ok((body, clean)) => {
@@ -164,17 +195,40 @@ impl Transport for HttpTransport {
         request.body_mut().zeroize();
         let route = Route::of(&request)?;
         let (kept, gone) = self.pool.take(&route);
+        let interrupt = Interrupt::of(&request);
+        let mut again = kept.is_some() && request.method().is_idempotent();
+        let mut gone = Some(gone);
         let mut connection = match kept {
             Some(kept) => kept,
             None => self.connect(&request, limits, end)?,
         };
-        let armed = match Interrupt::of(&request) {
-            Some(interrupt) => Some(interrupt.on_raise(connection.hang_up().map_err(unsent)?)),
-            None => None,
+        let (head, body, keeps) = loop {
+            let armed = match &interrupt {
+                Some(interrupt) => Some(interrupt.on_raise(connection.hang_up().map_err(unsent)?)),
+                None => None,
+            };
+            let mut heard = false;
+            let exchanged = Self::exchange(
+                &mut connection,
+                &request,
+                &sent,
+                limits,
+                end,
+                gone.take(),
+                &mut heard,
+            );
+            drop(armed);
+            let raised = interrupt.as_ref().is_some_and(Interrupt::is_raised);
+            match exchanged {
+                // A server may close a connection that it kept at the moment at
+                // which it is used again (RFC 9112, 9.3.1).
+                Err(error) if again && !heard && !raised && error.kind() == Kind::Closed => {
+                    again = false;
+                    connection = self.connect(&request, limits, end)?;
+                }
+                exchanged => break exchanged?,
+            }
         };
-        let (head, body, keeps) =
-            Self::exchange(&mut connection, &request, &sent, limits, end, gone)?;
-        drop(armed);
         if keeps {
             self.pool.keep(route, connection);
         }
@@ -229,6 +283,7 @@ fn read_head(
     stream: &mut Timed<'_>,
     request: &Request<Vec<u8>>,
     limits: &Limits,
+    heard: &mut bool,
 ) -> Result<(Head, Zeroizing<Vec<u8>>), TransportError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(FIRST_ROOM));
     let (mut seen, mut interim) = (0usize, 0);
@@ -250,7 +305,7 @@ fn read_head(
         within(limits, seen + bytes.len())?;
         match read_more(stream, &mut bytes) {
             Ok(0) => return Err(closed()),
-            Ok(_) => {}
+            Ok(_) => *heard = true,
             Err(error) => return Err(classify(error, Phase::Head, limits)),
         }
     }
