@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     values::{
+        endpoint::without_user,
         error::{Error, ErrorKind},
         token::{Bearer, Now},
     },
@@ -31,16 +32,22 @@ const LIFETIME: u64 = 3600;
 /// Checks that `text` is a URL that a token can be asked at.
 pub(crate) fn check_token_uri(text: &str) -> Result<(), Error> {
     let uri: Option<Uri> = text.parse().ok();
-    match uri
-        .as_ref()
-        .and_then(|uri| Some((uri.scheme_str()?, uri.host()?)))
-    {
-        Some(("https" | "http", host)) if !host.is_empty() => Ok(()),
-        _ => Err(
-            Error::new(ErrorKind::Config, format!("{text:?} is not a token URI"))
-                .with_hint("write a URL, like https://oauth2.googleapis.com/token"),
-        ),
+    let is_url = uri.as_ref().is_some_and(|uri| {
+        let has_user = uri.authority().is_some_and(|it| it.as_str().contains('@'));
+        let has_host = uri.host().is_some_and(|host| !host.is_empty());
+        matches!(uri.scheme_str(), Some("https" | "http")) && has_host && !has_user
+    });
+    if is_url {
+        return Ok(());
     }
+    Err(not_a_token_uri(text).with_hint(
+        "write a URL without user name and password, like https://oauth2.googleapis.com/token",
+    ))
+}
+
+fn not_a_token_uri(text: &str) -> Error {
+    let shown = without_user(text);
+    Error::new(ErrorKind::Config, format!("{shown:?} is not a token URI"))
 }
 
 /// What an assertion says.
@@ -107,12 +114,7 @@ pub(crate) fn request(
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(X_GOOG_API_CLIENT, METRICS)
         .body(body.into_bytes())
-        .map_err(|_| {
-            Error::new(
-                ErrorKind::Config,
-                format!("{token_uri:?} is not a token URI"),
-            )
-        })
+        .map_err(|_| not_a_token_uri(token_uri))
 }
 
 /// The ID token for `audience` in an answer, seen at `now`.
@@ -238,5 +240,22 @@ mod tests {
         for text in ["", "token", "ftp://x/", "https://"] {
             assert!(check_token_uri(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_token_uri_with_a_password_is_refused_and_not_shown() {
+        for text in [
+            "https://user:secret@t.example/token",
+            "https://user:secret@t.example/bad token",
+            "user:secret@t.example",
+        ] {
+            let error = check_token_uri(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+        let request = Request::get("http://user:secret@t.example/x").body(Vec::new());
+        let location = crate::wire::request::location(&request.unwrap());
+        assert_eq!(location, "GET http://t.example/x");
     }
 }

@@ -263,7 +263,12 @@ pub(crate) fn location(request: &Request<Vec<u8>>) -> String {
         "{} {}://{}{}",
         request.method(),
         uri.scheme_str().unwrap_or("http"),
-        uri.authority().map_or("", |authority| authority.as_str()),
+        uri.authority().map_or("", |authority| {
+            let authority = authority.as_str();
+            authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host)
+        }),
         uri.path()
     )
 }
