@@ -213,9 +213,11 @@ enum Due {
     Final(ErrorKind),
     /// An error of this kind, after several requests.
     Transient(ErrorKind),
+    /// No metadata server, after it was also asked for `/`.
+    Impostor,
 }
 
-use Due::{Final, Token, Transient};
+use Due::{Final, Impostor, Token, Transient};
 
 /// Asks for what `ask` asks for, and says what is not as it is due.
 fn judge<T>(
@@ -232,6 +234,7 @@ fn judge<T>(
         (Token(times), Ok(value)) => !expected(value) || requests != times,
         (Final(kind), Err(error)) => error.kind() != kind || requests != 1,
         (Transient(kind), Err(error)) => error.kind() != kind || requests < 2,
+        (Impostor, Err(error)) => error.kind() != ErrorKind::NotMetadataServer || requests != 2,
         _ => true,
     };
     let outcome = outcome.map(|_| "a value");
@@ -789,7 +792,9 @@ fn connections_that_end_stall_or_drip() {
         (
             "a refusal whose body is reset",
             vec![vec![
-                say("HTTP/1.1 403 Forbidden\r\nContent-Length: 9999\r\n\r\nno"),
+                say(
+                    "HTTP/1.1 403 Forbidden\r\nMetadata-Flavor: Google\r\nContent-Length: 9999\r\n\r\nno",
+                ),
                 Reset,
             ]],
             Final(ErrorKind::Forbidden),
@@ -892,6 +897,15 @@ fn statuses_and_when_to_come_again() {
         (
             "404 without flavor",
             vec![answer("404 Not Found", "", "")],
+            Impostor,
+        ),
+        (
+            "404 of Google's server without flavor",
+            vec![answer(
+                "404 Not Found",
+                "Server: GKE Metadata Server\r\n",
+                "",
+            )],
             Final(NotFound),
         ),
         ("407", with("407 Proxy", ""), Final(InvalidResponse)),
@@ -900,7 +914,7 @@ fn statuses_and_when_to_come_again() {
         ("418", with("418 Teapot", ""), Final(InvalidResponse)),
         ("429", with("429 Slow", ""), Transient(RateLimited)),
         ("500", with("500 Error", ""), Transient(Unavailable)),
-        ("501", with("501 No", ""), Transient(Unavailable)),
+        ("501", with("501 No", ""), Final(InvalidResponse)),
         (
             "502 without flavor",
             vec![answer("502 Bad Gateway", "", "<html>")],

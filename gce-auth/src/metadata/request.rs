@@ -194,7 +194,11 @@ impl MetadataRequest {
         let config = self.config();
         let config = config.as_ref().unwrap_or(&self.client.0);
         let mut budget = Budget::new(started, config.retry.total());
-        metadata::fetch(config, &mut budget, &request, |answer, _| read(answer))
+        // google-auth repeats every method.
+        if request.method().is_idempotent() || config.retry.is_google_auth() {
+            return metadata::fetch(config, &mut budget, &request, |answer, _| read(answer));
+        }
+        metadata::fetch_once(config, &mut budget, &request, |answer, _| read(answer))
     }
 
     /// Sends the request; 404 is `None`.

@@ -38,6 +38,8 @@ pub(crate) struct Failure {
     pub(crate) error: Error,
     /// Whether the answer says that it comes from a metadata server.
     pub(crate) genuine: bool,
+    /// Whether it counts only if it comes from one: a refusal that is final.
+    pub(crate) needs_proof: bool,
 }
 
 impl Failure {
@@ -46,6 +48,7 @@ impl Failure {
         Self {
             error,
             genuine: false,
+            needs_proof: false,
         }
     }
 }
@@ -104,17 +107,33 @@ pub(crate) fn accept(response: Response<Vec<u8>>, now: Now) -> Result<Answer, Fa
     if let Some(said) = said(&response) {
         error = Error::new(kind, format!("{what}: {said}")).with_status(status.as_u16());
     }
-    let genuine = has_flavor(&response);
-    if !genuine && status.is_client_error() {
-        error = error.with_hint(
-            "the answer carries no Metadata-Flavor: is another cloud's metadata server, or a \
-             proxy, at this address?",
-        );
-    }
+    let genuine = has_flavor(&response) || names_a_metadata_server(&response);
+    let passes = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+    );
     Err(Failure {
         error: error.with_retry_after(after::asked_for(response.headers(), Some(now.wall))),
         genuine,
+        needs_proof: !genuine && status.is_client_error() && !passes,
     })
+}
+
+/// The error of a refusal, with this status, by something else than a metadata
+/// server.
+pub(crate) fn impostor(status: Option<u16>) -> Error {
+    let error = Error::new(
+        ErrorKind::NotMetadataServer,
+        "what answered is not a metadata server: no Metadata-Flavor: Google, neither here nor at /",
+    )
+    .with_hint(
+        "is another cloud's metadata server, a proxy, a captive portal or another server at this \
+         address?",
+    );
+    match status {
+        Some(status) => error.with_status(status),
+        None => error,
+    }
 }
 
 /// The slash that a 301 adds to the path asked for, and nothing else.
@@ -365,6 +384,14 @@ pub(crate) fn region_of(zone: &str) -> Option<&str> {
 pub(crate) fn has_flavor<B>(response: &Response<B>) -> bool {
     let mut flavors = response.headers().get_all(METADATA_FLAVOR).iter();
     flavors.next().is_some_and(|value| value == "Google") && flavors.all(|value| value == "Google")
+}
+
+/// Whether the `Server` of an answer is Google's: `Metadata Server for VM`, `GKE
+/// Metadata Server`, `Metadata Server for Serverless`.
+fn names_a_metadata_server<B>(response: &Response<B>) -> bool {
+    let server = response.headers().get(header::SERVER);
+    let server = server.and_then(|server| server.to_str().ok());
+    server.is_some_and(|server| server.contains("Metadata Server"))
 }
 
 pub(crate) fn unusable(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {

@@ -1,6 +1,6 @@
 //! One value of the metadata server, as the retry loop sees it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::{Request, Response};
 
@@ -26,7 +26,7 @@ use crate::{
     },
     wire::{
         request,
-        response::{self, Answer},
+        response::{self, Answer, Failure},
         retry::attempts::Attempt,
     },
 };
@@ -63,6 +63,11 @@ pub(super) struct Exchange<'a> {
     request: &'a Request<Vec<u8>>,
     /// What the server wants to be asked in its place.
     instead: Option<Request<Vec<u8>>>,
+    /// A refusal that counts if its sender is a metadata server, and the request
+    /// that tells.
+    unproven: Option<(Error, Request<Vec<u8>>)>,
+    /// Whether a request that may have arrived is not sent again.
+    once: bool,
     limits: Limits,
     interrupt: Option<Interrupt>,
     #[cfg(feature = "tls")]
@@ -90,6 +95,8 @@ impl<'a> Exchange<'a> {
             config,
             request,
             instead: None,
+            unproven: None,
+            once: false,
             limits,
             interrupt: Interrupt::of(request),
             #[cfg(feature = "tls")]
@@ -97,8 +104,70 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The same; a request that may have arrived is not sent again.
+    pub(super) fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
     fn is_let_go(&self) -> bool {
         self.interrupt.as_ref().is_some_and(Interrupt::is_raised)
+    }
+
+    /// What an answer that is a failure means.
+    fn failed(&mut self, failure: Failure) -> Attempt<(Answer, Now)> {
+        if !failure.genuine {
+            if let Some(error) = self.elsewhere(&failure.error) {
+                return Attempt::Final(error);
+            }
+        }
+        let proven = &self.config.proven;
+        if failure.needs_proof && !proven.load(Relaxed) {
+            let ping = self.config.endpoint().and_then(request::ping);
+            return match ping {
+                Ok(ping) => {
+                    self.unproven = Some((failure.error, ping));
+                    Attempt::Aside
+                }
+                Err(error) => Attempt::Final(error),
+            };
+        }
+        if self.once {
+            return Attempt::Final(failure.error);
+        }
+        Attempt::Failed(failure.error)
+    }
+
+    /// What a refusal means, now that `GET /` was answered, or not.
+    fn prove(
+        &mut self,
+        response: Result<Response<Vec<u8>>, Unsent>,
+        sent: Now,
+    ) -> Attempt<(Answer, Now)> {
+        let response = match response {
+            Ok(response) => response,
+            Err(unsent) => return Attempt::Broken(self.broken(unsent.transport_error())),
+        };
+        let flavor = response::has_flavor(&response);
+        let passes = response::accept(response, sent).err().filter(|failure| {
+            let kind = failure.error.kind();
+            matches!(kind, ErrorKind::Unavailable | ErrorKind::RateLimited)
+        });
+        match (flavor, passes, self.unproven.take()) {
+            (true, _, Some((refusal, _))) => {
+                self.config.proven.store(true, Relaxed);
+                Attempt::Final(refusal)
+            }
+            // A server that is down says nothing about itself.
+            (false, Some(failure), unproven) => {
+                self.unproven = unproven;
+                Attempt::Failed(failure.error)
+            }
+            (_, _, unproven) => {
+                let status = unproven.and_then(|(refusal, _)| refusal.status());
+                Attempt::Final(response::impostor(status))
+            }
+        }
     }
 
     /// What an attempt without an answer means.
@@ -163,7 +232,10 @@ impl retry::Exchange for Exchange<'_> {
         if self.is_let_go() {
             return Err(let_go());
         }
-        let request = self.instead.as_ref().unwrap_or(self.request);
+        let request = match &self.unproven {
+            Some((_, ping)) => ping,
+            None => self.instead.as_ref().unwrap_or(self.request),
+        };
         #[cfg(feature = "tls")]
         {
             let identity = self.config.mutual_tls.identity(request.uri());
@@ -191,7 +263,13 @@ impl retry::Exchange for Exchange<'_> {
         response: Result<Response<Vec<u8>>, Unsent>,
         sent: Now,
     ) -> Attempt<(Answer, Now)> {
+        if self.unproven.is_some() {
+            return self.prove(response, sent);
+        }
         let attempt = match response {
+            Err(Unsent::Broken(error)) if self.once && may_have_arrived(&error) => {
+                Attempt::Final(self.broken(error))
+            }
             Err(Unsent::Broken(error)) => Attempt::Broken(self.broken(error)),
             // The certificates may be in the middle of being renewed.
             #[cfg(feature = "tls")]
@@ -202,9 +280,11 @@ impl retry::Exchange for Exchange<'_> {
                     return Attempt::Redirected;
                 }
                 match response::accept(response, sent) {
-                    Ok(answer) => return Attempt::Answer((answer, sent)),
-                    Err(failure) if failure.genuine => return Attempt::Failed(failure.error),
-                    Err(failure) => Attempt::Failed(failure.error),
+                    Ok(answer) => {
+                        self.config.proven.store(true, Relaxed);
+                        return Attempt::Answer((answer, sent));
+                    }
+                    Err(failure) => return self.failed(failure),
                 }
             }
         };
@@ -273,6 +353,9 @@ impl Exchange<'_> {
             return once(answer.map_err(Unsent::Broken));
         }
         // What is there without a certificate?
+        if self.once && answer.as_ref().err().is_none_or(may_have_arrived) {
+            return once(answer.map_err(Unsent::Broken));
+        }
         let second = limits.within(left);
         let response = config.transport.send(request, &second);
         Sent {
@@ -280,6 +363,15 @@ impl Exchange<'_> {
             allowed: limits.attempt.saturating_add(second.attempt),
         }
     }
+}
+
+/// Whether the server may have the request, although there is no answer.
+fn may_have_arrived(error: &TransportError) -> bool {
+    let kind = error.kind();
+    !matches!(
+        kind,
+        TransportErrorKind::Resolve | TransportErrorKind::Connect
+    )
 }
 
 /// The error of a request whose answer nobody waits for any more; nobody sees

@@ -30,7 +30,25 @@ pub(crate) fn fetch<T>(
     request: &Request<Vec<u8>>,
     read: impl Read<T>,
 ) -> Result<T, Error> {
-    let mut exchange = Exchange::new(config, request);
+    run(config, budget, Exchange::new(config, request), read)
+}
+
+/// [`fetch`], but a request that may have arrived is not sent again.
+pub(crate) fn fetch_once<T>(
+    config: &Config,
+    budget: &mut Budget,
+    request: &Request<Vec<u8>>,
+    read: impl Read<T>,
+) -> Result<T, Error> {
+    run(config, budget, Exchange::new(config, request).once(), read)
+}
+
+fn run<T>(
+    config: &Config,
+    budget: &mut Budget,
+    mut exchange: Exchange<'_>,
+    read: impl Read<T>,
+) -> Result<T, Error> {
     let mut attempts = Attempts::new(&config.retry, Server::Metadata);
     // Only what follows is compiled for each kind of value.
     let (answer, sent) = retry::retry(&*config.clock, &mut attempts, budget, &mut exchange)?;

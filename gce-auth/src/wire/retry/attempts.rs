@@ -25,8 +25,10 @@ const LONGEST_ASKED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) enum Attempt<T> {
     Answer(T),
-    /// The answer says what else to ask, at once.
+    /// The answer says what to ask in its place, at once.
     Redirected,
+    /// Something else is to be asked first, at once. Not an attempt.
+    Aside,
     /// No answer; asked again if the policy repeats it.
     Broken(Error),
     /// An answer that is a failure; asked again if the policy repeats it.
@@ -40,7 +42,7 @@ pub(crate) enum Attempt<T> {
 impl<T> Attempt<T> {
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
-            Self::Answer(_) | Self::Redirected => None,
+            Self::Answer(_) | Self::Redirected | Self::Aside => None,
             Self::Broken(error)
             | Self::Failed(error)
             | Self::Transient(error)
@@ -139,11 +141,13 @@ impl Attempts {
             budget.leave_out(took);
             return Next::Send;
         }
-        self.made = self.made.saturating_add(1);
+        if !matches!(attempt, Attempt::Aside) {
+            self.made = self.made.saturating_add(1);
+        }
         budget.leave_out(over.saturating_sub(FROZEN));
         match attempt {
             Attempt::Answer(answer) => Next::Done(answer),
-            Attempt::Redirected => Next::Send,
+            Attempt::Redirected | Attempt::Aside => Next::Send,
             Attempt::Final(error) => Next::GiveUp(self.finish(error)),
             Attempt::Broken(error) | Attempt::Failed(error)
                 if !self.policy.repeats(self.server, &error) =>
@@ -334,8 +338,10 @@ mod tests {
     #[test]
     fn final_is_final_and_a_redirect_is_followed_at_once() {
         let (mut attempts, mut budget) = fresh(SECOND);
-        let next: Next<()> = attempts.end(Attempt::Redirected, PROMPT, &mut budget, at(0), 0.5);
-        assert!(matches!(next, Next::Send));
+        for asked in [Attempt::Redirected, Attempt::Aside] {
+            let next: Next<()> = attempts.end(asked, PROMPT, &mut budget, at(0), 0.5);
+            assert!(matches!(next, Next::Send));
+        }
         let last: Attempt<()> = Attempt::Final(unavailable());
         let next = attempts.end(last, PROMPT, &mut budget, at(0), 0.5);
         assert!(matches!(next, Next::GiveUp(error) if error.attempts() == 2));

@@ -100,7 +100,6 @@ impl RetryPolicy {
         }
     }
 
-    #[cfg(feature = "iam")]
     pub(crate) fn is_google_auth(&self) -> bool {
         self.google_auth
     }
