@@ -119,3 +119,10 @@ pub mod testing {
         fake::{HandClock, HandQueue, Reply, ScriptedTransport},
     };
 }
+
+/// Internal: the simulation of a whole process. May change or go at any time.
+#[cfg(feature = "_simulation")]
+#[doc(hidden)]
+pub mod simulation {
+    pub use crate::task::baton::{Baton, install};
+}

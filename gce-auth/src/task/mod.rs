@@ -2,6 +2,8 @@
 //! threads that do it.
 
 pub(crate) mod background;
+#[cfg(feature = "_simulation")]
+pub(crate) mod baton;
 pub(crate) mod lanes;
 mod per_process;
 pub(crate) mod shared_task;

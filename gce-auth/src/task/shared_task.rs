@@ -12,7 +12,7 @@ use std::{
 use crate::{
     io::threads::{Executor, LaneKey, Progress, Work, WorkKind},
     task::{
-        sync::{Condvar, Mutex, lock, wait_until},
+        sync::{Condvar, Mutex, lock, notify_all, wait_until},
         timer::Alarm,
     },
     values::{
@@ -145,7 +145,7 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
             (wakers, state.job.take(), state.threads)
         };
         if threads > 0 {
-            self.landed.notify_all();
+            notify_all(&self.landed);
         }
         drop(job);
         for waker in wakers.into_iter().flatten() {
@@ -188,7 +188,9 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         self.progress.set_awaited();
         let mut state = lock(&self.state);
         state.threads += 1;
-        let mut state = wait_until(&self.landed, state, limit, |state| state.outcome.is_some());
+        let mut state = wait_until(&self.landed, &self.state, state, limit, |state| {
+            state.outcome.is_some()
+        });
         state.threads -= 1;
         state.outcome.clone()
     }

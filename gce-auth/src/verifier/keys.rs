@@ -1,17 +1,17 @@
 //! The keys that tokens are verified with: fetched when they are needed, kept
 //! as long as their server says.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 
 use crate::{
     client::{api::Api, config::MetadataClient},
     io::threads::{LaneKey, WorkKind},
-    task::shared_task::{self, SharedTask},
+    task::{
+        shared_task::{self, SharedTask},
+        sync::{Mutex, MutexGuard, lock},
+    },
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
@@ -286,7 +286,7 @@ impl Keys {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,0 +1,245 @@
+//! A whole process in a world of faults, one seed after another: which thread
+//! runs next, what breaks and when, is all decided by the seed.
+//!
+//! `SIMULATION_SEEDS=2000 cargo test --features _simulation,iam,verify --test
+//! simulation` runs as many; `SIMULATION_SEED=7` runs that one again.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it is told things in the environment"
+)]
+
+mod callers;
+mod dice;
+mod executors;
+mod handles;
+mod servers;
+mod stage;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use gce_auth::time::{Clock, SystemClock};
+
+use crate::{
+    callers::World,
+    executors::{Crew, Manner},
+    handles::Handle,
+    servers::{Health, Net, SERVERS},
+    stage::Stage,
+};
+
+const MANNERS: [Manner; 6] = [
+    Manner::Good,
+    Manner::Good,
+    Manner::Late,
+    Manner::Never,
+    Manner::Drops,
+    Manner::GivesBack,
+];
+/// Seeds that are run unless the environment says how many.
+const SEEDS: u64 = 100;
+/// In ten seconds a slot is asked for no more often than this by one class of
+/// settings, whatever its callers do.
+const MOST_IN_TEN_SECONDS: usize = 12;
+
+/// A token is renewed 165 to 225 s before it expires; one with more has been.
+const RENEWED: Duration = Duration::from_secs(140);
+
+#[test]
+fn every_seed_keeps_every_promise() {
+    let told = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let Some(seed) = told("SIMULATION_SEED") {
+        simulate(seed);
+        return;
+    }
+    let first = SystemClock::new().exact().wall.as_micros() as u64;
+    let first = told("SIMULATION_FIRST").unwrap_or(first);
+    let seeds = told("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let mut turns = 0;
+    for seed in first..first + seeds {
+        turns += simulate(seed);
+    }
+    assert!(
+        turns > seeds * 100,
+        "next to nothing happened: {turns} turns"
+    );
+    println!("{seeds} seeds from {first}: {turns} turns");
+}
+
+/// Plays one process to its end; gives how many turns that took.
+fn simulate(seed: u64) -> u64 {
+    let stage = Stage::new(seed);
+    let net = Net::new(&stage);
+    let world = World::new(&stage, &net);
+    let crews: Vec<_> = MANNERS.iter().map(|it| Crew::new(&stage, *it)).collect();
+    let count = 3 + stage.roll(|dice| dice.index(5));
+    let handles: Vec<_> = (0..count)
+        .map(|n| {
+            let crew = stage.roll(|dice| dice.index(crews.len()));
+            Handle::new(n, &stage, &net, &crews[crew])
+        })
+        .collect();
+    let handles = Arc::new(handles);
+    let mut threads = Vec::new();
+    for crew in &crews {
+        for _ in 0..2 {
+            let crew = Arc::clone(crew);
+            threads.push(stage.act(move || crew.serve()));
+        }
+    }
+    let callers = 3 + stage.roll(|dice| dice.index(4));
+    let left = Arc::new(AtomicUsize::new(callers));
+    for _ in 0..callers {
+        let (world, handles, left) = (world.clone(), Arc::clone(&handles), Arc::clone(&left));
+        threads.push(stage.act(move || {
+            call(&world, &handles);
+            left.fetch_sub(1, SeqCst);
+        }));
+    }
+    let torment = (world.clone(), Arc::clone(&handles), crews);
+    threads.push(stage.act(move || {
+        let (world, handles, crews) = torment;
+        disturb(&world, &left);
+        recover(&world, &handles);
+        drop(handles);
+        crews.iter().for_each(|crew| crew.end());
+    }));
+    stage.open();
+    for thread in threads {
+        if thread.join().is_err() {
+            stage.fail("a thread panicked");
+        }
+    }
+    bounded(&stage, &net);
+    drop((world, handles));
+    let held = Arc::strong_count(&net);
+    stage.check(held == 1, || {
+        format!("{held} hold the transport after the last handle")
+    });
+    stage.turns()
+}
+
+/// What one caller does.
+fn call(world: &World, handles: &[Handle]) {
+    let stage = &world.stage;
+    let calls = 8 + stage.roll(|dice| dice.roll(20));
+    let mut last = vec![None; handles.len()];
+    for _ in 0..calls {
+        let (which, what, pause) = stage.roll(|dice| {
+            let pause = match dice.roll(12) {
+                0 => dice.millis(0, 400_000),
+                1..=3 => dice.millis(0, 20_000),
+                _ => dice.millis(0, 1500),
+            };
+            (dice.index(handles.len()), dice.roll(14), pause)
+        });
+        let handle = &handles[which];
+        match what {
+            0..=7 => world.headers(handle, &mut last[which]),
+            8 => world.refresh(handle),
+            9 => {
+                if let Some(headers) = &last[which] {
+                    world.invalidate(handle, headers);
+                }
+            }
+            10 => world.project_id(handle),
+            11 => world.sign(handle),
+            12 => world.verify(handle),
+            _ => drop(handle.clone()),
+        }
+        stage.sleep(pause);
+    }
+}
+
+/// Breaks and mends servers, suspends the machine and sets its clock, until the
+/// callers are done.
+fn disturb(world: &World, left: &AtomicUsize) {
+    let stage = &world.stage;
+    while left.load(SeqCst) > 0 {
+        let pause = stage.roll(|dice| match dice.roll(4) {
+            0 => dice.millis(0, 120_000),
+            _ => dice.millis(0, 15_000),
+        });
+        stage.sleep(pause);
+        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(4)], dice.roll(14)));
+        let health = match what {
+            0..=4 => Health::Well,
+            5 => Health::Status(503),
+            6 => Health::Status([403, 404, 429, 500][stage.roll(|dice| dice.index(4))]),
+            7 => Health::Hangs,
+            8 => Health::Refuses,
+            9 => Health::Garbage,
+            10 => {
+                let time = stage.roll(|dice| dice.millis(100, 4_000_000));
+                stage.suspend(time);
+                continue;
+            }
+            11 => {
+                let ahead = stage.roll(|dice| dice.millis(0, 8_000_000));
+                stage.set_ahead(ahead);
+                continue;
+            }
+            12 => {
+                stage.set_ahead(Duration::ZERO);
+                continue;
+            }
+            _ => {
+                world.net.revoke(server);
+                continue;
+            }
+        };
+        world.net.set_health(server, health);
+    }
+}
+
+/// All is well for some minutes: everybody has a fresh token.
+fn recover(world: &World, handles: &[Handle]) {
+    let stage = &world.stage;
+    world.net.heal();
+    stage.set_ahead(Duration::ZERO);
+    for pause in [70, 75] {
+        stage.sleep(Duration::from_secs(pause));
+        for handle in handles {
+            let headers = handle.blocking_headers();
+            let served = headers.is_ok() || !handle.is_patient;
+            stage.check(served, || format!("no token when all is well: {headers:?}"));
+        }
+    }
+    stage.sleep(Duration::from_secs(20));
+    for handle in handles {
+        let able = matches!(handle.manner, Manner::Good | Manner::GivesBack) && handle.is_patient;
+        let token = handle.cached();
+        let truth = token.and_then(|token| world.net.truth(&token));
+        let fresh = truth.is_some_and(|truth| truth.expires > stage.boot() + RENEWED);
+        stage.check(!able || fresh, || {
+            format!("class {} has no fresh token when all is well", handle.class)
+        });
+    }
+}
+
+/// Requests stay below the bounds, also in an outage.
+fn bounded(stage: &Stage, net: &Net) {
+    let asked = net.asked();
+    for (n, first) in asked.iter().enumerate() {
+        if net.is_forced(&first.path) || !first.path.contains("service-accounts") {
+            continue;
+        }
+        let end = first.at + Duration::from_secs(10);
+        let same =
+            |it: &&servers::Asked| it.at < end && it.path == first.path && it.class == first.class;
+        let count = asked[n..].iter().filter(same).count();
+        stage.check(count <= MOST_IN_TEN_SECONDS, || {
+            format!(
+                "{count} requests in 10 s for {} by class {}",
+                first.path, first.class
+            )
+        });
+    }
+}

@@ -1,0 +1,379 @@
+//! A process of which one thread runs at a time; the seed decides which.
+//!
+//! Time stands still while any thread can run. When all of them wait it goes on
+//! to the next moment at which one of them is to wake.
+
+use std::{
+    cell::Cell,
+    io::Write,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::Wake,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use gce_auth::{
+    simulation::{Baton, install},
+    time::{Clock, Now},
+};
+
+use crate::dice::Dice;
+
+/// The wall clock at the beginning.
+const MORNING: Duration = Duration::from_secs(1_700_000_000);
+/// Boot time at the beginning.
+const BOOTED: Duration = Duration::from_secs(1_000_000);
+const EVER: Duration = Duration::MAX;
+
+pub(crate) struct Stage {
+    seed: u64,
+    tells: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    dice: Dice,
+    actors: Vec<Actor>,
+    /// Which actor runs.
+    current: usize,
+    /// How long the machine has run, without suspends.
+    running: Duration,
+    suspended: Duration,
+    /// How far the wall clock is ahead of the truth.
+    ahead: Duration,
+    /// Counts everything that can change what a token is worth.
+    upheavals: u64,
+    upset_at: Duration,
+    alarms: Vec<(Duration, Box<dyn FnOnce() + Send>)>,
+    turns: u64,
+}
+
+struct Actor {
+    gate: Arc<Condvar>,
+    /// Until when it waits, if it does.
+    waits: Option<Duration>,
+    notified: bool,
+    done: bool,
+}
+
+impl Stage {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            seed,
+            tells: std::env::var_os("SIMULATION_TELLS").is_some(),
+            state: Mutex::new(State {
+                dice: Dice::new(seed),
+                actors: Vec::new(),
+                current: 0,
+                running: Duration::ZERO,
+                suspended: Duration::ZERO,
+                ahead: Duration::ZERO,
+                upheavals: 0,
+                upset_at: Duration::ZERO,
+                alarms: Vec::new(),
+                turns: 0,
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what happens, if that is wanted.
+    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tells {
+            let (running, me) = (self.running(), me());
+            let line = format!("{running:>14.3?} actor {me:>2}: {}\n", what());
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    /// Ends the whole run: the other threads stand in the middle of something.
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        let seed = self.seed;
+        let say = format!(
+            "\nthe simulation fails with seed {seed}: {what}\n\
+             run it again with SIMULATION_SEED={seed}\n"
+        );
+        let _ = std::io::stderr().write_all(say.as_bytes());
+        std::process::exit(101)
+    }
+
+    pub(crate) fn check(&self, good: bool, what: impl FnOnce() -> String) {
+        if !good {
+            self.fail(&what());
+        }
+    }
+
+    /// Adds a thread, which begins when the stage is run.
+    pub(crate) fn act(self: &Arc<Self>, part: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        let mut state = self.lock();
+        let me = state.actors.len();
+        let gate = Arc::new(Condvar::new());
+        state.actors.push(Actor {
+            gate: Arc::clone(&gate),
+            waits: None,
+            notified: false,
+            done: false,
+        });
+        drop(state);
+        let stage = Arc::clone(self);
+        thread::spawn(move || {
+            let part_of = Part {
+                stage: Arc::clone(&stage),
+                me,
+            };
+            install(Some(Arc::new(part_of)));
+            // Number 0 is the one that plays first.
+            let mut state = stage.lock();
+            while state.turns == 0 || state.current != me {
+                state = gate.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(state);
+            ME.set(me);
+            part();
+            install(None);
+            let mut state = stage.lock();
+            state.actors[me].done = true;
+            drop(stage.next(state));
+        })
+    }
+
+    /// Begins.
+    pub(crate) fn open(&self) {
+        let mut state = self.lock();
+        state.turns = 1;
+        let first = state.actors.len();
+        state.current = state.dice.index(first);
+        state.actors[state.current].gate.notify_all();
+    }
+
+    /// Hands over to an actor that can run; moves time on where none can.
+    fn next<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        loop {
+            let running = state.running;
+            let ready: Vec<usize> = (0..state.actors.len())
+                .filter(|n| {
+                    let actor = &state.actors[*n];
+                    let ready = actor
+                        .waits
+                        .is_none_or(|until| actor.notified || until <= running);
+                    !actor.done && ready
+                })
+                .collect();
+            if !ready.is_empty() {
+                let chosen = ready[state.dice.index(ready.len())];
+                state.current = chosen;
+                state.turns += 1;
+                state.actors[chosen].waits = None;
+                state.actors[chosen].notified = false;
+                state.actors[chosen].gate.notify_all();
+                return state;
+            }
+            if state.actors.iter().all(|actor| actor.done) {
+                state.current = usize::MAX;
+                return state;
+            }
+            let waits = state.actors.iter().filter(|it| !it.done);
+            let waits = waits.filter_map(|actor| actor.waits);
+            let alarms = state.alarms.iter().map(|(at, _)| *at);
+            let next = waits.chain(alarms).min().unwrap_or(EVER);
+            if next == EVER {
+                self.fail("every thread waits, and nothing will ever happen");
+            }
+            state.running = state.running.max(next);
+            let now = state.running;
+            let mut due = Vec::new();
+            let mut later = Vec::new();
+            for alarm in std::mem::take(&mut state.alarms) {
+                if alarm.0 <= now {
+                    due.push(alarm.1);
+                } else {
+                    later.push(alarm);
+                }
+            }
+            state.alarms = later;
+            if !due.is_empty() {
+                drop(state);
+                for ring in due {
+                    ring();
+                }
+                state = self.lock();
+            }
+        }
+    }
+
+    fn give_way(&self, me: usize, waits: Option<Duration>) {
+        let mut state = self.lock();
+        state.actors[me].waits = waits;
+        let gate = Arc::clone(&state.actors[me].gate);
+        let mut state = self.next(state);
+        while state.current != me {
+            state = gate.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets another actor run, by chance.
+    pub(crate) fn maybe_pass(&self) {
+        let me = me();
+        if me == usize::MAX {
+            return;
+        }
+        let pass = self.lock().dice.one_in(3);
+        if pass {
+            self.give_way(me, None);
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let me = me();
+        let until = self.running().saturating_add(time);
+        while self.running() < until {
+            self.give_way(me, Some(until));
+        }
+    }
+
+    /// Waits until this actor is notified, or `until`.
+    pub(crate) fn wait_until(&self, until: Duration) {
+        self.give_way(me(), Some(until));
+    }
+
+    pub(crate) fn notify(&self, actor: usize) {
+        self.lock().actors[actor].notified = true;
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.lock()
+            .actors
+            .iter_mut()
+            .for_each(|it| it.notified = true);
+    }
+
+    pub(crate) fn roll<R>(&self, with: impl FnOnce(&mut Dice) -> R) -> R {
+        with(&mut self.lock().dice)
+    }
+
+    /// How long the machine has run, without suspends.
+    pub(crate) fn running(&self) -> Duration {
+        self.lock().running
+    }
+
+    pub(crate) fn boot(&self) -> Duration {
+        let state = self.lock();
+        BOOTED + state.running + state.suspended
+    }
+
+    /// The wall clock of servers, which is right.
+    pub(crate) fn true_wall(&self) -> Duration {
+        let state = self.lock();
+        MORNING + state.running + state.suspended
+    }
+
+    pub(crate) fn suspend(&self, time: Duration) {
+        self.tell(|| format!("suspend of {time:?}"));
+        let mut state = self.lock();
+        state.suspended += time;
+        state.upset_at = state.running;
+        state.upheavals += 1;
+    }
+
+    pub(crate) fn set_ahead(&self, time: Duration) {
+        self.tell(|| format!("wall clock is {time:?} ahead"));
+        let mut state = self.lock();
+        state.ahead = time;
+        state.upset_at = state.running;
+        state.upheavals += 1;
+    }
+
+    /// When the last suspend or jump of the wall clock was.
+    pub(crate) fn upset_at(&self) -> Duration {
+        self.lock().upset_at
+    }
+
+    /// Whether the wall clock is right.
+    pub(crate) fn is_right(&self) -> bool {
+        self.lock().ahead.is_zero()
+    }
+
+    pub(crate) fn upheavals(&self) -> u64 {
+        self.lock().upheavals
+    }
+
+    pub(crate) fn turns(&self) -> u64 {
+        self.lock().turns
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("seed", &self.seed).finish()
+    }
+}
+
+impl Clock for Stage {
+    fn now(&self) -> Now {
+        self.maybe_pass();
+        let state = self.lock();
+        let passed = state.running + state.suspended;
+        Now::new(MORNING + passed + state.ahead, BOOTED + passed)
+    }
+
+    fn sleep(&self, duration: Duration) {
+        Self::sleep(self, duration);
+    }
+
+    fn jitter(&self) -> f64 {
+        self.roll(|dice| dice.roll(1000) as f64 / 1000.0)
+    }
+}
+
+thread_local! {
+    static ME: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Returns which actor this thread is.
+pub(crate) fn me() -> usize {
+    ME.get()
+}
+
+struct Part {
+    stage: Arc<Stage>,
+    me: usize,
+}
+
+impl Baton for Part {
+    fn wait(&self, limit: Duration) -> Duration {
+        let before = self.stage.running();
+        self.stage
+            .give_way(self.me, Some(before.saturating_add(limit)));
+        self.stage.running() - before
+    }
+
+    fn pass(&self) {
+        self.stage.give_way(self.me, None);
+    }
+
+    fn notify(&self) {
+        self.stage.notify_all();
+    }
+
+    fn alarm(&self, limit: Duration, ring: Box<dyn FnOnce() + Send>) {
+        let mut state = self.stage.lock();
+        let at = state.running.saturating_add(limit);
+        state.alarms.push((at, ring));
+    }
+}
+
+/// Wakes an actor that polls a future.
+pub(crate) struct Bell {
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) actor: usize,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.stage.notify(self.actor);
+    }
+}
