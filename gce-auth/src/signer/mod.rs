@@ -7,6 +7,7 @@ mod url;
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -100,7 +101,8 @@ impl Signer {
     /// sent, ends by itself.
     pub async fn sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
         let (signer, bytes) = (self.clone(), bytes.to_vec());
-        self.background(move || signer.blocking_sign(&bytes)).await
+        self.background(move |budget| signer.sign_within(budget, &bytes))
+            .await
     }
 
     /// [`sign`](Self::sign), waiting on this thread.
@@ -108,7 +110,12 @@ impl Signer {
     /// # Errors
     /// As for [`sign`](Self::sign).
     pub fn blocking_sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
+        self.sign_within(self.budget(), bytes)
+    }
+
+    fn sign_within(&self, budget: Budget, bytes: &[u8]) -> Result<Signature, Error> {
         let (key_id, bytes) = self.call(
+            budget,
             |endpoint, who| iam::sign_blob(endpoint, who, bytes),
             iam::signed_blob,
         )?;
@@ -138,7 +145,7 @@ impl Signer {
     /// ```
     pub async fn sign_jwt(&self, claims: &str) -> Result<SignedJwt, Error> {
         let (signer, claims) = (self.clone(), claims.to_owned());
-        self.background(move || signer.blocking_sign_jwt(&claims))
+        self.background(move |budget| signer.sign_jwt_within(budget, &claims))
             .await
     }
 
@@ -147,8 +154,13 @@ impl Signer {
     /// # Errors
     /// As for [`sign_jwt`](Self::sign_jwt).
     pub fn blocking_sign_jwt(&self, claims: &str) -> Result<SignedJwt, Error> {
+        self.sign_jwt_within(self.budget(), claims)
+    }
+
+    fn sign_jwt_within(&self, budget: Budget, claims: &str) -> Result<SignedJwt, Error> {
         iam::check_claims(claims)?;
         let (key_id, jwt) = self.call(
+            budget,
             |endpoint, who| iam::sign_jwt(endpoint, who, claims),
             iam::signed_jwt,
         )?;
@@ -168,7 +180,7 @@ impl Signer {
             return Ok(known.to_owned());
         }
         let signer = self.clone();
-        self.background(move || signer.blocking_service_account_email())
+        self.background(move |_| signer.blocking_service_account_email())
             .await
     }
 
@@ -225,6 +237,7 @@ impl Signer {
     /// One call of the API, with the headers of the moment at each attempt.
     fn call<T>(
         &self,
+        mut budget: Budget,
         make: impl Fn(&IamEndpoint, Signatory<'_>) -> Result<Request<Vec<u8>>, Error>,
         read: impl Fn(Response<Vec<u8>>) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
@@ -240,8 +253,6 @@ impl Signer {
             policy: &self.0.retry,
             limits: self.0.limits.clone(),
         };
-        let total = self.0.retry.total_of(&[Server::Signing]);
-        let mut budget = Budget::new(iam.config.clock.now(), total);
         let mut caller = Caller {
             credentials,
             sent: None,
@@ -249,10 +260,19 @@ impl Signer {
         iam.sign(&mut budget, &request, &mut caller, read)
     }
 
+    fn total(&self) -> Duration {
+        self.0.retry.total_of(&[Server::Signing])
+    }
+
+    fn budget(&self) -> Budget {
+        let now = self.0.credentials.client().0.clock.now();
+        Budget::new(now, self.total())
+    }
+
     /// Does blocking work in the lane of IAM.
     async fn background<T: Clone + Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(Budget) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let config = &self.0.credentials.client().0;
         let background = Background {
@@ -260,9 +280,9 @@ impl Signer {
             lane: &client::iam::lane(config, self.0.endpoint.as_ref()),
             executor: &*config.executor,
             clock: &*config.clock,
-            budget: self.0.retry.total_of(&[Server::Signing]),
+            budget: self.total(),
         };
-        background.run(|_| work()).await
+        background.run(work).await
     }
 }
 

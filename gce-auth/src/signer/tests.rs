@@ -7,7 +7,7 @@ use crate::{
     client::config::MetadataClient,
     io::{
         env::Environment,
-        fake::{HandClock, Reply, ScriptedTransport},
+        fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         identity::ClientIdentity,
         transport::TransportErrorKind,
     },
@@ -289,4 +289,40 @@ fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
         assert_eq!(identity.is_some(), host.contains("mtls"));
     }
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn waiting_for_a_thread_costs_a_signature_its_budget() {
+    let transport = Arc::new(ScriptedTransport::new([
+        Reply::token("t", 3600),
+        api(503, ""),
+    ]));
+    let clock = Arc::new(HandClock::at(1));
+    let queue = Arc::new(HandQueue::new());
+    let client = MetadataClient::builder()
+        .transport(transport.clone())
+        .clock(clock.clone())
+        .executor(queue.clone())
+        .build_without_environment();
+    let credentials = Credentials::builder().client(client).build().unwrap();
+    let signer = Signer::builder()
+        .credentials(credentials)
+        .service_account(EMAIL)
+        .iam_endpoint("http://127.0.0.1:1")
+        .build()
+        .unwrap();
+    let mut call = std::pin::pin!(signer.sign(b"bytes"));
+    let mut poll = || {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        call.as_mut().poll(&mut context)
+    };
+    assert!(poll().is_pending());
+    // One wait of 1 s does not fit any more.
+    clock.advance(Duration::from_millis(59_500));
+    queue.run_all();
+    let std::task::Poll::Ready(Err(error)) = poll() else {
+        panic!("it still waits")
+    };
+    assert_eq!(error.attempts(), 1, "{error}");
+    assert_eq!(clock.take_sleeps(), []);
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     io::crypto,
     signer::Signer,
-    values::error::Error,
+    values::{budget::Budget, error::Error},
     wire::signed_url::{Style, Wish},
 };
 
@@ -140,7 +140,7 @@ impl Signer {
     /// As for [`sign`](Self::sign).
     pub async fn sign_url(&self, wish: &StorageUrl) -> Result<SignedUrl, Error> {
         let (signer, wish) = (self.clone(), wish.clone());
-        self.background(move || signer.blocking_sign_url(&wish))
+        self.background(move |budget| signer.sign_url_within(budget, &wish))
             .await
     }
 
@@ -149,6 +149,10 @@ impl Signer {
     /// # Errors
     /// As for [`sign_url`](Self::sign_url).
     pub fn blocking_sign_url(&self, wish: &StorageUrl) -> Result<SignedUrl, Error> {
+        self.sign_url_within(self.budget(), wish)
+    }
+
+    fn sign_url_within(&self, budget: Budget, wish: &StorageUrl) -> Result<SignedUrl, Error> {
         let wish = &wish.0;
         wish.check()?;
         let email = self.blocking_service_account_email()?;
@@ -159,7 +163,7 @@ impl Signer {
         let now = self.credentials().client().0.clock.now().wall;
         let unsigned = wish.plan(&universe, &email, now)?;
         let hash = crypto::sha256(unsigned.canonical.as_bytes());
-        let signature = self.blocking_sign(unsigned.string_to_sign(&hash).as_bytes())?;
+        let signature = self.sign_within(budget, unsigned.string_to_sign(&hash).as_bytes())?;
         Ok(SignedUrl(Zeroizing::new(
             unsigned.signed(signature.bytes()),
         )))

@@ -15,6 +15,7 @@ use crate::{
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
+        token::Now,
     },
     verifier::shown,
     wire::{
@@ -225,7 +226,7 @@ impl Keys {
         let keys = Arc::downgrade(self);
         let flight = Arc::new(SharedTask::new(now, longest, process, move || {
             keys.upgrade()
-                .map_or_else(|| Err(shared_task::late()), |keys| keys.fetch())
+                .map_or_else(|| Err(shared_task::late()), |keys| keys.fetch(now))
         }));
         state.flight = Some(Arc::clone(&flight));
         state.asked = Some(now.boot);
@@ -241,7 +242,7 @@ impl Keys {
         }
     }
 
-    fn fetch(&self) -> Result<Arc<KeySet>, Error> {
+    fn fetch(&self, started: Now) -> Result<Arc<KeySet>, Error> {
         let ended = Ended(self);
         let Origin::Published(url, form) = &self.origin else {
             return Err(shared_task::late());
@@ -254,7 +255,7 @@ impl Keys {
             limits: &config.limits,
         };
         let fetched = api.send(
-            &mut Budget::new(config.clock.now(), self.retry.total()),
+            &mut Budget::new(started, self.retry.total()),
             || Ok(jwks::request(url)),
             |response, sent| jwks::keys(*form, &response).map(|(keys, age)| (keys, age, sent)),
         );
