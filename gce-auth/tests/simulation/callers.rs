@@ -212,7 +212,8 @@ impl World {
         let took = self.stage.running() - before.running;
         // An attempt that was cut in two by a suspend is made again.
         let cuts = u32::try_from(self.stage.upheavals() - before.upheavals).unwrap();
-        let budget = budget + Duration::from_secs(3) * cuts;
+        let attempt = if budget == SIGNER_BUDGET { 15 } else { 3 };
+        let budget = budget + Duration::from_secs(attempt) * cuts;
         self.stage.check(took <= budget + BEYOND, || {
             format!("{} took {took:?} with a budget of {budget:?}", what())
         });
