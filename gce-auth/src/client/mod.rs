@@ -3,6 +3,7 @@
 
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
+mod background;
 pub(crate) mod builder;
 pub(crate) mod config;
 pub(crate) mod evidence;

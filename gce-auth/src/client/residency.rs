@@ -8,7 +8,7 @@ use crate::{
         evidence::{self, Evidence, Verdict},
         metadata::ping,
     },
-    io::env::Environment,
+    io::{env::Environment, threads::WorkKind},
     values::{
         endpoint::Endpoint,
         error::{Error, ErrorKind},
@@ -62,6 +62,22 @@ pub enum Detection {
 }
 
 impl MetadataClient {
+    /// Returns whether this program runs on Google Cloud, and why that is known.
+    ///
+    /// A negative answer is never remembered. Reads `NO_GCE_CHECK`,
+    /// `METADATA_SERVER_DETECTION`, `GCE_METADATA_IP`,
+    /// `GCE_METADATA_DETECT_RETRIES` and the variables of serverless platforms
+    /// at the call.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) where one of these makes no sense.
+    pub async fn on_gce(&self, detection: Detection) -> Result<Residency, Error> {
+        self.background(WorkKind::Other, move |client| {
+            client.blocking_on_gce(detection)
+        })
+        .await
+    }
+
     /// [`on_gce`](Self::on_gce), waiting on this thread.
     ///
     /// # Errors

@@ -8,5 +8,4 @@ mod machine;
 mod place;
 mod poll;
 pub(crate) mod request;
-mod task;
 pub(crate) mod watch;

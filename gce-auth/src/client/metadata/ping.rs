@@ -10,7 +10,7 @@ use crate::{
         metadata::exchange::{Exchange, Unsent},
         retry::{self, Sent},
     },
-    io::{env::Environment, transport::Limits},
+    io::{env::Environment, threads::WorkKind, transport::Limits},
     values::{
         budget::Budget,
         endpoint::Endpoint,
@@ -31,6 +31,24 @@ use crate::{
 const GOOGLE_AUTH_ATTEMPTS: u32 = 3;
 
 impl MetadataClient {
+    /// Returns whether a metadata server answers at `GCE_METADATA_IP`, else at
+    /// 169.254.169.254: google-auth's `ping`, which looks nowhere else.
+    ///
+    /// Attempts are as many as given, else `GCE_METADATA_DETECT_RETRIES`, else
+    /// 3; 1 s after the first and 2 s after the second. The first answer
+    /// decides, whatever it is.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) where a variable, or the number of
+    /// attempts, makes no sense; [`Tls`](crate::ErrorKind::Tls) where
+    /// certificates are required and not there. Never because nobody answers.
+    pub async fn ping(&self, attempts: Option<u32>) -> Result<bool, Error> {
+        self.background(WorkKind::Other, move |client| {
+            client.blocking_ping(attempts)
+        })
+        .await
+    }
+
     /// [`ping`](Self::ping), waiting on this thread.
     ///
     /// # Errors

@@ -1,55 +1,18 @@
-//! Blocking work for callers that wait for a future, and one call on its own.
+//! Work for the metadata server: blocking work for async callers, and one
+//! request within the budget of its operation.
 
 use std::sync::Arc;
 
 use http::Request;
 
 use crate::{
-    client::{
-        config::MetadataClient,
-        metadata,
-        residency::{Detection, Residency},
-    },
+    client::{config::MetadataClient, metadata},
     io::threads::WorkKind,
     task::background::Background,
     values::{budget::Budget, error::Error},
 };
 
 impl MetadataClient {
-    /// Whether this program runs on Google Cloud, and why that is known.
-    ///
-    /// A negative answer is never remembered. Reads `NO_GCE_CHECK`,
-    /// `METADATA_SERVER_DETECTION`, `GCE_METADATA_IP`,
-    /// `GCE_METADATA_DETECT_RETRIES` and the variables of serverless platforms
-    /// at the call.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) where one of these makes no sense.
-    pub async fn on_gce(&self, detection: Detection) -> Result<Residency, Error> {
-        self.background(WorkKind::Other, move |client| {
-            client.blocking_on_gce(detection)
-        })
-        .await
-    }
-
-    /// Whether a metadata server answers at `GCE_METADATA_IP`, else at
-    /// 169.254.169.254: google-auth's `ping`, which looks nowhere else.
-    ///
-    /// Attempts are as many as given, else `GCE_METADATA_DETECT_RETRIES`, else
-    /// 3; 1 s after the first and 2 s after the second. The first answer
-    /// decides, whatever it is.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) where a variable, or the number of
-    /// attempts, makes no sense; [`Tls`](crate::ErrorKind::Tls) where
-    /// certificates are required and not there. Never because nobody answers.
-    pub async fn ping(&self, attempts: Option<u32>) -> Result<bool, Error> {
-        self.background(WorkKind::Other, move |client| {
-            client.blocking_ping(attempts)
-        })
-        .await
-    }
-
     /// Does blocking work off the caller's thread, and waits for it as a future
     /// that belongs to no runtime. `work` is given a client whose budget has run
     /// since. Work that is cancelled before a thread takes it is not done.
