@@ -97,12 +97,11 @@ impl<S: Source> Cache<S> {
     }
 
     /// Starts a refresh in the background, if one is due and none is out.
-    pub(crate) fn renew(&self) {
-        if self.refreshes.renewal_may_be_due(self.clock.now()) {
-            // If no thread is to be had the caller's does it, as for any other
-            // work: a value that is never renewed would be worse.
-            self.begin(Reason::Renew);
-        }
+    /// Returns whether it was done here: if no thread is to be had the caller's
+    /// does it, as for any other work. A value that is never renewed would be
+    /// worse.
+    pub(crate) fn renew(&self) -> bool {
+        self.refreshes.renewal_may_be_due(self.clock.now()) && self.begin(Reason::Renew)
     }
 
     /// Starts a forced refresh in the background, unless one is out or has just
@@ -161,8 +160,14 @@ impl<S: Source> Cache<S> {
         match self.refreshes.read(self.clock.now()) {
             Some((entry, Freshness::Fresh)) => Ok(entry.value),
             Some((entry, _)) if mode == RefreshMode::Background => {
-                self.renew();
-                Ok(entry.value)
+                if !self.renew() {
+                    return Ok(entry.value);
+                }
+                // That took time: another value may be held, or none.
+                let held = self.refreshes.read(self.clock.now());
+                held.map_or(Err(Reason::Need(Freshness::Stale)), |(entry, _)| {
+                    Ok(entry.value)
+                })
             }
             Some(_) => Err(Reason::Need(Freshness::Fresh)),
             None => Err(Reason::Need(Freshness::Stale)),
@@ -228,9 +233,11 @@ impl<S: Source> Cache<S> {
         }
     }
 
-    fn begin(&self, why: Reason) {
-        if let Decision::Lead(task, _) = self.plan(why, self.clock.now()) {
-            self.depart(&task);
+    /// Returns whether the refresh was done here.
+    fn begin(&self, why: Reason) -> bool {
+        match self.plan(why, self.clock.now()) {
+            Decision::Lead(task, _) => self.depart(&task),
+            _ => false,
         }
     }
 
@@ -240,7 +247,8 @@ impl<S: Source> Cache<S> {
         let refreshes = &self.refreshes;
         refreshes.plan(why, now, process, budget, |id, waits| {
             let source = Arc::clone(&self.source);
-            let mut unsettled = Unsettled::new(refreshes.clone(), id, self.clock.clone());
+            let end = Budget::new(now, budget);
+            let mut unsettled = Unsettled::new(refreshes.clone(), id, self.clock.clone(), end);
             let context = FetchContext {
                 began: now,
                 forced: why.is_full(),
@@ -270,8 +278,8 @@ impl<S: Source> Cache<S> {
     }
 
     /// Hands a task to the executor, or does it here.
-    fn depart(&self, task: &Arc<SharedTask<S::Value>>) {
-        task.depart(self.source.kind(), self.source.lane(), &*self.executor);
+    fn depart(&self, task: &Arc<SharedTask<S::Value>>) -> bool {
+        task.depart(self.source.kind(), self.source.lane(), &*self.executor)
     }
 }
 
@@ -280,15 +288,17 @@ struct Unsettled<V: Value> {
     refreshes: Refreshes<V>,
     id: Option<TaskId>,
     clock: AnyClock,
+    budget: Budget,
     begun: bool,
 }
 
 impl<V: Value> Unsettled<V> {
-    fn new(refreshes: Refreshes<V>, id: TaskId, clock: AnyClock) -> Self {
+    fn new(refreshes: Refreshes<V>, id: TaskId, clock: AnyClock, budget: Budget) -> Self {
         Self {
             refreshes,
             id: Some(id),
             clock,
+            budget,
             begun: false,
         }
     }
@@ -303,11 +313,17 @@ impl<V: Value> Unsettled<V> {
 
 impl<V: Value> Drop for Unsettled<V> {
     fn drop(&mut self) {
-        self.settle(&Err(if self.begun {
-            shared_task::panicked()
-        } else {
-            shared_task::dropped()
-        }));
+        if self.begun {
+            self.settle(&Err(shared_task::panicked()));
+        } else if let Some(id) = self.id.take() {
+            let now = self.clock.now();
+            let error = if self.budget.left(now).is_zero() {
+                shared_task::late()
+            } else {
+                shared_task::dropped()
+            };
+            self.refreshes.not_begun(id, now, error);
+        }
     }
 }
 

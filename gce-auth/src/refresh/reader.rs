@@ -51,13 +51,14 @@ impl<V: Value> Reader<V> {
     }
 
     /// Lends what is held and good in `mode` to `lend`, as `show` shows it.
-    /// Never waits; calls `renew` for a stale value. `clock` is the clock of the
-    /// cache that this is the reader of.
+    /// Calls `renew` for a stale value, and lends nothing if that took time. Else
+    /// never waits. `clock` is the clock of the cache that this is the reader
+    /// of.
     #[inline]
     pub(crate) fn cached<'a, T: PerThread, R>(
         &self,
         clock: impl FnOnce() -> &'a AnyClock,
-        renew: impl FnOnce(),
+        renew: impl FnOnce() -> bool,
         mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&V) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
@@ -75,10 +76,7 @@ impl<V: Value> Reader<V> {
             Freshness::Fresh => Some(Freshness::Fresh),
         };
         match self.find(generation, judge, show, lend) {
-            Found::Good(lent, Freshness::Stale) => {
-                renew();
-                Some(lent)
-            }
+            Found::Good(lent, Freshness::Stale) => (!renew()).then_some(lent),
             Found::Good(lent, _) => Some(lent),
             Found::Nothing => None,
         }

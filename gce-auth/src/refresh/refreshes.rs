@@ -252,13 +252,10 @@ impl<V: Value> Refreshes<V> {
             // A newer refresh has the say.
             Err(_) if current.is_none() => {}
             Err(error) => {
-                control.failures = control.failures.saturating_add(1);
                 let waits = error.attempts().saturating_sub(1);
                 control.waits = control.waits.saturating_add(waits);
-                control.last_failure = Some((now, error.clone()));
                 control.quiet_until = now.boot.saturating_add(self.shared.policy.quiet);
-                let backoff = self.shared.policy.backoff(control.failures);
-                control.next_renewal = now.boot.saturating_add(backoff);
+                control.failed(now, error.clone(), self.shared.policy);
             }
         }
         past.end(id);
@@ -268,6 +265,20 @@ impl<V: Value> Refreshes<V> {
         }
         drop(control);
         // Its job is running or dropped, and it holds nothing that settles.
+        drop(current);
+    }
+
+    /// Takes note of a refresh that no thread began. That says nothing about the
+    /// server: the next caller, who may do the work itself, asks at once.
+    pub(crate) fn not_begun(&self, id: TaskId, now: Now, error: Error) {
+        let mut control = lock(&self.group.control);
+        let current = control.current.take_if(|current| current.id == id);
+        if current.is_some() {
+            control.failed(now, error, self.shared.policy);
+            self.group.no_renewal_before(control.next_renewal);
+        }
+        lock(&self.shared.past).end(id);
+        drop(control);
         drop(current);
     }
 

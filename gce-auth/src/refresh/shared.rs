@@ -97,6 +97,16 @@ pub(crate) struct Control<V> {
     pub(crate) last_failure: Option<(Now, Error)>,
 }
 
+impl<V> Control<V> {
+    /// Counts a failure; background renewals wait.
+    pub(crate) fn failed(&mut self, now: Now, error: Error, policy: &Policy) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some((now, error));
+        let backoff = policy.backoff(self.failures);
+        self.next_renewal = now.boot.saturating_add(backoff);
+    }
+}
+
 /// The refresh that is out.
 #[derive(Debug)]
 pub(crate) struct Current<V> {

@@ -76,16 +76,16 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
     }
 
     /// Hands the task to `executor`, or runs it here if that gives it back. A
-    /// second executor may have it as well, while it has not begun.
+    /// second executor may have it as well, while it has not begun. Returns
+    /// whether it ran here, which took its time.
     pub(crate) fn depart(
         self: &Arc<Self>,
         kind: WorkKind,
         lane: &LaneKey,
         executor: &dyn Executor,
-    ) {
-        if let Err(work) = executor.execute(self.work(kind, lane)) {
-            work.run();
-        }
+    ) -> bool {
+        let work = executor.execute(self.work(kind, lane));
+        work.map_err(Work::run).is_err()
     }
 
     /// Returns the task as a piece of work. If all callers have gone when its

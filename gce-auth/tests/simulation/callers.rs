@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gce_auth::{Error, ErrorKind, Headers, RefreshMode};
+use gce_auth::{Error, ErrorKind, Headers};
 
 use crate::{
     executors::Manner,
@@ -108,7 +108,7 @@ impl World {
             )
         });
         let Some(outcome) = outcome else { return };
-        self.judge(handle, &before, cached.as_deref(), blocking, &outcome);
+        self.judge(handle, &before, cached.as_deref(), &outcome);
         if let Ok(headers) = outcome {
             *last = Some(headers);
         }
@@ -119,7 +119,6 @@ impl World {
         handle: &Handle,
         before: &Before,
         cached: Option<&str>,
-        blocking: bool,
         outcome: &Result<Headers, Error>,
     ) {
         let after = self.before(handle);
@@ -128,20 +127,19 @@ impl World {
         match outcome {
             Ok(headers) => self.judge_token(handle, before, headers),
             Err(error) => {
-                self.judge_error(handle, before, blocking, error);
+                self.judge_error(handle, before, error);
                 if let Some(token) = cached.filter(|_| undisturbed) {
                     let expires = self.net.truth(token).unwrap().expires;
                     let expired = expires <= self.stage.boot() + SKEW;
-                    let kept = handle.mode == RefreshMode::Background || !expired;
+                    let waits = handle.waits_for_renewals();
+                    let kept = !waits || !expired;
                     self.stage.check(!kept, || {
                         format!("an error with the token {token} in hand: {error:?}")
                     });
                 }
             }
         }
-        // An executor that gives renewals back has the caller make them.
-        let waits = handle.mode == RefreshMode::Blocking || handle.manner == Manner::GivesBack;
-        if !waits && cached.is_some() && undisturbed {
+        if !handle.waits_for_renewals() && cached.is_some() && undisturbed {
             self.stage.check(took.is_zero(), || {
                 format!("a wait of {took:?} with the token {cached:?} in hand")
             });
@@ -180,8 +178,10 @@ impl World {
         handle.is_patient && right && calm.saturating_add(RECOVERED) < begun
     }
 
-    fn judge_error(&self, handle: &Handle, before: &Before, blocking: bool, error: &Error) {
-        let reliable = blocking || matches!(handle.manner, Manner::Good | Manner::GivesBack);
+    fn judge_error(&self, handle: &Handle, before: &Before, error: &Error) {
+        // Equal settings share a refresh, also one that their executor keeps
+        // until its budget is nearly spent.
+        let reliable = matches!(handle.manner, Manner::Good | Manner::GivesBack);
         if reliable && self.owes_nothing(handle, &[handle.server], before.running) {
             let manner = handle.manner;
             self.stage.fail(&format!(
@@ -239,7 +239,7 @@ impl World {
             Some(Ok(())) => self.change(handle, |slot| {
                 slot.refreshed = slot.refreshed.max(moment);
             }),
-            Some(Err(error)) => self.judge_error(handle, &before, blocking, &error),
+            Some(Err(error)) => self.judge_error(handle, &before, &error),
             None => return self.change(handle, |_| {}),
         }
         self.change(handle, |_| {});
@@ -258,7 +258,7 @@ impl World {
             let rejected = handle.invalidate(headers);
             self.stage
                 .tell(|| format!("class {} rejects {token}: {rejected}", handle.class));
-            let gone = rejected && handle.cached().as_ref() != Some(&token);
+            let gone = rejected && handle.held().as_ref() != Some(&token);
             self.change(handle, |slot| {
                 if gone {
                     slot.rejected.insert(token, moment);
@@ -279,7 +279,7 @@ impl World {
         };
         let Some(outcome) = outcome else { return };
         if let Err(error) = &outcome {
-            self.judge_error(handle, &before, blocking, error);
+            self.judge_error(handle, &before, error);
         }
         self.judge_time(handle.budget, &before, || "project_id".to_owned());
     }

@@ -142,6 +142,20 @@ impl Handle {
         }
     }
 
+    /// Whether a caller waits for the renewal of a stale token: an executor that
+    /// gives renewals back has the caller make them.
+    pub(crate) fn waits_for_renewals(&self) -> bool {
+        self.mode == RefreshMode::Blocking || self.manner == Manner::GivesBack
+    }
+
+    /// The token that is held, also when it has expired.
+    pub(crate) fn held(&self) -> Option<String> {
+        match &self.tokens {
+            Tokens::Access(it) => it.held_token().map(|token| token.secret().to_owned()),
+            Tokens::Identity(it) => it.held_token().map(|token| token.secret().to_owned()),
+        }
+    }
+
     pub(crate) async fn headers(&self) -> Result<Headers, Error> {
         match &self.tokens {
             Tokens::Access(it) => it.headers().await,

@@ -20,6 +20,9 @@ pub(crate) const SERVERS: [&str; 4] = [METADATA[0], METADATA[1], IAM, KEYS];
 /// A class of equal settings shows in this limit, which nothing here reaches.
 pub(crate) const FIRST_CLASS: usize = 100;
 
+/// A refresh that began before a rejection may go on for so long.
+const LONGEST: Duration = Duration::from_secs(40);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     Well,
@@ -74,7 +77,7 @@ struct State {
     issued: u64,
     /// For each path: how many refresh it, and when one of them ended, or a
     /// token was rejected.
-    forced: HashMap<String, (usize, u64)>,
+    forced: HashMap<String, (usize, u64, Duration)>,
 }
 
 impl Net {
@@ -166,11 +169,12 @@ impl Net {
     pub(crate) fn forcing<R>(&self, path: &str, act: impl FnOnce() -> R) -> R {
         self.lock().forced.entry(path.to_owned()).or_default().0 += 1;
         let done = act();
+        let running = self.stage.running();
         let mut state = self.lock();
         state.events += 1;
         let moment = state.events;
         let forced = state.forced.entry(path.to_owned()).or_default();
-        *forced = (forced.0 - 1, moment);
+        *forced = (forced.0 - 1, moment, running);
         done
     }
 
@@ -187,8 +191,10 @@ impl Net {
         let twice = state.asked.iter().find(same).cloned();
         if let Some(other) = twice {
             let forced = state.forced.get(path);
-            let forced = forced.is_some_and(|(now, last)| *now > 0 || *last > other.number);
-            let upset = other.upheavals != upheavals;
+            let forced = forced.is_some_and(|(now, last, at)| {
+                *now > 0 || *last > other.number || running < *at + LONGEST
+            });
+            let upset = other.upheavals != upheavals || running < self.stage.upset_at() + LONGEST;
             if path.contains("service-accounts") && !forced && !upset {
                 drop(state);
                 self.stage.fail(&format!(
