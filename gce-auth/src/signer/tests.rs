@@ -300,7 +300,7 @@ fn waiting_for_a_thread_costs_a_signature_its_budget() {
     let clock = Arc::new(HandClock::at(1));
     let queue = Arc::new(HandQueue::new());
     let client = MetadataClient::builder()
-        .transport(transport.clone())
+        .transport(transport)
         .clock(clock.clone())
         .executor(queue.clone())
         .build_without_environment();
