@@ -5,7 +5,11 @@
 mod forge;
 mod support;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, SystemTime},
+};
 
 use forge::{
     AUDIENCE, EMAIL, Forge, NOW, Stopped,
@@ -15,6 +19,7 @@ use futures_executor::block_on;
 use gce_auth::{
     ErrorKind, IdTokenCredentials, IdTokenVerifier, IdTokenVerifierBuilder, MetadataClient,
 };
+use gce_auth_emulator::AgentIdentity;
 use serde_json::json;
 use support::{client, emulator};
 
@@ -293,4 +298,43 @@ fn many_that_wait_share_one_fetch_of_keys() {
         }
     });
     assert_eq!(emulator.request_count("/oauth2/v3/certs"), 1);
+}
+
+#[test]
+fn an_agent_s_token_is_verified_by_the_keys_of_its_pool() {
+    const DOMAIN: &str = "agents.global.proj-7.system.id.goog";
+    let emulator = emulator();
+    let id = format!("spiffe://{DOMAIN}/resources/run/one");
+    let agent = AgentIdentity::new(&id).unwrap();
+    let body = json!({"certificate_chain": agent.certificate()}).to_string();
+    let mut stream = TcpStream::connect(emulator.addr()).unwrap();
+    write!(
+        stream,
+        "POST /computeMetadata/v1/instance/service-accounts/default/identity?audience={AUDIENCE}&format=full \
+         HTTP/1.1\r\nHost: localhost\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, token) = answer.split_once("\r\n\r\n").unwrap();
+    let pool = format!("projects/7/locations/global/workloadIdentityPools/{DOMAIN}");
+    let keys = format!("{}/v1/{pool}/openid/jwks", emulator.url());
+    let verifier = |domain: &str| {
+        let builder = IdTokenVerifier::builder().audience(AUDIENCE);
+        builder.agents(domain).jwks_url(&keys).build().unwrap()
+    };
+    let claims = verifier(DOMAIN).blocking_verify(token).unwrap();
+    assert_eq!(claims.subject(), id);
+    assert_eq!(
+        claims.issuer(),
+        format!("https://sts.googleapis.com/v1/{pool}")
+    );
+    assert!(claims.get("cnf").is_some());
+    let other = verifier("agents.global.proj-8.system.id.goog");
+    assert_eq!(
+        other.blocking_verify(token).unwrap_err().kind(),
+        ErrorKind::Rejected
+    );
 }

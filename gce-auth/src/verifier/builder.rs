@@ -23,6 +23,8 @@ const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 const FIREBASE_ISSUER: &str = "https://securetoken.google.com/";
 const FIREBASE_KEYS: &str =
     "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
+/// Google, "Agent identity": tokens of an agent are issued by its pool.
+const AGENTS_ISSUER: &str = "https://sts.googleapis.com/v1/";
 
 /// Covers clocks that NTP keeps and tokens that were made a moment ago.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
@@ -134,6 +136,17 @@ impl IdTokenVerifierBuilder {
             .audience(project)
     }
 
+    /// Accepts ID tokens of agents of this trust domain,
+    /// `agents.global.proj-NUMBER.system.id.goog` or
+    /// `agents.global.org-NUMBER.system.id.goog`. Their subject is the agent's
+    /// SPIFFE id; they name no email address.
+    pub fn agents(self, trust_domain: &str) -> Self {
+        // No issuer is none that a token can have: building refuses it.
+        let issuer = agents_issuer(trust_domain).unwrap_or_default();
+        let keys = format!("{issuer}/openid/jwks");
+        self.preset(vec![issuer], &keys, true)
+    }
+
     /// Accepts this issuer (`iss`), in place of those of the preset. Call again to
     /// accept more.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -206,7 +219,9 @@ impl IdTokenVerifierBuilder {
             return Err(needed("an audience that is not empty"));
         }
         if issuers.iter().any(String::is_empty) {
-            return Err(needed("an issuer that is not empty"));
+            return Err(needed(
+                "an issuer that is not empty, or a trust domain of agents",
+            ));
         }
         if self.email.as_deref() == Some("") {
             return Err(needed("an email address that is not empty"));
@@ -242,6 +257,23 @@ impl IdTokenVerifierBuilder {
         self.email_vouched = email_vouched;
         self
     }
+}
+
+/// The issuer of the pool of a trust domain, whose number is that of an
+/// organization or a project.
+fn agents_issuer(trust_domain: &str) -> Option<String> {
+    let rest = trust_domain
+        .strip_prefix("agents.global.")
+        .or_else(|| trust_domain.strip_prefix("agents-nonprod.global."))?;
+    let (kind, number) = rest.strip_suffix(".system.id.goog")?.split_once('-')?;
+    let parent = match kind {
+        "org" => "organizations",
+        "proj" | "project" => "projects",
+        _ => return None,
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let pool = format!("{parent}/{number}/locations/global/workloadIdentityPools/{trust_domain}");
+    digits.then(|| format!("{AGENTS_ISSUER}{pool}"))
 }
 
 /// Keys in either form.

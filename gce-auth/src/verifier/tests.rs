@@ -282,10 +282,33 @@ fn presets_know_issuer_and_keys() {
             "https://securetoken.google.com/project",
             "securetoken@system.gserviceaccount.com",
         ),
+        (
+            builder().agents("agents.global.proj-7.system.id.goog"),
+            "https://sts.googleapis.com/v1/projects/7/locations/global/workloadIdentityPools/\
+             agents.global.proj-7.system.id.goog",
+            "agents.global.proj-7.system.id.goog/openid/jwks",
+        ),
+        (
+            builder().agents("agents-nonprod.global.org-3.system.id.goog"),
+            "https://sts.googleapis.com/v1/organizations/3/locations/global/workloadIdentityPools/\
+             agents-nonprod.global.org-3.system.id.goog",
+            "/openid/jwks",
+        ),
     ] {
         let verifier = builder.build().unwrap();
         assert!(verifier.0.expected.issuers.iter().any(|it| it == issuer));
         assert!(format!("{:?}", verifier.0.keys).contains(keys), "{issuer}");
+    }
+    for domain in [
+        "",
+        "agents.global.proj-.system.id.goog",
+        "agents.global.proj-7x.system.id.goog",
+        "agents.global.proj-7.system.id.goog.example",
+        "x.agents.global.proj-7.system.id.goog",
+        "agents.global.proj-7/../8.system.id.goog",
+    ] {
+        let error = builder().agents(domain).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{domain}");
     }
     let verifier = builder().iap().issuer("mine").build().unwrap();
     assert_eq!(verifier.0.expected.issuers, ["mine"]);
