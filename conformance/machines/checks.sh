@@ -3,7 +3,7 @@
 set -uo pipefail
 cd /opt/machines
 
-printf '127.0.0.1 localhost\n169.254.169.254 metadata.google.internal metadata\n' >/etc/hosts
+printf '127.0.0.1 localhost\n169.254.169.254 metadata.google.internal metadata.google.internal. metadata\n' >/etc/hosts
 key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUq2vX1yN0sXQF0J7m1kH7g2V9d3xkqQ3u6b5m4n8Zb'
 cat >overlay.toml <<END
 [project.attributes]
@@ -15,9 +15,10 @@ user-data = "#cloud-config\n{}\n"
 END
 login='[{"name":"bob@example.com","posixAccounts":[{"primary":true,"username":"bob_example_com","uid":"61001",
     "gid":"61001","homeDirectory":"/home/bob_example_com","shell":"/bin/bash","gecos":"Bob"}]}]'
+groups='[{"name":"operators","gid":"62001","members":["bob_example_com"]}]'
 
 ./gce-auth emulate --address 169.254.169.254 --allow-from 169.254.169.254/32 --port 80 --ready-json \
-    --project test-project --set "oslogin/users=$login" --overlay overlay.toml >ready 2>emulator.log &
+    --project test-project --set "oslogin/users=$login" --set "oslogin/groups=$groups" --overlay overlay.toml >ready 2>emulator.log &
 for _ in $(seq 100); do [[ -s ready ]] && break; sleep 0.05; done
 [[ -s ready ]] || { cat emulator.log; exit 1; }
 
@@ -58,9 +59,12 @@ kill "$agent"
 
 # --- guest-oslogin: who may log in, through the name service switch ------------------------------
 
+# Names are looked up one by one; lists come from a cache that a timer fills on a machine.
+
 user=bob_example_com
-sed -i 's/^passwd:.*/passwd: files oslogin/; s/^group:.*/group: files oslogin/' /etc/nsswitch.conf
-if getent passwd "$user" | grep -q "^$user:" && getent passwd | grep -q "^$user:"; then
+sed -i 's/^passwd:.*/passwd: files cache_oslogin oslogin/; s/^group:.*/group: files cache_oslogin oslogin/' /etc/nsswitch.conf
+if getent passwd "$user" | grep -q "^$user:" && google_oslogin_nss_cache 2>cache.log &&
+    getent passwd | grep -q "^$user:" && getent group | grep -q '^operators:'; then
     good "$(version google-compute-engine-oslogin): looked up and listed $user"
 else
     bad "$(version google-compute-engine-oslogin): user '$user' is not known to getent: $(getent passwd | tail -1)"
