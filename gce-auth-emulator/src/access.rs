@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use gce_auth_server::listen::{AllowedClients, Network, SocketOwner};
@@ -33,7 +32,7 @@ impl RemoteControl {
     /// `None` if there is no randomness.
     pub(crate) fn new(networks: Vec<Network>) -> Option<Self> {
         let mut random = [0; 24];
-        SystemRandom::new().fill(&mut random).ok()?;
+        getrandom::fill(&mut random).ok()?;
         Some(Self {
             clients: AllowedClients::of(networks),
             token: BASE64_URL_SAFE_NO_PAD.encode(random),

@@ -197,6 +197,10 @@ impl Journal {
         Some(entry)
     }
 
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
     pub(crate) fn last(&self) -> Option<&Entry> {
         self.entries.back()
     }

@@ -28,6 +28,10 @@ impl Hooks for State {
         {
             let _ = self.told.send(request.show());
         }
+        drop(journal);
+        if id == 1 {
+            self.asked.notify_one();
+        }
         Arrival { id, fault }
     }
 

@@ -220,6 +220,7 @@ fn run(
     runtime.block_on(async move {
         let followed = Arc::clone(&state);
         tokio::spawn(async move { watcher.run(&followed).await });
+        tokio::spawn(prepare_key(Arc::clone(&state)));
         let serving = async {
             if let Some(then) = state.warm {
                 state.clock.sleep_until(then).await;
@@ -233,6 +234,23 @@ fn run(
         }
     });
     runtime.shutdown_background();
+}
+
+/// Makes the signing key once nothing was asked for a while after the first request, so that no ID token has to wait for it and no
+/// program that needs none.
+async fn prepare_key(state: Arc<State>) {
+    const IDLE: Duration = Duration::from_millis(250);
+    state.asked.notified().await;
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let last = state.journal().last_id();
+        if seen == Some(last) {
+            break;
+        }
+        seen = Some(last);
+    }
+    state.key().await;
 }
 
 /// The certificates for a machine.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::access::Access;
 use crate::clock::{Clock, Instant};
@@ -57,6 +57,8 @@ pub(crate) struct State {
     journal: Mutex<Journal>,
     pub(crate) told: broadcast::Sender<RecordedRequest>,
     rules: Mutex<Rules>,
+    /// Notified of the first request.
+    pub(crate) asked: Notify,
     /// The rules at the start.
     planned: Vec<FaultRule>,
     /// Until when connections are refused.
@@ -84,6 +86,7 @@ impl State {
             journal: Mutex::default(),
             told: broadcast::Sender::new(1024),
             rules: Mutex::default(),
+            asked: Notify::new(),
             planned: parts.plan.rules,
         };
         state.begin_plan();

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
@@ -88,7 +87,7 @@ impl Tokens {
             (None, Principal::ServiceAccount { .. }) => "c",
         };
         let mut random = [0; 96];
-        SystemRandom::new().fill(&mut random).ok()?;
+        getrandom::fill(&mut random).ok()?;
         let issued = Arc::new(Issued {
             token: format!("ya29.{kind}.{}", BASE64_URL_SAFE_NO_PAD.encode(random)),
             grant,
