@@ -355,7 +355,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens on a Unix socket too. The file must not exist; it is removed when the emulator is dropped.
+    /// Listens on a Unix socket too, which its owner alone may use (mode 0600). The file is removed when the emulator is dropped; that of
+    /// an emulator that was killed is replaced, that of one that lives is not. Beside it lies a file with `.lock` behind its name.
     #[cfg(unix)]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix_socket = Some(path.into());

@@ -126,7 +126,13 @@ impl EmulatorBuilder {
         let socket = match self.unix_socket {
             Some(path) => {
                 let shown = path.display().to_string();
-                let (file, port) = SocketFile::bind(path, cold)
+                let (file, port) = SocketFile::bind(path, None)
+                    .and_then(|(file, port)| {
+                        if !cold {
+                            port.open()?;
+                        }
+                        Ok((file, port))
+                    })
                     .map_err(|error| StartError::listen(shown, error))?;
                 listeners.push(Listener::unix(port));
                 Some(file)

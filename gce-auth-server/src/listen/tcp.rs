@@ -93,3 +93,21 @@ fn socket(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
     socket.bind(address)?;
     Ok(socket)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn hundreds_connect_before_one_is_accepted() {
+        let port = TcpPort::open("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = port.local_addr().unwrap();
+        // Where the queue is full, a connection hangs until the client tries again after a second.
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(900)).unwrap();
+        let clients: Vec<_> = (0..600).map(|_| connect()).collect();
+        assert_eq!(clients.len(), 600);
+    }
+}

@@ -1,23 +1,25 @@
 //! Unix sockets, and their files.
+//!
+//! Beside the file of a socket lies one of the same name with `.lock` behind it, locked (flock(2)) as long as its server lives. So a
+//! server that was killed is told from one that lives, even from one that doesn't listen yet, and of two that start at once one fails.
 
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
-use tokio::net::UnixSocket;
+use rustix::fs::{FlockOperation, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 use super::BACKLOG;
 
+/// The mode of a socket's file unless another is set: its owner may connect.
+const MODE: u32 = 0o600;
+
 /// A bound Unix socket.
 #[derive(Debug)]
-pub struct UnixPort(State);
-
-#[derive(Debug)]
-enum State {
-    Open(UnixListener),
-    /// Nobody listens: the system refuses connections.
-    Closed(UnixSocket),
-}
+pub struct UnixPort(UnixListener);
 
 impl UnixPort {
     /// Takes a listener that was bound elsewhere, as systemd does for a service.
@@ -27,43 +29,120 @@ impl UnixPort {
     /// When it cannot be made non-blocking.
     pub fn from_listener(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        rustix::net::listen(&listener, BACKLOG)?;
-        Ok(Self(State::Open(listener)))
+        Ok(Self(listener))
+    }
+
+    /// Lets clients connect. They are accepted once the socket is served; until this is called the system refuses them.
+    ///
+    /// # Errors
+    ///
+    /// When the system fails.
+    pub fn open(&self) -> io::Result<()> {
+        Ok(rustix::net::listen(&self.0, BACKLOG)?)
     }
 
     /// Listens, inside a runtime.
     pub(crate) fn listen(self) -> io::Result<tokio::net::UnixListener> {
-        match self.0 {
-            State::Open(listener) => tokio::net::UnixListener::from_std(listener),
-            State::Closed(socket) => socket.listen(BACKLOG.unsigned_abs()),
-        }
+        self.open()?;
+        tokio::net::UnixListener::from_std(self.0)
     }
 }
 
-/// The file of a Unix socket, removed when it is dropped.
+/// The file of a Unix socket. Dropped, it is removed, unless another server has put its own there since.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+    lock: PathBuf,
+    /// Locked as long as this lives.
+    locked: File,
+}
 
 impl SocketFile {
-    /// Binds a socket to a path.
+    /// Binds a socket to a path, with a mode that does not depend on the umask. Default: 0600. Nobody can connect before
+    /// [`UnixPort::open`]. The file of a server that was killed is replaced.
     ///
     /// # Errors
     ///
-    /// When there is a file, or none can be made.
-    pub fn bind(path: PathBuf, closed: bool) -> io::Result<(Self, UnixPort)> {
-        if closed {
-            let socket = UnixSocket::new_stream()?;
-            socket.bind(&path)?;
-            return Ok((Self(path), UnixPort(State::Closed(socket))));
+    /// Of kind `AddrInUse` if a server lives there, or the file is no socket; else when no file can be made there.
+    pub fn bind(path: PathBuf, mode: Option<u32>) -> io::Result<(Self, UnixPort)> {
+        let mut lock = path.clone().into_os_string();
+        lock.push(".lock");
+        let lock = PathBuf::from(lock);
+        let locked = hold(&lock)?;
+        let bound = bind_unlisted(&path, mode.unwrap_or(MODE));
+        match bound {
+            Ok((listener, inode)) => {
+                let file = Self {
+                    path,
+                    inode,
+                    lock,
+                    locked,
+                };
+                Ok((file, UnixPort::from_listener(listener)?))
+            }
+            Err(error) => {
+                let _ = fs::remove_file(lock);
+                Err(error)
+            }
         }
-        let listener = UnixListener::bind(&path)?;
-        let file = Self(path);
-        Ok((file, UnixPort::from_listener(listener)?))
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+        if inode(&self.lock).ok()
+            == self
+                .locked
+                .metadata()
+                .ok()
+                .map(|file| (file.dev(), file.ino()))
+        {
+            let _ = fs::remove_file(&self.lock);
+        }
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+/// Takes the lock of a socket's file, for as long as the result lives.
+fn hold(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::options().create(true).append(true).open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(MODE))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| in_use("a server lives there"))?;
+        // Its last holder may have removed it meanwhile.
+        let here = file.metadata()?;
+        if inode(path).is_ok_and(|there| there == (here.dev(), here.ino())) {
+            return Ok(file);
+        }
+    }
+}
+
+/// A socket at a path, to which nobody can connect yet, and its file's inode.
+fn bind_unlisted(path: &Path, mode: u32) -> io::Result<(UnixListener, (u64, u64))> {
+    match fs::symlink_metadata(path) {
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(in_use("the file there is no socket"));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => return Err(in_use("a server lives there")),
+        Ok(_) => fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok((UnixListener::from(socket), inode(path)?))
+}
+
+fn in_use(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, why)
 }

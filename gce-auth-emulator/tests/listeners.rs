@@ -175,3 +175,68 @@ fn a_unix_socket_serves_the_same_tree_and_leaves_no_file() {
     drop(emulator);
     assert!(!path.exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_for_its_owner_and_replaces_only_the_dead() {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::time::Duration;
+    let directory = Directory::new("sockets");
+    let path = directory.0.join("metadata.sock");
+    let start = || Emulator::builder().unix_socket(&path).start();
+    let answers = || {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(REQUEST).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        parse(&answer).status
+    };
+    // Killed, it leaves its file.
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let first = start().unwrap();
+    assert_eq!(answers(), 301);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert!(start().unwrap_err().is_address());
+
+    // Another that lives, emulator or not.
+    drop(first);
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+    let stranger = UnixListener::bind(&path).unwrap();
+    let why = start().unwrap_err();
+    assert!(
+        why.is_address() && why.to_string().contains("a server lives there"),
+        "{why}"
+    );
+    drop(stranger);
+    fs::remove_file(&path).unwrap();
+    let cold = Emulator::builder()
+        .refuse_for(Duration::from_secs(3600))
+        .unix_socket(&path);
+    let cold = cold.start().unwrap();
+    assert!(UnixStream::connect(&path).is_err());
+    assert!(start().unwrap_err().is_address());
+    drop(cold);
+
+    // A file that is no socket is nobody's to remove.
+    fs::write(&path, "mine").unwrap();
+    assert!(start().unwrap_err().is_address());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    fs::remove_file(&path).unwrap();
+
+    // Where somebody took all away, the next server's file stays when this one ends.
+    let before = start().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(directory.0.join("metadata.sock.lock")).unwrap();
+    let after = start().unwrap();
+    drop(before);
+    assert_eq!(answers(), 301);
+    assert!(start().unwrap_err().is_address());
+    drop(after);
+    assert!(!path.exists());
+}
