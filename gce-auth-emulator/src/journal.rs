@@ -16,6 +16,10 @@ use gce_auth_server::protocol::{Method, Request};
 const KEPT: usize = 10_000;
 /// What is kept of a path, a query or a header, at most.
 const LONGEST: usize = 4096;
+/// How many bytes are kept of all requests together, at most; the oldest make room.
+const BYTES: usize = 8 << 20;
+/// Beyond this length the memory of a text is not used again: a short one would take it all.
+const SMALL: usize = 1024;
 const HEADERS: [&str; 9] = [
     "host",
     "metadata-flavor",
@@ -112,6 +116,8 @@ impl fmt::Display for RecordedRequest {
 #[derive(Default)]
 pub(crate) struct Journal {
     entries: VecDeque<Entry>,
+    /// The length of their texts.
+    bytes: usize,
     last_id: u64,
 }
 
@@ -162,9 +168,18 @@ impl Journal {
     /// Takes note of a request, and of what shall go wrong with it; gives its number.
     pub(crate) fn record(&mut self, request: &Request, fault: Option<String>) -> u64 {
         // The oldest makes room, and leaves its memory to the newest.
-        let oldest = (self.entries.len() >= KEPT).then(|| self.entries.pop_front());
-        let mut what = oldest.flatten().map(|entry| entry.what).unwrap_or_default();
+        let mut what = Fields::default();
+        while self.entries.len() >= KEPT || self.bytes > BYTES {
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.what.length();
+            what = oldest.what;
+        }
         what.clear();
+        if what.capacity() > SMALL {
+            what = Fields::default();
+        }
         what.push("path", beginning(&request.path));
         what.push("query", beginning(&without_secrets(&request.query)));
         for (name, value) in request.headers.iter() {
@@ -173,6 +188,7 @@ impl Journal {
             }
         }
         self.last_id += 1;
+        self.bytes += what.length();
         self.entries.push_back(Entry {
             id: self.last_id,
             method: request.method.clone(),
@@ -234,6 +250,7 @@ impl Journal {
 
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.bytes = 0;
     }
 }
 
@@ -332,6 +349,36 @@ mod tests {
                 .query
                 .starts_with("access_token=[redacted]&a=\u{e9}")
         );
+    }
+
+    #[test]
+    fn long_requests_make_room_for_each_other() {
+        let mut journal = Journal::default();
+        let long = "x".repeat(LONGEST);
+        for _ in 0..KEPT {
+            let mut request = request(&format!("/{long}"), &format!("a={long}"));
+            request.headers = [("user-agent", long.as_str())].into_iter().collect();
+            journal.record(&request, None);
+        }
+        let kept: usize = journal
+            .entries
+            .iter()
+            .map(|entry| entry.what.length())
+            .sum();
+        assert_eq!(kept, journal.bytes);
+        assert!((BYTES / 2..BYTES + 4 * LONGEST).contains(&kept), "{kept}");
+        // Short ones that follow do not sit in the memory of long ones.
+        for _ in 0..KEPT {
+            journal.record(&request("/a", ""), None);
+        }
+        let memory: usize = journal
+            .entries
+            .iter()
+            .map(|entry| entry.what.capacity())
+            .sum();
+        assert!(journal.entries.len() == KEPT && memory < BYTES, "{memory}");
+        journal.clear();
+        assert_eq!(journal.bytes, 0);
     }
 
     #[test]

@@ -78,6 +78,10 @@
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
+//! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. By such requests the document grows to 4 MiB at most, nested 128 levels
+//! deep; guest attributes have 256 KiB in all. The last 10,000 requests are kept, with at most 8 MiB of text. An answer of an
+//! [upstream](EmulatorBuilder::upstream) has at most 4 MiB.
+//!
 //! A fault hits all requests whose path begins with `path`; with `method` only those of one method; with `client` only those in whose `User-Agent` or `x-goog-api-client`
 //! header this stands. With `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds` those
 //! beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`,

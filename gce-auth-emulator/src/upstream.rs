@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_BODY: usize = 16 << 20;
+/// What is merged and shown in one piece, while others wait.
+const MAX_BODY: usize = 4 << 20;
 
 /// Headers of an answer that are passed on, as the server spells them.
 const KEPT: [&str; 3] = ["ETag", "Retry-After", "Allow"];

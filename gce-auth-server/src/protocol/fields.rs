@@ -42,6 +42,16 @@ impl Fields {
         })
     }
 
+    /// Returns how many bytes the names and values have together.
+    pub fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Returns for how many bytes of names and values there is memory.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Takes all away, and keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();
