@@ -13,6 +13,10 @@ use serde_json::json;
 const TOKEN: &str = "instance/service-accounts/default/token";
 const IDENTITY: &str = "instance/service-accounts/default/identity";
 const IAM: &str = "/v1/projects/-/serviceAccounts/worker@interop-project.iam.gserviceaccount.com";
+/// The SPIFFE id in `clients/python/agent.pem`.
+const AGENT: &str = "spiffe://agents.global.org-731946205118.system.id.goog/resources/run/projects/\
+    731946205118/locations/europe-west4/services/orders";
+
 /// Turns on the lookup of regional access boundaries in google-auth.
 const BOUNDARIES: &str = "GOOGLE_SDK_EXPERIMENTAL_PYTHON_REGIONAL_ACCESS_BOUNDARY_LOOKUP_ENABLED";
 
@@ -158,7 +162,8 @@ fn bind_tokens(judge: &mut Judge<'_>, client: &interop::Client) {
         )
         .finds("bound access token", &info["email"], machine::EMAIL)
         .finds("bound ID token", &claims["aud"], machine::AUDIENCE)
-        .finds("bound ID token", &claims["email"], machine::EMAIL);
+        // It is the agent's own: the subject is the SPIFFE id of the certificate.
+        .finds("bound ID token", &claims["sub"], AGENT);
 
     let certificate = fs::read_to_string(sources.join("agent.pem")).expect("it is checked in");
     for path in [TOKEN, IDENTITY] {
