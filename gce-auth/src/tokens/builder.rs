@@ -147,7 +147,7 @@ impl CredentialsBuilder {
     /// [`universe_domain`](Self::universe_domain) spares it the question.
     ///
     /// Off unless asked for: it costs requests to `iamcredentials.googleapis.com`,
-    /// and one for the universe domain. google-auth does this by default.
+    /// and one for the universe domain. google-auth does it by default until 2.62.
     #[cfg(feature = "iam")]
     pub fn regional_access_boundary(mut self, look_up: bool) -> Self {
         self.boundary = look_up;

@@ -15,6 +15,7 @@ pub(crate) mod id_token_builder;
 pub(crate) mod id_token_credentials;
 pub(crate) mod info;
 mod methods;
+mod settings;
 #[cfg(feature = "iam")]
 mod signing;
 pub(crate) mod source;

@@ -117,7 +117,7 @@ impl Handle {
         Some(self.copied(source, self.inner.options.clone()))
     }
 
-    fn reconfigured(&self, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn reconfigured(&self, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
         // What is not shared shares what it learns of its account with no copy, either.
