@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use gce_auth_conformance::interop::{self, Judge, machine};
-use gce_auth_emulator::{AdcKind, User};
+use gce_auth_emulator::{AdcKind, Emulator, User};
 use serde_json::{Value, json};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -36,18 +36,13 @@ fn google_auth_takes_each_file_and_each_error_for_google_s() {
         .impersonation(machine::EMAIL, "*")
         .start()
         .expect("an emulator starts");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("adc");
-    fs::create_dir_all(&folder).expect("the target folder can be written");
-    for kind in AdcKind::ALL {
-        let text = emulator.adc(kind).expect("there is an account");
-        fs::write(folder.join(format!("{kind}.json")), text).expect("the folder was made");
-    }
+    let folder = files(&emulator, "python");
     let seen = foreign::run(
         &client,
         &emulator,
         &[
             ("EMULATOR_URL", emulator.url()),
-            ("ADC_FOLDER", folder.to_string_lossy().into_owned()),
+            ("ADC_FOLDER", folder),
             ("TARGET", TARGET.to_owned()),
             // As google-auth's users write delegates in programs of Google's samples.
             ("DELEGATE", format!("projects/-/serviceAccounts/{DELEGATE}")),
@@ -140,4 +135,52 @@ fn google_auth_takes_each_file_and_each_error_for_google_s() {
         assert_ne!(emulator.request_count(path), 0, "{path}");
     }
     judge.verdict();
+}
+
+#[test]
+fn go_s_auth_gets_tokens_with_the_files_whose_addresses_it_honours() {
+    let Some(client) = interop::ready_or_skip(interop::go(foreign::target())) else {
+        return;
+    };
+    let emulator = foreign::emulator()
+        .set("universe/universe-domain", "googleapis.com")
+        .service_account(TARGET)
+        .start()
+        .expect("an emulator starts");
+    let folder = files(&emulator, "go");
+    let seen = foreign::run(&client, &emulator, &[("ADC_FOLDER", folder)]);
+    let mut judge = Judge::new("Go, credentials files", &seen);
+    judge.library("cloud.google.com/go/auth");
+    let principal = format!(
+        "principal://iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/emulator/subject/",
+        machine::NUMBER
+    );
+    for (kind, email) in [
+        ("service_account", Some(machine::EMAIL)),
+        ("impersonated", Some(TARGET)),
+        ("external_account", None),
+    ] {
+        let step = seen.step(kind);
+        judge.finds(kind, &step["info"]["email"], email);
+        let left = step["seconds_left"].as_i64().unwrap_or_default();
+        assert!((1..=3600).contains(&left), "{kind}: {left}");
+        let who = step["info"]["principal"].as_str().unwrap_or_default();
+        assert_eq!(
+            who.starts_with(&principal),
+            email.is_none(),
+            "{kind}: {who}"
+        );
+    }
+    judge.verdict();
+}
+
+/// Writes a file of each kind, and returns their folder.
+fn files(emulator: &Emulator, language: &str) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("adc-{language}"));
+    fs::create_dir_all(&folder).expect("the target folder can be written");
+    for kind in AdcKind::ALL {
+        let text = emulator.adc(kind).expect("there is an account");
+        fs::write(folder.join(format!("{kind}.json")), text).expect("the folder was made");
+    }
+    folder.to_string_lossy().into_owned()
 }

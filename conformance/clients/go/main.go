@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -62,9 +63,30 @@ func main() {
 			say("library", Found{"name": module.Path, "version": strings.TrimPrefix(module.Version, "v")})
 		}
 	}
+	if folder := os.Getenv("ADC_FOLDER"); folder != "" {
+		files(ctx, folder)
+		return
+	}
 	getters(ctx)
 	subscribe(ctx)
 	authenticate(ctx)
+}
+
+// files gets a token with each credentials file whose addresses auth honours: it takes those of
+// Google for a user's token endpoint, whatever the file says.
+func files(ctx context.Context, folder string) {
+	for _, kind := range []string{"service_account", "impersonated", "external_account"} {
+		found := must(credentials.DetectDefault(&credentials.DetectOptions{
+			CredentialsFile: filepath.Join(folder, kind+".json"),
+			Scopes:          []string{"https://www.googleapis.com/auth/cloud-platform"},
+		}))
+		token := must(found.Token(ctx))
+		say(kind, Found{
+			"token":        redacted(token.Value),
+			"seconds_left": int(time.Until(token.Expiry).Seconds()),
+			"info":         tokeninfo(token),
+		})
+	}
 }
 
 // getters asks for everything that compute/metadata has a function for.
