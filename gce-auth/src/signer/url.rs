@@ -1,4 +1,4 @@
-//! Signed URLs: whoever holds one may do one thing, for a while.
+//! Signed URLs of Cloud Storage: each allows one operation until it expires.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     wire::signed_url::{Style, Wish},
 };
 
-/// What a signed URL of Cloud Storage is to allow.
+/// Describes what a signed URL of Cloud Storage allows.
 ///
 /// # Examples
 /// ```no_run
@@ -29,16 +29,16 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "it is a wish until it is signed"]
+#[must_use = "it allows nothing until it is signed"]
 pub struct StorageUrl(Wish);
 
 impl StorageUrl {
-    /// `GET` of an object, for 15 minutes.
+    /// Allows `GET` of an object, for 15 minutes.
     pub fn object(bucket: impl Into<String>, object: impl Into<String>) -> Self {
         Self::new(bucket.into(), Some(object.into()))
     }
 
-    /// `GET` of a bucket, which lists it, for 15 minutes.
+    /// Allows `GET` of a bucket, which lists its objects, for 15 minutes.
     pub fn bucket(bucket: impl Into<String>) -> Self {
         Self::new(bucket.into(), None)
     }
@@ -56,48 +56,49 @@ impl StorageUrl {
         })
     }
 
-    /// What may be done: `GET`, `HEAD`, `PUT`, `DELETE`, or `POST` to begin a
-    /// resumable upload.
+    /// Sets the method: `GET`, `HEAD`, `PUT`, `DELETE`, or `POST` to begin a
+    /// resumable upload. Default: `GET`.
     pub fn method(mut self, method: Method) -> Self {
         self.0.method = method;
         self
     }
 
-    /// For how long, in whole seconds: at most seven days.
+    /// Sets how long the URL is valid, in whole seconds, at most 7 days. Default:
+    /// 15 minutes. Beyond 12 hours, see [`Signer::sign_url`].
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.0.expires_in = time;
         self
     }
 
-    /// A header that the request must carry, with this value.
+    /// Adds a header that the request must carry, with this value.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.headers.push((name.into(), value.into()));
         self
     }
 
-    /// A query parameter, such as `generation` or
+    /// Adds a query parameter, such as `generation` or
     /// `response-content-disposition`.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.query.push((name.into(), value.into()));
         self
     }
 
-    /// Where Cloud Storage is, as `https://host` or, for emulators,
-    /// `http://host:port`; `https://storage.` and the universe domain unless
-    /// said otherwise. The port is not signed, as in Google's clients.
+    /// Sets the URL of Cloud Storage: `https://host` or, for emulators,
+    /// `http://host:port`. Default: `https://storage.` and the universe domain.
+    /// The port is not signed, as in Google's clients.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.0.origin = Some(url.into());
         self
     }
 
-    /// Names the bucket in the host: `https://bucket.storage.googleapis.com`.
+    /// Puts the bucket into the host: `https://bucket.storage.googleapis.com`.
     pub fn virtual_hosted(mut self) -> Self {
         self.0.style = Style::VirtualHosted;
         self
     }
 
-    /// Names the bucket by a host of its own, `https://host`, as a load
-    /// balancer or a CNAME gives it one.
+    /// Sets a host that stands for the bucket, `https://host`, as a load balancer
+    /// or a CNAME provides it.
     pub fn bucket_bound(mut self, url: impl Into<String>) -> Self {
         self.0.origin = Some(url.into());
         self.0.style = Style::Bound;
@@ -105,15 +106,14 @@ impl StorageUrl {
     }
 }
 
-/// A signed URL.
+/// A signed URL: a secret, as every holder may use it.
 ///
-/// Whoever holds it may use it, so `Debug` shows no part of it and it is wiped
-/// when dropped.
+/// `Debug` shows no part of it, and it is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedUrl(Zeroizing<String>);
 
 impl SignedUrl {
-    /// The URL itself.
+    /// Returns the URL.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.0
@@ -127,13 +127,18 @@ impl fmt::Debug for SignedUrl {
 }
 
 impl Signer {
-    /// A URL with which anybody can do one thing in Cloud Storage in the name
-    /// of the account that signs, without credentials, for a while
-    /// (`GOOG4-RSA-SHA256`). What that account may not do, the URL does not
-    /// allow.
+    /// Signs a URL that allows its holders one operation in Cloud Storage, without
+    /// credentials, until it expires (V4, `GOOG4-RSA-SHA256`). It allows nothing
+    /// that the signing account may not do.
+    ///
+    /// # URLs beyond 12 hours
+    /// IAM signs with keys that Google rotates. It promises that a key verifies a
+    /// signature for 12 hours (Google, "Creating signatures"). A URL with a later
+    /// expiry may stop working earlier: Cloud Storage then answers 403
+    /// `SignatureDoesNotMatch`. Make a new URL in time, or sign with a key file.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) for a wish that makes no sense;
+    /// [`Config`](crate::ErrorKind::Config) if the description makes no sense;
     /// else as for [`sign`](Self::sign).
     ///
     /// # Cancel safety
