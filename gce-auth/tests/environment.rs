@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use gce_auth::{Credentials, Detection, IdTokenCredentials, MetadataClient};
+use gce_auth::{Credentials, Detection, ErrorKind, IdTokenCredentials, MetadataClient};
 use gce_auth_emulator::{Emulator, Fault};
 use support::{
     process::{TASK, child, heard, says},
@@ -64,6 +64,17 @@ fn in_a_process_of_its_own() {
             assert!(token.secret().starts_with("ya29."));
             println!("{}", says(&project));
             println!("{}", says(&client.endpoint().unwrap()));
+        }
+        "ping" => {
+            let client = MetadataClient::builder()
+                .clock(Arc::new(Leaping::default()))
+                .build()
+                .unwrap();
+            let pinged = futures_executor::block_on(client.ping(None)).unwrap();
+            assert_eq!(client.blocking_ping(Some(1)).unwrap(), pinged);
+            let none = client.blocking_ping(Some(0)).unwrap_err();
+            assert_eq!(none.kind(), ErrorKind::Config);
+            println!("{}", says(&pinged.to_string()));
         }
         "ask-at" => {
             let client = MetadataClient::builder().endpoint(word).build().unwrap();
@@ -226,6 +237,18 @@ fn a_senseless_variable_is_named_by_a_builder_and_by_the_first_call() {
             assert!(line.contains(name), "{name}={value:?}: {line}");
         }
     }
+}
+
+#[test]
+fn a_ping_asks_at_the_address_of_its_variable_alone() {
+    let emulator = project("p");
+    let at = address(&emulator);
+    assert_eq!(run("ping", &[("GCE_METADATA_IP", &at)]), ["true"]);
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let nobody = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let elsewhere = [("GCE_METADATA_IP", &*nobody), ("GCE_METADATA_HOST", &*at)];
+    assert_eq!(run("ping", &elsewhere), ["false"]);
 }
 
 #[test]

@@ -97,6 +97,9 @@ fn trusting(
     Ok(config.with_root_certificates(store))
 }
 
+/// Reads of at least 4 KiB each that tickets may take: servers send two of them.
+const MOST_READS: u32 = 16;
+
 /// One secured connection, without the socket that carries it.
 pub(super) struct Session(Box<ClientConnection>);
 
@@ -129,8 +132,9 @@ impl Session {
 
     /// Whether what a socket that does not block has to say is nothing but
     /// tickets for later sessions, which may come at any time.
+    /// A peer that streams them is not quiet: reading would never end.
     pub(super) fn is_quiet(&mut self, mut socket: impl Read) -> bool {
-        loop {
+        for _ in 0..MOST_READS {
             match self.0.read_tls(&mut socket) {
                 Ok(0) => return false,
                 Ok(_) => match self.0.process_new_packets() {
@@ -142,6 +146,7 @@ impl Session {
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
         }
+        false
     }
 }
 
@@ -188,6 +193,51 @@ mod tests {
         assert!(said.contains("UnknownIssuer"), "{said}");
         assert_eq!(refusal(&io::Error::other("reset")), None);
         assert_eq!(refusal(&io::ErrorKind::UnexpectedEof.into()), None);
+    }
+
+    /// A session, and both ends of the connection on which its server has sent
+    /// `tickets`.
+    fn session(tickets: usize) -> (Session, [std::net::TcpStream; 2]) {
+        use std::net::{TcpListener, TcpStream};
+
+        use rustls::{ServerConfig, ServerConnection};
+
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        config.send_tls13_tickets = tickets;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            while connection.is_handshaking() || connection.wants_write() {
+                connection.complete_io(&mut stream).unwrap();
+            }
+            stream
+        });
+        let trust = trusting(vec![certificate.to_vec()]).unwrap();
+        let trust = Arc::new(trust.with_no_client_auth());
+        let mut stream = TcpStream::connect(address).unwrap();
+        let session = Session::open(&trust, "localhost", &mut stream).unwrap();
+        // All of them are on their way.
+        let servers = server.join().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (session, [stream, servers])
+    }
+
+    #[test]
+    fn a_few_tickets_are_quiet_and_a_stream_of_them_is_not() {
+        let (mut usual, sockets) = session(2);
+        assert!(usual.is_quiet(&sockets[0]));
+        let (mut streaming, sockets) = session(800);
+        assert!(!streaming.is_quiet(&sockets[0]));
     }
 
     #[test]

@@ -328,12 +328,19 @@ impl Body {
             return Err(Malformed::TooLong);
         }
         if length > self.bytes.capacity() {
-            let mut larger = Vec::with_capacity((length * 2).min(self.limit));
-            larger.extend_from_slice(&self.bytes);
-            std::mem::replace(&mut self.bytes, larger).zeroize();
+            drop(self.outgrow((length * 2).min(self.limit)));
         }
         self.bytes.extend_from_slice(part);
         Ok(part.len())
+    }
+
+    /// Moves to a buffer with this room; returns the old one, wiped.
+    fn outgrow(&mut self, room: usize) -> Vec<u8> {
+        let mut larger = Vec::with_capacity(room);
+        larger.extend_from_slice(&self.bytes);
+        let mut old = std::mem::replace(&mut self.bytes, larger);
+        old.as_mut_slice().zeroize();
+        old
     }
 
     pub(crate) fn take(mut self) -> Vec<u8> {

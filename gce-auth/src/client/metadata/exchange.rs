@@ -346,7 +346,12 @@ impl Exchange<'_> {
             return once(answer.map_err(Unsent::Secured));
         }
         let enough = answer.as_ref().is_ok_and(|answer| {
-            !(answer.status().is_client_error() || answer.status().is_server_error())
+            let status = answer.status();
+            // google-auth falls back after every failure.
+            let refusal = status.is_client_error()
+                && response::has_flavor(answer)
+                && !config.retry.is_google_auth();
+            refusal || !(status.is_client_error() || status.is_server_error())
         });
         let left = left.saturating_sub(took);
         if enough || left.is_zero() {

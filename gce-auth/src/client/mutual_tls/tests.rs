@@ -4,6 +4,7 @@ use http::Response;
 
 use super::*;
 use crate::{
+    RetryPolicy,
     client::config::MetadataClient,
     io::{
         clock::Clock,
@@ -49,10 +50,19 @@ fn environment(mode: &str) -> Environment {
 
 /// Answers, and fails over HTTPS as often as it is told.
 fn world(mode: &str, replies: Vec<Reply>) -> (MetadataClient, Arc<ScriptedTransport>) {
+    world_with(RetryPolicy::new(), mode, replies)
+}
+
+fn world_with(
+    retry: RetryPolicy,
+    mode: &str,
+    replies: Vec<Reply>,
+) -> (MetadataClient, Arc<ScriptedTransport>) {
     let transport = Arc::new(ScriptedTransport::new(replies));
     let client = MetadataClient::builder()
         .transport(Arc::clone(&transport) as _)
         .clock(Arc::new(HandClock::at(1)))
+        .retry(retry)
         .mtls_dir(certificates("scripted"))
         .build_in(&environment(mode));
     (client, transport)
@@ -115,8 +125,21 @@ fn strict_means_https_or_nothing_and_default_falls_back() {
     let (client, transport) = world("strict", vec![untrusted.clone(), Reply::text("vm")]);
     assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
     assert_eq!(schemes(&transport), ["https", "https"]);
-    for failure in [untrusted, Reply::status(503), Reply::status(404)] {
+    let impostor = Reply::Raw(404, Vec::new(), String::new());
+    for failure in [untrusted, Reply::status(503), impostor] {
         let (client, transport) = world("default", vec![failure, Reply::text("vm")]);
+        assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
+        assert_eq!(schemes(&transport), ["https", "http"]);
+    }
+    // What the metadata server refuses with a certificate, it does without one.
+    for status in [403, 404] {
+        let replies = vec![Reply::status(status), Reply::text("vm")];
+        let (client, transport) = world("default", replies.clone());
+        let error = client.blocking_get("instance/name").unwrap_err();
+        assert_eq!((error.status(), error.attempts()), (Some(status), 1));
+        assert_eq!(schemes(&transport), ["https"]);
+        // google-auth asks for it once more.
+        let (client, transport) = world_with(RetryPolicy::google_auth(), "default", replies);
         assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
         assert_eq!(schemes(&transport), ["https", "http"]);
     }

@@ -250,3 +250,13 @@ proptest! {
         prop_assert!(whole && left == 0);
     }
 }
+
+#[test]
+fn a_buffer_that_is_outgrown_is_wiped() {
+    let mut body = Body::new(Framing::UntilClose, 1024).unwrap();
+    body.feed(b"ya29.secret").unwrap();
+    let old = body.outgrow(64);
+    assert_eq!(old, [0; 11]);
+    body.feed(b"-and-more").unwrap();
+    assert_eq!(body.take(), b"ya29.secret-and-more");
+}
