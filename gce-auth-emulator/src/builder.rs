@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(doc)]
-use crate::Emulator;
 use crate::document::document_source::{DocumentSource, Layer};
 use crate::events::{Event, Observers};
 use crate::faults::rules::FaultRule;
@@ -16,7 +14,7 @@ use crate::profiles::Profile;
 use crate::text_source::TextSource;
 use crate::token_source::{SharedSource, TokenSource};
 
-/// Settings of an [`Emulator`], made by [`Emulator::builder`].
+/// Settings of an [`Emulator`](crate::Emulator), made by [`Emulator::builder`](crate::Emulator::builder).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EmulatorBuilder {
@@ -90,7 +88,7 @@ impl EmulatorBuilder {
     }
 
     /// Lets clients of this network, in CIDR notation, or of this address use control requests and the page, too, if they show the
-    /// bearer token that [`Emulator::control_token`] returns. May be called for several. Default: this machine alone, without a token.
+    /// bearer token that [`Emulator::control_token`](crate::Emulator::control_token) returns. May be called for several. Default: this machine alone, without a token.
     pub fn control_from(mut self, network: impl Into<String>) -> Self {
         self.control_networks.push(network.into());
         self
@@ -162,7 +160,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Puts a value over the profile's document, as [`Emulator::set`] does. The last word on a path counts.
+    /// Puts a value over the profile's document, as [`Emulator::set`](crate::Emulator::set) does. The last word on a path counts.
     pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
         let value = Layer::Value(path.into(), value.into());
         self.document_source.layers.push(value);
@@ -278,7 +276,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a fault from the start on, as [`Emulator::add_fault`] does later.
+    /// Adds a fault from the start on, as [`Emulator::add_fault`](crate::Emulator::add_fault) does later.
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.faults.push(rule);
         self
@@ -327,7 +325,7 @@ impl EmulatorBuilder {
     /// Refuses connections for this long after the start, on the emulator's clock, as a metadata server does that starts later than
     /// its pod. The ports are taken, but really nobody listens, so the system refuses.
     ///
-    /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`] ends it.
+    /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`](crate::Emulator::advance) ends it.
     pub fn refuse_for(mut self, time: Duration) -> Self {
         self.refuse = Some(time);
         self
@@ -343,13 +341,13 @@ impl EmulatorBuilder {
     }
 
     /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
-    /// [`Emulator::client_certificate`] gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
+    /// [`Emulator::client_certificate`](crate::Emulator::client_certificate) gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
     pub fn https(mut self, address: SocketAddr) -> Self {
         self.https = Some(address);
         self
     }
 
-    /// Writes `root.crt` and `client.key` into a directory at the start, as [`Emulator::write_certificates`] does.
+    /// Writes `root.crt` and `client.key` into a directory at the start, as [`Emulator::write_certificates`](crate::Emulator::write_certificates) does.
     pub fn certificates_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.certificates_directory = Some(directory.into());
         self

@@ -9,8 +9,6 @@ use std::{fmt, fs, io};
 
 use tokio::sync::oneshot;
 
-#[cfg(doc)]
-use crate::Profile;
 use crate::builder::EmulatorBuilder;
 use crate::error::SetError;
 use crate::faults::{Fault, FaultRule};
@@ -111,7 +109,7 @@ impl Emulator {
         control.map(|control| control.token.as_str())
     }
 
-    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as [`Profile::Shielded`].
+    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as [`Profile::Shielded`](crate::Profile::Shielded).
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {
         self.https.as_ref().map(|https| https.address)

@@ -9,6 +9,8 @@
 mod circles;
 #[path = "floors/command.rs"]
 mod command;
+#[path = "floors/server_side.rs"]
+mod server_side;
 
 use std::{
     fs,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::document::Document;
 use crate::document::overlay;
+use crate::document::versions::Document;
 use crate::error::StartError;
 use crate::identity::accounts::Account;
 use crate::profiles::{self, Facts, Profile};

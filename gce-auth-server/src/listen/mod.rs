@@ -2,6 +2,7 @@
 //! served.
 
 pub mod allowed_clients;
+mod backlog;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod proc_net;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -18,9 +19,6 @@ pub use socket_owner::SocketOwner;
 pub use tcp::TcpPort;
 #[cfg(unix)]
 pub use unix_socket::{SocketFile, UnixPort};
-
-/// How many connections may wait to be accepted. The system may allow fewer.
-const BACKLOG: i32 = 4096;
 
 /// A socket that is bound, and who may connect to it.
 #[derive(Debug)]

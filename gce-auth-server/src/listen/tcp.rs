@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use tokio::net::TcpSocket;
 
-use super::BACKLOG;
+use super::backlog::BACKLOG;
 
 /// A bound TCP port.
 #[derive(Debug)]

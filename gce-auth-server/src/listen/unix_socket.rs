@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
-use super::BACKLOG;
+use super::backlog::BACKLOG;
 
 /// The mode of a socket's file unless another is set: its owner may connect.
 const MODE: u32 = 0o600;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::{Node, Operator};
+use super::node::{Node, Operator};
 
 pub(super) fn node(node: &Node, variables: &Value) -> Result<Value, String> {
     let value = |node: &Node| self::node(node, variables);

@@ -3,11 +3,14 @@
 //! `||`, `? :`, and Google's functions on texts.
 
 mod evaluate;
+mod node;
 mod parse;
 
 use std::fmt;
 
 use serde_json::Value;
+
+use node::Node;
 
 /// The longest text of an expression, as Google's APIs allow for conditions.
 const LONGEST: usize = 4096;
@@ -53,34 +56,6 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Node {
-    Literal(Value),
-    List(Vec<Self>),
-    Variable(String),
-    Member(Box<Self>, String),
-    Index(Box<Self>, Box<Self>),
-    /// `RECEIVER.NAME(ARGUMENTS)`, or `NAME(ARGUMENTS)` without a receiver.
-    Call(Option<Box<Self>>, String, Vec<Self>),
-    Not(Box<Self>),
-    Binary(Operator, Box<Self>, Box<Self>),
-    Conditional(Box<Self>, Box<Self>, Box<Self>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    And,
-    Or,
-    Equal,
-    Unequal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    In,
-    Plus,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Node, Operator};
+use super::node::{Node, Operator};
 
 /// How deep parentheses, lists and operators may be nested.
 const DEEPEST: usize = 64;
