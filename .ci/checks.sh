@@ -114,6 +114,17 @@ rebinding() {
     [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
 }
 
+# Google's daemons for machines, and others, unchanged at the real address.
+machines() {
+    local said
+    said=$(conformance/machines/run "$target/release/gce-auth" 2>&1) || {
+        printf '%s\n' "$said"
+        die 'a program of a machine found the emulator out'
+    }
+    printf '%s\n' "$said"
+    [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
+}
+
 # --- The workspace of the peers -----------------------------------------------------------------
 
 peers_alone() {
