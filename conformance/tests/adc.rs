@@ -125,6 +125,8 @@ fn google_auth_takes_each_file_and_each_error_for_google_s() {
         let text = found["text"].as_str().unwrap_or_default();
         assert!(text.contains(part), "{step}: {text}");
     }
+    let key = seen.step("service_account");
+    judge.finds("access token", &key["who"], machine::EMAIL);
     judge.finds("revocation", &seen.step("revoked")["status"], 200);
     for path in [
         "/token",
