@@ -5,8 +5,8 @@
     allow(clippy::unwrap_used, reason = "a test says with it what it expects")
 )]
 
+mod adc;
 mod client;
-mod defaults;
 pub mod docs;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
@@ -38,14 +38,15 @@ pub use crate::tokens::source::jwt_signer::{JwtAlgorithm, JwtSigner};
 #[cfg(feature = "verify")]
 pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
 pub use crate::{
+    adc::{
+        DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials,
+        blocking_fetch_id_token, blocking_fetch_id_token_credentials, default_credentials,
+        fetch_id_token, fetch_id_token_credentials,
+    },
     client::{
         builder::MetadataClientBuilder,
         config::MetadataClient,
         residency::{Detection, Residency},
-    },
-    defaults::{
-        DefaultCredentials, DefaultOptions, Unread, blocking_default_credentials,
-        blocking_fetch_id_token, default_credentials, fetch_id_token,
     },
     metadata::{
         change::MetadataChange,
@@ -60,7 +61,7 @@ pub use crate::{
         id_token::{ComputeEngineClaims, IdToken, IdTokenClaims},
         id_token_builder::IdTokenCredentialsBuilder,
         id_token_credentials::IdTokenCredentials,
-        info::{CertificateBinding, CredentialsInfo},
+        info::{CertificateBinding, CredentialsInfo, CredentialsKind},
         source::metadata_identity::BindIdToken,
         status::{Status, TokenState},
     },
@@ -75,6 +76,11 @@ pub use crate::{
         response::AccountInfo,
         retry::RetryPolicy,
     },
+};
+#[cfg(feature = "iam")]
+pub use crate::{
+    tokens::impersonate::ImpersonateBuilder,
+    values::access_boundary::{AccessBoundaryRule, CredentialAccessBoundary},
 };
 
 /// Carrying requests: bring your own HTTP stack, or bound the one that is here.

@@ -44,9 +44,7 @@ fn tell(found: Result<DefaultCredentials, Error>) -> String {
             "project {:?}, billed {:?}, {}",
             found.project_id,
             found.credentials.quota_project_id(),
-            found
-                .unread
-                .map_or_else(String::new, |unread| unread.to_string()),
+            found.source,
         ),
     }
 }
@@ -134,47 +132,49 @@ fn the_project_that_is_billed_is_that_of_code_else_of_the_environment() {
 }
 
 #[test]
-fn what_other_libraries_would_have_read_is_named_and_not_read() {
-    let (_emulator, address) = emulator();
+fn a_file_that_cannot_be_used_is_an_error_and_no_other_identity_is_taken() {
+    let (emulator, address) = emulator();
     let server = ("GCE_METADATA_HOST", &*address);
-    let off = ("NO_GCE_CHECK", "true");
     let key = ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json");
     let empty = home("empty", false);
     let with_file = home("file", true);
+    let elsewhere = with_file.join(".config").join("gcloud");
+    let elsewhere = ("CLOUDSDK_CONFIG", elsewhere.to_str().unwrap());
     for (home, variables, expected) in [
-        (
-            &empty,
-            &[server, key][..],
-            "names /nowhere/key.json, which was not read",
-        ),
+        (&empty, &[server, key][..], "/nowhere/key.json"),
         (
             &with_file,
             &[server],
-            "application_default_credentials.json, which were not read",
+            "application_default_credentials.json",
+        ),
+        (
+            &empty,
+            &[server, elsewhere],
+            "application_default_credentials.json",
         ),
     ] {
         let found = run("find", home, variables).remove(0);
         assert!(
-            found.starts_with("project ") && found.ends_with(expected),
+            found.starts_with("Config ") && found.contains(expected),
             "{found}"
         );
+        let how = if cfg!(feature = "adc") {
+            "`"
+        } else {
+            "switch the feature adc of gce-auth on"
+        };
+        assert!(found.contains(how), "{found}");
     }
-    assert!(run("find", &empty, &[server])[0].ends_with(", "));
-    for (home, variables, expected) in [
-        (&empty, &[off, key][..], "/nowhere/key.json"),
-        (&with_file, &[off], "application_default_credentials.json"),
-    ] {
-        let found = run("find", home, variables).remove(0);
-        assert!(found.starts_with("NotOnGce "), "{found}");
-        assert!(
-            found.contains(expected) && found.contains("google-cloud-auth"),
-            "{found}"
-        );
-    }
-    let elsewhere = with_file.join(".config").join("gcloud");
-    let elsewhere = ("CLOUDSDK_CONFIG", elsewhere.to_str().unwrap());
-    let found = run("find", &empty, &[server, elsewhere]).remove(0);
-    assert!(found.ends_with("which were not read"), "{found}");
+    assert_eq!(emulator.request_count(""), 0, "nobody was asked");
+    assert!(run("find", &empty, &[server])[0].ends_with(", the metadata server"));
+    let found = run("identify", &empty, &[server, key]).remove(0);
+    assert!(
+        found.starts_with("Config ") && found.contains("/nowhere/key.json"),
+        "{found}"
+    );
+    let off = ("NO_GCE_CHECK", "true");
+    let found = run("find", &empty, &[off]).remove(0);
+    assert!(found.starts_with("NotOnGce "), "{found}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ const ROOMS: [(&str, u8); 17] = [
     ("signer", 10),
     ("verifier", 11),
     ("middleware", 12),
-    ("defaults", 13),
+    ("adc", 13),
     ("docs", 14),
     ("fuzzing", 14),
     ("world", 14),

@@ -130,7 +130,10 @@ pub(crate) fn lane(config: &Config, endpoint: Option<&IamEndpoint>) -> LaneKey {
 }
 
 /// The request as it is, or with the certificate that its host wants.
-fn identified(config: &Config, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, Error> {
+pub(crate) fn identified(
+    config: &Config,
+    mut request: Request<Vec<u8>>,
+) -> Result<Request<Vec<u8>>, Error> {
     let mutual = |host: &str| host.starts_with("iamcredentials.mtls.");
     if request.uri().host().is_some_and(mutual) {
         let identity = config

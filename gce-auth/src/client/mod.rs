@@ -8,6 +8,8 @@ pub(crate) mod builder;
 pub(crate) mod config;
 pub(crate) mod evidence;
 #[cfg(feature = "iam")]
+pub(crate) mod grants;
+#[cfg(feature = "iam")]
 pub(crate) mod iam;
 pub(crate) mod metadata;
 #[cfg(feature = "tls")]

@@ -33,7 +33,6 @@ pub(crate) fn verifies(key: &Material, message: &[u8], signature: &[u8]) -> bool
 
 /// HMAC with SHA-256 of `message` (RFC 2104).
 #[cfg(feature = "adc")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
     use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
     let tag = sign(&Key::new(HMAC_SHA256, key), message);
@@ -42,11 +41,9 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<Vec<
 
 /// A private RSA key, wiped by aws-lc when it is dropped.
 #[cfg(feature = "adc")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 pub(crate) struct RsaKey(aws_lc_rs::signature::RsaKeyPair);
 
 #[cfg(feature = "adc")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 impl RsaKey {
     /// Reads a key in DER; the error says what is wrong with it.
     pub(crate) fn read(block: &crate::wire::private_key::Block) -> Result<Self, &'static str> {

@@ -10,6 +10,12 @@ use std::{
 /// any system. A test that must not hear the machine's own removes them all.
 pub const VARIABLES: &[&str] = &[
     "APPDATA",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "CLOUDSDK_ACTIVE_CONFIG_NAME",
     "CLOUDSDK_CONFIG",
     "CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH",
     "CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE",
@@ -19,6 +25,7 @@ pub const VARIABLES: &[&str] = &[
     "FUNCTION_TARGET",
     "GAE_INSTANCE",
     "GAE_SERVICE",
+    "GCE_AUTH_TRUST_HOSTS",
     "GCE_METADATA_DETECT_RETRIES",
     "GCE_METADATA_HOST",
     "GCE_METADATA_IP",
@@ -33,6 +40,8 @@ pub const VARIABLES: &[&str] = &[
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+    "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
     "HOME",
     "K_SERVICE",
     "METADATA_SERVER_DETECTION",
@@ -177,6 +186,66 @@ impl Environment {
     }
 }
 
+/// What the environment says about files with credentials, and about where
+/// secrets in them may go.
+#[cfg(feature = "adc")]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AdcEnvironment {
+    /// `GCE_AUTH_TRUST_HOSTS`: hosts that files may name, with commas between.
+    pub(crate) trust_hosts: Option<String>,
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`.
+    pub(crate) universe_domain: Option<String>,
+    /// `CLOUDSDK_ACTIVE_CONFIG_NAME`: gcloud's configuration.
+    pub(crate) gcloud_configuration: Option<String>,
+}
+
+#[cfg(feature = "adc")]
+impl AdcEnvironment {
+    pub(crate) fn read() -> Self {
+        Self {
+            trust_hosts: var("GCE_AUTH_TRUST_HOSTS"),
+            universe_domain: var("GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
+            gcloud_configuration: var("CLOUDSDK_ACTIVE_CONFIG_NAME"),
+        }
+    }
+}
+
+/// What the environment says about identities of other providers, read for
+/// each exchange.
+#[cfg(feature = "adc")]
+#[derive(Debug)]
+pub(crate) struct FederationEnvironment {
+    /// `GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES`.
+    pub(crate) allow_executables: Option<String>,
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
+    pub(crate) aws_region: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
+    pub(crate) aws_keys: Option<crate::wire::aws::Keys>,
+}
+
+#[cfg(feature = "adc")]
+impl FederationEnvironment {
+    pub(crate) fn read() -> Self {
+        use zeroize::Zeroizing;
+
+        use crate::{values::secret::SecretText, wire::aws::Keys};
+        let secret = |name| {
+            let value = var(name).map(Zeroizing::new);
+            value.map(|value| SecretText::new(&value))
+        };
+        let keys = var("AWS_ACCESS_KEY_ID").zip(secret("AWS_SECRET_ACCESS_KEY"));
+        Self {
+            allow_executables: var("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"),
+            aws_region: var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")),
+            aws_keys: keys.map(|(id, secret_key)| Keys {
+                id,
+                secret: secret_key,
+                session_token: secret("AWS_SESSION_TOKEN"),
+            }),
+        }
+    }
+}
+
 /// Returns the value of a variable; an empty one counts as unset. Bytes that are not UTF-8 become U+FFFD, so
 /// that the value is refused under the variable's name, not passed over.
 #[expect(
@@ -228,6 +297,8 @@ mod tests {
     fn every_variable_that_is_read_is_listed() {
         // `var` asserts it for each.
         let _ = Environment::read();
+        #[cfg(feature = "adc")]
+        let _ = (AdcEnvironment::read(), FederationEnvironment::read());
         assert!(VARIABLES.is_sorted(), "the list is in order");
     }
 }

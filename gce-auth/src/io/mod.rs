@@ -9,7 +9,6 @@ pub(crate) mod events;
 pub(crate) mod fake;
 
 #[cfg(feature = "adc")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 pub(crate) mod files;
 pub(crate) mod firmware;
 pub(crate) mod http;
@@ -18,7 +17,6 @@ pub(crate) mod identity;
 pub(crate) mod interrupt;
 pub(crate) mod lookup;
 #[cfg(feature = "adc")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod threads;

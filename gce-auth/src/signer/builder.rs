@@ -135,13 +135,30 @@ impl SignerBuilder {
         account: Option<String>,
         endpoint: Option<IamEndpoint>,
     ) -> Signer {
+        // Whoever acts as an account signs as it, too.
+        let source = Arc::clone(&credentials.0.inner.source);
+        let target = source.signs_through().filter(|_| account.is_none());
+        let (credentials, account, delegates, endpoint) = match target {
+            Some(target) => (
+                target.source.clone(),
+                Some(target.email.clone()),
+                target.delegates.clone(),
+                endpoint.or_else(|| target.signing_endpoint()),
+            ),
+            None => (credentials, account, self.delegates, endpoint),
+        };
+        let account = account.or_else(|| {
+            let source = &credentials.0.inner.source;
+            source.signs().filter(|key| key.is_local())?;
+            source.email()
+        });
         let config = &credentials.client().0;
         let limits = self.limits.unwrap_or_else(|| api::limits(config));
         let retry = self.retry.unwrap_or_else(|| default_retry(&config.retry));
         Signer(Arc::new(Inner {
             credentials,
             account,
-            delegates: self.delegates,
+            delegates,
             endpoint,
             limits,
             retry,

@@ -24,7 +24,7 @@ use crate::{
     },
     io::{threads::WorkKind, transport::Limits},
     task::background::Background,
-    tokens::credentials::Credentials,
+    tokens::{credentials::Credentials, source::Sign},
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
@@ -114,6 +114,11 @@ impl Signer {
     }
 
     fn sign_within(&self, budget: Budget, bytes: &[u8]) -> Result<Signature, Error> {
+        if let Some(key) = self.local() {
+            let (key_id, bytes) = key.sign(bytes)?;
+            let key_id = key_id.unwrap_or_default();
+            return Ok(Signature { key_id, bytes });
+        }
         let (key_id, bytes) = self.call(
             budget,
             |endpoint, who| iam::sign_blob(endpoint, who, bytes),
@@ -159,6 +164,11 @@ impl Signer {
 
     fn sign_jwt_within(&self, budget: Budget, claims: &str) -> Result<SignedJwt, Error> {
         iam::check_claims(claims)?;
+        if let (Some(key), Ok(claims)) = (self.local(), serde_json::from_str(claims)) {
+            let (key_id, jwt) = key.sign_jwt(&claims)?;
+            let key_id = key_id.unwrap_or_default();
+            return Ok(SignedJwt { key_id, jwt });
+        }
         let (key_id, jwt) = self.call(
             budget,
             |endpoint, who| iam::sign_jwt(endpoint, who, claims),
@@ -193,6 +203,13 @@ impl Signer {
         if let Some(known) = self.known_email() {
             return Ok(known.to_owned());
         }
+        if !self.0.credentials.is_of_metadata_server() {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "these credentials are of no service account that could sign",
+            )
+            .with_hint("name the account that signs with service_account"));
+        }
         let named = self.0.credentials.service_account_email();
         let email = if named.contains('@') {
             named
@@ -216,6 +233,17 @@ impl Signer {
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.0.credentials
+    }
+
+    /// The private key of the account, if it is at hand.
+    fn local(&self) -> Option<&dyn Sign> {
+        let source = &self.0.credentials.0.inner.source;
+        let email = source.email();
+        let other = self.0.account.is_some() && self.0.account != email;
+        let key = source
+            .signs()
+            .filter(|_| !other && self.0.delegates.is_empty());
+        key.filter(|key| key.is_local())
     }
 
     fn known_email(&self) -> Option<&str> {

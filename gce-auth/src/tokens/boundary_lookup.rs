@@ -150,6 +150,9 @@ impl Handle {
     /// Whether the universe and the kind of the account have boundaries. A
     /// universe that cannot be told has none, for now.
     fn may_have_boundary(&self) -> bool {
+        if self.inner.source.acts_as_user() {
+            return false;
+        }
         let known = self.universe_domain();
         if known.is_ok_and(|universe| universe != DEFAULT_UNIVERSE) {
             return false;

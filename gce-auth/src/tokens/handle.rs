@@ -7,7 +7,6 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -16,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::tokens::boundary::Boundary;
 use crate::{
     refresh::{
-        FetchContext, RefreshMode,
+        RefreshMode,
         cache::Cache,
         policy::Policy,
         reader::Reader,
@@ -62,6 +61,9 @@ pub(crate) struct Inner {
     blocking: AtomicBool,
     /// The universe domain, asked for once.
     pub(crate) universe: OnceLock<String>,
+    /// The project of an external account, asked for once.
+    #[cfg(feature = "adc")]
+    pub(crate) project: OnceLock<String>,
     #[cfg(feature = "iam")]
     pub(crate) boundary: Option<Arc<Boundary>>,
 }
@@ -157,6 +159,8 @@ impl Handle {
                 family,
                 blocking: AtomicBool::new(options.mode == RefreshMode::Blocking),
                 universe: OnceLock::new(),
+                #[cfg(feature = "adc")]
+                project: OnceLock::new(),
                 #[cfg(feature = "iam")]
                 boundary: options
                     .boundary
@@ -249,19 +253,6 @@ impl Handle {
             Some(bearer) => named(bearer),
             None => named(self.inner.cache.blocking_get(self.mode())?),
         }
-    }
-
-    /// Returns a token for the fetch of a source over these credentials: waits
-    /// no longer than the budget of that fetch.
-    #[expect(dead_code, reason = "what sources over other credentials ask")]
-    pub(crate) fn token_within(
-        &self,
-        context: &FetchContext,
-        budget: Duration,
-    ) -> Result<Bearer, Error> {
-        let spent = self.now().boot.saturating_sub(context.began.boot);
-        let left = budget.saturating_sub(spent);
-        named(self.inner.cache.blocking_get_within(left)?)
     }
 
     /// Returns the token that is held, also when it has expired.
@@ -369,10 +360,23 @@ impl Drop for Inner {
 }
 
 /// The refreshes of what `source` asks for: those of all who have equal
-/// settings, or its own.
+/// settings, or its own. They begin with the token that the source was given.
 fn refreshes(source: &dyn TokenSource, shared: bool) -> Refreshes<Bearer> {
     let config = &*source.client().0;
     let policy = Policy::chosen(config.exact);
+    let refreshes = unsaved(source, shared, policy);
+    if let Some(saved) = source.saved() {
+        let slot = &refreshes.shared.slot;
+        if slot.read().is_none() && !refreshes.shared.was_used() {
+            let deadlines = policy.deadlines(saved.validity(), 0.0);
+            slot.store(saved, deadlines);
+        }
+    }
+    refreshes
+}
+
+fn unsaved(source: &dyn TokenSource, shared: bool, policy: &'static Policy) -> Refreshes<Bearer> {
+    let config = &*source.client().0;
     match source.key().filter(|_| shared) {
         Some(key) => {
             let shared = SHARED.get_or_insert(key, || Shared::new(policy));

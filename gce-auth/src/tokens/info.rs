@@ -1,6 +1,7 @@
 //! What a source says of itself, without I/O.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{PoisonError, RwLock},
 };
@@ -10,12 +11,52 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialsInfo {
-    /// Where the credentials come from: `metadata server`.
-    pub source: &'static str,
+    /// Where the credentials come from: `metadata server`, or a file.
+    pub source: Cow<'static, str>,
     /// What they are: `VM credentials`.
     pub kind: &'static str,
-    /// The email address of the account if it is known, else its name.
+    /// The email address of the account if it is known, else its name; empty
+    /// if nothing names one.
     pub principal: String,
+}
+
+/// A kind of credentials, by what makes their tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialsKind {
+    /// The metadata server.
+    ComputeEngine,
+    /// A refresh token of a user.
+    AuthorizedUser,
+    /// A private key of a service account.
+    ServiceAccount,
+    /// Other credentials that act as a service account.
+    ImpersonatedServiceAccount,
+    /// The token of another identity provider.
+    ExternalAccount,
+    /// A refresh token of a workforce user.
+    ExternalAccountAuthorizedUser,
+    /// Other credentials whose tokens may do less.
+    Downscoped,
+    /// Nothing: there is one token, or none.
+    Fixed,
+}
+
+impl CredentialsKind {
+    /// Returns the name of the kind: the `type` of its file where it has one.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ComputeEngine => "compute_engine",
+            Self::AuthorizedUser => "authorized_user",
+            Self::ServiceAccount => "service_account",
+            Self::ImpersonatedServiceAccount => "impersonated_service_account",
+            Self::ExternalAccount => "external_account",
+            Self::ExternalAccountAuthorizedUser => "external_account_authorized_user",
+            Self::Downscoped => "downscoped",
+            Self::Fixed => "fixed",
+        }
+    }
 }
 
 impl fmt::Display for CredentialsInfo {
@@ -25,7 +66,13 @@ impl fmt::Display for CredentialsInfo {
             kind,
             principal,
         } = self;
-        write!(f, "{kind} of {principal} from the {source}")
+        match &**principal {
+            "" => write!(f, "{kind} from {source}"),
+            principal if *source == "metadata server" => {
+                write!(f, "{kind} of {principal} from the {source}")
+            }
+            principal => write!(f, "{kind} of {principal} from {source}"),
+        }
     }
 }
 

@@ -13,8 +13,13 @@ pub(crate) mod handle;
 pub(crate) mod id_token;
 pub(crate) mod id_token_builder;
 pub(crate) mod id_token_credentials;
+#[cfg(feature = "iam")]
+pub(crate) mod impersonate;
 pub(crate) mod info;
+mod kinds;
 mod methods;
+#[cfg(feature = "adc")]
+mod project;
 mod settings;
 #[cfg(feature = "iam")]
 mod signing;

@@ -68,11 +68,33 @@ impl Credentials {
     /// Returns credentials in this universe.
     #[must_use]
     pub fn with_universe_domain(&self, domain: impl Into<String>) -> Self {
-        let domain = Some(domain.into());
-        Self(
-            self.0
-                .reconfigured(|options| options.universe_domain = domain),
-        )
+        let domain = domain.into();
+        #[cfg(feature = "iam")]
+        let copy = self.changed(&Change::UniverseDomain(domain.clone()));
+        #[cfg(not(feature = "iam"))]
+        let copy = self;
+        let set = |options: &mut Options| options.universe_domain = Some(domain);
+        Self(copy.0.reconfigured(set))
+    }
+
+    /// Returns credentials that look up the regional access boundary of their
+    /// account, or do not: see
+    /// [`CredentialsBuilder::regional_access_boundary`](crate::CredentialsBuilder::regional_access_boundary).
+    #[cfg(feature = "iam")]
+    #[must_use]
+    pub fn with_regional_access_boundary(&self, look_up: bool) -> Self {
+        let set = |options: &mut Options| options.boundary = look_up;
+        Self(self.0.reconfigured(set))
+    }
+
+    /// Returns credentials with these scopes and default scopes.
+    #[cfg(feature = "adc")]
+    pub(crate) fn with_both_scopes(
+        &self,
+        scopes: Option<Scopes>,
+        default_scopes: Option<Scopes>,
+    ) -> Self {
+        self.changed(&Change::Scopes(scopes, default_scopes))
     }
 
     fn changed(&self, change: &Change) -> Self {
@@ -112,7 +134,7 @@ impl IdTokenCredentials {
 impl Handle {
     /// Returns a copy with one setting of the source changed; `None` if the
     /// source has no such setting.
-    fn changed(&self, change: &Change) -> Option<Self> {
+    pub(crate) fn changed(&self, change: &Change) -> Option<Self> {
         let source = self.inner.source.with(change)?;
         Some(self.copied(source, self.inner.options.clone()))
     }

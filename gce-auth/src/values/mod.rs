@@ -1,5 +1,7 @@
 //! Floor 1: what everything else is said in. No I/O, no protocol.
 
+#[cfg(feature = "iam")]
+pub(crate) mod access_boundary;
 pub(crate) mod address;
 pub(crate) mod budget;
 #[cfg(feature = "tls")]

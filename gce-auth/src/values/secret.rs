@@ -80,11 +80,11 @@ fn sensitive(bytes: Bytes) -> Option<HeaderValue> {
 
 /// A secret text: shared by clones, wiped with the last of them, shown by
 /// nothing.
-#[cfg(feature = "iam")]
+#[cfg(feature = "adc")]
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SecretText(std::sync::Arc<Zeroizing<String>>);
 
-#[cfg(feature = "iam")]
+#[cfg(feature = "adc")]
 impl SecretText {
     pub(crate) fn new(text: &str) -> Self {
         Self(std::sync::Arc::new(Zeroizing::new(text.to_owned())))
@@ -95,14 +95,14 @@ impl SecretText {
     }
 }
 
-#[cfg(feature = "iam")]
+#[cfg(feature = "adc")]
 impl std::hash::Hash for SecretText {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.reveal().hash(state);
     }
 }
 
-#[cfg(feature = "iam")]
+#[cfg(feature = "adc")]
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "iam")]
+    #[cfg(feature = "adc")]
     #[test]
     fn a_secret_text_is_shown_by_nothing() {
         let secret = SecretText::new("1//refresh");

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "adc")]
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+#[cfg(feature = "adc")]
 use zeroize::Zeroizing;
 
 use crate::values::token::Now;
@@ -13,8 +15,9 @@ use crate::values::token::Now;
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Header and claims, encoded: what is to be signed with RS256.
+#[cfg(feature = "adc")]
 pub(crate) fn to_sign(key_id: Option<&str>, claims: &Map<String, Value>) -> String {
-    let mut header = json!({"typ": "JWT", "alg": "RS256"});
+    let mut header = serde_json::json!({"typ": "JWT", "alg": "RS256"});
     if let Some(key_id) = key_id {
         header["kid"] = key_id.into();
     }
@@ -24,6 +27,7 @@ pub(crate) fn to_sign(key_id: Option<&str>, claims: &Map<String, Value>) -> Stri
 }
 
 /// The signed token.
+#[cfg(feature = "adc")]
 pub(crate) fn signed(to_sign: &str, signature: &[u8]) -> Zeroizing<String> {
     let signature = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(signature));
     Zeroizing::new([to_sign, ".", &signature].concat())
@@ -52,6 +56,7 @@ pub(crate) fn grant(
 
 /// The claims of a token that is sent to a service itself: for an audience, or
 /// with scopes.
+#[cfg(feature = "adc")]
 pub(crate) fn self_signed(
     email: &str,
     audience: Option<&str>,
@@ -77,8 +82,10 @@ fn times(now: Now, lifetime: Duration) -> Map<String, Value> {
     claims
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "adc"))]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn now() -> Now {

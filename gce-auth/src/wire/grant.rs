@@ -1,8 +1,7 @@
 //! The OAuth 2.0 token endpoint: an assertion in, an ID token out (RFC 7523).
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -12,13 +11,12 @@ use crate::{
         error::{Error, ErrorKind},
         token::{Bearer, Now},
     },
-    wire::{api::Refusal, boundary::says_transient, response},
+    wire::{api::Refusal, oauth, request::X_GOOG_API_CLIENT, response},
 };
 
 /// Where google-auth exchanges assertions for ID tokens unless told otherwise.
 pub(crate) const TOKEN_URI: &str = "https://www.googleapis.com/oauth2/v4/token";
 
-const X_GOOG_API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 const METRICS: HeaderValue = HeaderValue::from_static(concat!(
     "gl-rust/",
     env!("CARGO_PKG_RUST_VERSION"),
@@ -90,31 +88,26 @@ impl Assertion<'_> {
     }
 }
 
-/// The signed assertion, as a request for an ID token. Whoever holds its body
-/// may have the token.
+/// The assertion and its signature, as a request for an ID token. Whoever holds
+/// its body may have the token.
 pub(crate) fn request(
     token_uri: &str,
     to_sign: &str,
     signature: &[u8],
 ) -> Result<Request<Vec<u8>>, Error> {
     let signature = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(signature));
-    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    let grant = utf8_percent_encode(grant, NON_ALPHANUMERIC).to_string();
     // All of it at once, so that no half-grown copy stays behind.
-    let body = [
-        "assertion=",
-        to_sign,
-        ".",
-        &signature,
-        "&grant_type=",
-        &grant,
-    ]
-    .concat();
-    Request::post(token_uri)
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(X_GOOG_API_CLIENT, METRICS)
-        .body(body.into_bytes())
-        .map_err(|_| not_a_token_uri(token_uri))
+    let assertion = Zeroizing::new([to_sign, ".", &signature].concat());
+    request_signed(token_uri, &assertion)
+}
+
+/// The same of an assertion that is signed.
+pub(crate) fn request_signed(token_uri: &str, assertion: &str) -> Result<Request<Vec<u8>>, Error> {
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    let body = oauth::form(&[("assertion", assertion), ("grant_type", grant)]);
+    let mut request = oauth::post(token_uri, &body)?;
+    request.headers_mut().insert(X_GOOG_API_CLIENT, METRICS);
+    Ok(request)
 }
 
 /// The ID token for `audience` in an answer, seen at `now`.
@@ -124,36 +117,20 @@ pub(crate) fn id_token(
     now: Now,
 ) -> Result<Bearer, Refusal> {
     let response = response.map(Zeroizing::new);
+    if response.status() != StatusCode::OK {
+        return Err(oauth::refused(&response, "the token endpoint"));
+    }
     let mut body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-    if response.status() == StatusCode::OK {
-        let Some(Value::String(token)) = body.get_mut("id_token").map(Value::take) else {
+    match body.get_mut("id_token").map(Value::take) {
+        Some(Value::String(token)) => {
+            let token = Zeroizing::new(token);
+            Ok(response::id_token(&token, audience, now)?)
+        }
+        _ => {
             let error = Error::new(ErrorKind::Refused, "the token endpoint gave no id_token");
-            return Err(Refusal::of(&response, error));
-        };
-        let token = Zeroizing::new(token);
-        return Ok(response::id_token(&token, audience, now)?);
+            Err(Refusal::of(&response, error))
+        }
     }
-    let kind = match response.status().as_u16() {
-        429 => ErrorKind::RateLimited,
-        501 => ErrorKind::Refused,
-        408 | 500.. => ErrorKind::Unavailable,
-        _ if says_transient(&body) => ErrorKind::Unavailable,
-        _ => ErrorKind::Refused,
-    };
-    let plain = |name: &str| {
-        let text = body.get(name)?.as_str()?;
-        let short = text.len() <= 200 && !text.contains(|c: char| c.is_control());
-        (short && !response::may_hold_token(text)).then(|| text.to_owned())
-    };
-    let mut what = "the token endpoint gave no token".to_owned();
-    for said in [plain("error"), plain("error_description")]
-        .into_iter()
-        .flatten()
-    {
-        what.push_str(": ");
-        what.push_str(&said);
-    }
-    Err(Refusal::of(&response, Error::new(kind, what)))
 }
 
 #[cfg(test)]

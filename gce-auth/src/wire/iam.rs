@@ -54,6 +54,7 @@ impl IamEndpoint {
     }
 
     /// The API at the scheme and the authority of `uri`.
+    #[cfg(feature = "adc")]
     pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
         let scheme = uri.scheme_str().unwrap_or("https");
         let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -180,6 +181,21 @@ fn blob(mut fields: Map<String, Value>) -> Result<Vec<u8>, Refusal> {
         return Err(unusable("the signedBlob is empty").into());
     }
     Ok(signature)
+}
+
+/// What `signBlob` answers: the signature, and the key's id where it is said.
+pub(crate) fn blob_and_key(
+    response: Response<Vec<u8>>,
+) -> Result<(Option<String>, Vec<u8>), Refusal> {
+    let mut fields = accept(response)?;
+    let key_id = text(&mut fields, "keyId").ok();
+    Ok((key_id, blob(fields)?))
+}
+
+/// What `signJwt` answers: the JWT.
+pub(crate) fn jwt(response: Response<Vec<u8>>) -> Result<Zeroizing<String>, Refusal> {
+    let mut fields = accept(response)?;
+    Ok(Zeroizing::new(text(&mut fields, "signedJwt")?))
 }
 
 /// What `signJwt` answers: the key's id, and the JWT.

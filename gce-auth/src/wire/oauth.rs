@@ -9,14 +9,13 @@ use zeroize::Zeroizing;
 use crate::{
     values::{
         error::{Error, ErrorKind},
-        secret::SecretText,
         token::{Bearer, Now},
     },
     wire::{
+        api::Refusal,
         boundary::says_transient,
         request::X_GOOG_API_CLIENT,
         response::{self, may_hold_token, unusable},
-        retry,
     },
 };
 
@@ -44,6 +43,7 @@ macro_rules! metrics {
         ))
     };
 }
+#[cfg(feature = "adc")]
 pub(crate) use metrics;
 
 /// A form, in a buffer of its final size: no half-grown copy of a secret stays
@@ -83,7 +83,7 @@ pub(crate) fn post(url: &str, body: &[u8]) -> Result<Request<Vec<u8>>, Error> {
 pub(crate) fn refresh(
     url: &str,
     user: &crate::wire::credentials_file::authorized_user::AuthorizedUser,
-    refresh_token: &SecretText,
+    refresh_token: &crate::values::secret::SecretText,
     scopes: &[String],
 ) -> Result<Request<Vec<u8>>, Error> {
     let scope = scopes.join(" ");
@@ -125,43 +125,29 @@ pub(crate) fn assertion(url: &str, assertion: &str) -> Result<Request<Vec<u8>>, 
 pub(crate) struct Granted {
     pub(crate) token: Bearer,
     /// A refresh token in place of the one that was sent.
-    pub(crate) refresh_token: Option<SecretText>,
-    /// The scopes that were granted.
-    pub(crate) scope: Option<String>,
-}
-
-/// An answer that holds no token, and whether google-auth would ask again.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) error: Error,
-    pub(crate) transient: bool,
-}
-
-impl Refused {
-    fn for_good(error: Error) -> Self {
-        Self {
-            error,
-            transient: false,
-        }
-    }
+    #[cfg(feature = "adc")]
+    pub(crate) refresh_token: Option<crate::values::secret::SecretText>,
 }
 
 /// Reads an answer to a request that was sent at `sent`.
-pub(crate) fn granted(response: Response<Vec<u8>>, sent: Now) -> Result<Granted, Refused> {
+pub(crate) fn granted(response: Response<Vec<u8>>, sent: Now) -> Result<Granted, Refusal> {
     let response = response.map(Zeroizing::new);
     if response.status() != StatusCode::OK {
         return Err(refused(&response, "the token endpoint"));
     }
-    let mut fields = object(response.body()).map_err(Refused::for_good)?;
-    let token = response::access_token(&mut fields, sent).map_err(Refused::for_good)?;
-    let mut take = |name: &str| match fields.remove(name) {
-        Some(Value::String(text)) if !text.is_empty() => Some(Zeroizing::new(text)),
+    let mut fields = object(response.body())?;
+    let token = response::access_token(&mut fields, sent)?;
+    #[cfg(feature = "adc")]
+    let refresh_token = match fields.remove("refresh_token") {
+        Some(Value::String(text)) if !text.is_empty() => Some(
+            crate::values::secret::SecretText::new(&Zeroizing::new(text)),
+        ),
         _ => None,
     };
     Ok(Granted {
         token,
-        refresh_token: take("refresh_token").map(|text| SecretText::new(&text)),
-        scope: take("scope").map(|text| text.to_string()),
+        #[cfg(feature = "adc")]
+        refresh_token,
     })
 }
 
@@ -175,13 +161,14 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
 
 /// What a failed answer of `server` means: its status, and `error`,
 /// `error_description` and `error_uri` (RFC 6749, 5.2).
-pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> Refused {
+pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> Refusal {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let code = response.status().as_u16();
-    let transient = matches!(code, 408 | 429 | 500 | 502 | 503 | 504) || says_transient(&body);
     let kind = match code {
         429 => ErrorKind::RateLimited,
-        _ if transient || code >= 500 => ErrorKind::Unavailable,
+        501 => ErrorKind::Refused,
+        408 | 500.. => ErrorKind::Unavailable,
+        _ if says_transient(&body) => ErrorKind::Unavailable,
         400..=499 => ErrorKind::Refused,
         _ => ErrorKind::InvalidResponse,
     };
@@ -192,13 +179,11 @@ pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> 
             what.push_str(said);
         }
     }
-    let mut error = Error::new(kind, what)
-        .with_status(code)
-        .with_retry_after(retry::after::asked_for(response.headers(), None));
+    let mut error = Error::new(kind, what);
     if let Some(hint) = hint(kind, &body) {
         error = error.with_hint(hint);
     }
-    Refused { error, transient }
+    Refusal::of(response, error)
 }
 
 fn plain<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
@@ -237,6 +222,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    #[cfg(feature = "adc")]
+    use crate::values::secret::SecretText;
 
     fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
         let mut response = Response::new(body.as_bytes().to_vec());
@@ -288,34 +275,22 @@ mod tests {
         let granted = granted(answer(200, body), now()).unwrap();
         assert_eq!(granted.token.value().token(), "t");
         assert_eq!(granted.refresh_token.unwrap().reveal(), "r2");
-        assert_eq!(granted.scope.as_deref(), Some("a b"));
     }
 
     #[test]
     fn refusals_say_why_and_whether_to_ask_again() {
-        for (status, body, kind, transient) in [
-            (200, "[]", ErrorKind::InvalidResponse, false),
-            (200, "{}", ErrorKind::InvalidResponse, false),
-            (
-                400,
-                r#"{"error":"invalid_grant"}"#,
-                ErrorKind::Refused,
-                false,
-            ),
-            (
-                400,
-                r#"{"error":"server_error"}"#,
-                ErrorKind::Unavailable,
-                true,
-            ),
-            (403, "no", ErrorKind::Refused, false),
-            (429, "", ErrorKind::RateLimited, true),
-            (502, "", ErrorKind::Unavailable, true),
-            (302, "", ErrorKind::InvalidResponse, false),
+        for (status, body, kind) in [
+            (200, "[]", ErrorKind::InvalidResponse),
+            (200, "{}", ErrorKind::InvalidResponse),
+            (400, r#"{"error":"invalid_grant"}"#, ErrorKind::Refused),
+            (400, r#"{"error":"server_error"}"#, ErrorKind::Unavailable),
+            (403, "no", ErrorKind::Refused),
+            (429, "", ErrorKind::RateLimited),
+            (502, "", ErrorKind::Unavailable),
+            (302, "", ErrorKind::InvalidResponse),
         ] {
             let refused = granted(answer(status, body), now()).unwrap_err();
-            let seen = (refused.error.kind(), refused.transient);
-            assert_eq!(seen, (kind, transient), "{status} {body}");
+            assert_eq!(refused.error.kind(), kind, "{status} {body}");
         }
         let body = r#"{"error":"invalid_grant","error_description":"Bad Request"}"#;
         let refused = granted(answer(400, body), now()).unwrap_err();

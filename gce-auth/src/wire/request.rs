@@ -49,7 +49,6 @@ pub(crate) const METRICS_IMPERSONATED_TOKEN: HeaderValue = HeaderValue::from_sta
     " auth-request-type/at cred-type/imp"
 ));
 #[cfg(feature = "iam")]
-#[allow(dead_code, reason = "the sources that ask come next")]
 pub(crate) const METRICS_IMPERSONATED_IDENTITY: HeaderValue = HeaderValue::from_static(concat!(
     "gl-rust/",
     env!("CARGO_PKG_RUST_VERSION"),

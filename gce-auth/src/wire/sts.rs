@@ -40,6 +40,7 @@ pub(crate) fn downscope(
 }
 
 /// The token in an answer to a request that was sent at `sent`.
+#[cfg(feature = "adc")]
 pub(crate) fn exchanged(response: Response<Vec<u8>>, sent: Now) -> Result<Bearer, Error> {
     let mut fields = accept(response)?;
     response::access_token(&mut fields, sent)

@@ -6,7 +6,7 @@ use crate::{
     client::config::MetadataClient,
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
-        info::CredentialsInfo,
+        info::{CredentialsInfo, CredentialsKind},
         source::{Change, TokenSource},
     },
     values::{
@@ -45,7 +45,7 @@ impl TokenSource for Fixed {
 
     fn info(&self) -> CredentialsInfo {
         CredentialsInfo {
-            source: "metadata server",
+            source: "metadata server".into(),
             kind: "VM credentials",
             principal: self.account.clone(),
         }
@@ -61,9 +61,9 @@ impl TokenSource for Fixed {
             Change::DefaultScopes(defaults) => copy.default_scopes = Some(defaults.clone()),
             Change::Account(name) => copy.account.clone_from(name),
             Change::Audience(audience) => copy.audience = Some(audience.clone()),
-            #[cfg(feature = "iam")]
-            Change::TokenUri(_) => return None,
             Change::Nothing => {}
+            #[cfg(feature = "iam")]
+            _ => return None,
         }
         Some(Arc::new(copy))
     }
@@ -86,6 +86,10 @@ impl TokenSource for Fixed {
 
     fn metric(&self) -> Option<&'static str> {
         self.audience.is_none().then_some("cred-type/mds")
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::Fixed
     }
 
     fn is_fixed(&self) -> bool {

@@ -132,7 +132,7 @@ impl TokenSource for IamGrant {
 
     fn info(&self) -> CredentialsInfo {
         CredentialsInfo {
-            source: "IAM",
+            source: "IAM".into(),
             kind: "ID token credentials",
             principal: self.email().unwrap_or_else(|| self.account.name.clone()),
         }

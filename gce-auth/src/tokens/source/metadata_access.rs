@@ -10,6 +10,7 @@ use crate::{
         source::{
             Change, TokenSource,
             account::{Account, explain},
+            metadata_identity::{IdentityParams, MetadataIdentity},
         },
     },
     values::{budget::Budget, error::Error, scope::Scopes, token::Bearer},
@@ -95,7 +96,7 @@ impl TokenSource for MetadataAccess {
     fn info(&self) -> CredentialsInfo {
         let identity = self.account.identity();
         CredentialsInfo {
-            source: "metadata server",
+            source: "metadata server".into(),
             kind: "VM credentials",
             principal: identity.unwrap_or_else(|| self.account.name.clone()),
         }
@@ -140,6 +141,16 @@ impl TokenSource for MetadataAccess {
 
     fn metric(&self) -> Option<&'static str> {
         Some("cred-type/mds")
+    }
+
+    fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
+        let account = self.account.knowing(self.account.cache());
+        let params = IdentityParams {
+            audience: audience.to_owned(),
+            ..IdentityParams::default()
+        };
+        let client = self.client.clone();
+        Some(Arc::new(MetadataIdentity::new(client, account, params)))
     }
 
     fn certificate_binding(&self) -> Option<CertificateBinding> {

@@ -114,7 +114,7 @@ impl TokenSource for MetadataIdentity {
     fn info(&self) -> CredentialsInfo {
         let identity = self.account.identity();
         CredentialsInfo {
-            source: "metadata server",
+            source: "metadata server".into(),
             kind: "ID token credentials",
             principal: identity.unwrap_or_else(|| self.account.name.clone()),
         }

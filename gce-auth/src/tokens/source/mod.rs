@@ -1,16 +1,36 @@
 //! Who makes tokens: one file for each kind of source.
 
 pub(crate) mod account;
+#[cfg(feature = "adc")]
+pub(crate) mod authorized_user;
 #[cfg(feature = "tls")]
 pub(crate) mod binding;
+#[cfg(feature = "iam")]
+pub(crate) mod downscoped;
+#[cfg(feature = "adc")]
+pub(crate) mod external_account;
+#[cfg(feature = "adc")]
+pub(crate) mod external_user;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fixed;
 #[cfg(feature = "iam")]
 pub(crate) mod iam_grant;
 #[cfg(feature = "iam")]
+pub(crate) mod impersonated;
+#[cfg(feature = "iam")]
+pub(crate) mod impersonated_identity;
+#[cfg(feature = "iam")]
 pub(crate) mod jwt_signer;
 pub(crate) mod metadata_access;
 pub(crate) mod metadata_identity;
+#[cfg(feature = "iam")]
+pub(crate) mod origin;
+#[cfg(feature = "adc")]
+pub(crate) mod service_account;
+#[cfg(feature = "adc")]
+pub(crate) mod service_account_identity;
+#[cfg(feature = "adc")]
+mod subject;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -21,7 +41,7 @@ use crate::{
     io::threads::{LaneKey, WorkKind},
     refresh::{FetchContext, Source, shared_map::SharingKey},
     tokens::{
-        info::{CertificateBinding, CredentialsInfo},
+        info::{CertificateBinding, CredentialsInfo, CredentialsKind},
         source::account::Account,
     },
     values::{
@@ -38,7 +58,7 @@ use crate::{
 /// A source holds what its requests say and what it has learned of its account;
 /// a [`Handle`](crate::tokens::handle::Handle) keeps the tokens. A source over
 /// other credentials, such as an impersonated account, holds a `Credentials`
-/// and asks it for a token with `token_within`.
+/// and asks it for a token with `blocking_bearer`, on its own thread.
 ///
 /// Only [`fetch`](Self::fetch), [`client`](Self::client), [`key`](Self::key),
 /// [`info`](Self::info) and [`with`](Self::with) must be implemented.
@@ -138,11 +158,75 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Returns what kind of credentials these are.
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::ComputeEngine
+    }
+
+    /// Returns a token that the source was given, for a slot to begin with.
+    fn saved(&self) -> Option<Bearer> {
+        None
+    }
+
+    /// Returns a source of ID tokens of the same account; `None` if there can
+    /// be none.
+    fn identity(&self, _audience: &str) -> Option<Arc<dyn TokenSource>> {
+        None
+    }
+
+    /// Returns the account that IAM signs as, and who acts as it, if the
+    /// source's account is one that others act as.
+    #[cfg(feature = "iam")]
+    fn signs_through(&self) -> Option<&impersonated::Target> {
+        None
+    }
+
+    /// Returns where tokens are asked for, outside the metadata server.
+    #[cfg(feature = "iam")]
+    fn token_uri(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the project of the account, if the source names it.
+    #[cfg(feature = "adc")]
+    fn project_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the number of the project, which the resource manager knows the
+    /// id of.
+    #[cfg(feature = "adc")]
+    fn project_number(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns whether the account acts for a user: no boundary is its.
+    #[cfg(feature = "iam")]
+    fn acts_as_user(&self) -> bool {
+        false
+    }
+
     /// Returns whether there is one token and no other will come; copies then
     /// share it.
     fn is_fixed(&self) -> bool {
         false
     }
+}
+
+/// Returns the lane of the server at `url`.
+#[cfg(feature = "adc")]
+pub(crate) fn lane_of(client: &MetadataClient, url: &str) -> LaneKey {
+    let transport = &client.0.transport;
+    match url.parse() {
+        Ok(url) => LaneKey::of(&url, transport),
+        Err(_) => LaneKey::new("", transport),
+    }
+}
+
+/// Returns the budget of a fetch, of which `context` knows the start.
+#[cfg(feature = "iam")]
+pub(crate) fn within(source: &dyn TokenSource, context: &FetchContext) -> Budget {
+    Budget::new(context.began, source.budget()).going_on(context.waits)
 }
 
 /// One setting to change in a copy of a source.
@@ -158,6 +242,23 @@ pub(crate) enum Change {
     Audience(String),
     #[cfg(feature = "iam")]
     TokenUri(String),
+    #[cfg(feature = "iam")]
+    UniverseDomain(String),
+    /// The user on whose behalf the account acts.
+    #[cfg(feature = "iam")]
+    Subject(Option<String>),
+    /// Additional claims of assertions: a JSON object.
+    #[cfg(feature = "adc")]
+    Claims(String),
+    /// Whether tokens are signed with the private key and sent as they are.
+    #[cfg(feature = "adc")]
+    JwtAccess(bool),
+    /// The service that such tokens are for.
+    #[cfg(feature = "adc")]
+    JwtAudience(Option<String>),
+    /// Whether ID tokens name the email address.
+    #[cfg(feature = "iam")]
+    IncludeEmail(bool),
 }
 
 /// Signs for an account.
@@ -167,6 +268,23 @@ pub(crate) trait Sign: Send + Sync + fmt::Debug {
     /// program does; blocks. Returns the id of the key, if it is known, and the
     /// signature.
     fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error>;
+
+    /// Returns whether the private key is at hand: no server is asked.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// Signs a JWT with these claims, with the private key that is at hand.
+    /// Returns the id of the key, too.
+    fn sign_jwt(
+        &self,
+        _claims: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(Option<String>, zeroize::Zeroizing<String>), Error> {
+        Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "there is no private key to sign with",
+        ))
+    }
 
     /// Returns the signer of the program's own, if there is one.
     fn own(&self) -> Option<Arc<dyn jwt_signer::JwtSigner>> {

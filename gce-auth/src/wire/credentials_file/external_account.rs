@@ -56,11 +56,6 @@ impl ExternalAccount {
         parts.find(|part| *part == "projects")?;
         parts.next().filter(|number| !number.is_empty())
     }
-
-    /// Whether the identity is a person's, of a workforce pool.
-    pub(crate) fn is_workforce_pool(&self) -> bool {
-        is_workforce_pool(&self.audience)
-    }
 }
 
 fn is_workforce_pool(audience: &str) -> bool {

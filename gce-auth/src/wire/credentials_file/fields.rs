@@ -53,10 +53,6 @@ impl<'a> Fields<'a> {
         Self { remedy, ..self }
     }
 
-    pub(crate) fn place(&self) -> &'a str {
-        self.place
-    }
-
     /// What is wrong with the member `name`.
     pub(crate) fn wrong(&self, name: &str, what: &str) -> Error {
         let Self { place, within, .. } = self;

@@ -158,10 +158,7 @@ fn an_external_account_says_where_its_token_comes_from() {
         panic!()
     };
     assert_eq!(read.token_url, "https://sts.googleapis.com/v1/token");
-    assert_eq!(
-        (read.project_number(), read.is_workforce_pool()),
-        (Some("12"), false)
-    );
+    assert_eq!(read.project_number(), Some("12"));
     let source =
         |value: Value| match parse(&with(external(), |file| file["credential_source"] = value)) {
             Ok(Document::ExternalAccount(account)) => Ok(account.source),

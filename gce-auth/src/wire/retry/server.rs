@@ -18,6 +18,10 @@ pub(crate) enum Server {
     /// An OAuth 2.0 token endpoint.
     #[cfg(feature = "iam")]
     TokenEndpoint,
+    /// What google-auth asks once: STS, IAM's `generateAccessToken` and
+    /// `generateIdToken`, and what knows a subject token.
+    #[cfg(feature = "iam")]
+    Exchange,
     /// IAM Credentials, `allowedLocations`.
     #[cfg(feature = "iam")]
     Boundary,
@@ -34,6 +38,8 @@ impl Server {
             #[cfg(feature = "iam")]
             Self::Signing | Self::TokenEndpoint => 3,
             #[cfg(feature = "iam")]
+            Self::Exchange => 1,
+            #[cfg(feature = "iam")]
             Self::Boundary => 6,
             #[cfg(feature = "verify")]
             Self::Keys => 1,
@@ -45,7 +51,7 @@ impl Server {
         Duration::from_secs(match self {
             Self::Metadata => 32,
             #[cfg(feature = "iam")]
-            Self::Signing | Self::TokenEndpoint => 60,
+            Self::Signing | Self::TokenEndpoint | Self::Exchange => 60,
             #[cfg(feature = "iam")]
             Self::Boundary => 130,
             #[cfg(feature = "verify")]
@@ -118,7 +124,7 @@ impl RetryPolicy {
             Server::Signing => matches!(error.status(), Some(500 | 502 | 503 | 504)),
             // A refusal below 500 passes here because its body says that it does.
             #[cfg(feature = "iam")]
-            Server::TokenEndpoint | Server::Boundary => {
+            Server::TokenEndpoint | Server::Exchange | Server::Boundary => {
                 matches!(error.status(), Some(400..=500 | 502 | 503 | 504))
             }
             #[cfg(feature = "verify")]

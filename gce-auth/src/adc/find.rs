@@ -1,0 +1,164 @@
+//! The search, step by step.
+
+use std::path::PathBuf;
+
+use crate::{
+    adc::{DefaultCredentials, DefaultOptions, DefaultSource},
+    client::{config::MetadataClient, residency::Detection},
+    io::env::Environment,
+    tokens::{credentials::Credentials, id_token_credentials::IdTokenCredentials},
+    values::error::{Error, ErrorKind},
+};
+
+/// A file that comes before the metadata server, if there is one.
+fn file(environment: &Environment) -> Option<DefaultSource> {
+    let well_known = environment
+        .gcloud_directory()
+        .map(|directory| directory.join("application_default_credentials.json"));
+    if let Some(named) = &environment.application_credentials {
+        let named = PathBuf::from(named);
+        // As in google-auth: whoever names gcloud's file means that step.
+        if well_known.as_ref() != Some(&named) {
+            return Some(DefaultSource::EnvironmentFile(named));
+        }
+    }
+    let file = well_known.filter(|file| file.is_file())?;
+    Some(DefaultSource::GcloudFile(file))
+}
+
+pub(super) fn credentials(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
+    let environment = Environment::read();
+    let mut found = match file(&environment) {
+        Some(source) => of_file(&options, &source)?,
+        None => of_metadata_server(options)?,
+    };
+    if let Some(project) = environment.project.clone() {
+        found.project_id = Some(project);
+    }
+    if found.project_id.is_none() {
+        found.project_id = project(&environment, &found);
+    }
+    Ok(found)
+}
+
+#[cfg(feature = "adc")]
+fn of_file(options: &DefaultOptions, source: &DefaultSource) -> Result<DefaultCredentials, Error> {
+    use crate::adc::load;
+    let (DefaultSource::EnvironmentFile(path) | DefaultSource::GcloudFile(path)) = source else {
+        return Err(Error::new(ErrorKind::Config, "no file was found"));
+    };
+    let mut found = load::file(options, path, source.clone(), false)?;
+    let credentials = &found.credentials;
+    if credentials.requires_scopes() {
+        found.credentials = load::scoped(credentials, options);
+    }
+    Ok(found)
+}
+
+#[cfg(not(feature = "adc"))]
+fn of_file(_: &DefaultOptions, source: &DefaultSource) -> Result<DefaultCredentials, Error> {
+    Err(unreadable(source))
+}
+
+/// What a program without the feature says of a file.
+#[cfg(not(feature = "adc"))]
+fn unreadable(source: &DefaultSource) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("there are credentials in {source}, and this program cannot read them"),
+    )
+    .with_hint(
+        "switch the feature adc of gce-auth on, or use Credentials::new() for the metadata \
+         server alone",
+    )
+}
+
+fn of_metadata_server(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
+    let client = MetadataClient::one_of(options.client, None)?;
+    on_gce(&client, options.detection)?;
+    let mut builder = Credentials::builder().client(client);
+    if let Some(scopes) = options.scopes {
+        builder = builder.scopes(scopes);
+    }
+    if let Some(scopes) = options.default_scopes {
+        builder = builder.default_scopes(scopes);
+    }
+    let credentials = match options.quota_project_id {
+        Some(project) => builder.quota_project_id(project).build()?,
+        None => builder.build()?.with_quota_project_from_environment()?,
+    };
+    Ok(DefaultCredentials {
+        credentials,
+        project_id: None,
+        source: DefaultSource::MetadataServer,
+    })
+}
+
+/// The project, where neither environment nor file names it. Without one a
+/// program can go on, so no failure is an error.
+#[cfg(feature = "adc")]
+fn project(environment: &Environment, found: &DefaultCredentials) -> Option<String> {
+    if let DefaultSource::GcloudFile(_) = found.source {
+        if let Some(project) = gcloud_project(environment) {
+            return Some(project);
+        }
+    }
+    found.credentials.blocking_project_id().ok().flatten()
+}
+
+#[cfg(not(feature = "adc"))]
+fn project(_: &Environment, found: &DefaultCredentials) -> Option<String> {
+    found.credentials.client().blocking_project_id().ok()
+}
+
+/// The project of gcloud's active configuration, from its files.
+#[cfg(feature = "adc")]
+fn gcloud_project(environment: &Environment) -> Option<String> {
+    use crate::{
+        io::{env::AdcEnvironment, files},
+        wire::gcloud_config,
+    };
+    let directory = environment.gcloud_directory()?;
+    let read = |name: &str| {
+        let bytes = files::read(&directory.join(name)).ok()?;
+        String::from_utf8(bytes.to_vec()).ok()
+    };
+    let named = AdcEnvironment::read().gcloud_configuration;
+    let active = read(gcloud_config::ACTIVE);
+    let file = gcloud_config::file(named.as_deref(), active.as_deref())?;
+    gcloud_config::project(&read(&file)?)
+}
+
+pub(super) fn id_token_credentials(
+    audience: &str,
+    options: &DefaultOptions,
+) -> Result<IdTokenCredentials, Error> {
+    let environment = Environment::read();
+    if let Some(named) = &environment.application_credentials {
+        let source = DefaultSource::EnvironmentFile(PathBuf::from(named));
+        #[cfg(feature = "adc")]
+        if let Some(found) = crate::adc::load::identity(options, source, audience)? {
+            return Ok(found);
+        }
+        #[cfg(not(feature = "adc"))]
+        return Err(unreadable(&source));
+    }
+    let client = MetadataClient::one_of(options.client.clone(), None)?;
+    on_gce(&client, options.detection)?;
+    IdTokenCredentials::builder(audience).client(client).build()
+}
+
+fn on_gce(client: &MetadataClient, detection: Detection) -> Result<(), Error> {
+    let residency = client.blocking_on_gce(detection)?;
+    if residency.is_on_gce() {
+        return Ok(());
+    }
+    let found = "there are no default credentials: GOOGLE_APPLICATION_CREDENTIALS names no file, \
+                 gcloud has written none, and this program is";
+    Err(
+        Error::new(ErrorKind::NotOnGce, format!("{found} {residency}")).with_hint(
+            "run `gcloud auth application-default login`, or for a metadata server without a cloud \
+         `gce-auth emulate`",
+        ),
+    )
+}

@@ -1,0 +1,49 @@
+use crate::{
+    adc::{DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials},
+    client::config::MetadataClient,
+    io::fake::{HandClock, Reply, ScriptedTransport},
+    values::error::ErrorKind,
+};
+
+#[cfg(feature = "adc")]
+mod files;
+
+fn client(replies: impl IntoIterator<Item = Reply>) -> MetadataClient {
+    MetadataClient::builder()
+        .transport(std::sync::Arc::new(ScriptedTransport::new(replies)))
+        .clock(std::sync::Arc::new(HandClock::at(1)))
+        .endpoint("metadata")
+        .dmi_product_name_file("/nonexistent")
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn on_google_cloud_there_are_credentials_and_a_project() {
+    let client = client([Reply::text(""), Reply::text("project-one")]);
+    let options = DefaultOptions::new()
+        .client(client)
+        .scopes(["s"])
+        .default_scopes(["d"])
+        .quota_project_id("billed");
+    let found: DefaultCredentials = blocking_default_credentials(options).unwrap();
+    assert_eq!(found.source, DefaultSource::MetadataServer);
+    assert_eq!(found.credentials.scopes().unwrap(), ["s"]);
+    assert_eq!(found.credentials.default_scopes().unwrap(), ["d"]);
+    assert_eq!(found.credentials.quota_project_id(), Some("billed"));
+    assert!(found.project_id.is_some());
+}
+
+#[test]
+fn elsewhere_the_error_says_what_was_looked_for() {
+    let broken = crate::transport::TransportErrorKind::Connect;
+    let options = DefaultOptions::new().client(client([Reply::Broken(broken)]));
+    let error = blocking_default_credentials(options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotOnGce);
+    let said = error.to_string();
+    assert!(said.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{said}");
+    assert!(
+        said.contains("gcloud auth application-default login"),
+        "{said}"
+    );
+}

@@ -1,0 +1,223 @@
+//! What credentials of one kind or another can do besides giving tokens.
+
+#[cfg(feature = "iam")]
+use crate::{io::threads::WorkKind, tokens::source::Change};
+use crate::{
+    tokens::{
+        credentials::Credentials,
+        handle::{Handle, Options},
+        id_token_credentials::IdTokenCredentials,
+        info::CredentialsKind,
+    },
+    values::error::{Error, ErrorKind},
+    wire::request::check_audience,
+};
+
+impl Credentials {
+    /// Returns what kind of credentials these are.
+    #[must_use]
+    pub fn kind(&self) -> CredentialsKind {
+        self.0.inner.source.credentials_kind()
+    }
+
+    /// Returns credentials that get ID tokens for `audience`, of the same
+    /// account. No I/O.
+    ///
+    /// Key files, impersonated accounts and the metadata server have ID tokens;
+    /// users, external accounts that act as no service account, and downscoped
+    /// credentials have none.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) for credentials that
+    /// have no ID tokens; [`Config`](ErrorKind::Config) for an empty audience.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn call(credentials: gce_auth::Credentials) -> Result<(), gce_auth::Error> {
+    /// let identity = credentials.id_token("https://service.example")?;
+    /// let headers = identity.headers().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn id_token(&self, audience: impl AsRef<str>) -> Result<IdTokenCredentials, Error> {
+        let audience = audience.as_ref();
+        check_audience(audience)?;
+        let source = self.0.inner.source.identity(audience).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!(
+                    "credentials of the kind {} have no ID tokens",
+                    self.kind().name()
+                ),
+            )
+            .with_hint(
+                "act as a service account with impersonate, or use a key file or the metadata \
+                 server",
+            )
+        })?;
+        let ours = &self.0.inner.options;
+        let options = Options {
+            mode: ours.mode,
+            shared: ours.shared,
+            ..Options::default()
+        };
+        Ok(IdTokenCredentials(Handle::new(source, options)))
+    }
+
+    #[cfg(feature = "iam")]
+    pub(crate) fn is_of_metadata_server(&self) -> bool {
+        matches!(
+            self.kind(),
+            CredentialsKind::ComputeEngine | CredentialsKind::Fixed
+        )
+    }
+}
+
+#[cfg(feature = "iam")]
+impl Credentials {
+    /// Returns credentials that act for this user (domain-wide delegation), or
+    /// for none.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
+    /// key file or an impersonated account.
+    pub fn with_subject<'a>(&self, user: impl Into<Option<&'a str>>) -> Result<Self, Error> {
+        let user = user.into().map(str::to_owned);
+        self.changed_or_refused(&Change::Subject(user), "act for a user")
+    }
+
+    /// Returns credentials that ask for their tokens at another URL. The
+    /// secrets of these credentials are sent there.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for what is no URL;
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) for the metadata
+    /// server's and those made of others.
+    pub fn with_token_uri(&self, url: impl Into<String>) -> Result<Self, Error> {
+        let url = url.into();
+        crate::wire::grant::check_token_uri(&url)?;
+        self.changed_or_refused(&Change::TokenUri(url), "have a token URI")
+    }
+
+    /// Returns where tokens are asked for, for those that have such a URL.
+    #[must_use]
+    pub fn token_uri(&self) -> Option<&str> {
+        self.0.inner.source.token_uri()
+    }
+
+    /// Signs `message` as the account: with the private key of a key file, or
+    /// through IAM as an impersonated account. RSASSA-PKCS1-v1_5 with SHA-256.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) for other credentials,
+    /// which a [`Signer`](crate::Signer) signs for; else what keeps the
+    /// signature from being made.
+    pub async fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let (credentials, message) = (self.clone(), message.to_vec());
+        let work = move |_: &_| credentials.blocking_sign_bytes(&message);
+        self.client().background(WorkKind::Other, work).await
+    }
+
+    /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.
+    ///
+    /// # Errors
+    /// As for [`sign_bytes`](Self::sign_bytes).
+    pub fn blocking_sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let signer = self.0.inner.source.signs().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!(
+                    "credentials of the kind {} sign nothing",
+                    self.kind().name()
+                ),
+            )
+            .with_hint("use a Signer, which signs through IAM")
+        })?;
+        signer.sign(message).map(|(_, signature)| signature)
+    }
+
+    fn changed_or_refused(&self, change: &Change, what: &str) -> Result<Self, Error> {
+        self.0.changed(change).map(Self).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!(
+                    "credentials of the kind {} do not {what}",
+                    self.kind().name()
+                ),
+            )
+        })
+    }
+}
+
+#[cfg(feature = "iam")]
+impl IdTokenCredentials {
+    /// Returns credentials whose tokens name the account's email address, or do
+    /// not.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of an
+    /// impersonated account; others name it as they always do.
+    pub fn with_include_email(&self, include: bool) -> Result<Self, Error> {
+        let copy = self.0.changed(&Change::IncludeEmail(include));
+        copy.map(Self).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidOperation,
+                "only ID tokens of impersonated accounts leave the email address out",
+            )
+        })
+    }
+
+    /// Returns what kind of credentials these are.
+    #[must_use]
+    pub fn kind(&self) -> CredentialsKind {
+        self.0.inner.source.credentials_kind()
+    }
+}
+
+#[cfg(feature = "adc")]
+impl Credentials {
+    /// Returns credentials whose assertions make these claims, too: a JSON
+    /// object, which replaces claims of the same names.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for what is no JSON object;
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
+    /// key file.
+    pub fn with_claims(&self, json: &str) -> Result<Self, Error> {
+        crate::tokens::source::service_account::claims(json)?;
+        self.changed_or_refused(&Change::Claims(json.to_owned()), "make assertions")
+    }
+
+    /// Returns credentials that sign their tokens themselves and send them as
+    /// they are (AIP-4111): no server is asked. Default: for key files of
+    /// another universe, and those for an audience.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
+    /// key file; [`Config`](ErrorKind::Config) to switch it off in another
+    /// universe.
+    pub fn with_jwt_access(&self, wanted: bool) -> Result<Self, Error> {
+        let universe = self.0.inner.source.universe_domain();
+        if !wanted && universe.is_some_and(|universe| universe != "googleapis.com") {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "key files of another universe always sign their tokens themselves",
+            ));
+        }
+        self.changed_or_refused(&Change::JwtAccess(wanted), "sign tokens")
+    }
+
+    /// Returns credentials whose tokens are signed here, for the service at
+    /// this URL, unless scopes are asked for.
+    ///
+    /// # Errors
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
+    /// key file.
+    pub fn with_jwt_audience<'a>(
+        &self,
+        audience: impl Into<Option<&'a str>>,
+    ) -> Result<Self, Error> {
+        let audience = audience.into().map(str::to_owned);
+        self.changed_or_refused(&Change::JwtAudience(audience), "sign tokens")
+    }
+}

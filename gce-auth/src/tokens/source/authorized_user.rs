@@ -1,0 +1,177 @@
+//! `authorized_user`: tokens of a person, for a refresh token.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::HeaderValue;
+
+use crate::{
+    client::{config::MetadataClient, grants},
+    io::threads::LaneKey,
+    refresh::{FetchContext, shared_map::SharingKey},
+    tokens::{
+        info::{CredentialsInfo, CredentialsKind},
+        source::{Change, TokenSource, lane_of, origin::Origin, within},
+    },
+    values::{
+        error::{Error, ErrorKind},
+        headers::quota_project,
+        scope::Scopes,
+        secret::{BearerValue, SecretText},
+        token::{Bearer, Validity},
+    },
+    wire::{credentials_file::authorized_user::AuthorizedUser, oauth as wire_oauth},
+};
+
+const DEFAULT_UNIVERSE: &str = "googleapis.com";
+
+/// Exchanges a refresh token for access tokens.
+#[derive(Debug)]
+pub(crate) struct UserTokens {
+    client: MetadataClient,
+    origin: Origin,
+    user: Arc<AuthorizedUser>,
+    token_uri: String,
+    lane: LaneKey,
+    scopes: Option<Scopes>,
+    universe_domain: Option<String>,
+    /// The refresh token that came last; copies share it.
+    newest: Arc<RwLock<SecretText>>,
+}
+
+impl UserTokens {
+    /// `token_uri` is where the token is asked for, checked.
+    pub(crate) fn new(
+        client: MetadataClient,
+        origin: Origin,
+        user: AuthorizedUser,
+        token_uri: String,
+        scopes: Option<Scopes>,
+    ) -> Self {
+        let asked = scopes.or_else(|| user.scopes.clone().map(Scopes::new));
+        Self {
+            newest: Arc::new(RwLock::new(user.refresh_token.clone())),
+            universe_domain: user.universe_domain.clone(),
+            user: Arc::new(user),
+            scopes: asked,
+            lane: lane_of(&client, &token_uri),
+            client,
+            origin,
+            token_uri,
+        }
+    }
+
+    fn newest(&self) -> SecretText {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        newest.clone()
+    }
+}
+
+impl TokenSource for UserTokens {
+    fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
+        if universe != DEFAULT_UNIVERSE {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!(
+                    "tokens of a user can be renewed in googleapis.com alone, not in {universe}"
+                ),
+            )
+            .with_hint("use a service account or a workforce pool in this universe"));
+        }
+        let sent = self.newest();
+        let scopes = self.scopes.clone().unwrap_or_default();
+        let granted = grants::granted(&self.client.0, &within(self, context), || {
+            wire_oauth::refresh(&self.token_uri, &self.user, &sent, scopes.as_slice())
+        })?;
+        if let Some(next) = granted.refresh_token {
+            let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+            *newest = next;
+        }
+        Ok(granted.token)
+    }
+
+    fn client(&self) -> &MetadataClient {
+        &self.client
+    }
+
+    fn lane(&self) -> &LaneKey {
+        &self.lane
+    }
+
+    fn key(&self) -> Option<SharingKey> {
+        let client = self.client.0.key()?;
+        let (user, uri) = (Arc::clone(&self.user), self.token_uri.clone());
+        let universe = self.universe_domain.clone();
+        Some(SharingKey::of((
+            client,
+            user,
+            uri,
+            self.scopes.clone(),
+            universe,
+        )))
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::AuthorizedUser
+    }
+
+    fn info(&self) -> CredentialsInfo {
+        let account = self.user.account.clone();
+        self.origin
+            .info("user credentials", account.unwrap_or_default())
+    }
+
+    fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
+        let mut copy = Self {
+            client: self.client.clone(),
+            origin: self.origin.clone(),
+            user: Arc::clone(&self.user),
+            token_uri: self.token_uri.clone(),
+            lane: self.lane.clone(),
+            scopes: self.scopes.clone(),
+            universe_domain: self.universe_domain.clone(),
+            newest: Arc::clone(&self.newest),
+        };
+        match change {
+            Change::Nothing => {}
+            Change::TokenUri(uri) => {
+                copy.token_uri.clone_from(uri);
+                copy.lane = lane_of(&self.client, uri);
+            }
+            Change::UniverseDomain(domain) => copy.universe_domain = Some(domain.clone()),
+            _ => return None,
+        }
+        Some(Arc::new(copy))
+    }
+
+    fn saved(&self) -> Option<Bearer> {
+        let (token, expiry) = self.user.saved.as_ref()?;
+        let now = self.client.0.clock.now();
+        let value = BearerValue::new(token.reveal())?;
+        (*expiry > now.wall).then(|| Bearer::new(value, Validity::until(now, *expiry)))
+    }
+
+    fn email(&self) -> Option<String> {
+        self.user.account.clone()
+    }
+
+    fn scopes(&self) -> Option<Scopes> {
+        self.scopes.clone()
+    }
+
+    fn metric(&self) -> Option<&'static str> {
+        Some("cred-type/u")
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        Some(self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE))
+    }
+
+    fn quota_project(&self) -> Option<HeaderValue> {
+        quota_project(self.user.quota_project_id.as_deref()?).ok()
+    }
+
+    fn token_uri(&self) -> Option<&str> {
+        Some(&self.token_uri)
+    }
+}

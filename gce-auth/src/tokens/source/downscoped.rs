@@ -1,0 +1,145 @@
+//! Tokens that may do less than those of other credentials (Google, "Downscope
+//! with Credential Access Boundaries").
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    client::{config::MetadataClient, grants},
+    io::threads::LaneKey,
+    refresh::{FetchContext, shared_map::SharingKey},
+    tokens::{
+        credentials::Credentials,
+        info::{CredentialsInfo, CredentialsKind},
+        source::{Change, TokenSource, within},
+    },
+    values::{error::Error, token::Bearer},
+    wire::sts,
+};
+
+/// Exchanges tokens of a source for narrower ones.
+#[derive(Debug)]
+pub(crate) struct Downscoped {
+    pub(crate) client: MetadataClient,
+    pub(crate) source: Credentials,
+    /// The boundary, as JSON.
+    pub(crate) boundary: Arc<str>,
+    /// Where the exchange is, if that was named.
+    pub(crate) token_url: Option<String>,
+    /// The source's token that was exchanged last.
+    last: Mutex<Option<Bearer>>,
+}
+
+impl Downscoped {
+    pub(crate) fn new(
+        source: Credentials,
+        boundary: impl Into<Arc<str>>,
+        token_url: Option<String>,
+    ) -> Self {
+        Self {
+            client: source.client().clone(),
+            source,
+            boundary: boundary.into(),
+            token_url,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// A token of the source that was not exchanged before, if there is one: a
+    /// narrower token lives no longer than what it was made of.
+    fn token_of_source(&self) -> Result<Bearer, Error> {
+        if self.client.0.exact {
+            self.source.blocking_refresh()?;
+            return self.source.0.blocking_bearer();
+        }
+        let token = self.source.0.blocking_bearer()?;
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if last.is_none_or(|last| !last.is_same(&token)) {
+            return Ok(token);
+        }
+        // If none comes, the one in hand is good as well.
+        let _ = self.source.blocking_refresh();
+        self.source.0.blocking_bearer()
+    }
+}
+
+impl TokenSource for Downscoped {
+    fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        let token = self.token_of_source()?;
+        let url = match &self.token_url {
+            Some(url) => url.clone(),
+            None => {
+                let universe = self.source.0.known_universe();
+                let universe = universe.unwrap_or_else(|| "googleapis.com".to_owned());
+                format!("https://sts.{universe}/v1/token")
+            }
+        };
+        let make = || sts::downscope(&url, token.value().token(), &self.boundary);
+        let validity = *token.validity();
+        let read = |response, sent| sts::downscoped(response, sent, validity);
+        let narrow = grants::exchanged(&self.client.0, &within(self, context), make, read)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        Ok(narrow)
+    }
+
+    fn client(&self) -> &MetadataClient {
+        &self.client
+    }
+
+    fn budget(&self) -> Duration {
+        let own = self.client.0.retry.total();
+        own.saturating_add(self.source.0.inner.source.budget())
+    }
+
+    fn lane(&self) -> &LaneKey {
+        self.source.0.inner.source.lane()
+    }
+
+    fn key(&self) -> Option<SharingKey> {
+        let client = self.client.0.key()?;
+        let source = self.source.0.inner.source.key()?;
+        let own = (
+            self.boundary.clone(),
+            self.token_url.clone(),
+            self.source.0.known_universe(),
+        );
+        Some(SharingKey::of((client, source, own)))
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::Downscoped
+    }
+
+    fn info(&self) -> CredentialsInfo {
+        let source = self.source.info();
+        CredentialsInfo {
+            source: source.source,
+            kind: "downscoped credentials",
+            principal: source.principal,
+        }
+    }
+
+    fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
+        let source = match change {
+            Change::Nothing => self.source.clone(),
+            Change::UniverseDomain(domain) => self.source.with_universe_domain(domain.clone()),
+            _ => return None,
+        };
+        let copy = Self::new(source, Arc::clone(&self.boundary), self.token_url.clone());
+        Some(Arc::new(copy))
+    }
+
+    fn email(&self) -> Option<String> {
+        self.source.0.inner.source.email()
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        self.source.0.inner.source.universe_domain()
+    }
+}

@@ -1,0 +1,153 @@
+//! `external_account`: tokens for the tokens of another provider (workload and
+//! workforce identity federation).
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use crate::{
+    client::{config::MetadataClient, grants},
+    io::threads::LaneKey,
+    refresh::{FetchContext, shared_map::SharingKey},
+    tokens::{
+        info::{CredentialsInfo, CredentialsKind},
+        source::{Change, TokenSource, lane_of, origin::Origin, subject::SubjectTokens, within},
+    },
+    values::{error::Error, headers::quota_project, scope::Scopes, token::Bearer},
+    wire::{
+        credentials_file::{credential_source::SubjectSource, external_account::ExternalAccount},
+        federation, sts,
+    },
+};
+
+/// Exchanges tokens of another provider; what acts as a service account with
+/// the result is [`Impersonated`](super::impersonated::Impersonated).
+#[derive(Clone, Debug)]
+pub(crate) struct ExternalTokens {
+    client: MetadataClient,
+    origin: Origin,
+    account: Arc<ExternalAccount>,
+    subject: Arc<SubjectTokens>,
+    token_url: String,
+    lane: LaneKey,
+    universe_domain: String,
+    scopes: Option<Scopes>,
+    default_scopes: Option<Scopes>,
+}
+
+impl ExternalTokens {
+    /// The URLs in `account` are checked.
+    pub(crate) fn new(client: MetadataClient, origin: Origin, account: ExternalAccount) -> Self {
+        let account = Arc::new(account);
+        Self {
+            subject: Arc::new(SubjectTokens::new(client.clone(), Arc::clone(&account))),
+            lane: lane_of(&client, &account.token_url),
+            client,
+            origin,
+            token_url: account.token_url.clone(),
+            universe_domain: account.universe_domain.clone(),
+            account,
+            scopes: None,
+            default_scopes: None,
+        }
+    }
+
+    pub(crate) fn scoped(mut self, scopes: Option<Scopes>, default_scopes: Option<Scopes>) -> Self {
+        self.scopes = scopes;
+        self.default_scopes = default_scopes;
+        self
+    }
+}
+
+impl TokenSource for ExternalTokens {
+    fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        let subject = self.subject.token(&within(self, context))?;
+        // An empty list hides the default scopes, as in google-auth.
+        let scopes = self.scopes.as_ref().or(self.default_scopes.as_ref());
+        let scopes = scopes.map(Scopes::as_slice).unwrap_or_default();
+        let make = || federation::exchange(&self.account, &self.token_url, &subject, scopes);
+        grants::exchanged(&self.client.0, &within(self, context), make, sts::exchanged)
+    }
+
+    fn client(&self) -> &MetadataClient {
+        &self.client
+    }
+
+    fn budget(&self) -> Duration {
+        let own = self.client.0.retry.total();
+        match &self.account.source {
+            SubjectSource::Executable(program) => own.saturating_add(program.timeout),
+            SubjectSource::Url { .. } | SubjectSource::Aws(_) => own.saturating_mul(2),
+            SubjectSource::File { .. } => own,
+        }
+    }
+
+    fn lane(&self) -> &LaneKey {
+        &self.lane
+    }
+
+    fn key(&self) -> Option<SharingKey> {
+        let client = self.client.0.key()?;
+        let scopes = self.scopes.clone().or_else(|| self.default_scopes.clone());
+        let url = self.token_url.clone();
+        Some(SharingKey::of((
+            client,
+            Arc::clone(&self.account),
+            url,
+            scopes,
+        )))
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::ExternalAccount
+    }
+
+    fn info(&self) -> CredentialsInfo {
+        self.origin
+            .info("external account credentials", String::new())
+    }
+
+    fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
+        let mut copy = self.clone();
+        match change {
+            Change::Nothing => {}
+            Change::Scopes(scopes, defaults) => {
+                copy.scopes.clone_from(scopes);
+                copy.default_scopes.clone_from(defaults);
+            }
+            Change::DefaultScopes(defaults) => copy.default_scopes = Some(defaults.clone()),
+            Change::TokenUri(url) => {
+                copy.token_url.clone_from(url);
+                copy.lane = lane_of(&self.client, url);
+            }
+            Change::UniverseDomain(domain) => copy.universe_domain.clone_from(domain),
+            _ => return None,
+        }
+        Some(Arc::new(copy))
+    }
+
+    fn scopes(&self) -> Option<Scopes> {
+        self.scopes.clone()
+    }
+
+    fn default_scopes(&self) -> Option<Scopes> {
+        self.default_scopes.clone()
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        Some(&self.universe_domain)
+    }
+
+    fn quota_project(&self) -> Option<HeaderValue> {
+        quota_project(self.account.quota_project_id.as_deref()?).ok()
+    }
+
+    fn token_uri(&self) -> Option<&str> {
+        Some(&self.token_url)
+    }
+
+    fn project_number(&self) -> Option<&str> {
+        let user_project = self.account.workforce_pool_user_project.as_deref();
+        self.account.project_number().or(user_project)
+    }
+}

@@ -1,0 +1,161 @@
+//! `external_account_authorized_user`: tokens of a workforce user, for a
+//! refresh token.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::HeaderValue;
+
+use crate::{
+    client::{config::MetadataClient, grants},
+    io::threads::LaneKey,
+    refresh::{FetchContext, shared_map::SharingKey},
+    tokens::{
+        info::{CredentialsInfo, CredentialsKind},
+        source::{Change, TokenSource, lane_of, origin::Origin, within},
+    },
+    values::{
+        error::{Error, ErrorKind},
+        headers::quota_project,
+        scope::Scopes,
+        secret::{BearerValue, SecretText},
+        token::{Bearer, Validity},
+    },
+    wire::{credentials_file::external_user::ExternalUser, federation},
+};
+
+/// Exchanges the refresh token of a workforce user for access tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct ExternalUserTokens {
+    client: MetadataClient,
+    origin: Origin,
+    user: Arc<ExternalUser>,
+    token_url: String,
+    lane: LaneKey,
+    universe_domain: Option<String>,
+    /// The refresh token that came last; copies share it.
+    newest: Arc<RwLock<Option<SecretText>>>,
+}
+
+impl ExternalUserTokens {
+    /// The URL in `user` is checked.
+    pub(crate) fn new(client: MetadataClient, origin: Origin, user: ExternalUser) -> Self {
+        let renewal = user.renewal.as_ref();
+        Self {
+            lane: lane_of(&client, renewal.map_or("", |it| &it.token_url)),
+            client,
+            origin,
+            token_url: renewal.map_or_else(String::new, |it| it.token_url.clone()),
+            newest: Arc::new(RwLock::new(renewal.map(|it| it.refresh_token.clone()))),
+            universe_domain: user.universe_domain.clone(),
+            user: Arc::new(user),
+        }
+    }
+
+    /// Fails if the file has neither a valid token nor a way to one.
+    pub(crate) fn check(&self, place: &str) -> Result<(), Error> {
+        if self.user.renewal.is_some() || self.saved().is_some() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("{place}: the saved token has expired, and `refresh_token` is missing"),
+        )
+        .with_hint("run `gcloud auth application-default login --login-config=FILE` again"))
+    }
+}
+
+impl TokenSource for ExternalUserTokens {
+    fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        let newest = self
+            .newest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (Some(renewal), Some(newest)) = (&self.user.renewal, newest) else {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "the token of the credentials file has expired, and there is no refresh token",
+            )
+            .with_hint("run `gcloud auth application-default login --login-config=FILE` again"));
+        };
+        let make = || federation::refresh(renewal, &self.token_url, &newest);
+        let (token, next) = grants::exchanged(
+            &self.client.0,
+            &within(self, context),
+            make,
+            federation::refreshed,
+        )?;
+        if let Some(next) = next {
+            *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        }
+        Ok(token)
+    }
+
+    fn client(&self) -> &MetadataClient {
+        &self.client
+    }
+
+    fn lane(&self) -> &LaneKey {
+        &self.lane
+    }
+
+    fn key(&self) -> Option<SharingKey> {
+        let client = self.client.0.key()?;
+        let url = self.token_url.clone();
+        Some(SharingKey::of((client, Arc::clone(&self.user), url)))
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        CredentialsKind::ExternalAccountAuthorizedUser
+    }
+
+    fn info(&self) -> CredentialsInfo {
+        self.origin.info(
+            "external account authorized user credentials",
+            String::new(),
+        )
+    }
+
+    fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
+        let mut copy = self.clone();
+        match change {
+            Change::Nothing => {}
+            Change::TokenUri(url) => {
+                copy.token_url.clone_from(url);
+                copy.lane = lane_of(&self.client, url);
+            }
+            Change::UniverseDomain(domain) => copy.universe_domain = Some(domain.clone()),
+            _ => return None,
+        }
+        Some(Arc::new(copy))
+    }
+
+    fn saved(&self) -> Option<Bearer> {
+        let (token, expiry) = self.user.saved.as_ref()?;
+        let now = self.client.0.clock.now();
+        let value = BearerValue::new(token.reveal())?;
+        match expiry {
+            None => Some(Bearer::new(value, Validity::ENDLESS)),
+            Some(expiry) if *expiry > now.wall => {
+                Some(Bearer::new(value, Validity::until(now, *expiry)))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn scopes(&self) -> Option<Scopes> {
+        self.user.scopes.clone().map(Scopes::new)
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        Some(self.universe_domain.as_deref().unwrap_or("googleapis.com"))
+    }
+
+    fn quota_project(&self) -> Option<HeaderValue> {
+        quota_project(self.user.quota_project_id.as_deref()?).ok()
+    }
+
+    fn token_uri(&self) -> Option<&str> {
+        Some(&self.token_url)
+    }
+}

@@ -1,0 +1,327 @@
+//! Service accounts that other credentials act as: tokens and signatures of IAM
+//! (Google, "Service account impersonation").
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Request, header::AUTHORIZATION};
+
+use crate::{
+    client::{
+        config::{Config, MetadataClient},
+        grants, iam,
+    },
+    io::threads::LaneKey,
+    refresh::{FetchContext, shared_map::SharingKey},
+    tokens::{
+        credentials::Credentials,
+        info::{CredentialsInfo, CredentialsKind},
+        source::{
+            Change, Sign, TokenSource, impersonated_identity::ImpersonatedIdentity, origin::Origin,
+            within,
+        },
+        status::TokenState,
+    },
+    values::{
+        error::{Error, ErrorKind},
+        scope::Scopes,
+        token::Bearer,
+    },
+    wire::{
+        assertion,
+        iam::{IamEndpoint, Signatory},
+        iam_tokens::{self, Place},
+        oauth::{self as wire_oauth, TOKEN_ENDPOINT},
+    },
+};
+
+const DEFAULT_UNIVERSE: &str = "googleapis.com";
+
+/// An account, and who acts as it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Whose tokens authorize the requests.
+    pub(crate) source: Credentials,
+    /// By email address or unique id.
+    pub(crate) email: String,
+    pub(crate) delegates: Vec<String>,
+    /// Where IAM is, if that was named.
+    pub(crate) place: Option<Place>,
+}
+
+impl Target {
+    pub(crate) fn signatory(&self) -> Signatory<'_> {
+        Signatory {
+            email: &self.email,
+            delegates: &self.delegates,
+        }
+    }
+
+    /// Returns where IAM is asked for the account's methods.
+    pub(crate) fn place(&self, config: &Config) -> Result<Place, Error> {
+        match &self.place {
+            Some(place) => Ok(place.clone()),
+            None => {
+                let universe = self.source.blocking_universe_domain()?;
+                iam::endpoint(config, &universe).map(Place::Endpoint)
+            }
+        }
+    }
+
+    /// Returns the same for methods other than `generateAccessToken`.
+    pub(crate) fn other_place(&self, config: &Config) -> Result<Place, Error> {
+        match &self.place {
+            // google-auth asks a URL that was given for nothing else.
+            Some(Place::Url(_)) => {
+                let universe = self.source.blocking_universe_domain()?;
+                iam::endpoint(config, &universe).map(Place::Endpoint)
+            }
+            _ => self.place(config),
+        }
+    }
+
+    /// Returns where IAM signs, if that was named.
+    pub(crate) fn signing_endpoint(&self) -> Option<IamEndpoint> {
+        match &self.place {
+            Some(Place::Endpoint(endpoint)) => Some(endpoint.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns what the source is asked for with, for slots to be shared.
+    pub(crate) fn key(&self) -> Option<(SharingKey, String, Vec<String>, Option<Place>)> {
+        let source = self.source.0.inner.source.key()?;
+        let quota = self.source.quota_project_id().map(str::to_owned);
+        let source = SharingKey::of((source, quota));
+        let (email, delegates) = (self.email.clone(), self.delegates.clone());
+        Some((source, email, delegates, self.place.clone()))
+    }
+
+    /// Adds the source's token, and what it sends besides.
+    pub(crate) fn authorize(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
+        let source = &self.source;
+        // google-auth asks for the account along with the token.
+        if source.client().0.exact && source.token_state() != TokenState::Fresh {
+            source.blocking_refresh()?;
+        }
+        let token = source.0.blocking_bearer()?;
+        source.0.put(&source.0.show(&token), request.headers_mut());
+        Ok(())
+    }
+
+    /// Adds headers as google-auth's `before_request`, with the metric of the
+    /// source.
+    pub(crate) fn before_request(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
+        let uri = request.uri().clone();
+        let headers = request.headers_mut();
+        self.source
+            .blocking_before_request(&Method::POST, &uri, headers)
+    }
+
+    /// Drops the source's token that `request` carries, which IAM has rejected;
+    /// whether another may come.
+    pub(crate) fn reject(&self, request: &Request<Vec<u8>>) -> bool {
+        let sent = request.headers().get(AUTHORIZATION);
+        self.source
+            .0
+            .invalidate(|held| sent == Some(held.value().header()))
+    }
+}
+
+/// What tokens of the account are asked for with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ImpersonatedParams {
+    pub(crate) scopes: Option<Scopes>,
+    pub(crate) lifetime: Duration,
+    /// The user on whose behalf the account acts.
+    pub(crate) subject: Option<String>,
+}
+
+/// Asks IAM for tokens of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Impersonated {
+    pub(crate) client: MetadataClient,
+    pub(crate) origin: Origin,
+    pub(crate) kind: CredentialsKind,
+    pub(crate) target: Arc<Target>,
+    pub(crate) params: ImpersonatedParams,
+    /// Of the file that says all this.
+    pub(crate) quota_project_id: Option<String>,
+    /// Where the account's project is asked for, with its number.
+    #[cfg(feature = "adc")]
+    pub(crate) project_number: Option<String>,
+}
+
+impl Impersonated {
+    fn as_itself(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        let (config, target) = (&*self.client.0, &self.target);
+        let place = target.place(config)?;
+        let scopes = self.params.scopes.clone().unwrap_or_default();
+        let make = || {
+            let who = target.signatory();
+            let mut request =
+                iam_tokens::access_token(&place, who, scopes.as_slice(), self.params.lifetime)?;
+            target.authorize(&mut request)?;
+            iam::identified(config, request)
+        };
+        grants::access_token(config, &within(self, context), make)
+    }
+
+    /// The account signs an assertion for the user, which the token endpoint
+    /// takes.
+    fn as_user(&self, context: &FetchContext, user: &str) -> Result<Bearer, Error> {
+        let (config, target) = (&*self.client.0, &self.target);
+        let universe = target.source.blocking_universe_domain()?;
+        if universe != DEFAULT_UNIVERSE {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a service account acts for a user in the universe googleapis.com alone",
+            ));
+        }
+        let place = target.other_place(config)?;
+        let scopes = self.params.scopes.clone().unwrap_or_default();
+        let claims = assertion::grant(
+            &target.email,
+            TOKEN_ENDPOINT,
+            ("scope", &scopes.as_slice().join(" ")),
+            Some(user),
+            &serde_json::Map::new(),
+            config.clock.now(),
+        );
+        let claims = serde_json::Value::Object(claims).to_string();
+        let make = || {
+            let mut request = iam_tokens::sign_jwt(&place, target.signatory(), &claims)?;
+            target.authorize(&mut request)?;
+            iam::identified(config, request)
+        };
+        let jwt = grants::signed_jwt(config, &within(self, context), make)?;
+        let make = || wire_oauth::assertion(TOKEN_ENDPOINT, &jwt);
+        grants::granted(config, &within(self, context), make).map(|granted| granted.token)
+    }
+}
+
+impl TokenSource for Impersonated {
+    fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
+        match &self.params.subject {
+            Some(user) => self.as_user(context, user),
+            None => self.as_itself(context),
+        }
+    }
+
+    fn client(&self) -> &MetadataClient {
+        &self.client
+    }
+
+    fn budget(&self) -> Duration {
+        let own = self.client.0.retry.total();
+        own.saturating_add(self.target.source.0.inner.source.budget())
+    }
+
+    fn lane(&self) -> &LaneKey {
+        self.target.source.0.inner.source.lane()
+    }
+
+    fn key(&self) -> Option<SharingKey> {
+        let client = self.client.0.key()?;
+        Some(SharingKey::of((
+            client,
+            self.target.key()?,
+            self.params.clone(),
+        )))
+    }
+
+    fn credentials_kind(&self) -> CredentialsKind {
+        self.kind
+    }
+
+    fn info(&self) -> CredentialsInfo {
+        let kind = match self.kind {
+            CredentialsKind::ExternalAccount => "external account credentials",
+            _ => "impersonated credentials",
+        };
+        self.origin.info(kind, self.target.email.clone())
+    }
+
+    fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
+        let mut copy = self.clone();
+        match change {
+            Change::Nothing => {}
+            Change::Scopes(scopes, defaults) => {
+                let asked = scopes.clone().filter(|scopes| !scopes.is_empty());
+                copy.params.scopes = asked.or_else(|| defaults.clone());
+            }
+            Change::Subject(subject) => copy.params.subject.clone_from(subject),
+            _ => return None,
+        }
+        Some(Arc::new(copy))
+    }
+
+    fn email(&self) -> Option<String> {
+        Some(self.target.email.clone())
+    }
+
+    fn scopes(&self) -> Option<Scopes> {
+        self.params.scopes.clone()
+    }
+
+    fn metric(&self) -> Option<&'static str> {
+        // google-auth reports none for external accounts.
+        (self.kind != CredentialsKind::ExternalAccount).then_some("cred-type/imp")
+    }
+
+    fn signs(&self) -> Option<&dyn Sign> {
+        Some(self)
+    }
+
+    fn signs_through(&self) -> Option<&Target> {
+        Some(&self.target)
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        self.target.source.0.inner.source.universe_domain()
+    }
+
+    fn quota_project(&self) -> Option<http::HeaderValue> {
+        crate::values::headers::quota_project(self.quota_project_id.as_deref()?).ok()
+    }
+
+    #[cfg(feature = "adc")]
+    fn project_number(&self) -> Option<&str> {
+        self.project_number.as_deref()
+    }
+
+    fn acts_as_user(&self) -> bool {
+        self.params.subject.is_some()
+    }
+
+    fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
+        Some(Arc::new(ImpersonatedIdentity {
+            client: self.client.clone(),
+            origin: self.origin.clone(),
+            target: Arc::clone(&self.target),
+            audience: audience.to_owned(),
+            include_email: false,
+        }))
+    }
+}
+
+impl Sign for Impersonated {
+    fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
+        sign(&self.client, &self.target, bytes)
+    }
+}
+
+/// Signs as the account, through IAM.
+pub(crate) fn sign(
+    client: &MetadataClient,
+    target: &Target,
+    bytes: &[u8],
+) -> Result<(Option<String>, Vec<u8>), Error> {
+    let config = &*client.0;
+    let place = target.other_place(config)?;
+    let make = || {
+        let mut request = iam_tokens::sign_blob(&place, target.signatory(), bytes)?;
+        target.before_request(&mut request)?;
+        iam::identified(config, request)
+    };
+    grants::signed_blob(config, make, |request| target.reject(request))
+}
