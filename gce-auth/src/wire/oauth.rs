@@ -269,6 +269,7 @@ mod tests {
         assert!(metrics.starts_with("gl-rust/") && metrics.ends_with(" cred-type/u"));
     }
 
+    #[cfg(feature = "adc")]
     #[test]
     fn a_grant_is_read_with_what_came_with_it() {
         let body = r#"{"access_token":"t","expires_in":60,"refresh_token":"r2","scope":"a b"}"#;
