@@ -21,8 +21,12 @@ use crate::{
     values::{budget::Budget, error::Error, token::Now},
 };
 
-/// How often a caller asks anew because what came was rejected meanwhile.
+/// How often a caller asks anew because what came was rejected meanwhile, or
+/// expired in a pause.
 const ROUNDS: u32 = 3;
+/// A value that lives for so long expires on its way in a pause only: the
+/// machine was suspended while the answer was awaited.
+const LONGER_THAN_ANY_WAY: Duration = Duration::from_secs(10);
 
 /// A value that is kept fresh, together with one source of it.
 pub(crate) struct Cache<S: Source> {
@@ -211,8 +215,8 @@ impl<S: Source> Cache<S> {
     }
 
     /// What an outcome means to a caller that waited for it; `None`: nothing,
-    /// as it is of before a rejection, or of before a refresh that the program
-    /// asked for.
+    /// as it is of before a rejection, of before a refresh that the program
+    /// asked for, or of before a pause that it did not outlive.
     fn checked(
         &self,
         why: Reason,
@@ -225,12 +229,19 @@ impl<S: Source> Cache<S> {
                 Reason::Force => None,
                 _ => held().map(|(entry, _)| Ok(entry.value)),
             },
+            (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
             // A valid value is never given up.
             (Err(_), _) if why != Reason::Force => {
                 Some(held().map_or(outcome, |(entry, _)| Ok(entry.value)))
             }
             _ => Some(outcome),
         }
+    }
+
+    fn expired_on_its_way(&self, value: &S::Value) -> bool {
+        let deadlines = value.deadlines(self.refreshes.shared.policy, 0.0);
+        deadlines.judge(self.clock.now().into()) == Freshness::Invalid
+            && value.validity().lifetime() >= LONGER_THAN_ANY_WAY
     }
 
     /// Returns whether the refresh was done here.

@@ -21,7 +21,7 @@ pub(crate) const SERVERS: [&str; 4] = [METADATA[0], METADATA[1], IAM, KEYS];
 pub(crate) const FIRST_CLASS: usize = 100;
 
 /// A refresh that began before a rejection may go on for so long.
-const LONGEST: Duration = Duration::from_secs(40);
+pub(crate) const LONGEST: Duration = Duration::from_secs(40);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -59,7 +59,7 @@ pub(crate) struct Asked {
     pub(crate) class: usize,
     pub(crate) at: Duration,
     number: u64,
-    upheavals: u64,
+    pub(crate) upheavals: u64,
     ended: bool,
 }
 

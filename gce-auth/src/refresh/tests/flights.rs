@@ -96,3 +96,19 @@ fn a_flight_of_another_process_is_replaced() {
     assert!(matches!(parent, Decision::Lead(..)));
     assert_eq!(world.get().as_deref(), Ok("child"));
 }
+
+#[test]
+fn what_expired_while_the_machine_was_suspended_is_asked_for_again() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    let mut future = pin!(world.cache.get(RefreshMode::Background));
+    assert!(poll(future.as_mut()).is_pending());
+    world.advance(4000);
+    world.queue.run_all();
+    assert!(
+        poll(future.as_mut()).is_pending(),
+        "it would get a dead one"
+    );
+    world.queue.run_all();
+    assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
+}
