@@ -23,10 +23,10 @@ Exit codes:
   0  done
   1  failed in another way
   2  wrong arguments, environment or file
-  3  no metadata server: not on Google Cloud, no answer, or another server answers;
-     or a Google service that cannot be reached
+  3  no credentials: no file, and no metadata server, as this is not on Google Cloud, no answer,
+     or another server answers; or a Google service that cannot be reached
   4  no answer in time
-  5  refused (403)
+  5  refused (403), or the login is no longer valid (invalid_grant)
   6  not found (404): no such path, or no service account
   7  the token expires too soon";
 
@@ -38,6 +38,8 @@ impl Exit {
             ErrorKind::Unavailable if error.status().is_none() => Self::NoServer,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Forbidden => Self::Refused,
+            // RFC 6749, 5.2: a login that was revoked or has expired.
+            ErrorKind::Refused if error.to_string().contains("invalid_grant") => Self::Refused,
             ErrorKind::Refused => match error.status() {
                 Some(401 | 403) => Self::Refused,
                 Some(404) => Self::NotFound,

@@ -1,12 +1,12 @@
 //! `gce-auth headers`.
 
 use clap::ValueEnum;
-use gce_auth::{Credentials, Headers, IdTokenCredentials, MetadataClient};
+use gce_auth::Headers;
 use serde_json::{Map, Value};
 
 use crate::{
     exit::Failure,
-    options::{AccountArgs, ClientArgs, Scopes},
+    options::{AccessArgs, Scopes, SourceArgs},
     output::Output,
 };
 
@@ -21,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Use an ID token for this audience instead of an access token
-    #[arg(long, value_name = "URL", conflicts_with = "scopes")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["scopes", "AccessArgs"])]
     audience: Option<String>,
     /// The scopes to request, separated by commas
     #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
@@ -33,9 +33,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: HeaderFormat,
     #[command(flatten)]
-    account: AccountArgs,
+    access: AccessArgs,
     #[command(flatten)]
-    client: ClientArgs,
+    source: SourceArgs,
 }
 
 /// The output format of headers.
@@ -52,11 +52,9 @@ enum HeaderFormat {
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
-        out.detail(format_args!("asking {}", client.endpoint()?));
         let headers = match &self.audience {
-            Some(audience) => self.with_id_token(client, audience),
-            None => self.with_access_token(client),
+            Some(audience) => self.with_id_token(audience, out),
+            None => self.with_access_token(out),
         }?;
         let mut pairs = headers
             .iter()
@@ -75,24 +73,22 @@ impl Args {
         }
     }
 
-    fn with_access_token(&self, client: MetadataClient) -> Result<Headers, Failure> {
-        let mut builder = Credentials::builder()
-            .client(client)
-            .service_account(&self.account.account)
-            .scopes(Scopes::all(&self.scopes));
-        if let Some(project) = &self.quota_project {
-            builder = builder.quota_project_id(project);
+    fn with_access_token(&self, out: &Output) -> Result<Headers, Failure> {
+        let credentials = self
+            .source
+            .credentials(&self.scopes, Some(&self.access), out)?;
+        let mut credentials = self.access.limit(credentials)?;
+        if let Some(project) = self.quota_project.as_deref() {
+            credentials = credentials.with_quota_project(project)?;
         }
-        Ok(builder.build()?.blocking_headers()?)
+        Ok(credentials.blocking_headers()?)
     }
 
-    fn with_id_token(&self, client: MetadataClient, audience: &str) -> Result<Headers, Failure> {
-        let mut builder = IdTokenCredentials::builder(audience)
-            .client(client)
-            .service_account(&self.account.account);
-        if let Some(project) = &self.quota_project {
-            builder = builder.quota_project_id(project);
+    fn with_id_token(&self, audience: &str, out: &Output) -> Result<Headers, Failure> {
+        let mut credentials = self.source.id_token_credentials(audience, out)?;
+        if let Some(project) = self.quota_project.as_deref() {
+            credentials = credentials.with_quota_project(project)?;
         }
-        Ok(builder.build()?.blocking_headers()?)
+        Ok(credentials.blocking_headers()?)
     }
 }

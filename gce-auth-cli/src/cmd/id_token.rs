@@ -6,7 +6,7 @@ use gce_auth::{IdTokenCredentials, IdTokenCredentialsBuilder, IdTokenFormat, Met
 use crate::{
     clock,
     exit::{Exit, Failure},
-    options::{AccountArgs, ClientArgs, Printable, TokenFormat},
+    options::{Printable, Source, SourceArgs, TokenFormat},
     output::Output,
 };
 
@@ -37,9 +37,6 @@ pub(crate) struct Args {
     /// Include the licence codes of the machine's images
     #[arg(long)]
     licenses: bool,
-    /// With --via iam, the URL of the IAM Credentials API, for emulators and private endpoints
-    #[arg(long, value_name = "URL")]
-    iam_endpoint: Option<String>,
     /// With --via iam, the token endpoint that exchanges the assertion, instead of Google's
     #[arg(long, value_name = "URL")]
     token_uri: Option<String>,
@@ -47,9 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: TokenFormat,
     #[command(flatten)]
-    account: AccountArgs,
-    #[command(flatten)]
-    client: ClientArgs,
+    source: SourceArgs,
 }
 
 /// The server that issues an ID token.
@@ -65,13 +60,7 @@ enum Via {
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
-        out.detail(format_args!(
-            "asking {} for an ID token of {}",
-            client.endpoint()?,
-            self.account.account
-        ));
-        let token = self.builder(client)?.build()?.blocking_token()?;
+        let token = self.credentials(out)?.blocking_token()?;
         out.detail(format_args!(
             "an ID token of {} characters, {}",
             token.secret().len(),
@@ -85,12 +74,34 @@ impl Args {
         self.format.print(&token, out)
     }
 
+    fn credentials(&self, out: &Output) -> Result<IdTokenCredentials, Failure> {
+        if self.source.target.is_none()
+            && let source @ Source::Metadata(_) = self.source.choose()?
+        {
+            let client = self.source.client.client(out)?;
+            let (endpoint, account) = (client.endpoint()?, &self.source.account.account);
+            out.detail(format_args!("credentials from {source}"));
+            out.detail(format_args!("asking {endpoint} for an ID token of {account}"));
+            return Ok(self.builder(client)?.build()?);
+        }
+        let for_metadata = self.format_full || self.standard || self.licenses;
+        if self.via == Via::Iam || for_metadata || self.token_uri.is_some() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--via iam, --token-uri, --format-full, --standard and --licenses are for the \
+                 account of the metadata server; leave them out, or say --source metadata without \
+                 --as",
+            ));
+        }
+        self.source.id_token_credentials(&self.audience, out)
+    }
+
     fn builder(&self, client: MetadataClient) -> Result<IdTokenCredentialsBuilder, Failure> {
         let for_metadata = self.format_full || self.standard || self.licenses;
-        let for_iam = self.iam_endpoint.is_some() || self.token_uri.is_some();
+        let for_iam = self.source.iam_endpoint.is_some() || self.token_uri.is_some();
         let builder = IdTokenCredentials::builder(&self.audience)
             .client(client)
-            .service_account(&self.account.account);
+            .service_account(&self.source.account.account);
         match self.via {
             Via::Metadata if for_iam => Err(Failure::new(
                 Exit::Usage,
@@ -111,7 +122,7 @@ impl Args {
             }
             Via::Iam => {
                 let mut builder = builder.iam_flow();
-                if let Some(url) = &self.iam_endpoint {
+                if let Some(url) = &self.source.iam_endpoint {
                     builder = builder.iam_endpoint(url);
                 }
                 if let Some(url) = &self.token_uri {

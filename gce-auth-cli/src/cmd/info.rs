@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     clock,
     exit::Failure,
-    options::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT, OutputArgs},
+    options::{DEFAULT_ACCOUNT, OutputArgs, Source, SourceArgs},
     output::{Output, Style},
     text::rfc3339,
 };
@@ -15,19 +15,18 @@ const EXAMPLES: &str = "\
 Examples:
   gce-auth info
   gce-auth info --json | jq -r .project
+  gce-auth info --source key.json
 
 A value that does not exist is \"none\" in text and null in JSON.";
 
-/// Prints the identity of this machine: account, scopes, project, zone, token lifetime.
+/// Prints the identity of this machine or of a credentials file: account, project, token lifetime.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
-    account: AccountArgs,
-    #[command(flatten)]
-    client: ClientArgs,
+    source: SourceArgs,
 }
 
 /// The name of the value that is in seconds.
@@ -38,9 +37,14 @@ type Facts = Vec<(&'static str, Option<Value>)>;
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
-        out.detail(format_args!("asking {}", client.endpoint()?));
-        let facts = self.facts(&client)?;
+        let facts = match self.source.choose()? {
+            Source::Metadata(_) if self.source.target.is_none() => {
+                let client = self.source.client.client(out)?;
+                out.detail(format_args!("asking {}", client.endpoint()?));
+                self.facts_of_machine(&client)?
+            }
+            source => self.facts_of_credentials(&source, out)?,
+        };
         if self.output.is_json() {
             let all: Map<_, _> = facts
                 .into_iter()
@@ -59,8 +63,26 @@ impl Args {
         Ok(())
     }
 
-    fn facts(&self, client: &MetadataClient) -> Result<Facts, Failure> {
-        let account = &self.account.account;
+    fn facts_of_credentials(&self, source: &Source, out: &Output) -> Result<Facts, Failure> {
+        let credentials = self.source.credentials(&[], None, out)?;
+        let ends = credentials.blocking_token()?.expires_at();
+        let info = credentials.info();
+        Ok(vec![
+            ("source", Some(source.to_string().into())),
+            ("kind", Some(info.kind.into())),
+            (
+                "account",
+                Some(info.principal).filter(|name| !name.is_empty()).map(Value::from),
+            ),
+            ("token expires at", ends.map(|at| rfc3339(at).into())),
+            (LIFETIME, ends.map(|at| clock::left(at).as_secs().into())),
+            ("project", credentials.blocking_project_id()?.map(Value::from)),
+            ("universe", text(credentials.blocking_universe_domain())?),
+        ])
+    }
+
+    fn facts_of_machine(&self, client: &MetadataClient) -> Result<Facts, Failure> {
+        let account = &self.source.account.account;
         let known = client.blocking_account_info(account);
         // A machine may have no default account, but an account that was named must exist.
         let known = if account == DEFAULT_ACCOUNT {

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use gce_auth::Credentials;
-
 use crate::{
     clock,
     exit::{Exit, Failure},
-    options::{AccountArgs, ClientArgs, Printable, Scopes, TokenFormat, seconds},
+    options::{AccessArgs, Printable, Scopes, SourceArgs, TokenFormat, seconds},
     output::Output,
     text,
 };
@@ -17,9 +15,12 @@ Examples:
   gce-auth token
   gce-auth token --format curl | curl -K - https://storage.googleapis.com/storage/v1/b/BUCKET
   eval \"$(gce-auth token --format export)\"
+  gce-auth token --as reader@my-project.iam.gserviceaccount.com --scopes devstorage.read_only
+  gce-auth token --source key.json --boundary boundary.json
   gce-auth token --min-lifetime 600 || echo 'try again in a few minutes'";
 
-/// Prints an access token of the machine's service account.
+/// Prints an access token: of this machine's service account, of a credentials file, or of another
+/// account.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -34,25 +35,17 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: TokenFormat,
     #[command(flatten)]
-    account: AccountArgs,
+    access: AccessArgs,
     #[command(flatten)]
-    client: ClientArgs,
+    source: SourceArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let client = self.client.client(out)?;
-        out.detail(format_args!(
-            "asking {} for a token of {}",
-            client.endpoint()?,
-            self.account.account
-        ));
-        let credentials = Credentials::builder()
-            .client(client)
-            .service_account(&self.account.account)
-            .scopes(Scopes::all(&self.scopes))
-            .build()?;
-        let token = credentials.blocking_token()?;
+        let credentials = self
+            .source
+            .credentials(&self.scopes, Some(&self.access), out)?;
+        let token = self.access.limit(credentials)?.blocking_token()?;
         let expires_at = token.expires_at();
         out.detail(format_args!(
             "a token of {} characters, {}",

@@ -8,6 +8,7 @@ mod printed;
 mod scopes;
 mod seconds;
 mod signer;
+mod source;
 mod token_format;
 mod verbosity;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     scopes::Scopes,
     seconds::seconds,
     signer::SignerArgs,
+    source::{AccessArgs, Source, SourceArgs},
     token_format::{Printable, TokenFormat},
     verbosity::Verbosity,
 };
