@@ -81,7 +81,9 @@ impl Args {
             let client = self.source.client.client(out)?;
             let (endpoint, account) = (client.endpoint()?, &self.source.account.account);
             out.detail(format_args!("credentials from {source}"));
-            out.detail(format_args!("asking {endpoint} for an ID token of {account}"));
+            out.detail(format_args!(
+                "asking {endpoint} for an ID token of {account}"
+            ));
             return Ok(self.builder(client)?.build()?);
         }
         let for_metadata = self.format_full || self.standard || self.licenses;

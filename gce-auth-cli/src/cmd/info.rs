@@ -72,11 +72,16 @@ impl Args {
             ("kind", Some(info.kind.into())),
             (
                 "account",
-                Some(info.principal).filter(|name| !name.is_empty()).map(Value::from),
+                Some(info.principal)
+                    .filter(|name| !name.is_empty())
+                    .map(Value::from),
             ),
             ("token expires at", ends.map(|at| rfc3339(at).into())),
             (LIFETIME, ends.map(|at| clock::left(at).as_secs().into())),
-            ("project", credentials.blocking_project_id()?.map(Value::from)),
+            (
+                "project",
+                credentials.blocking_project_id()?.map(Value::from),
+            ),
             ("universe", text(credentials.blocking_universe_domain())?),
         ])
     }

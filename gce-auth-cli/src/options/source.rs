@@ -184,7 +184,12 @@ impl SourceArgs {
         out: &Output,
     ) -> Result<IdTokenCredentials, Failure> {
         let credentials = self.credentials(&[], None, out)?;
-        Ok(credentials.id_token(audience)?)
+        let credentials = credentials.id_token(audience)?;
+        if self.target.is_some() {
+            // As the metadata server's ID tokens have it.
+            return Ok(credentials.with_include_email(true)?);
+        }
+        Ok(credentials)
     }
 
     /// Returns the delegates by their full names, as IAM takes them.
