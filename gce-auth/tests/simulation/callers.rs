@@ -322,7 +322,7 @@ impl World {
         let Err(error) = outcome else {
             self.stage.fail("a token without a key is accepted");
         };
-        let reliable = blocking || matches!(handle.manner, Manner::Good | Manner::GivesBack);
+        let reliable = matches!(handle.manner, Manner::Good | Manner::GivesBack);
         if reliable && self.owes_nothing(handle, &[KEYS], before.running) {
             self.stage.check(error.kind() == ErrorKind::Rejected, || {
                 format!("keys do not come: {error:?}")
