@@ -213,7 +213,7 @@ impl World {
         let took = self.stage.running() - before.running;
         // An attempt that was cut in two by a suspend is made again.
         let cuts = u32::try_from(self.stage.upheavals() - before.upheavals).unwrap();
-        let attempt = if budget == SIGNER_BUDGET { 15 } else { 3 };
+        let attempt = if budget > SIGNER_BUDGET { 15 } else { 3 };
         let budget = budget + Duration::from_secs(attempt) * cuts;
         self.stage.check(took <= budget + BEYOND, || {
             format!("{} took {took:?} with a budget of {budget:?}", what())
@@ -295,7 +295,9 @@ impl World {
                 self.stage.fail(&format!("a signature fails: {error:?}"));
             }
         }
-        self.judge_time(SIGNER_BUDGET, &before, || "sign".to_owned());
+        // The token that its last attempt carries has a budget of its own.
+        let budget = SIGNER_BUDGET + handle.budget;
+        self.judge_time(budget, &before, || "sign".to_owned());
     }
 
     pub(crate) fn verify(&self, handle: &Handle) {
