@@ -4,7 +4,7 @@
 # runs when it is there and the driver has its subcommand. Those named here decide whether the run
 # passes; the verdict of the others is only shown.
 DECIDING_JUDGES='faults command oracle-public'
-ORACLE_AREAS='public'
+ORACLE_AREAS='public adc'
 JUDGE_SECONDS=900
 
 judges() {

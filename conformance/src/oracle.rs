@@ -9,6 +9,7 @@ mod credentials;
 mod environment;
 mod id_tokens;
 mod scopes;
+mod sources;
 mod world;
 
 use std::collections::HashMap;
@@ -99,7 +100,33 @@ impl Oracle {
                 return Ok(Value::Null);
             }
             "write_file" => return world::write_file(step),
+            "default" | "load_credentials" => {
+                let (made, said) = sources::found(&self.world, op, step)?;
+                self.put(step, Object::Access(made));
+                return Ok(said);
+            }
+            "fetch_id_token_credentials" => {
+                let (made, said) = sources::found_identity(&self.world, &step["args"])?;
+                self.put(step, Object::Identity(made));
+                return Ok(said);
+            }
+            "fetch_id_token" => {
+                let (made, _) = sources::found_identity(&self.world, &step["args"])?;
+                return made.token();
+            }
             _ => {}
+        }
+        if let Some(source) = step["source"].as_str() {
+            let made = self.made_of(source, op, &step["args"])?;
+            return Ok(self.put(step, made));
+        }
+        if op == "use_self_signed_jwt" {
+            let on = step["on"].as_str().unwrap_or_default();
+            let changed = self
+                .access(on)?
+                .with_jwt_audience(&step["args"]["audience"])?;
+            self.objects.insert(on.to_owned(), Object::Access(changed));
+            return Ok(Value::Null);
         }
         let Some(on) = step["on"].as_str() else {
             return ask::run(&self.world, op, step);
@@ -111,6 +138,28 @@ impl Oracle {
         match made {
             Made::Value(value) => Ok(value),
             Made::Object(object) => Ok(self.put(step, *object)),
+        }
+    }
+
+    /// Makes an object of another one.
+    fn made_of(&self, source: &str, op: &str, args: &Value) -> Result<Object, Failure> {
+        let source = self.access(source)?;
+        Ok(match op {
+            "new_impersonated" => Object::Access(sources::impersonated(&self.world, source, args)?),
+            "new_downscoped" => Object::Access(sources::downscoped(source, args)?),
+            "new_jwt" => Object::Access(sources::jwt(source, args)?),
+            "new_impersonated_id_token" => {
+                Object::Identity(sources::impersonated_identity(source, args)?)
+            }
+            other => return Err(Failure::unknown(other)),
+        })
+    }
+
+    fn access(&self, name: &str) -> Result<&Access, Failure> {
+        match self.objects.get(name) {
+            Some(Object::Access(access)) => Ok(access),
+            Some(Object::Identity(_)) => Err(Failure::refused("no access-token credentials")),
+            None => Err(Failure::missing()),
         }
     }
 

@@ -29,6 +29,10 @@ pub(super) enum Raiser {
     Identity,
     /// Whoever signs, and asks the token endpoint: each of the above.
     Grant,
+    /// Whoever finds credentials, or reads their files: `DefaultCredentialsError`.
+    Find,
+    /// Whoever refreshes the credentials of a file or of others: by the server that was asked.
+    Source,
     /// Whoever looks at arguments and state alone: `ValueError`.
     Check,
 }
@@ -52,6 +56,11 @@ impl Failure {
         Self::new("value_error", what)
     }
 
+    /// What google-auth refuses with its general error.
+    pub(super) fn refused(message: &str) -> Self {
+        Self::new("auth_error", message)
+    }
+
     /// A step that is not known.
     pub(super) fn unknown(op: &str) -> Self {
         Self::new("auth_error", format!("unknown step {op}"))
@@ -60,6 +69,10 @@ impl Failure {
     /// What google-auth would raise.
     pub(super) fn of(error: &Error, raiser: Raiser) -> Self {
         let kind = match (error.kind(), raiser) {
+            // The project that is asked for while credentials are loaded needs an exchange.
+            (_, Raiser::Find) if exchanges(error) => "oauth_error",
+            (_, Raiser::Find) => "default_credentials_error",
+            (_, Raiser::Source) => of_source(error),
             (ErrorKind::Config, _) | (_, Raiser::Check) => "value_error",
             (ErrorKind::InvalidOperation, _) => "invalid_operation",
             // No request was made for want of a certificate.
@@ -99,6 +112,34 @@ impl Failure {
         }
         json
     }
+}
+
+/// What google-auth raises where credentials of a file, or of others, fail in their refresh.
+fn of_source(error: &Error) -> &'static str {
+    let answered = error.status().is_some();
+    match error.kind() {
+        // A file, an executable or its answer.
+        ErrorKind::Config => "value_error",
+        ErrorKind::InvalidResponse if error.request().is_none() => "value_error",
+        // The metadata server under impersonated and downscoped credentials.
+        _ if asks(error, "/computeMetadata/") => "refresh_error",
+        _ if exchanges(error) && answered => "oauth_error",
+        ErrorKind::InvalidResponse | ErrorKind::Expired if exchanges(error) => "value_error",
+        ErrorKind::InvalidResponse | ErrorKind::Expired
+            if asks(error, ":generateIdToken") && !answered =>
+        {
+            "value_error"
+        }
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Tls if !answered => {
+            "transport_error"
+        }
+        _ => "refresh_error",
+    }
+}
+
+/// Whether the request was one to a token exchange (STS).
+fn exchanges(error: &Error) -> bool {
+    asks(error, "//sts.") || asks(error, "/oauthtoken")
 }
 
 fn asks(error: &Error, path: &str) -> bool {

@@ -1,6 +1,9 @@
 //! Steps on access-token credentials.
 
-use gce_auth::{Credentials, Error, RefreshMode, TokenState};
+use std::time::SystemTime;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use gce_auth::{Credentials, CredentialsKind, Error, RefreshMode, TokenState};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 
@@ -13,6 +16,9 @@ use super::world::World;
 #[derive(Clone)]
 pub(super) struct Access {
     made: Result<Credentials, Error>,
+    origin: Origin,
+    /// When Python says that a token expired which was never fetched.
+    unfetched_until: Option<SystemTime>,
     /// Python keeps an empty quota project, and sends none.
     empty_quota: bool,
     /// How the program wrote the scopes and the default scopes.
@@ -20,7 +26,58 @@ pub(super) struct Access {
     default_scopes: Option<Form>,
 }
 
+/// What credentials were made of, where that decides what Python shows or raises.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Origin {
+    /// The metadata server.
+    Machine,
+    /// A file, or other credentials.
+    Elsewhere,
+    /// A document without a file, of which Python has nothing to say.
+    Document,
+}
+
 impl Access {
+    /// Credentials that a step has found or made of others.
+    pub(super) fn of(credentials: Credentials, origin: Origin, args: &Value) -> Self {
+        Self {
+            made: Ok(credentials),
+            origin,
+            unfetched_until: None,
+            empty_quota: args["quota_project_id"] == "",
+            scopes: Form::of(&args["scopes"]),
+            default_scopes: Form::of(&args["default_scopes"]),
+        }
+    }
+
+    /// The same; until a token is fetched, Python shows that one expired at `moment`.
+    pub(super) fn expired_since(mut self, moment: Option<SystemTime>) -> Self {
+        self.unfetched_until = moment;
+        self
+    }
+
+    pub(super) fn credentials(&self) -> Result<&Credentials, Failure> {
+        self.made
+            .as_ref()
+            .map_err(|error| Failure::of(error, Raiser::Refresh))
+    }
+
+    /// The same in other respects, with other credentials.
+    fn changed(&self, credentials: Credentials) -> Self {
+        Self {
+            made: Ok(credentials),
+            ..self.clone()
+        }
+    }
+
+    /// Who raises what a refresh fails with.
+    fn refreshes(&self) -> Raiser {
+        match self.origin {
+            Origin::Machine => Raiser::Refresh,
+            _ => Raiser::Source,
+        }
+    }
+
     pub(super) fn new(world: &World, args: &Value) -> Result<Self, Failure> {
         let quota = args["quota_project_id"].as_str();
         let made = world.client().and_then(|client| {
@@ -48,6 +105,8 @@ impl Access {
         });
         Ok(Self {
             made,
+            origin: Origin::Machine,
+            unfetched_until: None,
             empty_quota: quota == Some(""),
             scopes: Form::of(&args["scopes"]),
             default_scopes: Form::of(&args["default_scopes"]),
@@ -58,12 +117,12 @@ impl Access {
         let args = &step["args"];
         let raiser = match op {
             "get" => Raiser::Request,
-            _ => Raiser::Refresh,
+            _ => self.refreshes(),
         };
         let credentials = self.made.clone().raised_by(raiser)?;
         match op {
             "refresh" => {
-                credentials.blocking_refresh().raised_by(Raiser::Refresh)?;
+                credentials.blocking_refresh().raised_by(self.refreshes())?;
                 Ok(Value::from("refreshed").into())
             }
             "before_request" => {
@@ -71,7 +130,7 @@ impl Access {
                 let (method, uri) = target(step);
                 credentials
                     .blocking_before_request(&method, &uri, &mut headers)
-                    .raised_by(Raiser::Refresh)?;
+                    .raised_by(self.refreshes())?;
                 Ok(shown(&headers).into())
             }
             "apply" => {
@@ -110,7 +169,19 @@ impl Access {
                 credentials.set_regional_access_boundary(encoded, expires_at);
                 Ok(Value::Null.into())
             }
-            _ => self.copy(&credentials, op, args),
+            "sign_bytes" => {
+                let signature = credentials
+                    .blocking_sign_bytes(&message(step)?)
+                    .raised_by(Raiser::Sign)?;
+                Ok(json!({ "b64": BASE64_STANDARD.encode(signature) }).into())
+            }
+            "get_project_id" => {
+                let project = credentials
+                    .blocking_project_id()
+                    .raised_by(Raiser::Source)?;
+                Ok(json!(project).into())
+            }
+            _ => self.copy(world, &credentials, op, args),
         }
     }
 
@@ -126,6 +197,14 @@ impl Access {
                     .held_token()
                     .map(|token| token.secret().to_owned())
             ),
+            "expiry_in_s" | "expired"
+                if self.unfetched_until.is_some() && credentials.held_token().is_none() =>
+            {
+                match step["property"].as_str() {
+                    Some("expired") => true.into(),
+                    _ => world.until(self.unfetched_until),
+                }
+            }
             "expiry_in_s" => world.until(credentials.expires_at()),
             "expired" => credentials.is_expired().into(),
             "valid" => credentials.is_valid().into(),
@@ -146,14 +225,19 @@ impl Access {
                 .blocking_universe_domain()
                 .raised_by(Raiser::Request)?
                 .into(),
+            "cred_info" if self.origin == Origin::Document => Value::Null,
             "cred_info" => {
                 let info = credentials.info();
-                json!({
+                let mut shown = json!({
                     "credential_source": info.source,
                     "credential_type": info.kind,
-                    "principal": info.principal,
-                })
+                });
+                if !info.principal.is_empty() {
+                    shown["principal"] = json!(info.principal);
+                }
+                shown
             }
+            "signer_email" => credentials.service_account_email().into(),
             "regional_access_boundary" => json!(credentials.regional_access_boundary()),
             "regional_access_boundary_expiry_in_s" => {
                 world.until(credentials.regional_access_boundary_expires_at())
@@ -162,7 +246,13 @@ impl Access {
         })
     }
 
-    fn copy(&self, credentials: &Credentials, op: &str, args: &Value) -> Result<Made, Failure> {
+    fn copy(
+        &self,
+        world: &World,
+        credentials: &Credentials,
+        op: &str,
+        args: &Value,
+    ) -> Result<Made, Failure> {
         let mut empty_quota = self.empty_quota;
         let rescoped = match op {
             "with_scopes" => true,
@@ -208,16 +298,59 @@ impl Access {
             }
             // It has had no effect since boundaries are looked up, and makes a copy.
             "with_trust_boundary" => credentials.with_quota_project(credentials.quota_project_id()),
+            "with_token_uri" => {
+                credentials.with_token_uri(args["token_uri"].as_str().unwrap_or_default())
+            }
+            "with_subject" => credentials.with_subject(args["subject"].as_str()),
+            "with_always_use_jwt_access" => {
+                credentials.with_jwt_access(args["always_use_jwt_access"] == true)
+            }
+            "with_claims" => return Ok(self.with_claims(credentials, args)?.into()),
             other => return Err(Failure::unknown(other)),
         };
         Ok(Self {
-            made: Ok(copy.raised_by(Raiser::Check)?),
+            // Python makes impersonated credentials anew, and copies others without an expiry.
+            unfetched_until: match credentials.kind() {
+                CredentialsKind::ImpersonatedServiceAccount => world.moment(&0.into()),
+                _ => None,
+            },
             empty_quota,
             scopes: forms.0,
             default_scopes: forms.1,
+            ..self.changed(copy.raised_by(Raiser::Check)?)
         }
         .into())
     }
+
+    fn with_claims(&self, credentials: &Credentials, args: &Value) -> Result<Self, Failure> {
+        let mut copy = credentials.clone();
+        if let Some(audience) = args["audience"].as_str() {
+            copy = copy.with_jwt_audience(audience).raised_by(Raiser::Check)?;
+        }
+        if args["additional_claims"].is_object() {
+            copy = copy
+                .with_claims(&args["additional_claims"].to_string())
+                .raised_by(Raiser::Check)?;
+        }
+        Ok(self.changed(copy))
+    }
+
+    /// The same for an audience that the caller of a self-signed JWT names.
+    pub(super) fn with_jwt_audience(&self, audience: &Value) -> Result<Self, Failure> {
+        let credentials = self.credentials()?;
+        let Some(audience) = audience.as_str() else {
+            return Ok(self.clone());
+        };
+        let copy = credentials.with_jwt_audience(audience);
+        Ok(self.changed(copy.raised_by(Raiser::Check)?))
+    }
+}
+
+/// The message of a step that signs.
+pub(super) fn message(step: &Value) -> Result<Vec<u8>, Failure> {
+    let message = step["message_b64"].as_str().unwrap_or_default();
+    let message = BASE64_STANDARD.decode(message);
+    message.map_err(|_| Failure::unusable("not base64"))
 }
 
 pub(super) fn token_state(state: TokenState) -> &'static str {

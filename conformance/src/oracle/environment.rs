@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -52,6 +53,24 @@ impl Environment {
         ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"]
             .into_iter()
             .any(|name| self.var(name).is_some())
+    }
+
+    /// Where files of credentials may be that `default` reads.
+    pub(super) fn credential_files(&self) -> Vec<PathBuf> {
+        const NAME: &str = "application_default_credentials.json";
+        let named = self
+            .var("GOOGLE_APPLICATION_CREDENTIALS")
+            .map(PathBuf::from);
+        let configured = self
+            .var("CLOUDSDK_CONFIG")
+            .map(|folder| PathBuf::from(folder).join(NAME));
+        let well_known = self
+            .var("HOME")
+            .map(|home| PathBuf::from(home).join(".config/gcloud").join(NAME));
+        [named, configured, well_known]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Whether google-auth would look up boundaries. Scenarios older than the variable expect it to.

@@ -1,12 +1,14 @@
 //! Steps on ID-token credentials.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gce_auth::{BindIdToken, Credentials, IdTokenCredentials, MetadataClient, RefreshMode};
+use gce_auth::{
+    BindIdToken, Credentials, CredentialsKind, IdTokenCredentials, MetadataClient, RefreshMode,
+};
 use serde_json::{Value, json};
 
 use super::Made;
-use super::answer::{Failure, Raised as _, Raiser};
-use super::credentials::{headers, shown, target, token_state};
+use super::answer::{Failure, Outcome, Raised as _, Raiser};
+use super::credentials::{headers, message, shown, target, token_state};
 use super::world::World;
 
 #[derive(Clone)]
@@ -23,9 +25,24 @@ pub(super) struct Identity {
 enum Flow {
     Metadata,
     Iam,
+    /// Of a key file, or of an account that is impersonated.
+    Elsewhere,
 }
 
 impl Identity {
+    /// Credentials that a step has found or made of others.
+    pub(super) fn of(made: IdTokenCredentials) -> Self {
+        Self {
+            flow: match made.kind() {
+                CredentialsKind::ComputeEngine => Flow::Metadata,
+                _ => Flow::Elsewhere,
+            },
+            made,
+            empty_quota: false,
+            empty_email: false,
+        }
+    }
+
     pub(super) fn new(world: &World, args: &Value) -> Result<Self, Failure> {
         let client = world.client().raised_by(Raiser::Request)?;
         let flow = match args["use_metadata_identity_endpoint"].as_bool() {
@@ -50,11 +67,18 @@ impl Identity {
         })
     }
 
+    /// A token, fetched.
+    pub(super) fn token(&self) -> Outcome {
+        let token = self.made.blocking_token().raised_by(Raiser::Source)?;
+        Ok(token.secret().into())
+    }
+
     pub(super) fn run(&self, world: &World, op: &str, step: &Value) -> Result<Made, Failure> {
         let credentials = &self.made;
         let refresh = match self.flow {
             Flow::Metadata => Raiser::Identity,
             Flow::Iam => Raiser::Grant,
+            Flow::Elsewhere => Raiser::Source,
         };
         match op {
             "refresh" => {
@@ -84,11 +108,8 @@ impl Identity {
                 Ok(Value::Null.into())
             }
             "sign_bytes" => {
-                let message = step["message_b64"].as_str().unwrap_or_default();
-                let message = BASE64_STANDARD.decode(message);
-                let message = message.map_err(|_| Failure::unusable("not base64"))?;
                 let signature = credentials
-                    .blocking_sign_bytes(&message)
+                    .blocking_sign_bytes(&message(step)?)
                     .raised_by(Raiser::Sign)?;
                 Ok(json!({ "b64": BASE64_STANDARD.encode(signature) }).into())
             }
@@ -126,6 +147,7 @@ impl Identity {
         let mut empty_quota = self.empty_quota;
         let made = match op {
             "with_target_audience" => credentials.with_target_audience(text("target_audience")),
+            "with_include_email" => credentials.with_include_email(args["include_email"] == true),
             "with_token_uri" => credentials.with_token_uri(text("token_uri")),
             "with_quota_project" => {
                 let project = args["quota_project_id"].as_str();
@@ -198,7 +220,7 @@ fn built(
         builder = builder.bind_id_token(match (bind, flow) {
             (false, _) => BindIdToken::Never,
             (true, Flow::Metadata) => BindIdToken::Automatic,
-            (true, Flow::Iam) => BindIdToken::Always,
+            (true, _) => BindIdToken::Always,
         });
     }
     builder.build().raised_by(Raiser::Check)

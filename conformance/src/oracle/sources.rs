@@ -1,0 +1,244 @@
+//! Steps that find credentials, read them from files, and make them of others.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use gce_auth::{
+    AccessBoundaryRule, CredentialAccessBoundary, CredentialsKind, DefaultCredentials,
+    DefaultOptions, Detection, RefreshMode, blocking_default_credentials,
+    blocking_fetch_id_token_credentials,
+};
+use serde_json::{Value, json};
+
+use super::answer::{Failure, Raised as _, Raiser};
+use super::credentials::{Access, Origin};
+use super::id_tokens::Identity;
+use super::scopes;
+use super::world::World;
+
+/// Hosts that scenarios name in files, and that are nobody's but the scripted server's.
+const TRUSTED: [&str; 3] = ["sts.example.com", "sts.other.example", "third.example"];
+
+/// Credentials that were found, and what google-auth says of them.
+pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Value), Failure> {
+    let args = &step["args"];
+    let universe = match (op, step["path"].as_str()) {
+        ("default", _) => world
+            .environment
+            .credential_files()
+            .iter()
+            .find_map(|path| universe_of(path)),
+        (_, Some(path)) => universe_of(Path::new(path)),
+        _ => universe(&step["content"]),
+    };
+    let options = options(world, args, universe)?;
+    let (found, origin) = match (op, step["path"].as_str()) {
+        ("default", _) => (blocking_default_credentials(options), Origin::Elsewhere),
+        (_, Some(path)) => (options.load_file(path), Origin::Elsewhere),
+        _ => (
+            options.load_json(&step["content"].to_string()),
+            Origin::Document,
+        ),
+    };
+    let DefaultCredentials {
+        credentials,
+        project_id,
+        ..
+    } = found.raised_by(Raiser::Find)?;
+    let credentials = credentials
+        .unshared()
+        .with_regional_access_boundary(world.environment.looks_up_boundaries());
+    credentials.set_refresh_mode(RefreshMode::Blocking);
+    let kind = credentials.kind();
+    let origin = match kind {
+        CredentialsKind::ComputeEngine => Origin::Machine,
+        _ => origin,
+    };
+    let mut project_id = project_id;
+    if kind == CredentialsKind::ExternalAccount && op == "load_credentials" {
+        // google-auth asks for it here, too; a failure is no failure of the file.
+        project_id = credentials.blocking_project_id().ok().flatten();
+    }
+    let expired = match kind {
+        // google-auth takes a saved token without its expiry for one that it should renew.
+        CredentialsKind::AuthorizedUser => world.moment(&(-225).into()),
+        CredentialsKind::ImpersonatedServiceAccount => world.moment(&0.into()),
+        _ => None,
+    };
+    let said = json!({"credentials": kind.name(), "project_id": project_id});
+    let made = Access::of(credentials, origin, args).expired_since(expired);
+    Ok((made, said))
+}
+
+/// Credentials of ID tokens that were found, and what google-auth says of them.
+pub(super) fn found_identity(world: &World, args: &Value) -> Result<(Identity, Value), Failure> {
+    let files = world.environment.credential_files();
+    let universe = files.iter().find_map(|path| universe_of(path));
+    let options = options(world, &Value::Null, universe)?;
+    let audience = args["audience"].as_str().unwrap_or_default();
+    let credentials =
+        blocking_fetch_id_token_credentials(audience, options).raised_by(Raiser::Find)?;
+    credentials.set_refresh_mode(RefreshMode::Blocking);
+    if credentials.kind() == CredentialsKind::ComputeEngine {
+        // google-auth's constructor asks for the account.
+        credentials.blocking_resolve().raised_by(Raiser::Find)?;
+    }
+    let kind = match credentials.kind() {
+        CredentialsKind::ImpersonatedServiceAccount => "impersonated_id_token".to_owned(),
+        kind => format!("{}_id_token", kind.name()),
+    };
+    let said = json!({"credentials": kind});
+    Ok((Identity::of(credentials), said))
+}
+
+/// The universe that a file names. google-auth believes it; here the program has to name it, too.
+fn universe_of(path: &Path) -> Option<String> {
+    universe(&serde_json::from_slice(&fs::read(path).ok()?).ok()?)
+}
+
+fn universe(document: &Value) -> Option<String> {
+    let named = |document: &Value| document["universe_domain"].as_str().map(str::to_owned);
+    named(document)
+        .or_else(|| named(&document["source_credentials"]))
+        .filter(|domain| !domain.is_empty())
+}
+
+/// Chooses google-auth's settings.
+fn options(
+    world: &World,
+    args: &Value,
+    universe: Option<String>,
+) -> Result<DefaultOptions, Failure> {
+    let client = world.client().raised_by(Raiser::Find)?;
+    let mut options = DefaultOptions::new()
+        .client(client)
+        .detection(Detection::GoogleAuth);
+    for host in TRUSTED {
+        options = options.trust_host(host);
+    }
+    if let Some(domain) = universe {
+        options = options.universe_domain(domain);
+    }
+    if let Some(scopes) = scopes::read(&args["scopes"]) {
+        options = options.scopes(scopes);
+    }
+    if let Some(scopes) = scopes::read(&args["default_scopes"]) {
+        options = options.default_scopes(scopes);
+    }
+    if let Some(project) = args["quota_project_id"]
+        .as_str()
+        .filter(|id| !id.is_empty())
+    {
+        options = options.quota_project_id(project);
+    }
+    Ok(options)
+}
+
+/// Credentials of an account that those of `source` may act as.
+pub(super) fn impersonated(
+    world: &World,
+    source: &Access,
+    args: &Value,
+) -> Result<Access, Failure> {
+    let text = |name: &str| args[name].as_str();
+    let list = |name: &str| scopes::read(&args[name]).unwrap_or_default();
+    let credentials = source.credentials()?;
+    // google-auth's constructor asks for it; here a failing side lookup fails nothing.
+    let _ = credentials.blocking_universe_domain();
+    let mut builder = credentials
+        .impersonate(text("target_principal").unwrap_or_default())
+        .scopes(list("target_scopes"))
+        .delegates(list("delegates"));
+    if let Some(seconds) = args["lifetime"].as_u64() {
+        builder = builder.lifetime(Duration::from_secs(seconds));
+    }
+    if let Some(subject) = text("subject") {
+        builder = builder.subject(subject);
+    }
+    if let Some(project) = text("quota_project_id") {
+        builder = builder.quota_project_id(project);
+    }
+    if let Some(url) = text("iam_endpoint_override") {
+        builder = builder.access_token_url(url);
+    }
+    let made = builder.build().raised_by(Raiser::Check)?;
+    let now = world.moment(&0.into());
+    Ok(Access::of(made, Origin::Elsewhere, args).expired_since(now))
+}
+
+/// ID tokens of an account that is impersonated.
+pub(super) fn impersonated_identity(source: &Access, args: &Value) -> Result<Identity, Failure> {
+    let credentials = source.credentials()?;
+    if credentials.kind() != CredentialsKind::ImpersonatedServiceAccount {
+        // A class of google-auth's own, which takes no other.
+        return Err(Failure::refused(
+            "the credentials must be impersonated ones",
+        ));
+    }
+    let audience = args["target_audience"].as_str().unwrap_or_default();
+    let made = credentials
+        .id_token(audience)
+        .and_then(|made| made.with_include_email(args["include_email"] == true))
+        .and_then(|made| match args["quota_project_id"].as_str() {
+            Some(project) => made.with_quota_project(project),
+            None => Ok(made),
+        });
+    Ok(Identity::of(made.raised_by(Raiser::Check)?))
+}
+
+/// Credentials with less than those of `source` may do.
+pub(super) fn downscoped(source: &Access, args: &Value) -> Result<Access, Failure> {
+    let credentials = source.credentials()?;
+    let rules = args["rules"].as_array().into_iter().flatten();
+    let rules: Vec<_> = rules.map(boundary_rule).collect::<Result<_, _>>()?;
+    let boundary = CredentialAccessBoundary::new(rules).raised_by(Raiser::Check)?;
+    let made = match args["universe_domain"].as_str() {
+        Some(domain) => {
+            let url = format!("https://sts.{domain}/v1/token");
+            credentials.downscope_at(&boundary, url.as_str())
+        }
+        None => credentials.downscope(&boundary),
+    };
+    let made = made.and_then(|made| match args["quota_project_id"].as_str() {
+        Some(project) => made.with_quota_project(project),
+        None => Ok(made),
+    });
+    let made = made.raised_by(Raiser::Check)?;
+    Ok(Access::of(made, Origin::Elsewhere, args))
+}
+
+fn boundary_rule(rule: &Value) -> Result<AccessBoundaryRule, Failure> {
+    let resource = rule["available_resource"].as_str().unwrap_or_default();
+    let permissions = scopes::read(&rule["available_permissions"]).unwrap_or_default();
+    let mut made = AccessBoundaryRule::new(resource, permissions).raised_by(Raiser::Check)?;
+    let condition = &rule["availability_condition"];
+    if let Some(expression) = condition["expression"].as_str() {
+        made = made.condition(expression);
+    }
+    if let Some(title) = condition["title"].as_str() {
+        made = made.title(title);
+    }
+    if let Some(description) = condition["description"].as_str() {
+        made = made.description(description);
+    }
+    Ok(made)
+}
+
+/// A service account that signs its own JWTs for one audience, as google-auth's `jwt.Credentials`.
+pub(super) fn jwt(source: &Access, args: &Value) -> Result<Access, Failure> {
+    let credentials = source.credentials()?.without_scopes();
+    let credentials = credentials
+        .with_jwt_access(true)
+        .and_then(|made| made.with_jwt_audience(args["audience"].as_str()))
+        .raised_by(Raiser::Check)?;
+    let made = match &args["additional_claims"] {
+        claims @ Value::Object(_) => credentials.with_claims(&claims.to_string()),
+        _ => Ok(credentials),
+    };
+    Ok(Access::of(
+        made.raised_by(Raiser::Check)?,
+        Origin::Elsewhere,
+        &Value::Null,
+    ))
+}
