@@ -11,7 +11,6 @@ use gce_auth_conformance::interop::{self, Judge, machine};
 use gce_auth_emulator::{AdcKind, Emulator, User};
 use serde_json::{Value, json};
 
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TARGET: &str = "target@interop-project.iam.gserviceaccount.com";
 const DELEGATE: &str = "delegate@interop-project.iam.gserviceaccount.com";
 
