@@ -218,7 +218,7 @@ impl Access {
                 let wanted = scopes::read(&step["args"]["scopes"]).unwrap_or_default();
                 credentials.has_scopes(&wanted).into()
             }
-            "service_account_email" => credentials.service_account_email().into(),
+            "service_account_email" | "signer_email" => credentials.service_account_email().into(),
             "quota_project_id" if self.empty_quota => "".into(),
             "quota_project_id" => json!(credentials.quota_project_id()),
             "universe_domain" => credentials
@@ -237,7 +237,6 @@ impl Access {
                 }
                 shown
             }
-            "signer_email" => credentials.service_account_email().into(),
             "regional_access_boundary" => json!(credentials.regional_access_boundary()),
             "regional_access_boundary_expiry_in_s" => {
                 world.until(credentials.regional_access_boundary_expires_at())
