@@ -5,11 +5,16 @@
 //! accepted can be sent and expires; what is refused is refused in one short
 //! line that quotes no token.
 
+#[cfg(feature = "adc")]
+mod files;
+
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 
+#[cfg(feature = "adc")]
+pub use crate::fuzzing::files::{credentials_file, subject};
 use crate::{
     refresh::policy::{Freshness, Policy},
     tokens::id_token::IdToken,

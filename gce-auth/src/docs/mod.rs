@@ -1,6 +1,9 @@
 //! What does not fit beside one item: how to use the crate well, where it is
 //! weak, and how to come here from elsewhere. Nothing here is code.
 
+#[doc = include_str!("choosing_a_source.md")]
+pub mod choosing_a_source {}
+
 #[doc = include_str!("environment.md")]
 pub mod environment {
     pub use crate::io::env::VARIABLES;
