@@ -28,17 +28,18 @@ use crate::{
 };
 
 impl MetadataClient {
-    /// A client with the settings of the environment: `GCE_METADATA_HOST`, else
-    /// `GCE_METADATA_ROOT`, else the address 169.254.169.254.
+    /// Returns a client with the settings of the environment:
+    /// `GCE_METADATA_HOST`, else `GCE_METADATA_ROOT`, else 169.254.169.254.
     ///
-    /// Never fails: where the environment makes no sense, the first call says so.
+    /// Never fails: the first call returns the error of a variable that makes no
+    /// sense.
     #[must_use]
     pub fn new() -> Self {
         let environment = Environment::read();
         Self(Arc::new(Self::builder().settle(&environment)))
     }
 
-    /// A client to be configured.
+    /// Returns a builder.
     pub fn builder() -> MetadataClientBuilder {
         MetadataClientBuilder::default()
     }
@@ -87,39 +88,39 @@ pub struct MetadataClientBuilder {
 }
 
 impl MetadataClientBuilder {
-    /// Where the metadata server is: `host`, `host:port` or `[v6-address]:port`.
-    /// Beats every environment variable.
+    /// Sets the address of the metadata server: `host`, `host:port` or
+    /// `[v6-address]:port`. Has priority over every environment variable.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
     }
 
-    /// Carries requests through this instead of the library's own HTTP.
+    /// Sets the transport of requests. Default: the library's own HTTP.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// Takes the time from here.
+    /// Sets the clock. Default: the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Runs blocking work here instead of on the library's own threads.
+    /// Sets the executor of blocking work. Default: the library's own threads.
     pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
         self.executor = Some(executor);
         self
     }
 
-    /// How often and how long an operation is tried. Unless it is said, the budget
-    /// is 10 s, or as long as [one attempt](Limits::attempt) may take.
+    /// Sets the retry policy of an operation. Default: a budget of 10 s, or of
+    /// [one attempt](Limits::attempt) if that may take longer.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
-    /// How long one attempt may take and how much it may bring.
+    /// Sets the limits of one attempt: time, and size of the answer.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self

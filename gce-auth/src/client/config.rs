@@ -23,10 +23,11 @@ use crate::{
     io::{env::Environment, workload::Workload},
 };
 
-/// A client of the metadata server; cheap to clone.
+/// A client of the metadata server. Cheap to clone.
 ///
-/// Making one does nothing but read the environment: no connection, no thread,
-/// no runtime. Every value is asked for when it is asked for, and not kept.
+/// Building one reads the environment and does no I/O: no connection, no thread,
+/// no runtime. Every method that does I/O has an async form and a `blocking_`
+/// twin, and sends a request on each call; values are not kept.
 ///
 /// # Examples
 /// ```no_run
@@ -161,10 +162,10 @@ impl Hash for ClientKey {
 }
 
 impl MetadataClient {
-    /// Where this client looks for the metadata server, as `host` or `host:port`.
+    /// Returns the address of the metadata server, as `host` or `host:port`.
     ///
     /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) where the environment holds an address
+    /// [`Config`](crate::ErrorKind::Config) if the environment holds an address
     /// that makes no sense.
     pub fn endpoint(&self) -> Result<String, Error> {
         self.0.endpoint().map(ToString::to_string)

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 
 use http::{Request, Response};
 
-/// How long one attempt may take, and how much it may bring.
+/// The limits of one attempt: time, and size of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -18,8 +18,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The longest status line and headers that are read, in bytes.
     pub header_bytes: usize,
-    /// The most header lines that are accepted; the transport of the library
-    /// accepts 256, whatever this says beyond.
+    /// The most header lines that are accepted; the library's transport never
+    /// accepts more than 256.
     pub header_lines: usize,
 }
 
@@ -55,7 +55,7 @@ impl Default for Limits {
     }
 }
 
-/// What broke on the way to an answer.
+/// Why a request brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
@@ -142,15 +142,15 @@ impl StdError for TransportError {
     }
 }
 
-/// Carries one request to a server and brings the whole answer back.
+/// Sends one request to a server and returns the whole answer.
 ///
-/// `send` blocks. It is called on the library's own threads, or on the thread
-/// of a blocking caller, never inside a poll of a future. The library's threads
-/// have 512 KiB of stack. It is given the true
-/// URI, makes exactly one attempt, follows no redirect, uses no proxy for the
-/// metadata server, asks for no compression and honours `limits`: retries and
-/// everything else are the library's. A request that may take long can be
-/// broken off early: see [`Interrupt`](crate::transport::Interrupt).
+/// `send` blocks. The library calls it on its own threads, which have 512 KiB of
+/// stack, or on the thread of a blocking caller; never inside a poll of a future.
+/// An implementation sends the request once to the given URI, follows no redirect,
+/// uses no proxy for the metadata server, requests no compression and keeps to
+/// `limits`. The library does everything else, retries included. A request that
+/// may take long can be interrupted: see
+/// [`Interrupt`](crate::transport::Interrupt).
 ///
 /// # Examples
 /// A transport that only says where it was asked to go:
@@ -175,10 +175,10 @@ impl StdError for TransportError {
 /// }
 /// ```
 pub trait Transport: Send + Sync + fmt::Debug {
-    /// Sends `request` once and reads the whole answer, whatever its status.
+    /// Sends `request` once and returns the whole answer, whatever its status.
     ///
     /// # Errors
-    /// Where no whole answer came within `limits`.
+    /// A [`TransportError`] if no whole answer arrives within `limits`.
     fn send(
         &self,
         request: Request<Vec<u8>>,

@@ -23,9 +23,9 @@ use crate::{
     },
 };
 
-/// What the metadata server answered: a text, or a JSON document.
+/// A value of the metadata server: a text, or a JSON document.
 ///
-/// `Debug` shows neither: metadata may hold secrets.
+/// `Debug` shows its size only: metadata may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MetadataValue {
     text: String,
@@ -33,20 +33,20 @@ pub struct MetadataValue {
 }
 
 impl MetadataValue {
-    /// The answer as it was sent.
+    /// Returns the answer as it was sent.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The answer as it was sent.
+    /// Returns the answer as it was sent, without a copy.
     #[must_use]
     pub fn into_text(self) -> String {
         self.text
     }
 
-    /// Whether the server calls it `application/json`. It then is a JSON
-    /// document, which was checked.
+    /// Returns whether the server calls it `application/json`. The text was then
+    /// checked to be a JSON document.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.json
@@ -62,8 +62,7 @@ impl fmt::Debug for MetadataValue {
     }
 }
 
-/// A request to the metadata server, to be described and sent: see
-/// [`MetadataClient::request`].
+/// A request to the metadata server: see [`MetadataClient::request`].
 #[derive(Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct MetadataRequest {
@@ -80,7 +79,7 @@ pub struct MetadataRequest {
 }
 
 impl MetadataClient {
-    /// A request for whatever is at `path`, which is written as it stands below
+    /// Returns a request for `path`, written as it stands below
     /// `computeMetadata/v1/`.
     ///
     /// # Examples
@@ -110,52 +109,55 @@ impl MetadataClient {
 }
 
 impl MetadataRequest {
-    /// Adds a parameter to the query; escaped as need be.
+    /// Adds a query parameter; escapes name and value.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self
     }
 
-    /// Asks for all that is below the path, as JSON (`recursive=true`).
+    /// Requests the whole subtree, as JSON (`recursive=true`).
     pub fn recursive(mut self) -> Self {
         self.recursive = true;
         self
     }
 
-    /// The method; `GET` unless said otherwise.
+    /// Sets the method. Default: `GET`.
+    ///
+    /// A request whose method is not idempotent (RFC 9110, 9.2.2), such as `POST`,
+    /// is not sent again once it may have arrived, whatever the retry policy;
+    /// [`RetryPolicy::google_auth`] repeats it, as google-auth does.
     pub fn method(mut self, method: Method) -> Self {
         self.method = method;
         self
     }
 
-    /// Adds a header, in place of one of the library's of that name.
+    /// Adds a header; replaces the library's header of that name.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// What is sent: not with `GET`.
+    /// Sets the request body. Not allowed with `GET`.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// How long one attempt may take. Where that is longer than the budget of
-    /// the operation, the budget grows with it, unless [`retry`](Self::retry)
-    /// says otherwise.
+    /// Sets the time for one attempt. If it exceeds the budget of the operation,
+    /// the budget grows to it, unless [`retry`](Self::retry) sets one. Default:
+    /// the client's ([`Limits::attempt`](crate::transport::Limits::attempt)).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How often and how long it is tried; as the client does unless said
-    /// otherwise.
+    /// Sets the retry policy. Default: the client's.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
-    /// At most this many attempts.
+    /// Sets the highest number of attempts.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);
         self
@@ -201,7 +203,7 @@ impl MetadataRequest {
         metadata::fetch_once(config, &mut budget, &request, |answer, _| read(answer))
     }
 
-    /// Sends the request; 404 is `None`.
+    /// Sends the request; returns `None` for status 404.
     ///
     /// # Errors
     /// As for [`send`](Self::send).

@@ -16,24 +16,24 @@ use crate::{
 /// How long a server is asked to hold a request, as Google's guest agent does.
 const HOLD: Duration = Duration::from_secs(60);
 
-/// Watches a place of the metadata tree: its value now, then each change.
+/// Watches a path of the metadata tree: returns its value, then each change.
 ///
-/// The first [`next`](Self::next) gives the value as it is, and each one after
-/// it waits for the next change, with `wait_for_change` (Google, "View and
-/// query VM metadata"). Values that come and go while nobody asks may be seen
-/// as one change, and one that changes back is not seen at all; the last one is
-/// never missed. A deleted value is a change to none, after which the watch
-/// goes on; a place that does not exist is asked for every few seconds.
+/// The first [`next`](Self::next) returns the current value. Each later one waits
+/// for the next change, with `wait_for_change` (Google, "View and query VM
+/// metadata"). Changes between two calls may be reported as one, and a value that
+/// changes back is not reported; the last value is never missed. Deletion is a
+/// change to no value, after which the watch continues. A path that does not exist
+/// is requested every few seconds.
 ///
-/// Once there was an answer, no outage ends the watch or is seen in it: the
-/// server is asked again, with the client's
-/// [waits](crate::RetryPolicy::longest_wait) between, until it answers. What
-/// does not pass by itself is an error of `next`; nothing needs to be rebuilt
-/// after it, and a `next` that follows an error waits a while by itself.
+/// After the first answer, an outage neither ends the watch nor shows in it: the
+/// request is repeated, with the waits of the client's
+/// [retry policy](crate::RetryPolicy::longest_wait), until the server answers. Any
+/// other failure is an error of `next`. The watch stays usable, and the `next`
+/// after an error waits before it sends a request.
 ///
-/// While an async `next` waits, and after it was cancelled, the watch has a
-/// thread of its own; a blocking one works on its caller's. Dropping the watch
-/// breaks the request off and ends the thread.
+/// While an async `next` waits, and after it was cancelled, the watch has a thread
+/// of its own; a blocking one runs on the caller's thread. Dropping the watch
+/// closes the connection and ends the thread.
 ///
 /// # Examples
 /// ```no_run

@@ -57,12 +57,10 @@ impl SignerBuilder {
         self
     }
 
-    /// The accounts on the way from the credentials' account to the one that
-    /// signs, by their email addresses, where the first may not act as the last
-    /// itself: each needs `roles/iam.serviceAccountTokenCreator` on the next,
-    /// the last of them on the account that signs (Google, "Create
-    /// short-lived credentials in a delegation chain"). None unless said
-    /// otherwise.
+    /// Sets the delegates between the caller and the signing account, by email
+    /// address: each needs `roles/iam.serviceAccountTokenCreator` on the next, the
+    /// last one on the signing account (Google, "Create short-lived credentials in
+    /// a delegation chain"). Default: none.
     pub fn delegates<I>(mut self, emails: I) -> Self
     where
         I: IntoIterator,
@@ -72,28 +70,28 @@ impl SignerBuilder {
         self
     }
 
-    /// Where the API is, for emulators and for private endpoints:
-    /// `https://host`, or `http://host:port`. Unless said otherwise,
-    /// `https://iamcredentials.` and the universe domain of the credentials;
-    /// `https://iamcredentials.mtls.` and that, where the workload has a
-    /// certificate for Google's APIs, which then is shown (AIP-4114).
+    /// Sets the URL of the API, for emulators and private endpoints:
+    /// `https://host`, or `http://host:port`. Default: `https://iamcredentials.`
+    /// and the universe domain of the credentials; `https://iamcredentials.mtls.`
+    /// and the domain if the workload has a client certificate for Google's APIs,
+    /// which is then sent (AIP-4114).
     ///
-    /// The access token is sent there. Over plain HTTP whoever is on the way
-    /// reads it.
+    /// The access token is sent there: over plain HTTP anyone on the path can read
+    /// it.
     pub fn iam_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
-    /// How long one attempt may take, and how much it may bring: 5 s to
-    /// connect and 15 s for the answer unless said otherwise.
+    /// Sets the limits of one attempt. Default: 5 s to connect, 15 s for the
+    /// answer, and the sizes of the client.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
     }
 
-    /// How often and how long a signature is tried: google-auth's 3 attempts,
-    /// 1 s and 2 s between them, and 60 s for all unless said otherwise.
+    /// Sets the retry policy. Default: 3 attempts, 1 s and 2 s apart, within 60 s;
+    /// [`RetryPolicy::google_auth`] if the client of the credentials has that.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self

@@ -37,16 +37,17 @@ use crate::{
     },
 };
 
-/// Signs in the name of a service account, with the private key that Google
-/// keeps: `signBlob` and `signJwt` of the IAM Service Account Credentials API.
+/// Signs as a service account with the private key that Google keeps: `signBlob`
+/// and `signJwt` of the IAM Service Account Credentials API.
 ///
-/// Cheap to clone. Making one does no I/O. The caller, whose access token the
-/// requests carry, needs `roles/iam.serviceAccountTokenCreator` on the account
-/// that signs, also where that is its own, and the scope `cloud-platform` or
-/// `iam`; the API `iamcredentials.googleapis.com` must be enabled.
+/// Cheap to clone. Building one does no I/O. The requests carry the access token
+/// of a caller, who needs `roles/iam.serviceAccountTokenCreator` on the signing
+/// account, also if that is the caller's own, and the scope `cloud-platform` or
+/// `iam`. The API `iamcredentials.googleapis.com` must be enabled.
 ///
-/// A request that fails with status 500, 502, 503 or 504, or gets no answer,
-/// is repeated twice, after 1 s and 2 s, as google-auth does.
+/// A request that gets no answer, or status 408, 429 or 5xx other than 501, is
+/// repeated: 3 attempts by default, 1 s and 2 s apart, within 60 s
+/// ([`SignerBuilder::retry`]).
 ///
 /// # Examples
 /// ```no_run
@@ -83,22 +84,20 @@ impl Signer {
         Self::builder().assemble(credentials, None, None)
     }
 
-    /// A signer to be configured.
+    /// Returns a builder.
     pub fn builder() -> SignerBuilder {
         SignerBuilder::default()
     }
 
-    /// A signature over `bytes`: RSASSA-PKCS1-v1_5 with SHA-256, as IAM makes
-    /// it.
+    /// Signs `bytes`: RSASSA-PKCS1-v1_5 with SHA-256, as IAM does.
     ///
     /// # Errors
-    /// [`Refused`](ErrorKind::Refused) where IAM says no; the hint names the
-    /// role, the API or the scope that is missing. Else what keeps the
-    /// metadata server from giving a token, or IAM from answering.
+    /// [`Refused`](ErrorKind::Refused) if IAM refuses; the hint names the role, the
+    /// API or the scope that is missing. Else the error of the access token, or of
+    /// the connection to IAM.
     ///
     /// # Cancel safety
-    /// Dropping the future takes nothing from anybody; the request, if it was
-    /// sent, ends by itself.
+    /// Dropping the future is safe; a request that was sent ends by itself.
     pub async fn sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
         let (signer, bytes) = (self.clone(), bytes.to_vec());
         self.background(move |budget| signer.sign_within(budget, &bytes))
@@ -127,15 +126,14 @@ impl Signer {
         Ok(Signature { key_id, bytes })
     }
 
-    /// A JWT with these claims, a JSON object, whose header IAM writes with
+    /// Signs a JWT with these claims, a JSON object. IAM writes the header, with
     /// the id of the key.
     ///
     /// An `exp` among the claims must be a whole number, in the future and at
     /// most 12 hours away (Google, "projects.serviceAccounts.signJwt").
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) where `claims` is not a JSON object; else
-    /// as for [`sign`](Self::sign).
+    /// [`Config`](ErrorKind::Config) if `claims` is not a JSON object; else as for [`sign`](Self::sign).
     ///
     /// # Cancel safety
     /// As for [`sign`](Self::sign).

@@ -10,7 +10,7 @@ pub enum ErrorKind {
     /// server. Not retryable.
     NotOnGce,
     /// Nothing usable answered: refused, reset, closed early, or status 408 or
-    /// 5xx on every attempt. Retryable.
+    /// 5xx (other than 501) on every attempt. Retryable.
     Unavailable,
     /// No whole answer came within the time limits. Retryable.
     Timeout,
@@ -21,8 +21,9 @@ pub enum ErrorKind {
     Forbidden,
     /// The server asks to slow down (429). Retryable.
     RateLimited,
-    /// What answered is not a metadata server: no `Metadata-Flavor: Google`
-    /// on a success, or a redirect. Not retryable.
+    /// What answered is not a metadata server: a success without
+    /// `Metadata-Flavor: Google`, a redirect, or a refusal by a server that names
+    /// itself Google's nowhere. Not retryable.
     NotMetadataServer,
     /// The answer has a shape or a value that cannot be used. Not retryable.
     InvalidResponse,
