@@ -67,7 +67,7 @@ pub use crate::{
     },
     values::{
         error::{Error, ErrorKind},
-        headers::{Headers, HeadersTag},
+        headers::{Headers, HeadersIntoIter, HeadersTag},
         token::{AccessToken, Now},
     },
     wire::{

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     refresh::{
         past::TaskId,
-        policy::{Deadlines, Freshness, Policy},
+        policy::{Freshness, Policy},
         shared::{Current, Group, Shared},
         shared_map::SharingKey,
         slot::Entry,
@@ -338,7 +338,7 @@ impl<V: Value> Refreshes<V> {
     /// Puts `value` in the place of what is held.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn set(&self, value: V) {
-        let deadlines: Deadlines = value.deadlines(self.shared.policy, 0.0);
+        let deadlines = value.deadlines(self.shared.policy, 0.0);
         self.shared.slot.store(value, deadlines);
     }
 

@@ -185,7 +185,7 @@ impl Signer {
     /// has no service account with an email address.
     pub async fn service_account_email(&self) -> Result<String, Error> {
         if let Some(known) = self.known_email() {
-            return Ok(known.to_owned());
+            return Ok(known);
         }
         let signer = self.clone();
         self.background(move |_| signer.blocking_service_account_email())
@@ -199,20 +199,22 @@ impl Signer {
     /// As for [`service_account_email`](Self::service_account_email).
     pub fn blocking_service_account_email(&self) -> Result<String, Error> {
         if let Some(known) = self.known_email() {
-            return Ok(known.to_owned());
+            return Ok(known);
         }
-        if !self.0.credentials.is_of_metadata_server() {
-            return Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "these credentials are of no service account that could sign",
-            )
-            .with_hint("name the account that signs with service_account"));
-        }
-        let named = self.0.credentials.service_account_email();
-        let email = if named.contains('@') {
-            named
-        } else {
-            self.0.credentials.client().blocking_email(&named)?
+        let credentials = &self.0.credentials;
+        let email = match credentials.0.inner.source.email() {
+            Some(known) => known,
+            None if credentials.is_of_metadata_server() => {
+                let named = credentials.service_account_email();
+                credentials.client().blocking_email(&named)?
+            }
+            None => {
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    "these credentials are of no service account that could sign",
+                )
+                .with_hint("name the account that signs with service_account"));
+            }
         };
         iam::check_account(&email).map_err(|_| {
             Error::new(
@@ -244,9 +246,17 @@ impl Signer {
         key.filter(|key| key.is_local())
     }
 
-    fn known_email(&self) -> Option<&str> {
-        let account = self.0.account.as_deref();
-        account.or_else(|| self.0.resolved.get().map(String::as_str))
+    /// The account that signs, if that is known: what the credentials know of
+    /// their account since a refresh goes before what was asked for earlier.
+    fn known_email(&self) -> Option<String> {
+        let known = || {
+            let email = self.0.credentials.0.inner.source.email();
+            email.filter(|email| iam::check_account(email).is_ok())
+        };
+        let named = self.0.account.clone();
+        named
+            .or_else(known)
+            .or_else(|| self.0.resolved.get().cloned())
     }
 
     fn endpoint(&self) -> Result<IamEndpoint, Error> {

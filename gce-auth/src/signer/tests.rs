@@ -325,4 +325,16 @@ fn waiting_for_a_thread_costs_a_signature_its_budget() {
     };
     assert_eq!(error.attempts(), 1, "{error}");
     assert!(clock.take_sleeps().is_empty());
+
+fn a_changed_account_is_followed_after_a_refresh() {
+    let info = |email: &str| Reply::Answer(200, format!(r#"{{"email":"{email}","scopes":[]}}"#));
+    let world = world([Reply::text("old@p.example")]);
+    let signer = Signer::new(world.credentials.clone());
+    let email = || signer.blocking_service_account_email().unwrap();
+    assert_eq!(email(), "old@p.example");
+    world
+        .transport
+        .script([info("new@p.example"), Reply::token("t", 3600)]);
+    world.credentials.blocking_refresh().unwrap();
+    assert_eq!(email(), "new@p.example");
 }

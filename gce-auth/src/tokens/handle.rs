@@ -336,7 +336,7 @@ impl Handle {
 
     /// Puts `headers`, and the boundary, onto `map`.
     pub(crate) fn put(&self, headers: &Headers, map: &mut HeaderMap) {
-        headers.apply_to(map);
+        headers.add_to(map);
         #[cfg(feature = "iam")]
         if let Some(boundary) = &self.inner.boundary {
             use crate::values::headers::X_ALLOWED_LOCATIONS;

@@ -83,9 +83,9 @@ fn names_an_agent(uri: &str) -> bool {
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix));
     let number = owner.and_then(|owner| {
-        owner
-            .strip_prefix("org-")
-            .or_else(|| owner.strip_prefix("proj-"))
+        ["org-", "proj-", "project-"]
+            .iter()
+            .find_map(|kind| owner.strip_prefix(kind))
     });
     scheme.eq_ignore_ascii_case("spiffe")
         && number.is_some_and(|number| {
@@ -102,6 +102,8 @@ mod tests {
         for (uri, agent) in [
             ("spiffe://agents.global.org-12.system.id.goog/a/b", true),
             ("SPIFFE://agents.global.proj-1.system.id.goog", true),
+            ("spiffe://agents.global.project-1.system.id.goog/a", true),
+            ("spiffe://agents.global.project-.system.id.goog/a", false),
             (
                 "spiffe://agents-nonprod.global.org-9.system.id.goog/x",
                 true,

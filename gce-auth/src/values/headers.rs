@@ -1,6 +1,6 @@
 //! The headers that a request to a Google API carries.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{array, borrow::Cow, fmt, iter::Flatten, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
@@ -168,7 +168,17 @@ impl Headers {
     }
 
     /// Inserts every header into `map`, in place of what had the same name.
+    /// Removes `x-goog-user-project` and `x-allowed-locations` that these
+    /// headers do not set: they would be another credential's.
     pub fn apply_to(&self, map: &mut HeaderMap) {
+        map.remove(X_GOOG_USER_PROJECT);
+        map.remove(X_ALLOWED_LOCATIONS);
+        self.add_to(map);
+    }
+
+    /// Inserts every header into `map`, in place of what had the same name;
+    /// keeps the others.
+    pub(crate) fn add_to(&self, map: &mut HeaderMap) {
         for (name, value) in self.iter() {
             map.insert(name, value.clone());
         }
@@ -213,6 +223,43 @@ pub(crate) fn quota_project(id: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(id).map_err(|_| refuse())
 }
 
+/// Name and value of each header, `authorization` first.
+impl IntoIterator for Headers {
+    type Item = (HeaderName, HeaderValue);
+    type IntoIter = HeadersIntoIter;
+
+    fn into_iter(self) -> HeadersIntoIter {
+        let extra = self.extra.as_deref();
+        let user_project = extra.and_then(|extra| extra.user_project.clone());
+        let locations = extra.and_then(|extra| extra.locations.clone());
+        let named = |name, value: Option<HeaderValue>| value.map(|value| (name, value));
+        let all = [
+            named(AUTHORIZATION, self.authorization().cloned()),
+            named(X_GOOG_USER_PROJECT, user_project),
+            named(X_ALLOWED_LOCATIONS, locations),
+        ];
+        HeadersIntoIter(all.into_iter().flatten())
+    }
+}
+
+/// The headers of a request, by value: see [`Headers`].
+#[derive(Clone)]
+pub struct HeadersIntoIter(Flatten<array::IntoIter<Option<(HeaderName, HeaderValue)>, 3>>);
+
+impl Iterator for HeadersIntoIter {
+    type Item = (HeaderName, HeaderValue);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl fmt::Debug for HeadersIntoIter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadersIntoIter")
+    }
+}
+
 impl From<Headers> for HeaderMap {
     fn from(headers: Headers) -> Self {
         let mut map = Self::with_capacity(3);
@@ -251,6 +298,21 @@ mod tests {
         assert_eq!(map[AUTHORIZATION], "Bearer ya29.secret");
         assert_eq!(map["x-goog-user-project"], "billing");
         assert_eq!(HeaderMap::from(headers()), map);
+        let collected: HeaderMap = headers().into_iter().collect();
+        assert_eq!(collected, map);
+    }
+
+    #[test]
+    fn what_another_credential_set_is_removed() {
+        let mut map = HeaderMap::from(headers());
+        map.insert(X_ALLOWED_LOCATIONS, HeaderValue::from_static("0xA"));
+        let mut kept = map.clone();
+        Headers::bearer("other").unwrap().apply_to(&mut map);
+        assert_eq!(map.len(), 1);
+        assert_eq!(map[AUTHORIZATION], "Bearer other");
+        Headers::bearer("other").unwrap().add_to(&mut kept);
+        assert_eq!(kept.len(), 3);
+        assert_eq!(kept["x-goog-user-project"], "billing");
     }
 
     #[test]

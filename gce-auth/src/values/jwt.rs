@@ -1,5 +1,7 @@
 //! JSON Web Tokens, read but not verified (RFC 7519).
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
@@ -39,6 +41,12 @@ impl UnverifiedClaims {
     /// `exp`: seconds since the Unix epoch (RFC 7519, 4.1.4).
     pub(crate) fn expiry(&self) -> Option<f64> {
         self.0.get("exp")?.as_f64().filter(|exp| exp.is_finite())
+    }
+
+    /// How long the token lives in all: `exp` less `iat`.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        let issued = self.0.get("iat")?.as_f64()?;
+        Duration::try_from_secs_f64(self.expiry()? - issued).ok()
     }
 
     /// Whether `aud` is `audience`, or a list that holds it.

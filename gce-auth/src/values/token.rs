@@ -115,6 +115,15 @@ impl Validity {
         Self::lasting(start, wall.saturating_sub(start.wall))
     }
 
+    /// The same, but no longer than `lifetime` from `start` by the boot clock.
+    pub(crate) fn at_most(mut self, start: Now, lifetime: Duration) -> Self {
+        if let Some(ends) = &mut self.ends {
+            ends.boot = ends.boot.min(start.boot.saturating_add(lifetime));
+        }
+        self.lifetime = self.lifetime.min(lifetime);
+        self
+    }
+
     pub(crate) fn ends(&self) -> Option<Now> {
         self.ends
     }

@@ -271,7 +271,10 @@ pub(crate) fn id_token(token: &str, audience: &str, now: Now) -> Result<Bearer, 
     }
     let value =
         BearerValue::new(token).ok_or_else(|| unusable("the ID token cannot stand in a header"))?;
-    Ok(Bearer::new(value, Validity::until(now, expiry)))
+    // Where the wall clock is behind, `exp` alone would seem further away.
+    let lifetime = claims.lifetime().unwrap_or(Duration::MAX);
+    let validity = Validity::until(now, expiry).at_most(now, lifetime);
+    Ok(Bearer::new(value, validity))
 }
 
 /// A service account, as the server describes it.
@@ -305,15 +308,20 @@ pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {
     })
 }
 
-/// An email address, on GKE the name of the workload identity pool, or the
-/// SPIFFE identity of an agent. It becomes a part of paths and of errors.
+/// An email address, on GKE the name of the workload identity pool, or a URI:
+/// the SPIFFE identity of an agent, or the principal of workload identity
+/// federation. It becomes a part of paths and of errors.
 pub(crate) fn account_name(text: &str) -> Result<String, Error> {
     let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let is_uri = scheme.is_some_and(|scheme| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
     if text.is_empty()
-        || text.len() > 320
+        || text.len() > if is_uri { 1024 } else { 320 }
         || !graphic
         || text.contains(['<', '>'])
-        || (text.contains('/') && !text.starts_with("spiffe://"))
+        || (text.contains('/') && !is_uri)
         || may_hold_token(text)
     {
         return Err(unusable("the answer holds no name of a service account"));

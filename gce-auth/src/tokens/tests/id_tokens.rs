@@ -212,6 +212,19 @@ mod granted {
     }
 
     #[test]
+    fn a_changed_account_is_followed_after_a_refresh() {
+        let other = r#"{"email":"b@p.example","aliases":[],"scopes":["s"]}"#;
+        let other = Reply::Answer(200, other.to_owned());
+        let world = World::new([info(), granted(), other, granted()]);
+        let builder = world.builder().iam_flow().signer(Arc::new(Mine(true)));
+        let credentials = builder.build().unwrap();
+        credentials.blocking_token().unwrap();
+        assert_eq!(credentials.signer_email().as_deref(), Some("a@p.example"));
+        credentials.blocking_refresh().unwrap();
+        assert_eq!(credentials.signer_email().as_deref(), Some("b@p.example"));
+    }
+
+    #[test]
     fn a_budget_without_end_is_one() {
         let transport = Arc::new(ScriptedTransport::new([granted()]));
         let client = MetadataClient::builder()

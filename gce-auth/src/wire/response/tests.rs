@@ -326,3 +326,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn identities_that_are_uris_are_names_of_accounts() {
+    for name in [
+        "a@p.iam.gserviceaccount.com",
+        "p.svc.id.goog",
+        "spiffe://agents.global.project-1.system.id.goog/a",
+        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+        "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*",
+    ] {
+        let body = format!(r#"{{"email":"{name}","scopes":["s"]}}"#);
+        assert_eq!(account_info(&answer(&body)).unwrap().email, name);
+    }
+    for name in ["a/b", "://a", "1x://a", "principal://a b", "../token"] {
+        let body = format!(r#"{{"email":"{name}"}}"#);
+        assert!(account_info(&answer(&body)).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn an_id_token_is_not_fresh_for_longer_than_it_lives() {
+    let wall = NOW.wall.as_secs();
+    // The clock of this machine is an hour behind the one that made the token.
+    let payload = format!(
+        r#"{{"aud":"a","iat":{},"exp":{}}}"#,
+        wall + 3600,
+        wall + 7200
+    );
+    let bearer = identity(&answer(&jwt(&payload)), "a", NOW).unwrap();
+    let ends = bearer.validity().ends().unwrap();
+    assert_eq!(ends.wall.as_secs(), wall + 7200);
+    assert_eq!(ends.boot, NOW.boot + Duration::from_secs(3600));
+}
