@@ -12,13 +12,13 @@ pub(crate) struct Refresh {
     _span: tracing::span::EnteredSpan,
 }
 
-/// One fetch of a token begins on this thread.
-pub(crate) fn refresh(forced: bool) -> Refresh {
+/// One fetch of a token, or of what `what` says, begins on this thread.
+pub(crate) fn refresh(what: &'static str, forced: bool) -> Refresh {
     #[cfg(not(feature = "tracing"))]
-    let _ = forced;
+    let _ = (what, forced);
     Refresh {
         #[cfg(feature = "tracing")]
-        _span: tracing::debug_span!(target: "gce_auth::refresh", "refresh", forced).entered(),
+        _span: tracing::debug_span!(target: "gce_auth::refresh", "refresh", what, forced).entered(),
     }
 }
 
@@ -26,9 +26,9 @@ pub(crate) fn refresh(forced: bool) -> Refresh {
 pub(crate) fn refreshed(span: Refresh, error: Option<&Error>) {
     #[cfg(feature = "tracing")]
     match error {
-        None => tracing::debug!(target: "gce_auth::refresh", "a token was fetched"),
+        None => tracing::debug!(target: "gce_auth::refresh", "fetched"),
         Some(error) => {
-            tracing::warn!(target: "gce_auth::refresh", %error, "no token was fetched");
+            tracing::warn!(target: "gce_auth::refresh", %error, "not fetched");
         }
     }
     #[cfg(not(feature = "tracing"))]

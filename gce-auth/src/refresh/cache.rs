@@ -140,6 +140,24 @@ impl<S: Source> Cache<S> {
         self.blocking_wait(Reason::Force)
     }
 
+    /// Returns the value if it is valid; starts a renewal when one is due.
+    #[cfg(feature = "verify")]
+    pub(crate) fn peek(&self) -> Option<S::Value> {
+        self.at_hand(RefreshMode::Background).ok()
+    }
+
+    /// Returns the value that the refresh brings which is out, or else a new one.
+    #[cfg(feature = "verify")]
+    pub(crate) async fn next_value(&self) -> Result<S::Value, Error> {
+        self.wait(Reason::Next).await
+    }
+
+    /// [`next_value`](Self::next_value), waiting on this thread.
+    #[cfg(feature = "verify")]
+    pub(crate) fn blocking_next_value(&self) -> Result<S::Value, Error> {
+        self.blocking_wait(Reason::Next)
+    }
+
     /// Returns a value, fetched by the executor if need be; waits at most for
     /// `limit`, whatever the budget is.
     pub(crate) fn blocking_get_within(&self, limit: Duration) -> Result<S::Value, Error> {
@@ -226,12 +244,12 @@ impl<S: Source> Cache<S> {
         let held = || self.refreshes.read(self.clock.now());
         match (&outcome, id) {
             (Ok(value), Some(id)) if self.refreshes.is_obsolete(id, value) => match why {
-                Reason::Force => None,
+                why if why.is_for_another() => None,
                 _ => held().map(|(entry, _)| Ok(entry.value)),
             },
             (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
             // A valid value is never given up.
-            (Err(_), _) if why != Reason::Force => {
+            (Err(_), _) if !why.is_for_another() => {
                 Some(held().map_or(outcome, |(entry, _)| Ok(entry.value)))
             }
             _ => Some(outcome),
@@ -267,7 +285,7 @@ impl<S: Source> Cache<S> {
             };
             SharedTask::new(now, budget, process, move || {
                 unsettled.begun = true;
-                let span = events::refresh(context.forced);
+                let span = events::refresh(S::WHAT, context.forced);
                 let outcome = source.fetch(&context);
                 events::refreshed(span, outcome.as_ref().err());
                 unsettled.settle(&outcome);

@@ -116,6 +116,19 @@ impl Deadlines {
         invalid: Moment::NEVER,
     };
 
+    /// Of a value that the wall clock says nothing about.
+    #[cfg(feature = "verify")]
+    pub(crate) fn by_boot(stale: Duration, invalid: Duration) -> Self {
+        let at = |boot| Moment {
+            boot: Moment::from(Now::new(Duration::ZERO, boot)).boot,
+            ..Moment::NEVER
+        };
+        Self {
+            stale: at(stale),
+            invalid: at(invalid),
+        }
+    }
+
     /// The same, of a value that is to be renewed from `now` on.
     pub(crate) fn stale_from(self, now: Moment) -> Self {
         let stale = if now.is_before(self.stale) {

@@ -32,6 +32,9 @@ pub(crate) enum Reason {
     /// Fetch the next one unless a refresh is out, and all that a forced
     /// refresh asks for; also while the value is fresh.
     RenewFully,
+    /// The next value is needed, whichever refresh brings it.
+    #[cfg(feature = "verify")]
+    Next,
     /// The program asks for a value that is newer than this moment.
     Force,
 }
@@ -39,6 +42,11 @@ pub(crate) enum Reason {
 impl Reason {
     pub(crate) fn is_full(self) -> bool {
         matches!(self, Self::Force | Self::RenewFully)
+    }
+
+    /// Whether a value that is at hand is no answer.
+    pub(crate) fn is_for_another(self) -> bool {
+        !matches!(self, Self::Need(_))
     }
 
     fn is_renewal(self) -> bool {
@@ -194,6 +202,8 @@ impl<V: Value> Refreshes<V> {
                 }
             }
             Reason::RenewFully if now.boot < control.next_renewal => return Decision::Nothing,
+            #[cfg(feature = "verify")]
+            Reason::Next => {}
             Reason::RenewFully | Reason::Force => {}
         }
         let id = lock(&self.shared.past).begin();

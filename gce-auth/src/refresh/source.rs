@@ -12,6 +12,9 @@ use crate::{
 pub(crate) trait Source: Send + Sync + 'static {
     type Value: Value;
 
+    /// What is fetched, for events.
+    const WHAT: &'static str = "token";
+
     /// Fetches a value; blocks.
     fn fetch(&self, departure: &FetchContext) -> Result<Self::Value, Error>;
 

@@ -325,7 +325,9 @@ fn waiting_for_a_thread_costs_a_signature_its_budget() {
     };
     assert_eq!(error.attempts(), 1, "{error}");
     assert!(clock.take_sleeps().is_empty());
+}
 
+#[test]
 fn a_changed_account_is_followed_after_a_refresh() {
     let info = |email: &str| Reply::Answer(200, format!(r#"{{"email":"{email}","scopes":[]}}"#));
     let world = world([Reply::text("old@p.example")]);

@@ -1,21 +1,28 @@
 //! The keys that tokens are verified with: fetched when they are needed, kept
 //! as long as their server says.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use http::Uri;
 
 use crate::{
     client::{api::Api, config::MetadataClient},
     io::threads::{LaneKey, WorkKind},
-    task::{
-        shared_task::{self, SharedTask},
-        sync::{Mutex, MutexGuard, lock},
+    refresh::{
+        FetchContext, RefreshMode, Source,
+        cache::Cache,
+        policy::{Deadlines, Policy},
+        refreshes::Refreshes,
+        value::Value,
     },
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
-        token::Now,
+        token::{Now, Validity},
     },
     verifier::shown,
     wire::{
@@ -24,7 +31,7 @@ use crate::{
     },
 };
 
-/// How long keys are fresh where their server does not say.
+/// How long keys are fresh if their server does not say.
 const LIFETIME: Duration = Duration::from_secs(3600);
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -32,8 +39,13 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// Keys are not fetched again before this has passed, whatever tokens come.
 const PAUSE: Duration = Duration::from_secs(30);
-/// With no keys at all, a failure is shared for this long.
-const QUIET: Duration = Duration::from_secs(1);
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy {
+    gentle: PAUSE,
+    first_backoff: PAUSE,
+    most_backoff: PAUSE,
+    ..Policy::new()
+});
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -44,115 +56,96 @@ pub(super) enum Origin {
 
 /// The keys of one verifier.
 #[derive(Debug)]
-pub(super) struct Keys {
-    origin: Origin,
-    client: MetadataClient,
-    retry: RetryPolicy,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    held: Option<Held>,
-    /// When they were last asked for, by the boot clock.
-    asked: Option<Duration>,
-    failed: Option<Error>,
-    flight: Option<Arc<SharedTask<Arc<KeySet>>>>,
-}
-
-/// Keys that were fetched; times by the boot clock.
-#[derive(Clone, Debug)]
-struct Held {
-    keys: Arc<KeySet>,
-    renew_at: Duration,
-    fresh_until: Duration,
+pub(super) enum Keys {
+    Given(Arc<KeySet>),
+    Published(Uri, Cache<KeyServer>),
 }
 
 /// What to do about a key id.
 enum Look {
-    /// These keys know it.
-    Known(Arc<KeySet>),
-    /// Keys must be fetched first; to be begun where the second is true.
-    Fetch(Arc<SharedTask<Arc<KeySet>>>, bool),
-    /// There is no such key.
-    Unknown,
-    /// Nobody knows: they could not be fetched.
+    Known(Vec<Key>),
+    /// Keys have to be fetched first: these, or newer ones than those in hand.
+    Fetch {
+        newer: bool,
+    },
     Failed(Error),
 }
 
 impl Keys {
     pub(super) fn new(origin: Origin, client: MetadataClient) -> Self {
-        Self {
-            origin,
-            client,
+        let (url, form) = match origin {
+            Origin::Given(keys) => return Self::Given(keys),
+            Origin::Published(url, form) => (url, form),
+        };
+        let config = &client.0;
+        let (clock, executor) = (Arc::clone(&config.clock), Arc::clone(&config.executor));
+        let server = KeyServer {
+            lane: LaneKey::of(&url, &config.transport),
+            url: url.clone(),
+            form,
             retry: RetryPolicy::new().attempts(3),
-            state: Mutex::default(),
+            client,
+        };
+        let refreshes = Refreshes::alone(&POLICY);
+        Self::Published(
+            url,
+            Cache::new(refreshes, Arc::new(server), clock, executor),
+        )
+    }
+
+    /// Returns the keys with this id.
+    pub(super) async fn find(&self, id: &str) -> Result<Vec<Key>, Error> {
+        match (self, self.look(id)) {
+            (Self::Published(_, cache), Look::Fetch { newer }) => {
+                let fetched = if newer {
+                    cache.next_value().await
+                } else {
+                    cache.get(RefreshMode::Background).await
+                };
+                self.after(fetched, id)
+            }
+            (_, look) => self.settled(look, id),
         }
     }
 
-    /// The keys with this id.
-    pub(super) async fn find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
-        let fetched = match self.look(id) {
-            Look::Fetch(flight, begin) => {
-                let landed = flight.outcome(self.retry.total());
-                if begin {
-                    self.begin(&flight);
-                }
-                landed.await
-            }
-            look => return self.settled(look, id),
-        };
-        self.after(fetched, id)
-    }
-
     /// [`find`](Self::find), waiting on this thread.
-    pub(super) fn blocking_find(self: &Arc<Self>, id: &str) -> Result<Vec<Key>, Error> {
-        match self.look(id) {
-            Look::Fetch(flight, _) => {
-                let fetched = flight.blocking_outcome(self.retry.total());
+    pub(super) fn blocking_find(&self, id: &str) -> Result<Vec<Key>, Error> {
+        match (self, self.look(id)) {
+            (Self::Published(_, cache), Look::Fetch { newer }) => {
+                let fetched = if newer {
+                    cache.blocking_next_value()
+                } else {
+                    cache.blocking_get(RefreshMode::Background)
+                };
                 self.after(fetched, id)
             }
-            look => self.settled(look, id),
+            (_, look) => self.settled(look, id),
         }
     }
 
     fn settled(&self, look: Look, id: &str) -> Result<Vec<Key>, Error> {
         match look {
-            Look::Known(keys) => self.named(&keys, id),
+            Look::Known(keys) => Ok(keys),
             Look::Failed(error) => Err(error),
-            Look::Unknown | Look::Fetch(..) => Err(self.unknown(id)),
+            Look::Fetch { .. } => Err(self.unknown(id)),
         }
     }
 
-    /// After a fetch: what it brought, else what is still held.
-    fn after(&self, fetched: Result<Arc<KeySet>, Error>, id: &str) -> Result<Vec<Key>, Error> {
-        match fetched {
-            Ok(keys) => self.named(&keys, id),
-            Err(error) => {
-                let held = self.lock().usable(self.now());
-                let named = held.and_then(|keys| self.named(&keys, id).ok());
-                named.ok_or_else(|| without_keys(error))
-            }
-        }
-    }
-
-    fn named(&self, keys: &KeySet, id: &str) -> Result<Vec<Key>, Error> {
-        let named: Vec<Key> = keys.named(id).cloned().collect();
-        if named.is_empty() {
-            return Err(self.unknown(id));
-        }
-        Ok(named)
+    /// After a fetch: what it brought, else why there is nothing.
+    fn after(&self, fetched: Result<PublishedKeys, Error>, id: &str) -> Result<Vec<Key>, Error> {
+        let keys = fetched.map_err(without_keys)?.keys;
+        named(&keys, id).ok_or_else(|| self.unknown(id))
     }
 
     fn unknown(&self, id: &str) -> Error {
-        let place = match &self.origin {
-            Origin::Given(_) => "the given keys".to_owned(),
-            Origin::Published(url, _) => format!("the keys at {url}"),
+        let location = match self {
+            Self::Given(_) => "the given keys".to_owned(),
+            Self::Published(url, _) => format!("the keys at {url}"),
         };
         let error = Error::new(
             ErrorKind::Rejected,
             format!(
-                "the token is signed by key {}, which is not among {place}",
+                "the token is signed by key {}, which is not among {location}",
                 shown(id)
             ),
         );
@@ -160,93 +153,89 @@ impl Keys {
     }
 
     /// Decides, without I/O; starts a renewal in the background when one is due.
-    fn look(self: &Arc<Self>, id: &str) -> Look {
-        if let Origin::Given(keys) = &self.origin {
-            return Look::Known(Arc::clone(keys));
-        }
-        let now = self.now();
-        let mut state = self.lock();
-        state.forget_dropped();
-        let knows = |keys: &KeySet| keys.named(id).next().is_some();
-        let known = state.usable(now).filter(|keys| knows(keys));
-        let fresh = state.held.as_ref().filter(|held| now < held.fresh_until);
-        if let (Some(keys), Some(held)) = (&known, fresh) {
-            if now < held.renew_at || !state.may_ask(now) {
-                return Look::Known(Arc::clone(keys));
+    /// Keys in hand never wait for their renewal.
+    fn look(&self, id: &str) -> Look {
+        let cache = match self {
+            Self::Given(keys) => {
+                let known = named(keys, id).map(Look::Known);
+                return known.unwrap_or_else(|| Look::Failed(self.unknown(id)));
             }
-            self.renew(state);
-            return Look::Known(Arc::clone(keys));
-        }
-        if let (Some(keys), Some(_)) = (&known, &state.failed) {
-            // Nobody waits for a server that is down where old keys do.
-            if state.may_ask(now) {
-                self.renew(state);
-            }
-            return Look::Known(Arc::clone(keys));
-        }
-        let in_flight = state.flight.is_some();
-        let usable = state.usable(now).is_some();
-        if let Some(error) = state.failed.as_ref().filter(|_| !usable && !in_flight) {
-            if state.asked.is_some_and(|asked| now < asked + QUIET) {
-                return Look::Failed(without_keys(error.clone()));
-            }
-        }
-        let may_ask = in_flight || !usable || state.may_ask(now);
-        if may_ask {
-            let (flight, begin) = self.join(&mut state);
-            return Look::Fetch(flight, begin);
-        }
-        match (known, &state.failed) {
-            (Some(keys), _) => Look::Known(keys),
-            (None, Some(error)) => Look::Failed(without_keys(error.clone())),
-            (None, None) => Look::Unknown,
-        }
-    }
-
-    /// Has keys fetched that nobody waits for.
-    fn renew(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let (flight, begin) = self.join(&mut state);
-        drop(state);
-        if begin {
-            self.begin(&flight);
-        }
-    }
-
-    /// The fetch that is in progress, or a new one, which must be begun.
-    fn join(self: &Arc<Self>, state: &mut State) -> (Arc<SharedTask<Arc<KeySet>>>, bool) {
-        let now = self.client.0.clock.now();
-        let process = std::process::id();
-        let longest = self.retry.total();
-        if let Some(flight) = &state.flight {
-            let age = now.boot.saturating_sub(flight.started.boot);
-            if flight.process == process && age <= longest {
-                return (Arc::clone(flight), false);
-            }
-        }
-        let keys = Arc::downgrade(self);
-        let flight = Arc::new(SharedTask::new(now, longest, process, move || {
-            keys.upgrade()
-                .map_or_else(|| Err(shared_task::late()), |keys| keys.fetch(now))
-        }));
-        state.flight = Some(Arc::clone(&flight));
-        state.asked = Some(now.boot);
-        (flight, true)
-    }
-
-    /// Has a flight done by the executor, else here.
-    fn begin(&self, flight: &Arc<SharedTask<Arc<KeySet>>>) {
-        if let Origin::Published(url, _) = &self.origin {
-            let config = &self.client.0;
-            let lane = LaneKey::of(url, &config.transport);
-            flight.depart(WorkKind::Other, &lane, &*config.executor);
-        }
-    }
-
-    fn fetch(&self, started: Now) -> Result<Arc<KeySet>, Error> {
-        let ended = Ended(self);
-        let Origin::Published(url, form) = &self.origin else {
-            return Err(shared_task::late());
+            Self::Published(_, cache) => cache,
         };
+        let Some(held) = cache.peek() else {
+            return Look::Fetch { newer: false };
+        };
+        if let Some(keys) = named(&held.keys, id) {
+            return Look::Known(keys);
+        }
+        let (known, now) = (cache.refreshes().known(), cache.now());
+        let recently = |at: Now| now.boot < at.boot.saturating_add(PAUSE);
+        // A fetch that an executor dropped has asked no server.
+        let failed = known.last_failure.filter(|(_, error)| error.attempts() > 0);
+        let failed = failed.filter(|(at, _)| known.last_success.is_none_or(|it| it.boot < at.boot));
+        match failed {
+            _ if known.in_flight => Look::Fetch { newer: true },
+            Some((at, error)) if recently(at) => Look::Failed(without_keys(error)),
+            None if known.last_success.is_some_and(recently) => Look::Failed(self.unknown(id)),
+            _ => Look::Fetch { newer: true },
+        }
+    }
+}
+
+fn named(keys: &KeySet, id: &str) -> Option<Vec<Key>> {
+    let named: Vec<Key> = keys.named(id).cloned().collect();
+    (!named.is_empty()).then_some(named)
+}
+
+fn without_keys(error: Error) -> Error {
+    error.context("the keys to verify with could not be fetched")
+}
+
+/// Keys that were fetched.
+#[derive(Clone, Debug)]
+pub(super) struct PublishedKeys {
+    keys: Arc<KeySet>,
+    sent: Now,
+    lifetime: Duration,
+}
+
+impl Value for PublishedKeys {
+    fn validity(&self) -> Validity {
+        Validity::lasting(self.sent, self.lifetime.saturating_add(GRACE))
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys)
+    }
+
+    fn outlives_renewals() -> bool {
+        false
+    }
+
+    /// Keys are renewed when nine tenths of their lifetime have passed.
+    fn deadlines(&self, _: &Policy, _: f64) -> Deadlines {
+        let sent = self.sent.boot;
+        let stale = sent.saturating_add(self.lifetime * 9 / 10);
+        let invalid = sent.saturating_add(self.lifetime).saturating_add(GRACE);
+        Deadlines::by_boot(stale, invalid)
+    }
+}
+
+/// A server that publishes keys.
+pub(super) struct KeyServer {
+    url: Uri,
+    form: Form,
+    retry: RetryPolicy,
+    lane: LaneKey,
+    client: MetadataClient,
+}
+
+impl Source for KeyServer {
+    type Value = PublishedKeys;
+
+    const WHAT: &'static str = "keys";
+
+    fn fetch(&self, context: &FetchContext) -> Result<PublishedKeys, Error> {
         let config = &*self.client.0;
         let api = Api {
             config,
@@ -254,75 +243,36 @@ impl Keys {
             policy: &self.retry,
             limits: &config.limits,
         };
-        let fetched = api.send(
-            &mut Budget::new(started, self.retry.total()),
-            || Ok(jwks::request(url)),
-            |response, sent| jwks::keys(*form, &response).map(|(keys, age)| (keys, age, sent)),
-        );
-        let mut state = self.lock();
-        let outcome = match fetched {
-            Ok((keys, age, sent)) => {
-                let lifetime = age.unwrap_or(LIFETIME).clamp(SHORTEST, LONGEST);
-                let keys = Arc::new(keys);
-                state.failed = None;
-                state.held = Some(Held {
-                    keys: Arc::clone(&keys),
-                    renew_at: sent.boot + lifetime * 9 / 10,
-                    fresh_until: sent.boot + lifetime,
-                });
-                Ok(keys)
-            }
-            Err(error) => {
-                state.failed = Some(error.clone());
-                Err(error)
-            }
-        };
-        drop(state);
-        drop(ended);
-        outcome
+        api.send(
+            &mut Budget::new(context.began, self.retry.total()),
+            || Ok(jwks::request(&self.url)),
+            |response, sent| {
+                jwks::keys(self.form, &response).map(|(keys, age)| PublishedKeys {
+                    keys: Arc::new(keys),
+                    sent,
+                    lifetime: age.unwrap_or(LIFETIME).clamp(SHORTEST, LONGEST),
+                })
+            },
+        )
     }
 
-    fn now(&self) -> Duration {
-        self.client.0.clock.now().boot
+    fn budget(&self) -> Duration {
+        self.retry.total()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    fn kind(&self) -> WorkKind {
+        WorkKind::Other
+    }
+
+    fn lane(&self) -> &LaneKey {
+        &self.lane
     }
 }
 
-impl State {
-    /// The keys that are held, unless they are too old to be used at all.
-    fn usable(&self, now: Duration) -> Option<Arc<KeySet>> {
-        let held = self.held.as_ref()?;
-        (now < held.fresh_until + GRACE).then(|| Arc::clone(&held.keys))
-    }
-
-    /// Forgets a fetch that the executor dropped: nobody was asked.
-    fn forget_dropped(&mut self) {
-        if self.flight.as_ref().is_some_and(|it| it.has_landed()) {
-            self.flight = None;
-            self.asked = None;
-        }
-    }
-
-    fn may_ask(&self, now: Duration) -> bool {
-        self.asked.is_none_or(|asked| now >= asked + PAUSE)
-    }
-}
-
-fn without_keys(error: Error) -> Error {
-    error.context("the keys to verify with could not be fetched")
-}
-
-/// The end of a fetch, also of one whose transport panicked.
-struct Ended<'a>(&'a Keys);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        let now = self.0.now();
-        let mut state = self.0.lock();
-        state.flight = None;
-        state.asked = Some(now);
+impl fmt::Debug for KeyServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyServer")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }

@@ -47,8 +47,9 @@ use crate::{
 /// # Keys
 /// The first token has the keys fetched. They are kept as long as their server
 /// says (`Cache-Control`; 1 h by default), and renewed in the background shortly
-/// before that; if the renewal fails, the old keys are used for 24 h. A token
-/// with an unknown key id has them fetched again, at most every 30 s.
+/// before that; if the renewal hangs or fails, the old keys are used for 24 h
+/// and no caller waits, also after a pause. A token with an unknown key id has
+/// them fetched again, at most every 30 s.
 ///
 /// Cheap to clone; clones share the keys. Building one does no I/O.
 ///
