@@ -95,8 +95,7 @@ impl<K: Eq + Hash, T> Registry<K, T> {
 
     /// Returns what lives under `key`, else what `make` makes.
     pub(crate) fn get_or_insert(&self, key: K, make: impl FnOnce() -> T) -> Arc<T> {
-        let gone = lock(&self.0).remove_old(0);
-        drop(gone);
+        self.remove_old();
         let mut entries = lock(&self.0);
         let alive = entries.alive.get_or_insert_default();
         if let Some(found) = alive.get(&key).and_then(Weak::upgrade) {
@@ -112,37 +111,47 @@ impl<K: Eq + Hash, T> Registry<K, T> {
 
     /// Has `entry` stay for a while, as one of its handles is dropped.
     pub(crate) fn leave(&self, entry: &Arc<T>, clock: &AnyClock) {
+        self.remove_old();
+        let left = Left {
+            entry: Arc::clone(entry),
+            until: clock.now().boot.saturating_add(LINGER),
+            clock: clock.clone(),
+        };
         let mut entries = lock(&self.0);
         let same = |left: &Left<T>| Arc::ptr_eq(&left.entry, entry);
         let position = entries.left.iter().position(same);
         let before = position.and_then(|position| entries.left.remove(position));
-        let gone = entries.remove_old(1);
-        entries.left.push_back(Left {
-            entry: Arc::clone(entry),
-            until: clock.now().boot.saturating_add(LINGER),
-            clock: clock.clone(),
-        });
+        entries.left.push_back(left);
+        let surplus = entries.left.len().saturating_sub(LINGERING);
+        let gone: Vec<_> = entries.left.drain(..surplus).collect();
         drop(entries);
         drop((before, gone));
     }
+
+    /// Takes out what has stayed long enough. Clocks are the program's: they
+    /// are read, and entries are dropped, while the lock is free.
+    fn remove_old(&self) {
+        let left: Vec<Left<T>> = lock(&self.0).left.iter().cloned().collect();
+        let is_old = |left: &Left<T>| left.clock.now().boot >= left.until;
+        let old: Vec<Left<T>> = left.into_iter().filter(is_old).collect();
+        if !old.is_empty() {
+            let is_kept = |left: &Left<T>| {
+                let same =
+                    |old: &Left<T>| Arc::ptr_eq(&old.entry, &left.entry) && old.until == left.until;
+                !old.iter().any(same)
+            };
+            lock(&self.0).left.retain(is_kept);
+        }
+    }
 }
 
-impl<K, T> Entries<K, T> {
-    /// Takes out what has stayed long enough, and as much more as makes room
-    /// for `more`: to be dropped once the lock is free.
-    fn remove_old(&mut self, more: usize) -> Vec<Left<T>> {
-        let mut gone = Vec::new();
-        let surplus = (self.left.len() + more).saturating_sub(LINGERING);
-        gone.extend(self.left.drain(..surplus));
-        let mut at = 0;
-        while let Some(left) = self.left.get(at) {
-            if left.clock.now().boot < left.until {
-                at += 1;
-            } else {
-                gone.extend(self.left.remove(at));
-            }
+impl<T> Clone for Left<T> {
+    fn clone(&self) -> Self {
+        Self {
+            entry: Arc::clone(&self.entry),
+            until: self.until,
+            clock: self.clock.clone(),
         }
-        gone
     }
 }
 

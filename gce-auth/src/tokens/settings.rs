@@ -28,6 +28,6 @@ mod tests {
         assert_eq!(first.blocking_token().unwrap().secret(), "one");
         assert_eq!(shared().blocking_token().unwrap().secret(), "one");
         assert_eq!(apart.blocking_token().unwrap().secret(), "two");
-        assert_eq!(apart.clone().blocking_token().unwrap().secret(), "two");
+        assert_eq!(apart.blocking_token().unwrap().secret(), "two");
     }
 }
