@@ -70,12 +70,16 @@ def mutate(tree, out, arguments, seconds):
     """Runs cargo-mutants, for so long; what came of each mutant that was reached."""
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
-    command = [
-        "cargo", "mutants", "--in-place", "--package", "gce-auth", "--all-features", "--shuffle",
-        "--timeout", "60", "--build-timeout", "300", "--no-times", "--colors", "never",
-        "--output", out, "--cargo-arg=--locked", "--cargo-test-arg=--lib", *arguments,
-    ]
     environment = dict(os.environ, CARGO_TARGET_DIR=os.path.join(os.path.dirname(tree), "target"))
+    # First without any mutant; what the first build takes is none of the seconds.
+    tests = ["cargo", "test", "--quiet", "--locked", "--package", "gce-auth", "--all-features", "--lib"]
+    if subprocess.run(tests, cwd=tree, env=environment, stdout=subprocess.DEVNULL).returncode:
+        sys.exit("the tests fail without any mutant")
+    command = [
+        "cargo", "mutants", "--baseline", "skip", "--in-place", "--package", "gce-auth", "--all-features", "--shuffle",
+        "--timeout", "60", "--build-timeout", "300", "--no-times", "--colors", "never",
+        "--output", out, "--cargo-arg=--locked", "--cargo-arg=--lib", *arguments,
+    ]
     process = subprocess.Popen(command, cwd=tree, env=environment)
     try:
         code = process.wait(timeout=seconds)
@@ -130,10 +134,6 @@ def main():
 
     caught, viable, missed = collections.Counter(), collections.Counter(), []
     for outcome in mutate(tree, os.path.join(work, "out"), arguments, args.seconds):
-        if outcome["scenario"] == "Baseline":
-            if outcome["summary"] != "Success":
-                sys.exit("the tests fail without any mutant")
-            continue
         if outcome["summary"] not in ("CaughtMutant", "MissedMutant", "Timeout"):
             continue  # it did not compile
         mutant = outcome["scenario"]["Mutant"]
@@ -153,6 +153,8 @@ def main():
         if share < floor and viable[where] >= ENOUGH:
             low.append(f"{where}: {share:.0%} of {floor:.0%}")
     total = sum(viable.values())
+    if not total:
+        print("NOT CHECKED: no viable mutant was reached in time")
     print(f"{sum(caught.values())} of {total} viable mutants caught")
     if total >= ENOUGH and sum(caught.values()) < ELSEWHERE * total:
         low.append("too few in all")
