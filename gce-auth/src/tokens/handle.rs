@@ -335,6 +335,10 @@ impl Handle {
     }
 
     /// Puts `headers`, and the boundary, onto `map`.
+    #[cfg_attr(
+        not(feature = "iam"),
+        expect(clippy::unused_self, reason = "a boundary is the credential's")
+    )]
     pub(crate) fn put(&self, headers: &Headers, map: &mut HeaderMap) {
         headers.add_to(map);
         #[cfg(feature = "iam")]

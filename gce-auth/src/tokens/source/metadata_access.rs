@@ -102,6 +102,13 @@ impl TokenSource for MetadataAccess {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "iam"),
+        expect(
+            clippy::match_wildcard_for_single_variants,
+            reason = "features add more variants"
+        )
+    )]
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let (mut cache, mut params) = (self.account.cache(), self.params.clone());
         let account = match change {
