@@ -48,8 +48,8 @@ pub fn page(figures: &Figures, jitter: Time) -> String {
 fn head(out: &mut String, figures: &Figures) {
     let _ = write!(
         out,
-        "What {} instances ask of IAM in a day, by simulation, and why the jitter is what it is.\n\n\
-         Each instance runs one program that needs a token once a second. Between it and IAM, which makes the tokens, stands the metadata server of the instance, which keeps one. The figures are requests per second of all instances together; a *peak* is the worst second. `{COMMAND}` plays the days (seeded, {}; no clock is read) and writes this page.\n\n\
+        "What {} instances request from IAM in a day, by simulation, and how the jitter was chosen.\n\n\
+         Each instance runs one program that needs a token once a second. IAM makes the tokens, and the metadata server of the instance caches one. The figures are requests per second of all instances together; a *peak* is the worst second. `{COMMAND}` plays the days (seeded, {}; no clock is read) and writes this page.\n\n\
          ![Requests per second to IAM over three days, for three libraries][plot]\n",
         grouped(figures.instances),
         figures.seed,
@@ -126,14 +126,14 @@ fn libraries(out: &mut String, figures: &Figures) {
         out.push('\n');
     }
     out.push_str(
-        "\nA fleet that once asked together asks together again, one life of a token later, \
-         until chance has spread it. Without jitter it never is.\n",
+        "\nInstances that once requested together request together again, one token lifetime \
+         later, until chance spreads them. Without jitter they never spread.\n",
     );
 }
 
 fn choice(out: &mut String, figures: &Figures, jitter: Time) {
     out.push_str(
-        "\n## The jitter\n\nA token is stale 225 s before its end, less a random time of at most the jitter. It can't be renewed much earlier: a metadata server hands out what it has until 300 s before the end (240 s on serverless), and who asks before that gets the same token. Nor much later: what is left of a stale token is the time in which an outage costs nobody anything. So the jitter weighs two things: the more of it, the flatter the renewals after a restart of all; the less of it, the longer the outage that nobody notices.\n\n| Jitter | Peak of the first renewals | Peak of the last two hours |",
+        "\n## The jitter\n\nA token is stale 225 s before its end, less a random time of at most the jitter. It can't be renewed much earlier: a metadata server returns its cached token until 300 s before the end (240 s on serverless). Nor much later: the rest of a stale token's life bridges outages. So the jitter is a compromise: more of it flattens the renewals after all instances restart; less of it bridges longer outages.\n\n| Jitter | Peak of the first renewals | Peak of the last two hours |",
     );
     for outage in OUTAGES {
         let _ = write!(out, " Hurt by {} s |", outage / SECOND);
@@ -171,8 +171,8 @@ fn choice(out: &mut String, figures: &Figures, jitter: Time) {
     let three_minutes = |row: &crate::figures::Row| percent(row.hurt[2]);
     let _ = write!(
         out,
-        "\n*Hurt by* is the share of instances of which a call fails in an outage of so many seconds, at any time of a day like any other.\n\n\
-         The default is **{seconds} s**. Half of it doubles the peak ({} instead of {}) and gains nothing in outages of up to {} s, which cost nobody a token with {seconds} s either. Twice as much halves the peak once more ({}), but an outage of three minutes then hurts {} of the instances instead of {}, and a stale token is left with time for fewer attempts to replace it. `Policy::new` in `engine/freshness.rs` holds the number.\n",
+        "\n*Hurt by* is the share of instances of which a call fails in an outage of so many seconds, at any time of a normal day.\n\n\
+         The default is **{seconds} s**. Half of it doubles the peak ({} instead of {}) and gains nothing in outages of up to {} s, which fail no call with {seconds} s either. Twice as much halves the peak once more ({}), but an outage of three minutes then hurts {} of the instances instead of {}, and a stale token is left with time for fewer attempts to replace it. `Policy::new` in `refresh/policy.rs` holds the number.\n",
         grouped(half.wave),
         grouped(chosen.wave),
         (225 * SECOND - jitter) / SECOND - 5,
@@ -189,8 +189,8 @@ fn retries(out: &mut String, figures: &Figures) {
     let outage = in_outage(&ours.outage.iam);
     let _ = write!(
         out,
-        "\n## Retries\n\nAn operation that fails in a passing way has waited 100 ms, 200 ms and so on up to 3 s between its attempts. The next one for the same token goes on from there, and does not begin again at 100 ms: {} requests per second in the outage instead of {}. Each wait is up to 20 % longer or shorter, and the instances are as far apart as their tokens are, so nothing is in step when IAM comes back; 99 % of those who wait for a token have it within {} s, and the first second is as steep as that. The next renewals are its echo, one life of a token later; jitter flattens them.\n\n\
-         google-cloud-auth asks least in an outage: once in ten seconds, whoever waits. google-auth asks for the account as well, which the metadata server answers by itself.\n",
+        "\n## Retries\n\nAn operation that fails with a retryable error has waited 100 ms, 200 ms and so on up to 3 s between its attempts. The next one for the same token continues there instead of beginning at 100 ms: {} requests per second in the outage instead of {}. Each wait is up to 20 % longer or shorter, and the instances are as far apart as their tokens are, so nothing is in step when IAM comes back; 99 % of the instances without a token have one within {} s, which makes the first second steep. The next renewals repeat it, one token lifetime later; jitter flattens them.\n\n\
+         google-cloud-auth sends the fewest requests in an outage: one in 10 s, whether or not a caller waits. google-auth requests the account as well, which the metadata server answers without IAM.\n",
         number(outage),
         number(figures.anew),
         recovery(&ours.outage),
@@ -200,13 +200,13 @@ fn retries(out: &mut String, figures: &Figures) {
 fn assumptions(out: &mut String) {
     out.push_str(
         "\n## What is assumed\n\n\
-- A token lives for 3600 s. A metadata server hands out the one it has until 300 s before its end, with the whole seconds that are left (Google, \"View and query VM metadata\"). Then it asks IAM, once for each request that it gets, and not by itself. How a real one behaves beyond that is not documented.\n\
-- While IAM is away the metadata server answers 503 once the token it has is due, and asks IAM anew for each request. (If it handed out the dying token, the outage would be shorter for everybody.)\n\
-- IAM and the metadata server answer at once, and IAM can bear any load. Where it can't, peaks become queues.\n\
-- One program on an instance. More of them share what the metadata server has, and IAM sees the first.\n\
-- gce-auth: this version, default settings. The program (`peers/fleet`) holds its model against a real `Credentials` with a clock turned by hand before it writes a figure, and so do its tests: request by request, within 0.1 ms.\n\
+- A token lives for 3600 s. A metadata server returns its cached token until 300 s before its end, with the whole seconds that are left (Google, \"View and query VM metadata\"). Then it requests one from IAM for each request that it gets, and none by itself. Its further behaviour is not documented.\n\
+- While IAM is away the metadata server answers 503 once its token is due, and asks IAM again for each request. (If it returned the token until its end, the outage would be shorter for all libraries.)\n\
+- IAM and the metadata server answer at once, and IAM bears any load. If it doesn't, peaks become queues.\n\
+- One program on an instance. More programs share the token of the metadata server, and IAM sees the first request only.\n\
+- gce-auth: this version, default settings. The program (`peers/fleet`) and its tests compare its model with real `Credentials` and a clock moved by hand: request by request, within 0.1 ms.\n\
 - google-auth 2.63.0, blocking as it is by default: `REFRESH_THRESHOLD` of 225 s (`google/auth/_helpers.py`), five attempts 1 s, 2 s, 4 s and 8 s apart, 10 % jitter (`google/auth/compute_engine/_metadata.py`, `google/auth/_exponential_backoff.py`). A call that finds the token stale asks and waits, and fails if that fails.\n\
-- google-cloud-auth 1.19.0: `NORMAL_REFRESH_SLACK` of 240 s, `SHORT_REFRESH_SLACK` of 10 s, after a failure too (`src/token_cache.rs`), one attempt (`src/retry.rs`), in a task that runs whether or not anybody calls.\n\
+- google-cloud-auth 1.19.0: `NORMAL_REFRESH_SLACK` of 240 s, `SHORT_REFRESH_SLACK` of 10 s, after a failure too (`src/token_cache.rs`), one attempt (`src/retry.rs`), in a task that runs also without callers.\n\
 - Neither has jitter between processes. Both are modelled from their sources, not run.\n",
     );
 }
