@@ -1,7 +1,5 @@
-//! The house has floors, and no file imports from one above its own.
-//!
-//! On the sixth floor a room may also use the rooms listed below it. The two
-//! rooms of the fifth do not know each other.
+//! The library is built in floors: a file imports only from lower floors or from
+//! its own room. Rooms on the same floor do not know each other.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
