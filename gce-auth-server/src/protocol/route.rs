@@ -126,7 +126,7 @@ impl Target {
     }
 }
 
-/// Understands a request that the [guard](crate::protocol::guard) let in: the method, then the path, then the query.
+/// Understands a request that the [guard] let in: the method, then the path, then the query.
 ///
 /// # Errors
 ///
