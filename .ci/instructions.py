@@ -77,7 +77,7 @@ def main():
     grown = []
     for case, number in counts.items():
         change = number / before[case] - 1
-        print(f"{case:>18} {number:6} instructions, {before[case]:6} committed, {change:+7.1%}")
+        print(f"{case:>26} {number:6} instructions, {before[case]:6} committed, {change:+7.1%}")
         if number > before[case] * MAY_GROW:
             grown.append(case)
     if grown:

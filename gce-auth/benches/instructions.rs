@@ -21,7 +21,7 @@ use std::{
 };
 
 use gce_auth::{
-    Credentials, MetadataClient,
+    Credentials, IdTokenCredentials, MetadataClient,
     testing::{Reply, ScriptedTransport},
 };
 use http::HeaderMap;
@@ -66,6 +66,10 @@ fn credentials() -> Credentials {
     credentials
 }
 
+fn id_token_credentials() -> IdTokenCredentials {
+    IdTokenCredentials::fixed("https://service.example", &"c".repeat(600), None).unwrap()
+}
+
 /// A map like a request's, with room.
 fn map() -> HeaderMap {
     let mut map = HeaderMap::with_capacity(16);
@@ -74,7 +78,7 @@ fn map() -> HeaderMap {
     map
 }
 
-const CASES: [(&str, fn()); 7] = [
+const CASES: [(&str, fn()); 9] = [
     ("nothing", || {
         count(|| {
             black_box(0);
@@ -103,6 +107,14 @@ const CASES: [(&str, fn()); 7] = [
     ("token", || {
         let credentials = credentials();
         count(|| drop(black_box(ready(black_box(&credentials).token()))));
+    }),
+    ("id_token_headers", || {
+        let credentials = id_token_credentials();
+        count(|| drop(black_box(ready(black_box(&credentials).headers()))));
+    }),
+    ("id_token_blocking_headers", || {
+        let credentials = id_token_credentials();
+        count(|| drop(black_box(black_box(&credentials).blocking_headers())));
     }),
     ("apply", || {
         let (credentials, mut map) = (credentials(), map());

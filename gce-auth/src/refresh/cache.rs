@@ -11,7 +11,7 @@ use crate::{
     refresh::{
         past::TaskId,
         policy::Freshness,
-        reader::Reader,
+        reader::{Behind, Reader},
         refreshes::{Decision, Reason, Refreshes},
         source::{FetchContext, RefreshMode, Source},
         thread_local::PerThread,
@@ -75,7 +75,7 @@ impl<S: Source> Cache<S> {
         show: impl FnOnce(&S::Value) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
     ) -> Option<R> {
-        reader.cached(|| &self.clock, || self.renew(), mode, show, lend)
+        reader.cached(self, mode, show, lend)
     }
 
     pub(crate) fn reader(&self) -> &Reader<S::Value> {
@@ -309,6 +309,16 @@ impl<S: Source> Cache<S> {
     /// Hands a task to the executor, or does it here.
     fn depart(&self, task: &Arc<SharedTask<S::Value>>) -> bool {
         task.depart(self.source.kind(), self.source.lane(), &*self.executor)
+    }
+}
+
+impl<S: Source> Behind for Cache<S> {
+    fn clock(&self) -> &AnyClock {
+        &self.clock
+    }
+
+    fn renew(&self) -> bool {
+        Self::renew(self)
     }
 }
 

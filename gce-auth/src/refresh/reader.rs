@@ -33,6 +33,15 @@ pub(crate) struct Reader<V> {
     system_clock: bool,
 }
 
+/// What a reader is in front of.
+pub(crate) trait Behind {
+    fn clock(&self) -> &AnyClock;
+
+    /// Starts a renewal in the background, if one is due and none is out;
+    /// returns whether it was done here.
+    fn renew(&self) -> bool;
+}
+
 /// What was found without waiting.
 enum Found<T> {
     /// To be handed out; a renewal may be due.
@@ -51,14 +60,12 @@ impl<V: Value> Reader<V> {
     }
 
     /// Lends what is held and good in `mode` to `lend`, as `show` shows it.
-    /// Calls `renew` for a stale value, and lends nothing if that took time. Else
-    /// never waits. `clock` is the clock of the cache that this is the reader
-    /// of.
+    /// Has `cache`, which this is the reader of, renew a stale value, and lends
+    /// nothing if that took time. Else never waits.
     #[inline]
-    pub(crate) fn cached<'a, T: PerThread, R>(
+    pub(crate) fn cached<T: PerThread, R>(
         &self,
-        clock: impl FnOnce() -> &'a AnyClock,
-        renew: impl FnOnce() -> bool,
+        cache: &impl Behind,
         mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&V) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
@@ -68,7 +75,7 @@ impl<V: Value> Reader<V> {
         let now = if self.system_clock {
             AnyClock::System.moment()
         } else {
-            clock().moment()
+            cache.clock().moment()
         };
         let judge = |deadlines: &Deadlines| match deadlines.judge(now) {
             Freshness::Stale => (mode() == RefreshMode::Background).then_some(Freshness::Stale),
@@ -76,7 +83,7 @@ impl<V: Value> Reader<V> {
             Freshness::Fresh => Some(Freshness::Fresh),
         };
         match self.find(generation, judge, show, lend) {
-            Found::Good(lent, Freshness::Stale) => (!renew()).then_some(lent),
+            Found::Good(lent, Freshness::Stale) => (!cache.renew()).then_some(lent),
             Found::Good(lent, _) => Some(lent),
             Found::Nothing => None,
         }

@@ -13,7 +13,7 @@ use crate::{
     provide::{HeadersFuture, ProvideHeaders},
     refresh::RefreshMode,
     tokens::{
-        handle::{Handle, Options},
+        handle::{Async, Blocking, Handle, Options},
         methods::shared_methods,
         source::{
             account::Account,

@@ -14,7 +14,7 @@ use crate::{
     provide::{HeadersFuture, ProvideHeaders},
     refresh::RefreshMode,
     tokens::{
-        handle::{Handle, Options},
+        handle::{Async, Blocking, Handle, Options},
         id_token::IdToken,
         methods::shared_methods,
         source::{

@@ -21,7 +21,10 @@ macro_rules! shared_methods {
             /// begun ends by itself, and its token is kept.
             #[inline]
             pub async fn headers(&self) -> Result<Headers, Error> {
-                self.0.headers().await
+                match self.0.hot_headers::<(Self, Async)>() {
+                    Some(headers) => Ok(headers),
+                    None => self.0.fetched_headers().await,
+                }
             }
 
             /// [`headers`](Self::headers), waiting on this thread.
@@ -30,7 +33,10 @@ macro_rules! shared_methods {
             /// As for [`headers`](Self::headers).
             #[inline]
             pub fn blocking_headers(&self) -> Result<Headers, Error> {
-                self.0.blocking_headers()
+                match self.0.hot_headers::<(Self, Blocking)>() {
+                    Some(headers) => Ok(headers),
+                    None => self.0.blocking_fetched_headers(),
+                }
             }
 
             /// Returns the token, and when it expires.
@@ -269,14 +275,14 @@ macro_rules! shared_methods {
 
         impl ProvideHeaders for $name {
             fn provide_headers(&self) -> HeadersFuture<'_> {
-                match self.0.hot_headers() {
+                match self.0.hot_headers::<Self>() {
                     Some(headers) => HeadersFuture::ready(Ok(headers)),
                     None => HeadersFuture::new(self.headers()),
                 }
             }
 
             fn provide_owned(self: std::sync::Arc<Self>) -> HeadersFuture<'static> {
-                match self.0.hot_headers() {
+                match self.0.hot_headers::<Self>() {
                     Some(headers) => HeadersFuture::ready(Ok(headers)),
                     None => HeadersFuture::new(async move { self.headers().await }),
                 }
