@@ -1,5 +1,6 @@
 //! Credentials files against the emulator's OAuth, STS and IAM, over sockets.
 
+#![cfg(feature = "adc")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
 use futures_executor::block_on;

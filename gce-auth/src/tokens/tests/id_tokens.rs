@@ -1,6 +1,5 @@
 use std::{
     future::Future,
-    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -9,9 +8,8 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method, Uri};
 
 use crate::{
-    BindIdToken, IdTokenCredentials, IdTokenCredentialsBuilder, JwtAlgorithm, JwtSigner,
-    MetadataClient, RetryPolicy,
-    io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
+    IdTokenCredentials, IdTokenCredentialsBuilder,
+    io::fake::Reply,
     world::{START as NOW, World},
 };
 
@@ -122,12 +120,16 @@ fn a_request_gets_a_token_and_a_project_and_no_metric() {
 
 #[cfg(feature = "iam")]
 mod granted {
-    use std::error::Error as StdError;
+    use std::{error::Error as StdError, sync::Arc};
 
     use serde_json::Value;
 
     use super::*;
-    use crate::{Credentials, values::error::ErrorKind};
+    use crate::{
+        BindIdToken, Credentials, JwtAlgorithm, JwtSigner, MetadataClient, RetryPolicy,
+        io::fake::{HandClock, HandQueue, ScriptedTransport},
+        values::error::ErrorKind,
+    };
 
     fn body(world: &World, n: usize) -> Value {
         let requests = world.transport.requests();
