@@ -89,7 +89,9 @@ fn simulate(seed: u64) -> u64 {
     let handles = Arc::new(handles);
     let mut threads = Vec::new();
     for crew in &crews {
-        for _ in 0..2 {
+        // A good executor has a thread for all that callers may have begun.
+        let threads_of_it = if crew.manner == Manner::Good { 10 } else { 2 };
+        for _ in 0..threads_of_it {
             let crew = Arc::clone(crew);
             threads.push(stage.act(move || crew.serve()));
         }
