@@ -195,7 +195,8 @@ impl Net {
                 *now > 0 || *last > other.number || running < *at + LONGEST
             });
             let upset = other.upheavals != upheavals || running < self.stage.upset_at() + LONGEST;
-            if path.contains("service-accounts") && !forced && !upset {
+            let is_slot = path.ends_with("/token") || path.contains("/identity");
+            if is_slot && !forced && !upset {
                 drop(state);
                 self.stage.fail(&format!(
                     "two requests at once for {path} with equal settings, the first since {:?}",
