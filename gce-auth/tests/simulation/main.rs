@@ -49,6 +49,8 @@ const SEEDS: u64 = 100;
 /// settings, whatever its callers do.
 const MOST_IN_TEN_SECONDS: usize = 12;
 
+/// All calls of a caller, and its pauses, are over by then.
+const LONGEST_DAY: Duration = Duration::from_secs(12 * 3600);
 /// A token is renewed 165 to 225 s before it expires; one with more has been.
 const RENEWED: Duration = Duration::from_secs(140);
 
@@ -165,6 +167,9 @@ fn call(world: &World, handles: &[Handle]) {
 fn disturb(world: &World, left: &AtomicUsize) {
     let stage = &world.stage;
     while left.load(SeqCst) > 0 {
+        stage.check(stage.running() < LONGEST_DAY, || {
+            "a call never ends".to_owned()
+        });
         let pause = stage.roll(|dice| match dice.roll(4) {
             0 => dice.millis(0, 120_000),
             _ => dice.millis(0, 15_000),
