@@ -146,7 +146,8 @@ mod tests {
     fn google_auth_keeps_the_numbers_of_each_server() {
         let recorded = RetryPolicy::google_auth();
         assert_eq!(attempts(&recorded, Server::Metadata), 5);
-        assert_eq!(attempts(&recorded.attempts(9), Server::Metadata), 9);
+        let nine = RetryPolicy::google_auth().attempts(9);
+        assert_eq!(attempts(&nine, Server::Metadata), 9);
         #[cfg(feature = "iam")]
         {
             let fewer = recorded.clone().attempts(2);
