@@ -5,6 +5,9 @@
     allow(clippy::unwrap_used, reason = "a test says with it what it expects")
 )]
 
+// First, so that the page of `Credentials` begins with what is needed most.
+mod tokens;
+
 mod adc;
 mod client;
 pub mod docs;
@@ -21,7 +24,6 @@ mod refresh;
 #[cfg(feature = "iam")]
 mod signer;
 mod task;
-mod tokens;
 mod values;
 #[cfg(feature = "verify")]
 mod verifier;

@@ -1,30 +1,15 @@
 //! Access tokens, and the headers made of them.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-
-use http::HeaderValue;
+use std::{fmt, sync::Arc};
 
 use crate::{
     client::config::MetadataClient,
-    provide::{HeadersFuture, ProvideHeaders},
-    refresh::RefreshMode,
     tokens::{
-        handle::{Async, Blocking, Handle, Options},
-        methods::shared_methods,
+        handle::{Handle, Options},
         source::{
             account::Account,
             metadata_access::{MetadataAccess, TokenParams},
         },
-        status::Status,
-    },
-    values::{
-        error::Error,
-        headers::{Headers, HeadersTag},
-        token::AccessToken,
     },
 };
 
@@ -75,8 +60,6 @@ impl Credentials {
         Self(Handle::new(Arc::new(source), Options::default()))
     }
 }
-
-shared_methods!(Credentials, AccessToken);
 
 impl Default for Credentials {
     fn default() -> Self {

@@ -1,32 +1,18 @@
 //! ID tokens, one audience at a time.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-
-use http::HeaderValue;
+use std::{fmt, sync::Arc};
 
 use crate::{
     client::config::MetadataClient,
     io::threads::WorkKind,
-    provide::{HeadersFuture, ProvideHeaders},
-    refresh::RefreshMode,
     tokens::{
-        handle::{Async, Blocking, Handle, Options},
-        id_token::IdToken,
-        methods::shared_methods,
+        handle::{Handle, Options},
         source::{
             account::Account,
             metadata_identity::{IdentityParams, MetadataIdentity},
         },
-        status::Status,
     },
-    values::{
-        error::Error,
-        headers::{Headers, HeadersTag},
-    },
+    values::error::Error,
 };
 
 /// OpenID Connect ID tokens of a service account for one audience.
@@ -101,8 +87,6 @@ impl IdTokenCredentials {
         self.0.inner.source.email()
     }
 }
-
-shared_methods!(IdTokenCredentials, IdToken);
 
 impl fmt::Debug for IdTokenCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,28 @@
 //! The methods that `Credentials` and `IdTokenCredentials` have in common:
 //! names and docs. What they do is written once, in `Handle`.
 
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+
+use crate::{
+    client::config::MetadataClient,
+    provide::{HeadersFuture, ProvideHeaders},
+    refresh::RefreshMode,
+    tokens::{
+        credentials::Credentials,
+        handle::{Async, Blocking},
+        id_token::IdToken,
+        id_token_credentials::IdTokenCredentials,
+        status::Status,
+    },
+    values::{
+        error::Error,
+        headers::{Headers, HeadersTag},
+        token::AccessToken,
+    },
+};
+
 /// Implements what both kinds of credentials do, for `$name`, a tuple struct
 /// around a `Handle`, whose tokens are `$token`, around a `Bearer`.
 macro_rules! shared_methods {
@@ -299,4 +321,5 @@ macro_rules! shared_methods {
     };
 }
 
-pub(crate) use shared_methods;
+shared_methods!(Credentials, AccessToken);
+shared_methods!(IdTokenCredentials, IdToken);

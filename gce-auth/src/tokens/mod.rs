@@ -1,23 +1,27 @@
 //! Floor 6: access tokens and ID tokens, and the headers made of them.
 
+// The page of docs has what these implement first, in this order.
+pub(crate) mod credentials;
+pub(crate) mod id_token_credentials;
+
+pub(crate) mod builder;
+pub(crate) mod id_token_builder;
+
+mod methods;
+
 mod account;
 #[cfg(feature = "iam")]
 mod boundary;
 #[cfg(feature = "iam")]
 mod boundary_lookup;
-pub(crate) mod builder;
-pub(crate) mod credentials;
 #[cfg(any(test, feature = "test-util"))]
 mod fixed;
 pub(crate) mod handle;
 pub(crate) mod id_token;
-pub(crate) mod id_token_builder;
-pub(crate) mod id_token_credentials;
 #[cfg(feature = "iam")]
 pub(crate) mod impersonate;
 pub(crate) mod info;
 mod kinds;
-mod methods;
 #[cfg(feature = "adc")]
 mod project;
 mod settings;
