@@ -89,7 +89,9 @@ pub(super) fn retry<E: Exchange>(
             took: ended.boot.saturating_sub(sent.boot),
             allowed,
         };
-        match attempts.end(attempt, timing, budget, ended, clock.jitter()) {
+        // Only a failure is followed by a wait.
+        let sample = attempt.error().map_or(0.0, |_| clock.jitter());
+        match attempts.end(attempt, timing, budget, ended, sample) {
             Next::Done(answer) => return Ok(answer),
             Next::Send => {}
             Next::Wait(wait) => {

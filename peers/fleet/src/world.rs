@@ -58,10 +58,10 @@ impl Counts {
 }
 
 fn count(seconds: &mut [u32], time: Time) {
-    if let Ok(second) = usize::try_from(time.div_euclid(SECOND)) {
-        if let Some(second) = seconds.get_mut(second) {
-            *second += 1;
-        }
+    if let Ok(second) = usize::try_from(time.div_euclid(SECOND))
+        && let Some(second) = seconds.get_mut(second)
+    {
+        *second += 1;
     }
 }
 
