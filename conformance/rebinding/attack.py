@@ -140,7 +140,8 @@ def main():
     names = Names(attacker)
     names.start()
     first = serve(attacker, port, Page)
-    profile = tempfile.TemporaryDirectory()
+    # Its children may still write as it ends.
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     command = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
