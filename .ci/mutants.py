@@ -8,12 +8,14 @@ in the environment names another. The work is done in a copy of the tree with a 
 own, so that a second run is warm and nothing is ever left mutated here.
 
 Fails if fewer of the viable mutants are caught than the floor of their room allows, once there are
-enough of them to tell; prints each survivor.
+enough of them to tell; prints each survivor. A run that the time ended is a sample: it fails only
+below what chance makes of a room at its floor in one run of a hundred.
 """
 
 import argparse
 import collections
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -22,8 +24,10 @@ import sys
 # Shares of viable mutants that must be caught.
 FLOORS = {"refresh": 0.95, "task": 0.95, "tokens": 0.95, "verifier": 0.95}
 ELSEWHERE = 0.90
-# Fewer say little: then only each floor of all together counts.
+# Fewer say little: then only the floor of all together counts.
 ENOUGH = 20
+# Standard deviations below a floor that a sample falls in one of a hundred runs.
+CHANCE = 2.33
 
 
 def git(*arguments):
@@ -67,7 +71,7 @@ def copy_tree(tree):
 
 
 def mutate(tree, out, arguments, seconds):
-    """Runs cargo-mutants, for so long; what came of each mutant that was reached."""
+    """Runs cargo-mutants, for so long; the outcome of each mutant that it reached, and whether that is all."""
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
     environment = dict(os.environ, CARGO_TARGET_DIR=os.path.join(os.path.dirname(tree), "target"))
@@ -92,9 +96,17 @@ def mutate(tree, out, arguments, seconds):
         sys.exit(f"cargo mutants: exit code {code}")
     try:
         with open(os.path.join(out, "mutants.out", "outcomes.json"), encoding="utf-8") as file:
-            return json.load(file)["outcomes"]
+            return json.load(file)["outcomes"], code is not None
     except FileNotFoundError:
-        return []
+        return [], code is not None
+
+
+def too_few(caught, viable, floor, complete):
+    """Whether the floor is missed, by more than chance if not all mutants were reached."""
+    if viable < ENOUGH:
+        return False
+    slack = 0 if complete else CHANCE * math.sqrt(floor * (1 - floor) / viable)
+    return caught / viable < floor - slack
 
 
 def room(path):
@@ -133,7 +145,8 @@ def main():
         print(f"lines that differ from {start[:12]}", flush=True)
 
     caught, viable, missed = collections.Counter(), collections.Counter(), []
-    for outcome in mutate(tree, os.path.join(work, "out"), arguments, args.seconds):
+    outcomes, complete = mutate(tree, os.path.join(work, "out"), arguments, args.seconds)
+    for outcome in outcomes:
         if outcome["summary"] not in ("CaughtMutant", "MissedMutant", "Timeout"):
             continue  # it did not compile
         mutant = outcome["scenario"]["Mutant"]
@@ -150,13 +163,13 @@ def main():
     for where in sorted(viable):
         share, floor = caught[where] / viable[where], FLOORS.get(where, ELSEWHERE)
         print(f"{where}: {caught[where]} of {viable[where]} viable mutants caught ({share:.0%})")
-        if share < floor and viable[where] >= ENOUGH:
+        if too_few(caught[where], viable[where], floor, complete):
             low.append(f"{where}: {share:.0%} of {floor:.0%}")
     total = sum(viable.values())
     if not total:
         print("NOT CHECKED: no viable mutant was reached in time")
     print(f"{sum(caught.values())} of {total} viable mutants caught")
-    if total >= ENOUGH and sum(caught.values()) < ELSEWHERE * total:
+    if too_few(sum(caught.values()), total, ELSEWHERE, complete):
         low.append("too few in all")
     if low:
         sys.exit("too few mutants are caught: " + ", ".join(low))
