@@ -27,6 +27,19 @@ library_tree() {
     printf '%d crates besides the library itself, of %d allowed; no tokio, hyper, syn\n' "$count" "$MAX_CRATES"
 }
 
+# --- Tests --------------------------------------------------------------------------------------
+
+# Tests of clients in other languages fail in CI if a toolchain is missing, and are skipped elsewhere.
+clients_of_languages() {
+    local program
+    if [[ ${CI:-} == true ]]; then
+        export GCE_AUTH_INTEROP=required
+    fi
+    for program in go java mvn node npm; do
+        command -v "$program" >/dev/null || not_checked "clients that need $program"
+    done
+}
+
 # --- Oldest Rust and other platforms ------------------------------------------------------------
 
 oldest_rust() {
