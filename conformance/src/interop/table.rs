@@ -51,38 +51,17 @@ pub(super) fn row(language: &str, library: &str, version: &str, passed: &str) ->
 ///
 /// When they differ, or a table can't be read or written.
 pub(super) fn settle(language: &str, rows: &[String]) {
-    let path = path();
     let write = env::write_clients();
-    let mut file = File::options()
-        .read(true)
-        .write(write)
-        .create(write)
-        .truncate(false)
-        .open(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    // Tests of several languages may run at once.
-    let old = file
-        .lock()
-        .and_then(|()| io::read_to_string(&file))
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-
-    let new = with(&old, language, rows);
-    let readme = readme();
-    let old_readme =
-        fs::read_to_string(&readme).unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
-    let new_readme = in_short(&old_readme, &new);
+    let mut tables = Tables::open(write);
+    let table = with(&tables.table, language, rows);
+    let readme = in_short(&tables.readme, &table);
     if write {
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(new.as_bytes()))
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        fs::write(&readme, new_readme)
-            .unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        tables.write(&table, &readme);
         return;
     }
     for (name, old, new) in [
-        ("CLIENTS.md", old, new),
-        ("README.md", old_readme, new_readme),
+        ("CLIENTS.md", tables.table, table),
+        ("README.md", tables.readme, readme),
     ] {
         assert!(
             old == new,
@@ -90,6 +69,56 @@ pub(super) fn settle(language: &str, rows: &[String]) {
              Run the test again with GCE_AUTH_CLIENTS=write.",
             rows.concat()
         );
+    }
+}
+
+/// Both tables as they are. No other test writes them meanwhile.
+struct Tables {
+    /// `CLIENTS.md`, locked.
+    file: File,
+    table: String,
+    readme: String,
+}
+
+impl Tables {
+    /// Waits for the lock, and reads both.
+    ///
+    /// # Panics
+    ///
+    /// When a table can't be read.
+    fn open(write: bool) -> Self {
+        let (path, readme) = (path(), readme());
+        let file = File::options()
+            .read(true)
+            .write(write)
+            .create(write)
+            .truncate(false)
+            .open(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let table = file
+            .lock()
+            .and_then(|()| io::read_to_string(&file))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let readme = fs::read_to_string(&readme)
+            .unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        Self {
+            file,
+            table,
+            readme,
+        }
+    }
+
+    /// # Panics
+    ///
+    /// When a table can't be written.
+    fn write(&mut self, table: &str, short: &str) {
+        let (path, readme) = (path(), readme());
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| self.file.write_all(table.as_bytes()))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fs::write(&readme, short).unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
     }
 }
 
@@ -202,8 +231,9 @@ mod tests {
             // The yardstick of the command uses no library.
             .filter(|folder| folder != "floor")
             .collect();
-        let table = fs::read_to_string(path()).unwrap();
-        let languages: BTreeSet<String> = table
+        let tables = Tables::open(false);
+        let languages: BTreeSet<String> = tables
+            .table
             .strip_prefix(HEAD)
             .expect("the table begins as its tests write it")
             .lines()
@@ -218,10 +248,9 @@ mod tests {
 
     #[test]
     fn the_readme_says_the_same_in_short() {
-        let table = fs::read_to_string(path()).unwrap();
-        let text = fs::read_to_string(readme()).unwrap();
+        let tables = Tables::open(false);
         assert!(
-            in_short(&text, &table) == text,
+            in_short(&tables.readme, &tables.table) == tables.readme,
             "the README's table of clients is not that of CLIENTS.md"
         );
 
