@@ -162,9 +162,12 @@ fn go_s_auth_gets_tokens_with_the_files_whose_addresses_it_honours() {
         ("external_account", None),
     ] {
         let step = seen.step(kind);
-        judge.finds(kind, &step["info"]["email"], email);
         let left = step["seconds_left"].as_i64().unwrap_or_default();
-        assert!((1..=3600).contains(&left), "{kind}: {left}");
+        judge.finds(kind, &step["info"]["email"], email).holds(
+            "access token",
+            (1..=3600).contains(&left),
+            || format!("{kind}: {left} s left"),
+        );
         let who = step["info"]["principal"].as_str().unwrap_or_default();
         assert_eq!(
             who.starts_with(&principal),
