@@ -1,6 +1,6 @@
 """Fails when a crate of the workspace promises an older Rust than one of its dependencies needs.
 
-Development dependencies count for nothing: whoever uses a crate never compiles them.
+Development dependencies do not count: users of a crate never compile them.
 """
 
 import json

@@ -5,7 +5,7 @@
 
 Runs the oracle's reference driver with google-auth changed in the places below, and nowhere
 else. Each step of the result names, in `rules`, the changes that came into play in it. So for
-a program of which nobody has written down what should happen, the difference that a rule makes
+a generated program, of which no result was recorded, the difference that a rule makes
 is not merely tolerated: it is foretold, with all that follows from it.
 
 Needs the Python of the virtual environment that conformance/random makes.

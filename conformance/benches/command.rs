@@ -59,7 +59,7 @@ impl Program {
     }
 }
 
-/// An emulator in a process of its own, so that it is in nobody's memory.
+/// An emulator in a process of its own, so that its memory is not counted with a command's.
 struct Server(Child);
 
 impl Server {

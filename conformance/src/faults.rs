@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-/// Whether anything panicked, on whichever thread, even where somebody caught it.
+/// Whether anything panicked, on any thread, even if the panic was caught.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
 /// One answer: the members of its JSON document.

@@ -57,7 +57,7 @@ pub struct Client {
     language: &'static str,
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// An empty home, so that nobody's own configuration takes part.
+    /// An empty home, so that no user's configuration takes part.
     home: PathBuf,
 }
 

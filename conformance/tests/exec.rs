@@ -137,7 +137,7 @@ fn gcloud_finds_the_machine() {
         return;
     };
     if seen.step("missing").is_object() {
-        // No registry of packages has it, so nobody can be required to.
+        // No registry of packages has it, so it is never required.
         let _ = writeln!(io::stderr(), "SKIPPED: gcloud is not installed");
         return;
     }

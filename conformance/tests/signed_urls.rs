@@ -81,7 +81,7 @@ fn wish(vector: &Value) -> StorageUrl {
     }
 }
 
-/// All vectors of URLs. The POST policies in the same file are HTML forms, which nobody makes here.
+/// All vectors of URLs. The POST policies in the same file are HTML forms, which the library does not make.
 #[test]
 fn google_s_vectors_are_signed_as_google_signs_them() {
     let Some(vectors) = interop::ready_or_skip(interop::vectors()) else {

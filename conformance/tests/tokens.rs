@@ -304,7 +304,7 @@ fn tokens_of_google_s_libraries_are_accepted_here() {
         for step in made {
             let token = step["token"].as_str().unwrap_or_default();
             let claims = if step["by_given_keys"] == true {
-                // Signed by whoever holds the key, in the name of Google or of the account.
+                // Signed with the given key, in the name of Google or of the account.
                 let verifier = IdTokenVerifier::builder()
                     .audience(machine::AUDIENCE)
                     .issuer("https://accounts.google.com")

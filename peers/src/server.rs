@@ -61,7 +61,7 @@ impl Server {
         self.control("")
     }
 
-    /// Closes all connections, so that whoever asks next needs a new one.
+    /// Closes all connections, so that the next request needs a new one.
     /// Gives what was asked until now.
     ///
     /// # Errors

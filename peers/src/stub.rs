@@ -69,7 +69,7 @@ fn wait(stub: &Arc<Stub>) {
     let builder = thread::Builder::new().stack_size(128 * 1024);
     let waiting = builder.spawn(move || {
         while let Ok((stream, client)) = stub.listener.accept() {
-            // Nobody has to wait for a thread to start.
+            // No client waits for a thread to start.
             if stub.idle.fetch_sub(1, SeqCst) <= IDLE / 2 {
                 wait(&stub);
             }

@@ -1,7 +1,7 @@
 // The ID tokens that a Node program makes with google-auth-library, in every way that it has.
 //
 // KEYS names a file with the private key `rsa`, whose public half TOKEN_URL knows as that of EMAIL. The tokens
-// are good for nothing outside of a test, and shown whole: somebody else is to verify them.
+// are good for nothing outside of a test, and shown whole: another program verifies them.
 
 import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';

@@ -3,7 +3,7 @@ it has.
 
 KEYS names a file with the private keys `rsa` and `ec`, whose public halves
 TOKEN_URL knows as those of EMAIL. The tokens are good for nothing outside of a
-test, and shown whole: somebody else is to verify them.
+test, and shown whole: another program verifies them.
 """
 
 import json

@@ -2,7 +2,7 @@
 key of a service account.
 
 The file that CASES names holds account, key and what is wished for; each URL
-becomes one step. Nobody is asked for anything.
+becomes one step. It makes no request.
 """
 
 import json

@@ -15,25 +15,25 @@ pub(super) struct Failure {
     message: String,
 }
 
-/// The exceptions that google-auth has for the same error of the library depend on who raises them.
+/// What google-auth does when it raises: its exception for the same error of the library depends on it.
 #[derive(Clone, Copy)]
 pub(super) enum Raiser {
-    /// Whoever refreshes: `RefreshError`.
+    /// A refresh: `RefreshError`.
     Refresh,
-    /// Whoever asks the metadata server for something else: `TransportError`.
+    /// A request to the metadata server for anything but a token: `TransportError`.
     Request,
-    /// Whoever signs: `TransportError`, unless no token was to be had.
+    /// A signature: `TransportError`, or `RefreshError` if its access token cannot be fetched.
     Sign,
-    /// Whoever asks the metadata server for an ID token: `RefreshError`, or `ValueError` for what is
+    /// A request to the metadata server for an ID token: `RefreshError`, or `ValueError` for what is
     /// no token.
     Identity,
-    /// Whoever signs, and asks the token endpoint: each of the above.
+    /// A signed assertion and its exchange at the token endpoint: each of the above.
     Grant,
-    /// Whoever finds credentials, or reads their files: `DefaultCredentialsError`.
+    /// A search for credentials, or the reading of their file: `DefaultCredentialsError`.
     Find,
-    /// Whoever refreshes the credentials of a file or of others: by the server that was asked.
+    /// A refresh of credentials from a file, or over others: by the server that was asked.
     Source,
-    /// Whoever looks at arguments and state alone: `ValueError`.
+    /// A check of arguments and state: `ValueError`.
     Check,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use http::Response;
 use serde_json::Value;
 
-/// How somebody wrote scopes.
+/// The form in which a scenario gives scopes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
     Text,

@@ -33,7 +33,7 @@ impl Published {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                // Whoever goes away in between asks again.
+                // A client that goes away in between asks again.
                 let _ = answer(&stream, &jwks, &certificates);
             }
         });

@@ -63,7 +63,7 @@ struct Order {
 }
 
 impl Order {
-    /// `None` for whoever only wanted to know how.
+    /// `None` if the arguments ask for help.
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut order = Self {
             instances: 1_000_000,

@@ -25,8 +25,7 @@ pub struct Counts {
     pub recovered: Vec<u32>,
     /// Instances of which a call failed.
     pub hurt: u32,
-    /// When metadata servers were asked for a token, where somebody wants to
-    /// know.
+    /// When metadata servers were asked for a token, if that is recorded.
     pub times: Option<Vec<Time>>,
 }
 
@@ -70,7 +69,7 @@ fn count(seconds: &mut [u32], time: Time) {
 pub struct Server {
     /// It hands out the token it has until this long before its end.
     pub cache_margin: Time,
-    /// When IAM answers nobody.
+    /// When IAM does not answer.
     pub outage: Range<Time>,
     held_until: Time,
 }

@@ -50,7 +50,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// Until standard input ends, which it does with whoever started this.
+/// Until standard input ends, which it does with the program that started this.
 fn serve() -> Result<(), Failure> {
     println!("{}", stub::start()?);
     std::io::stdin().read_to_end(&mut Vec::new())?;

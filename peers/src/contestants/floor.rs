@@ -1,5 +1,5 @@
 //! The least that it takes, with the standard library alone: no retries, no
-//! limits, no checks, one caller. Nobody should use this.
+//! limits, no checks, one caller. It is not for use.
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,4 @@
-//! gcp_auth. It asks `http://metadata.google.internal/` and nobody else, so it
+//! gcp_auth. It asks `http://metadata.google.internal/` alone, so it
 //! takes part only where this name leads to the server, as in the namespace
 //! that `run` makes.
 

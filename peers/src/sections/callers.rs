@@ -24,7 +24,7 @@ pub const CALLERS: usize = 10_000;
 const ROUNDS: usize = 5;
 /// The server takes so long, where callers have to wait for it.
 const ANSWER: Duration = Duration::from_millis(1);
-/// And so long where nobody has to, so that it shows if somebody does.
+/// And so long where no caller has to, so that it shows if one does.
 const SLOW: Duration = Duration::from_millis(50);
 /// A token with so many seconds to live, of which [`AGE`] have passed, is one
 /// that everybody wants to renew.
@@ -116,7 +116,7 @@ async fn crowd<C: Contestant>(
                 let asked = Instant::now();
                 let outcome = match contestant {
                     Some(contestant) => contestant.with(check).await.and_then(|checked| checked),
-                    None => Err("nobody came".into()),
+                    None => Err("there is no contestant".into()),
                 };
                 (asked, Instant::now(), outcome)
             })
@@ -239,7 +239,7 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
         ),
         Start::Stale => (
             "10,000 tasks, token about to expire",
-            "1 request, nobody waits",
+            "1 request, no caller waits",
         ),
     };
     let mut summary = Row::new(what, target);
@@ -286,7 +286,7 @@ fn table(server: &Server, start: Start) -> Result<Report, Failure> {
                     let in_time = match start {
                         Start::Cold => served.median() <= 20.0,
                         Start::Expiry => waited.median() <= ms(ANSWER) + 10.0,
-                        // Less than the server needs, so nobody waited for it.
+                        // Less than the server needs, so no caller waited for it.
                         Start::Stale => longest.at(1.0) < ms(SLOW),
                     };
                     let once = requests.at(0.0) == 1.0 && requests.at(1.0) == 1.0;
