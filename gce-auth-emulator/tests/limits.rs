@@ -4,8 +4,10 @@
 
 mod client;
 
-use client::{get, request};
+use client::cloud::{ACCESS_TOKEN, EXCHANGE, post, token_info};
+use client::{get, request, token};
 use gce_auth_emulator::Emulator;
+use serde_json::json;
 
 const CONTROL: &str = "/emulator/v1/";
 const HERE: (&str, &str) = ("Host", "localhost");
@@ -69,6 +71,41 @@ fn nesting_is_bounded_wherever_a_document_comes_from() {
         "]".repeat(8000)
     );
     assert!(Emulator::builder().document(document).start().is_err());
+}
+
+#[test]
+fn chains_in_a_condition_are_bounded() {
+    const BUCKET: &str = "//storage.googleapis.com/projects/_/buckets/b";
+    const VIEWER: &str = "inRole:roles/storage.objectViewer";
+    let emulator = Emulator::builder().start().unwrap();
+    let downscope = |expression: &str| {
+        let options = json!({"accessBoundary": {"accessBoundaryRules": [{
+            "availableResource": BUCKET,
+            "availablePermissions": [VIEWER],
+            "availabilityCondition": {"expression": expression},
+        }]}});
+        let fields = [
+            ("grant_type", EXCHANGE),
+            ("requested_token_type", ACCESS_TOKEN),
+            ("subject_token_type", ACCESS_TOKEN),
+            ("subject_token", &token(emulator.addr(), "default")),
+            ("options", &options.to_string()),
+        ];
+        post(&emulator, "/v1/token", &fields, &[])
+    };
+    for chain in ["1+", "false||", "a.", "a[0]&&"] {
+        let answer = downscope(&(chain.repeat(3800 / chain.len()) + "true"));
+        if answer.status == 200 {
+            let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+            let asked = [("resource", BUCKET), ("permission", VIEWER)];
+            token_info(&emulator, &token, &asked);
+        }
+        assert_eq!(answer.status, 400, "{chain}");
+    }
+    let answer = downscope(&("false || ".repeat(100) + "true"));
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let asked = [("resource", BUCKET), ("permission", VIEWER)];
+    assert_eq!(token_info(&emulator, &token, &asked).status, 200);
 }
 
 #[test]

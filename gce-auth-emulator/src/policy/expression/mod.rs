@@ -168,6 +168,11 @@ mod tests {
         assert!(Expression::parse(&deep).unwrap_err().contains("nested"));
         let deep = format!("{}true", "!".repeat(4000));
         assert!(Expression::parse(&deep).unwrap_err().contains("nested"));
+        for chain in ["1+", "true||", "true&&"] {
+            let chain = chain.repeat(LONGEST / chain.len() - 2) + "true";
+            let why = Expression::parse(&chain).unwrap_err();
+            assert!(why.contains("nested"), "{why}");
+        }
         let long = format!("'{}'", "x".repeat(LONGEST));
         assert!(Expression::parse(&long).unwrap_err().contains("4096"));
     }

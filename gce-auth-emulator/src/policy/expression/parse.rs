@@ -4,8 +4,12 @@ use serde_json::Value;
 
 use super::node::{Node, Operator};
 
-/// How deep parentheses, lists and operators may be nested.
+/// How deep parentheses and lists may be nested in the text.
 const DEEPEST: usize = 64;
+
+/// How deep the tree may be. It is evaluated by recursion, and a chain of operators makes it as deep
+/// as the chain is long.
+const HIGHEST: usize = 128;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -29,6 +33,7 @@ pub(super) fn expression(text: &str) -> Result<Node, String> {
     };
     let node = parser.conditional()?;
     match parser.tokens.get(parser.next) {
+        None if node.height() > HIGHEST => Err(too_deep(HIGHEST)),
         None => Ok(node),
         Some(token) => Err(format!("{token:?} is not expected there")),
     }
@@ -171,13 +176,7 @@ impl Parser {
             };
         }
         let mut node = self.primary()?;
-        // What follows nests the tree as deep as it is long.
-        let mut length = 0;
         loop {
-            length += 1;
-            if length > DEEPEST {
-                return Err(too_deep());
-            }
             if self.take(".") {
                 let Some(Token::Name(name)) = self.advance() else {
                     return Err("a name is expected after the dot".into());
@@ -236,7 +235,7 @@ impl Parser {
         inner: impl FnOnce(&mut Self) -> Result<Node, String>,
     ) -> Result<Node, String> {
         if self.depth >= DEEPEST {
-            return Err(too_deep());
+            return Err(too_deep(DEEPEST));
         }
         self.depth += 1;
         let node = inner(self);
@@ -265,6 +264,6 @@ impl Parser {
     }
 }
 
-fn too_deep() -> String {
-    format!("an expression is nested at most {DEEPEST} deep")
+fn too_deep(limit: usize) -> String {
+    format!("an expression is nested at most {limit} deep")
 }
