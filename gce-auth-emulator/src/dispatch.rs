@@ -11,7 +11,8 @@ use gce_auth_server::service::{Answer, Connection, Service};
 
 use crate::access::Caller;
 use crate::cloud;
-use crate::cloud::call::{CloudCall, Endpoint};
+use crate::cloud::call::CloudCall;
+use crate::cloud::endpoint::Endpoint;
 use crate::control::{self, ControlCall};
 use crate::identity::agents::Agent;
 use crate::profiles::Profile;

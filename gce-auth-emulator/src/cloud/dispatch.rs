@@ -1,6 +1,7 @@
 //! Which API answers a call.
 
-use crate::cloud::call::{CloudCall, Endpoint};
+use crate::cloud::call::CloudCall;
+use crate::cloud::endpoint::Endpoint;
 use crate::cloud::{iam, oauth, oidc, project, sts, tokeninfo};
 use crate::state::State;
 use gce_auth_server::protocol::Reply;

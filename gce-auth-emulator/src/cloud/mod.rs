@@ -3,7 +3,8 @@
 
 pub(crate) mod call;
 pub(crate) mod dispatch;
-mod errors;
+pub(crate) mod endpoint;
+pub(crate) mod errors;
 mod iam;
 mod lookup;
 mod oauth;

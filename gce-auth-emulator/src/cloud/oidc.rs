@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cloud::call::{CloudCall, Endpoint};
+use crate::cloud::call::CloudCall;
+use crate::cloud::endpoint::Endpoint;
 use crate::cloud::oauth::{ISSUER, JWT_BEARER};
 use crate::cloud::{errors, lookup};
 use crate::identity::agents;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::call::{CloudCall, Sts};
+use crate::cloud::call::CloudCall;
+use crate::cloud::endpoint::Sts;
 use crate::cloud::{errors, oauth, subject};
 use crate::identity::accounts::CLOUD_PLATFORM;
 use crate::policy::boundary::Boundary;
