@@ -49,12 +49,23 @@ impl std::fmt::Debug for RemoteControl {
     }
 }
 
+/// Where Google's APIs lie: their domain, and the one host outside it.
+const APIS: &str = "googleapis.com";
+const ACCOUNTS: &str = "accounts.google.com";
+
+/// Returns whether a request names a host of Google's APIs.
+pub(crate) fn is_for_apis(request: &Request) -> bool {
+    request
+        .header("host")
+        .is_some_and(|host| hosts::is_within(host, APIS) || hosts::is_within(host, ACCOUNTS))
+}
+
 /// The names under which an emulator is reached: those of metadata servers and of the APIs beside it, addresses, and names that no page
 /// on the internet can have.
 pub(crate) fn default_hosts() -> AllowedHosts {
     AllowedHosts::default()
-        .with("accounts.google.com")
-        .with_below("googleapis.com")
+        .with(ACCOUNTS)
+        .with_below(APIS)
         .with_below("internal")
         .with_any_address()
         .with_single_labels()

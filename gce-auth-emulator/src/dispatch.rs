@@ -9,7 +9,7 @@ use gce_auth_server::protocol::route::{self, Credential, Op};
 use gce_auth_server::protocol::{Dialect, Method, Reply, Request, guard, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 
-use crate::access::Caller;
+use crate::access::{self, Caller};
 use crate::cloud;
 use crate::cloud::call::CloudCall;
 use crate::cloud::endpoint::Endpoint;
@@ -18,6 +18,9 @@ use crate::identity::agents::Agent;
 use crate::profiles::Profile;
 use crate::state::State;
 use crate::{oslogin, page};
+
+/// Where the tree begins. On a host of Google's APIs no other path is the metadata server's.
+const TREE: &str = "/computeMetadata";
 
 /// Where the requests lie that drive the emulator.
 const CONTROL: &str = "/emulator/v1/";
@@ -128,6 +131,9 @@ fn understand(state: &State, mut request: Request, caller: Caller) -> Result<Mea
     }
     request.path = without_empty_segments(request.path);
     access.check_origin(&request)?;
+    if !request.path.starts_with(TREE) && access::is_for_apis(&request) {
+        return Err(cloud::errors::no_method());
+    }
     if state.profile == Profile::Gke && !guard::has_flavor(&request) {
         return Err(pages::gke_flavor_missing());
     }

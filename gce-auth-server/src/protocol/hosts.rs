@@ -90,6 +90,15 @@ pub fn is_loopback(header: &str) -> bool {
     }
 }
 
+/// Returns whether a `Host` header names this domain, or a name below it.
+pub fn is_within(header: &str, domain: &str) -> bool {
+    let Some(Host::Name(name)) = Host::parse(header) else {
+        return false;
+    };
+    name.strip_suffix(domain)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 enum Host {
     Address(IpAddr),
     /// In lower case, without a dot at its end.
@@ -179,6 +188,20 @@ mod tests {
             "host.docker.internal",
         ] {
             assert!(!own.admit(host) && wide.admit(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_domain_holds_itself_and_what_is_below() {
+        for host in [
+            "googleapis.com",
+            "STS.googleapis.com.:443",
+            "a.b.googleapis.com",
+        ] {
+            assert!(is_within(host, "googleapis.com"), "{host}");
+        }
+        for host in ["evilgoogleapis.com", "googleapis.com.test", "127.0.0.1", ""] {
+            assert!(!is_within(host, "googleapis.com"), "{host}");
         }
     }
 
