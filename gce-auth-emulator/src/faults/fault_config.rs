@@ -14,55 +14,23 @@ use crate::faults::rules::{FaultRule, Rules, When};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RuleConfig {
     path: String,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     method: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     client: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     times: Option<u64>,
-    #[serde(
-        alias = "for-seconds",
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(alias = "for-seconds")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     for_seconds: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     allowed: Option<u64>,
-    #[serde(
-        alias = "per-seconds",
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(alias = "per-seconds")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     per_seconds: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     probability: Option<f64>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
     seed: Option<u64>,
     fault: FaultConfig,
 }
@@ -170,12 +138,8 @@ pub(crate) fn show_all(rules: &Rules, now: Instant) -> Value {
 enum FaultConfig {
     Status {
         code: u16,
-        #[serde(
-            alias = "retry-after",
-            default,
-            deserialize_with = "given",
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(alias = "retry-after")]
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "absent")]
         retry_after: Option<u64>,
     },
     // With braces, as only so serde looks for keys that mean nothing.
@@ -280,6 +244,11 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// [`Option::is_none`] in a name that leaves an attribute on one line.
+fn absent<T>(value: &Option<T>) -> bool {
+    value.is_none()
 }
 
 fn saturated(number: u64) -> usize {
