@@ -70,7 +70,7 @@ pub(crate) fn verify(
         ));
     };
     match provider.keys() {
-        None if own.verify(token.message, &token.signature) => {}
+        None if token.header["alg"] == "RS256" && own.verify(token.message, &token.signature) => {}
         None => return refused("Unable to verify the ID Token signature."),
         Some(keys) => check_signature(keys, &token)?,
     }
@@ -147,4 +147,38 @@ pub(crate) fn seconds(value: &Value) -> Option<i64> {
             .filter(|seconds| seconds.abs() < 1e12)
             .and_then(|seconds| format!("{seconds:.0}").parse().ok())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::providers::Provider;
+
+    #[test]
+    fn a_signature_counts_for_the_algorithm_that_the_token_names() {
+        const NAME: &str = "locations/global/workforcePools/p/providers/q";
+        let provider = Provider::oidc(NAME, "i").compile().unwrap();
+        let key = SigningKey::shared().unwrap();
+        let claims = json!({
+            "iss": "i",
+            "aud": format!("//iam.googleapis.com/{NAME}"),
+            "sub": "x",
+            "iat": 0,
+            "exp": 100,
+        });
+        let is_verified = |algorithm: Value| {
+            let parts = [json!({ "alg": algorithm }), claims.clone()]
+                .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+            let message = parts.join(".");
+            let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).unwrap());
+            let token = format!("{message}.{signature}");
+            verify(&provider, &key, &token, Instant::from_seconds(50)).is_ok()
+        };
+        assert!(is_verified(json!("RS256")));
+        for other in [json!("none"), json!("HS256"), json!("ES256"), Value::Null] {
+            assert!(!is_verified(other.clone()), "{other}");
+        }
+    }
 }
