@@ -222,7 +222,13 @@ impl Journal {
     }
 
     pub(crate) fn all(&self) -> Vec<RecordedRequest> {
-        self.entries.iter().map(Entry::show).collect()
+        self.recent(KEPT)
+    }
+
+    /// At most so many of the last requests, the oldest first.
+    pub(crate) fn recent(&self, count: usize) -> Vec<RecordedRequest> {
+        let skipped = self.entries.len().saturating_sub(count);
+        self.entries.iter().skip(skipped).map(Entry::show).collect()
     }
 
     /// The requests for this path that had each of these parameters.
@@ -323,6 +329,8 @@ mod tests {
         assert_eq!(journal.count("instance/id"), KEPT);
         assert_eq!(journal.count("/computeMetadata/v1/instance/id"), KEPT);
         assert_eq!(journal.count("instance"), 0);
+        let recent: Vec<u64> = journal.recent(2).iter().map(|entry| entry.id).collect();
+        assert_eq!(recent, [KEPT as u64 + 4, KEPT as u64 + 5]);
         journal.clear();
         assert!(journal.all().is_empty());
     }

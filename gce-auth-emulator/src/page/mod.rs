@@ -70,18 +70,13 @@ pub(crate) fn follow(state: Arc<State>) -> Option<mpsc::Receiver<Vec<u8>>> {
     let mut told = state.told.subscribe();
     let (send, receive) = mpsc::channel(64);
     tokio::spawn(async move {
-        let past = state.journal().all();
-        let skipped = past.len().saturating_sub(PAST);
-        for request in past.iter().skip(skipped) {
-            if send
-                .send(event("request", &request.to_json()))
-                .await
-                .is_err()
-            {
+        let past = state.journal().recent(PAST);
+        for request in past {
+            let past = event("request", &request.to_json());
+            if send.send(past).await.is_err() {
                 return;
             }
         }
-        drop(past);
         let mut timer = tokio::time::interval(PERIOD);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Value::Null;
