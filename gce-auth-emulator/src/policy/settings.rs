@@ -14,6 +14,9 @@ use crate::policy::users::User;
 pub(crate) const OWN_PROVIDER: &str =
     "locations/global/workloadIdentityPools/emulator/providers/emulator";
 
+/// The greatest number that JSON readers agree on (RFC 8259, section 6).
+const GREATEST: u64 = (1 << 53) - 1;
+
 /// Settings as they are written in code, in a file, or in a control request.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -61,6 +64,12 @@ impl CloudConfig {
     }
 
     pub(crate) fn compile(mut self) -> Result<Settings, String> {
+        if self
+            .organization_number
+            .is_some_and(|number| number > GREATEST)
+        {
+            return Err(format!("organizationNumber must be at most {GREATEST}"));
+        }
         let mut providers = Vec::with_capacity(self.providers.len());
         for provider in std::mem::take(&mut self.providers) {
             providers.push(provider.compile()?);
@@ -240,5 +249,12 @@ mod tests {
         let read: Value = serde_json::from_str(text).unwrap();
         assert_eq!(shown, read);
         assert!(serde_json::from_str::<CloudConfig>(r#"{"strikt":true}"#).is_err());
+        let number = |number: u64| {
+            let text = format!(r#"{{"organizationNumber":{number}}}"#);
+            CloudConfig::parse(&text).and_then(CloudConfig::compile)
+        };
+        assert!(number(GREATEST).is_ok());
+        let why = number(GREATEST + 1).unwrap_err();
+        assert!(why.contains("organizationNumber must be at most"), "{why}");
     }
 }
