@@ -80,7 +80,7 @@ impl EmulatorBuilder {
     /// be called for several. This machine itself is always answered; other connections are closed at once, and
     /// [`on_event`](Self::on_event) tells of them.
     ///
-    /// Without it whoever reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
+    /// Without it each client that reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
     /// machine alone, whatever is allowed here, unless [`control_from`](Self::control_from) says more.
     pub fn allow_from(mut self, network: impl Into<String>) -> Self {
         self.networks.push(network.into());
@@ -323,7 +323,7 @@ impl EmulatorBuilder {
     }
 
     /// Refuses connections for this long after the start, on the emulator's clock, as a metadata server does that starts later than
-    /// its pod. The ports are taken, but really nobody listens, so the system refuses.
+    /// its pod. The ports are taken, but not listened on, so the system refuses.
     ///
     /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`](crate::Emulator::advance) ends it.
     pub fn refuse_for(mut self, time: Duration) -> Self {

@@ -49,7 +49,7 @@ impl Clock {
         Lap(std::time::Instant::now())
     }
 
-    /// Returns when it is this late here, by itself or because somebody moved the clock.
+    /// Returns when it is this late here, by itself or because the clock was moved.
     pub(crate) async fn sleep_until(&self, then: Instant) {
         loop {
             let turned = self.turned.notified();

@@ -25,7 +25,7 @@ struct Wanted {
 }
 
 impl State {
-    /// Answers `token`, unless somebody has to be asked for it.
+    /// Answers `token`, unless a source of real tokens has to be asked.
     pub(crate) fn token_at_once(
         &self,
         target: &Target,

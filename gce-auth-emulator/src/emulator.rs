@@ -143,7 +143,7 @@ impl Emulator {
         private_file::replace(&directory.join("client.key"), https.client.as_bytes())
     }
 
-    /// Changes a value, and wakes whoever waits for it.
+    /// Changes a value, and wakes the requests that wait for it.
     ///
     /// The path is that of the metadata server, from `/computeMetadata/v1/` on or from the root, for example
     /// `instance/attributes/my-key` or `instance/maintenance-event`. The value gets the type that the place has: a number stays a

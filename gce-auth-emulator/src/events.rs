@@ -1,4 +1,4 @@
-//! What an emulator tells whoever listens.
+//! What an emulator tells its observers.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ impl fmt::Display for Event {
 
 type Observer = dyn Fn(&Event) + Send + Sync;
 
-/// Who wants to know.
+/// The functions that are told.
 #[derive(Clone, Default)]
 pub(crate) struct Observers(Vec<Arc<Observer>>);
 
@@ -83,7 +83,7 @@ impl Observers {
         self.0.is_empty()
     }
 
-    /// Tells all. One that panics harms nobody else.
+    /// Tells all. If one panics, the others are told all the same.
     pub(crate) fn tell(&self, event: &Event) {
         for observer in &self.0 {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));

@@ -7,7 +7,7 @@ use gce_auth_server::protocol::hosts::AllowedHosts;
 use gce_auth_server::protocol::route::PREFIX;
 use gce_auth_server::protocol::tree::{LIVE, Node};
 
-/// A hint for whoever looks at a request that was refused, or led nowhere.
+/// Returns a hint for the journal at a request that was refused, or led nowhere.
 pub(crate) fn hint(
     request: &RecordedRequest,
     status: u16,

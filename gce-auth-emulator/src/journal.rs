@@ -144,7 +144,7 @@ impl Entry {
         self.what.get("query").unwrap_or_default()
     }
 
-    /// For whoever wants to know.
+    /// The request as the API shows it.
     pub(crate) fn show(&self) -> RecordedRequest {
         let headers = self.what.iter().skip(2);
         RecordedRequest {

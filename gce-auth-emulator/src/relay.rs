@@ -93,7 +93,7 @@ impl State {
             body: request.body.clone(),
             timeout: (!waits).then_some(TIMEOUT),
         };
-        // Whoever asks how many are waiting counts these too.
+        // The number of waiting requests counts these, too.
         let _waiting = waits.then(|| self.document.subscribe());
         let answer = upstream
             .ask(ask)

@@ -285,7 +285,7 @@ fn the_login_daemon_finds_its_directory() {
         );
         assert!(answer.text().contains(part), "{path}: {}", answer.text());
     }
-    // Who may log in is told to who asks for it, and to nobody else.
+    // Who may log in is told only to a client that asks for it.
     assert_eq!(get(emulator.addr(), "oslogin/").text(), "authenticate/\n");
     assert!(
         !get(emulator.addr(), "?recursive=true")

@@ -272,7 +272,7 @@ fn the_description_names_what_there_is() {
     let paths = description["paths"].as_object().unwrap();
     for (path, operations) in paths {
         if path == "/events" {
-            // It goes on for as long as somebody listens.
+            // It goes on as long as its client listens.
             continue;
         }
         let path = path

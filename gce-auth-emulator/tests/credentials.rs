@@ -153,12 +153,12 @@ fn every_name_of_an_account_has_the_same_token_and_a_stranger_has_none() {
     assert_eq!(default, token(address, "a@p.iam.gserviceaccount.com"));
     assert_eq!(default, token(address, "robot"));
     assert_ne!(default, token(address, "b@p.iam.gserviceaccount.com"));
-    for nobody in ["d@p.iam.gserviceaccount.com", "c@p.iam.gserviceaccount.com"] {
+    for unknown in ["d@p.iam.gserviceaccount.com", "c@p.iam.gserviceaccount.com"] {
         let answer = get(
             address,
-            &format!("instance/service-accounts/{nobody}/token"),
+            &format!("instance/service-accounts/{unknown}/token"),
         );
-        assert_eq!(answer.status, 404, "{nobody}");
+        assert_eq!(answer.status, 404, "{unknown}");
     }
 }
 

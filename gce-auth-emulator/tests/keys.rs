@@ -1,4 +1,4 @@
-//! The kept signing key: made once by whoever is first, whole or not at all.
+//! The kept signing key: made once, by the first process, whole or not at all.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

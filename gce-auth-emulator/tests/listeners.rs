@@ -223,13 +223,13 @@ fn a_unix_socket_is_for_its_owner_and_replaces_only_the_dead() {
     assert!(start().unwrap_err().is_address());
     drop(cold);
 
-    // A file that is no socket is nobody's to remove.
+    // A file that is no socket is not removed.
     fs::write(&path, "mine").unwrap();
     assert!(start().unwrap_err().is_address());
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     fs::remove_file(&path).unwrap();
 
-    // Where somebody took all away, the next server's file stays when this one ends.
+    // Where all files were removed, the next server's file stays when this one ends.
     let before = start().unwrap();
     fs::remove_file(&path).unwrap();
     fs::remove_file(directory.0.join("metadata.sock.lock")).unwrap();

@@ -267,13 +267,13 @@ fn what_cannot_be_asked_is_502_with_the_reason() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = taken.local_addr().unwrap();
     drop(taken);
-    let nobody = impostor(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    let flavorless = impostor(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     let broken =
         impostor(b"HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\nContent-Length: 9\r\n\r\nhi");
     let noise = impostor(b"SSH-2.0-OpenSSH_9.6\r\n");
     for (address, part) in [
         (closed, "refused"),
-        (nobody, "no metadata server"),
+        (flavorless, "no metadata server"),
         (broken, "broke off"),
         (noise, "http://127.0.0.1"),
     ] {

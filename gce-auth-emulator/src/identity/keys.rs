@@ -136,7 +136,7 @@ impl SigningKey {
     }
 }
 
-/// Puts a file that nobody else can read at a path, whole or not at all, unless there is one.
+/// Puts a file of mode 0600 at a path, whole or not at all, unless there is one.
 fn put_if_absent(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Access tokens: made, remembered, handed out again until they are nearly old, and known again when somebody presents one.
+//! Access tokens: makes them, hands them out again until they are nearly old, and knows them when a caller presents one.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ const LISTENERS: usize = 32;
 /// How often the clock, the faults and the number of those who wait are told.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The page. It may load nothing, run nothing but its own script, and speak to nobody but this emulator.
+/// The page. Its policy lets it run its own script alone, load nothing, and speak to this emulator alone.
 pub(crate) fn page() -> Reply {
     let hash = |tag: &str| {
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
@@ -85,7 +85,7 @@ pub(crate) fn follow(state: Arc<State>) -> Option<mpsc::Receiver<Vec<u8>>> {
                 () = send.closed() => return,
                 request = told.recv() => match request {
                     Ok(request) => event("request", &request.to_json()),
-                    // Whoever listens too slowly misses some.
+                    // A listener that is too slow misses some.
                     Err(RecvError::Lagged(_)) => continue,
                     Err(RecvError::Closed) => return,
                 },

@@ -90,7 +90,7 @@ fn host_bits(network: Network) -> u128 {
 pub struct AllowedClients(Option<Vec<Network>>);
 
 impl AllowedClients {
-    /// These networks, and this machine; whoever comes if there are none.
+    /// Admits these networks, and this machine. Admits every address if there are none.
     pub fn of(networks: Vec<Network>) -> Self {
         Self((!networks.is_empty()).then_some(networks))
     }

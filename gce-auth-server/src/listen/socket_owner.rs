@@ -73,13 +73,13 @@ mod tests {
             let both = Some((found.uid, found.inode));
             assert_eq!(sock_diag::find(peer, local).unwrap(), both);
             assert_eq!(proc_net::find(peer, local).unwrap(), both);
-            // The server's own end is another socket, and nobody is at a port that nobody has.
+            // The server's own end is another socket, and a port without a socket has no owner.
             let own = SocketOwner::find(local, peer).unwrap().unwrap();
             assert_ne!(own.inode, found.inode);
-            let nobody = SocketAddr::new(peer.ip(), 1);
-            assert_eq!(SocketOwner::find(nobody, local).unwrap(), None);
+            let unused = SocketAddr::new(peer.ip(), 1);
+            assert_eq!(SocketOwner::find(unused, local).unwrap(), None);
             drop(client);
-            // Nobody holds it now, though it may be there.
+            // No process holds it now, though it may be there.
             assert_eq!(SocketOwner::find(peer, local).unwrap(), None);
         }
     }

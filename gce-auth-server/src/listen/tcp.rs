@@ -14,7 +14,7 @@ pub struct TcpPort(State);
 #[derive(Debug)]
 enum State {
     Open(TcpListener),
-    /// Nobody listens: the system refuses connections.
+    /// Bound, not listening: the system refuses connections.
     Closed(TcpSocket),
 }
 
@@ -80,7 +80,7 @@ impl TcpPort {
 }
 
 /// A bound socket. With `reuse` connections that ended a moment ago don't stand in the way, as with the listeners of the standard
-/// library; but then Linux lets others take the same port until somebody listens.
+/// library; but then Linux lets others take the same port until one listens.
 fn socket(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),

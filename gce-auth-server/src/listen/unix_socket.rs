@@ -59,7 +59,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Binds a socket to a path, with a mode that does not depend on the umask. Default: 0600. Nobody can connect before
+    /// Binds a socket to a path, with a mode that does not depend on the umask. Default: 0600. No client can connect before
     /// [`UnixPort::open`]. The file of a server that was killed is replaced.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ fn hold(path: &Path) -> io::Result<File> {
     }
 }
 
-/// A socket at a path, to which nobody can connect yet, and its file's inode.
+/// A socket at a path, to which no client can connect yet, and its file's inode.
 fn bind_unlisted(path: &Path, mode: u32) -> io::Result<(UnixListener, (u64, u64))> {
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {

@@ -38,7 +38,7 @@ impl Refusal {
 ///
 /// # Errors
 ///
-/// The reason why not. Names and proxies come first: whoever fails there learns nothing else.
+/// The reason why not. Names and proxies come first: a client that fails there learns nothing else.
 pub fn check(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
     check_origin(request, hosts)?;
     check_flavor(request)
@@ -81,7 +81,7 @@ pub fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal
 }
 
 /// Lets a request in that has the header which a browser or a tricked server would not send, or is for a path that needs none: `/`, the
-/// versions before v1, and what lies outside `/computeMetadata`, where a real machine answers 404 to everybody.
+/// versions before v1, and what lies outside `/computeMetadata`, where a real machine answers 404 to all.
 ///
 /// # Errors
 ///

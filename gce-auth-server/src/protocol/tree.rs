@@ -19,7 +19,7 @@ pub const INDEXED: [&str; 7] = [
 /// The leaves below a service account that are made when asked for.
 pub const LIVE: [&str; 2] = ["identity", "token"];
 
-/// What stands below `oslogin` in the document, but is shown to whoever asks for a user or a group only.
+/// What stands below `oslogin` in the document, but is shown only to a request for a user or a group.
 pub const LOGINS: [&str; 2] = ["groups", "users"];
 
 /// A place in the document.
