@@ -1,6 +1,8 @@
-//! How long a new process takes: until it is ready, until its first value, and from there to its first access token and ID token.
+//! How long a new process takes: until it is ready, until its first value, and from there to its
+//! first access token and ID token.
 //!
-//! Each line is the median of 15 processes, and the worst of them. `cargo bench -p gce-auth-emulator --bench first`.
+//! Each line is the median of 15 processes, and the worst of them.
+//! `cargo bench -p gce-auth-emulator --bench first`.
 
 #![allow(
     clippy::print_stdout,

@@ -1,5 +1,5 @@
-//! What idle connections, half requests and readers that do not read cost the server, and whether others are still served.
-//! `CONNECTIONS` changes their number.
+//! What idle connections, half requests and readers that do not read cost the server, and whether
+//! others are still served. `CONNECTIONS` changes their number.
 
 #![allow(
     clippy::print_stdout,
@@ -40,7 +40,8 @@ fn ask(emulator: &Emulator) -> (Duration, Duration) {
     (times[500], times[999])
 }
 
-/// The clients: open connections and hold them. `first` says what the connection of a number begins with.
+/// The clients: open connections and hold them. `first` says what the connection of a number begins
+/// with.
 fn hold(server: &str, count: usize) {
     machine::open_files(count);
     let mut held: Vec<TcpStream> = Vec::with_capacity(count);

@@ -1,9 +1,10 @@
-//! Values and tokens per second, beside a bare hyper server that answers every request with the same bytes: the most that is to
-//! be had here.
+//! Values and tokens per second, beside a bare hyper server that answers every request with the
+//! same bytes: the most that is to be had here.
 //!
-//! One thread asks over 32 connections that stay open, and always has 31 requests under way; the server has a thread of its own.
-//! All three are asked in turn, in rounds, and each is compared with the bare server of the same round. Prints a Markdown table.
-//! `MILLISECONDS` changes the length of a turn, `ROUNDS` their number, `ONLY` asks for one server alone, for a profiler.
+//! One thread asks over 32 connections that stay open, and always has 31 requests under way; the
+//! server has a thread of its own. All three are asked in turn, in rounds, and each is compared
+//! with the bare server of the same round. Prints a Markdown table. `MILLISECONDS` changes the
+//! length of a turn, `ROUNDS` their number, `ONLY` asks for one server alone, for a profiler.
 
 #![allow(
     clippy::print_stdout,

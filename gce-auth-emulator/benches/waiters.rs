@@ -1,4 +1,5 @@
-//! What hanging requests cost: memory for each, and the time to wake all. `WAITERS` changes their number.
+//! What hanging requests cost: memory for each, and the time to wake all. `WAITERS` changes their
+//! number.
 
 #![allow(
     clippy::print_stdout,

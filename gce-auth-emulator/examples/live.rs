@@ -1,5 +1,5 @@
-//! An emulator with its live page, until the process is ended: `cargo run -p gce-auth-emulator --example live`. The first argument is
-//! an address to listen on.
+//! An emulator with its live page, until the process is ended:
+//! `cargo run -p gce-auth-emulator --example live`. The first argument is an address to listen on.
 
 #![allow(clippy::print_stdout, reason = "an example prints")]
 

@@ -60,8 +60,8 @@ pub(crate) fn is_for_apis(request: &Request) -> bool {
         .is_some_and(|host| hosts::is_within(host, APIS) || hosts::is_within(host, ACCOUNTS))
 }
 
-/// The names under which an emulator is reached: those of metadata servers and of the APIs beside it, addresses, and names that no page
-/// on the internet can have.
+/// The names under which an emulator is reached: those of metadata servers and of the APIs beside
+/// it, addresses, and names that no page on the internet can have.
 pub(crate) fn default_hosts() -> AllowedHosts {
     AllowedHosts::default()
         .with(ACCOUNTS)
@@ -162,7 +162,8 @@ impl Access {
         ))
     }
 
-    /// Lets a request in that drives the emulator: from this machine and addressed to it, or from a network that may, with the token.
+    /// Lets a request in that drives the emulator: from this machine and addressed to it, or from a
+    /// network that may, with the token.
     pub(crate) fn check_control(&self, request: &Request, caller: Caller) -> Result<(), Reply> {
         self.check_page(request, caller)?;
         let Some(remote) = self.remote(caller).filter(|_| !caller.is_local()) else {

@@ -15,7 +15,8 @@ use crate::policy::principal::unique_id;
 use crate::policy::settings::OWN_PROVIDER;
 use crate::private_file;
 
-/// The name under which Google's libraries look for the file in the configuration directory of gcloud.
+/// The name under which Google's libraries look for the file in the configuration directory of
+/// gcloud.
 const FILE: &str = "application_default_credentials.json";
 
 /// A kind of credentials file.
@@ -83,12 +84,14 @@ impl FromStr for AdcKind {
 impl Emulator {
     /// Returns the credentials file of a kind, in JSON, whose addresses are this emulator's.
     ///
-    /// Google's libraries for Python, Node and Go ignore the `token_uri` of `authorized_user`; the other kinds lead them here. The
-    /// file of an impersonated account has a service account as its source for this reason.
+    /// Google's libraries for Python, Node and Go ignore the `token_uri` of `authorized_user`; the
+    /// other kinds lead them here. The file of an impersonated account has a service account as its
+    /// source for this reason.
     ///
     /// # Errors
     ///
-    /// When the signing key cannot be made, or when the machine has no service account and the kind needs one.
+    /// When the signing key cannot be made, or when the machine has no service account and the kind
+    /// needs one.
     pub fn adc(&self, kind: AdcKind) -> io::Result<String> {
         let document = match kind {
             AdcKind::AuthorizedUser => self.authorized_user(),
@@ -99,8 +102,9 @@ impl Emulator {
         serde_json::to_string_pretty(&document).map_err(io::Error::other)
     }
 
-    /// Writes `application_default_credentials.json` into a directory, mode 0600, and returns its path, for
-    /// `GOOGLE_APPLICATION_CREDENTIALS`. The directory has to exist; it may be the one that `CLOUDSDK_CONFIG` names.
+    /// Writes `application_default_credentials.json` into a directory, mode 0600, and returns its
+    /// path, for `GOOGLE_APPLICATION_CREDENTIALS`. The directory has to exist; it may be the one
+    /// that `CLOUDSDK_CONFIG` names.
     ///
     /// # Errors
     ///

@@ -11,8 +11,9 @@ use crate::private_file;
 
 /// A certificate and key of an agent, for tokens that are bound to it.
 ///
-/// Tokens are bound by a `POST` of the certificate to the metadata server's `token` or `identity`. An ID token that is asked for so
-/// has the issuer of the agent's pool, whose keys the emulator serves.
+/// Tokens are bound by a `POST` of the certificate to the metadata server's `token` or `identity`.
+/// An ID token that is asked for so has the issuer of the agent's pool, whose keys the emulator
+/// serves.
 ///
 /// ```
 /// use gce_auth_emulator::AgentIdentity;
@@ -59,8 +60,9 @@ impl AgentIdentity {
         &self.private_key
     }
 
-    /// Writes `certificates.pem`, `private_key.pem`, both in one as `x509.credential-bundle.private-key.pem`, and
-    /// `certificate_config.json` for `GOOGLE_API_CERTIFICATE_CONFIG`, mode 0600, into a directory that exists.
+    /// Writes `certificates.pem`, `private_key.pem`, both in one as
+    /// `x509.credential-bundle.private-key.pem`, and `certificate_config.json` for
+    /// `GOOGLE_API_CERTIFICATE_CONFIG`, mode 0600, into a directory that exists.
     ///
     /// # Errors
     ///
@@ -69,7 +71,8 @@ impl AgentIdentity {
         write(directory.as_ref(), &self.certificate, &self.private_key)
     }
 
-    /// Writes the same files in the middle of a rotation: the certificate of `next` beside the key of this one, which don't match.
+    /// Writes the same files in the middle of a rotation: the certificate of `next` beside the key
+    /// of this one, which don't match.
     ///
     /// # Errors
     ///

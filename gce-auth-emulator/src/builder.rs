@@ -14,7 +14,8 @@ use crate::profiles::Profile;
 use crate::text_source::TextSource;
 use crate::token_source::{SharedSource, TokenSource};
 
-/// Settings of an [`Emulator`](crate::Emulator), made by [`Emulator::builder`](crate::Emulator::builder).
+/// Settings of an [`Emulator`](crate::Emulator), made by
+/// [`Emulator::builder`](crate::Emulator::builder).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EmulatorBuilder {
@@ -76,40 +77,46 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Answers only those who connect from this network, in CIDR notation like `10.0.0.0/8` or `fd00::/8`, or from this address. May
-    /// be called for several. This machine itself is always answered; other connections are closed at once, and
-    /// [`on_event`](Self::on_event) tells of them.
+    /// Answers only those who connect from this network, in CIDR notation like `10.0.0.0/8` or
+    /// `fd00::/8`, or from this address. May be called for several. This machine itself is always
+    /// answered; other connections are closed at once, and [`on_event`](Self::on_event) tells of
+    /// them.
     ///
-    /// Without it each client that reaches the [`address`](Self::address) is answered, and so gets tokens. Control requests are for this
-    /// machine alone, whatever is allowed here, unless [`control_from`](Self::control_from) says more.
+    /// Without it each client that reaches the [`address`](Self::address) is answered, and so gets
+    /// tokens. Control requests are for this machine alone, whatever is allowed here, unless
+    /// [`control_from`](Self::control_from) says more.
     pub fn allow_from(mut self, network: impl Into<String>) -> Self {
         self.networks.push(network.into());
         self
     }
 
-    /// Lets clients of this network, in CIDR notation, or of this address use control requests and the page, too, if they show the
-    /// bearer token that [`Emulator::control_token`](crate::Emulator::control_token) returns. May be called for several. Default: this machine alone, without a token.
+    /// Lets clients of this network, in CIDR notation, or of this address use control requests and
+    /// the page, too, if they show the bearer token that
+    /// [`Emulator::control_token`](crate::Emulator::control_token) returns. May be called for
+    /// several. Default: this machine alone, without a token.
     pub fn control_from(mut self, network: impl Into<String>) -> Self {
         self.control_networks.push(network.into());
         self
     }
 
-    /// Answers requests whose `Host` header has this name; `*.example.com` stands for all names below `example.com`. May be called
-    /// for several.
+    /// Answers requests whose `Host` header has this name; `*.example.com` stands for all names
+    /// below `example.com`. May be called for several.
     ///
-    /// Without it the emulator answers to the metadata server's own names, the names of the APIs beside it, addresses, names without a
-    /// dot and names below `internal`. Other names get 403: a web page that leads a name of its own to this machine (DNS rebinding)
-    /// could read tokens otherwise.
+    /// Without it the emulator answers to the metadata server's own names, the names of the APIs
+    /// beside it, addresses, names without a dot and names below `internal`. Other names get 403: a
+    /// web page that leads a name of its own to this machine (DNS rebinding) could read tokens
+    /// otherwise.
     pub fn allow_host(mut self, name: impl Into<String>) -> Self {
         self.hosts.push(name.into());
         self
     }
 
-    /// Serves this user of the machine, too, where tokens are real: from a [source](Self::token_source) or from an
-    /// [`upstream`](Self::upstream). May be called for several.
+    /// Serves this user of the machine, too, where tokens are real: from a
+    /// [source](Self::token_source) or from an [`upstream`](Self::upstream). May be called for
+    /// several.
     ///
-    /// Without it such an emulator serves its own user and root over loopback, and 403 to others. Only Linux tells who connects over
-    /// loopback; on other systems all are served.
+    /// Without it such an emulator serves its own user and root over loopback, and 403 to others.
+    /// Only Linux tells who connects over loopback; on other systems all are served.
     pub fn allow_uid(mut self, uid: u32) -> Self {
         self.uids.push(uid);
         self
@@ -133,41 +140,47 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a service account. The first one added takes the place of the profile's, and is the machine's `default`.
+    /// Adds a service account. The first one added takes the place of the profile's, and is the
+    /// machine's `default`.
     pub fn account(mut self, account: Account) -> Self {
         self.document_source.accounts.push(account);
         self
     }
 
     /// Serves this document instead of the profile's: what `curl -H 'Metadata-Flavor: Google'
-    /// 'http://metadata.google.internal/computeMetadata/v1/?recursive=true'` prints on a real machine, or the same below
-    /// `{"computeMetadata": {"v1": ..}}`. The profile still decides how scopes and identity tokens behave.
+    /// 'http://metadata.google.internal/computeMetadata/v1/?recursive=true'` prints on a real machine, or the same below `{"computeMetadata":
+    /// {"v1": ..}}`. The profile still decides how scopes and identity tokens behave.
     ///
-    /// Project and accounts that were set here replace those of the document. The text is read when the emulator starts.
+    /// Project and accounts that were set here replace those of the document. The text is read when
+    /// the emulator starts.
     pub fn document(mut self, json: impl Into<String>) -> Self {
         self.document_source.document = Some(TextSource::Text(json.into()));
         self
     }
 
-    /// Serves the document in this file, as [`document`](Self::document) does, and follows it: within half a second after it changed,
-    /// the document is made anew, with all overlays, and those who wait for a change are told. What was set while the emulator ran, and
-    /// guest attributes that programs wrote, stay; what was removed stays so until the file says it anew.
+    /// Serves the document in this file, as [`document`](Self::document) does, and follows it:
+    /// within half a second after it changed, the document is made anew, with all overlays, and
+    /// those who wait for a change are told. What was set while the emulator ran, and guest
+    /// attributes that programs wrote, stay; what was removed stays so until the file says it anew.
     ///
-    /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes ConfigMap, are followed too. A file
-    /// that is no good changes nothing; [`on_event`](Self::on_event) tells why.
+    /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes
+    /// ConfigMap, are followed too. A file that is no good changes nothing;
+    /// [`on_event`](Self::on_event) tells why.
     pub fn document_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.document_source.document = Some(TextSource::File(path.into()));
         self
     }
 
-    /// Puts a value over the profile's document, as [`Emulator::set`](crate::Emulator::set) does. The last word on a path counts.
+    /// Puts a value over the profile's document, as [`Emulator::set`](crate::Emulator::set) does.
+    /// The last word on a path counts.
     pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
         let value = Layer::Value(path.into(), value.into());
         self.document_source.layers.push(value);
         self
     }
 
-    /// Puts values over the profile's document, given as TOML: a table for each directory. A path may stand in a key.
+    /// Puts values over the profile's document, given as TOML: a table for each directory. A path
+    /// may stand in a key.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;
@@ -191,16 +204,16 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Puts the values of a TOML file over the profile's document, as [`overlay`](Self::overlay) does. The file is followed as that
-    /// of [`document_file`](Self::document_file) is.
+    /// Puts the values of a TOML file over the profile's document, as [`overlay`](Self::overlay)
+    /// does. The file is followed as that of [`document_file`](Self::document_file) is.
     pub fn overlay_file(mut self, path: impl Into<PathBuf>) -> Self {
         let table = Layer::Table(TextSource::File(path.into()));
         self.document_source.layers.push(table);
         self
     }
 
-    /// Calls a function for each [`Event`], for example to log them. It is called on the threads that serve, so it should be quick.
-    /// All functions given are called.
+    /// Calls a function for each [`Event`], for example to log them. It is called on the threads
+    /// that serve, so it should be quick. All functions given are called.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;
@@ -215,7 +228,8 @@ impl EmulatorBuilder {
 
     /// How long access tokens are good for, by default 3599 seconds.
     ///
-    /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this is short.
+    /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this
+    /// is short.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
         self
@@ -223,23 +237,25 @@ impl EmulatorBuilder {
 
     /// How long before its end the server's cached token is replaced by a new one.
     ///
-    /// The real server keeps a token until five minutes before its end, so that a client which asks earlier gets the same token
-    /// with less time left. By default a twelfth of the lifetime: these five minutes for an hour.
-    /// [`Duration::MAX`] keeps none: each request gets a new one.
+    /// The real server keeps a token until five minutes before its end, so that a client which asks
+    /// earlier gets the same token with less time left. By default a twelfth of the lifetime: these
+    /// five minutes for an hour. [`Duration::MAX`] keeps none: each request gets a new one.
     pub fn token_renewal(mut self, before_expiry: Duration) -> Self {
         self.token_renewal = Some(before_expiry);
         self
     }
 
-    /// Takes the access tokens of the metadata server from a function instead of making them, for programs that need real ones: from
-    /// a command, a key file, or another metadata server.
+    /// Takes the access tokens of the metadata server from a function instead of making them, for
+    /// programs that need real ones: from a command, a key file, or another metadata server.
     ///
-    /// It gets an account's email and the scopes. It gives the token and how long it is good for, or the reason why there is none, which
-    /// becomes the text of a 500. It may block.
+    /// It gets an account's email and the scopes. It gives the token and how long it is good for,
+    /// or the reason why there is none, which becomes the text of a 500. It may block.
     ///
-    /// Tokens are cached as the emulator's own are: see [`token_renewal`](Self::token_renewal). A token that is good is handed out until
-    /// its end if the source fails or takes long. All who wait for the same account and scopes share one lookup; a slow account delays
-    /// no other. Such an emulator serves its own user and root alone over loopback: see [`allow_uid`](Self::allow_uid).
+    /// Tokens are cached as the emulator's own are: see [`token_renewal`](Self::token_renewal). A
+    /// token that is good is handed out until its end if the source fails or takes long. All who
+    /// wait for the same account and scopes share one lookup; a slow account delays no other. Such
+    /// an emulator serves its own user and root alone over loopback: see
+    /// [`allow_uid`](Self::allow_uid).
     ///
     /// ```
     /// use std::time::Duration;
@@ -258,32 +274,37 @@ impl EmulatorBuilder {
         self.async_token_source(fetch)
     }
 
-    /// Takes access tokens from a [`TokenSource`], as [`token_source`](Self::token_source) takes them from a function.
+    /// Takes access tokens from a [`TokenSource`], as [`token_source`](Self::token_source) takes
+    /// them from a function.
     pub fn async_token_source(mut self, source: impl TokenSource) -> Self {
         self.token_source = Some(SharedSource(Arc::new(source)));
         self
     }
 
-    /// Passes on to another metadata server, such as `http://169.254.169.254`, what is not set here: values, tokens and guest
-    /// attributes. It is asked over plain HTTP, without `X-Forwarded-For`.
+    /// Passes on to another metadata server, such as `http://169.254.169.254`, what is not set
+    /// here: values, tokens and guest attributes. It is asked over plain HTTP, without
+    /// `X-Forwarded-For`.
     ///
-    /// There is no profile's document then. Values set here lie over that server's, in directories and their recursive form too, and
-    /// `wait_for_change` wakes for a change on either side. Accounts added here have tokens of this emulator. Faults, control requests
-    /// and the journal work as ever. If the other server can't be asked, the answer is 502 with the reason as text; so it is when a
-    /// request went through four emulators.
+    /// There is no profile's document then. Values set here lie over that server's, in directories
+    /// and their recursive form too, and `wait_for_change` wakes for a change on either side.
+    /// Accounts added here have tokens of this emulator. Faults, control requests and the journal
+    /// work as ever. If the other server can't be asked, the answer is 502 with the reason as text;
+    /// so it is when a request went through four emulators.
     pub fn upstream(mut self, url: impl Into<String>) -> Self {
         self.upstream = Some(url.into());
         self
     }
 
-    /// Adds a fault from the start on, as [`Emulator::add_fault`](crate::Emulator::add_fault) does later.
+    /// Adds a fault from the start on, as [`Emulator::add_fault`](crate::Emulator::add_fault) does
+    /// later.
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.faults.push(rule);
         self
     }
 
-    /// Adds a plan in TOML: what goes wrong from the start on, and how long tokens live. It is read when the emulator starts, and
-    /// counts before what was said in code. Of several plans the later one counts.
+    /// Adds a plan in TOML: what goes wrong from the start on, and how long tokens live. It is read
+    /// when the emulator starts, and counts before what was said in code. Of several plans the
+    /// later one counts.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;
@@ -310,7 +331,8 @@ impl EmulatorBuilder {
     /// # Ok::<(), gce_auth_emulator::StartError>(())
     /// ```
     ///
-    /// The kinds of faults are those of the [control requests](crate#control-requests), with hyphens in their keys.
+    /// The kinds of faults are those of the [control requests](crate#control-requests), with
+    /// hyphens in their keys.
     pub fn plan(mut self, toml: impl Into<String>) -> Self {
         self.plans.push(TextSource::Text(toml.into()));
         self
@@ -322,17 +344,20 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Refuses connections for this long after the start, on the emulator's clock, as a metadata server does that starts later than
-    /// its pod. The ports are taken, but not listened on, so the system refuses.
+    /// Refuses connections for this long after the start, on the emulator's clock, as a metadata
+    /// server does that starts later than its pod. The ports are taken, but not listened on, so the
+    /// system refuses.
     ///
-    /// [`start`](Self::start) returns at once even so. No control request gets through in this time; [`Emulator::advance`](crate::Emulator::advance) ends it.
+    /// [`start`](Self::start) returns at once even so. No control request gets through in this
+    /// time; [`Emulator::advance`](crate::Emulator::advance) ends it.
     pub fn refuse_for(mut self, time: Duration) -> Self {
         self.refuse = Some(time);
         self
     }
 
-    /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is started again. The file
-    /// `signing-key.pem` is made if there is none, readable by its owner alone; the directory has to exist.
+    /// Keeps the signing key in a directory, so that tokens stay verifiable when the emulator is
+    /// started again. The file `signing-key.pem` is made if there is none, readable by its owner
+    /// alone; the directory has to exist.
     ///
     /// Without it, all emulators of a process share one key that is gone when the process ends.
     pub fn keys_directory(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -340,21 +365,24 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show the certificate that
-    /// [`Emulator::client_certificate`](crate::Emulator::client_certificate) gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
+    /// Listens for HTTPS too, as on a shielded VM, at an address of its own. A client has to show
+    /// the certificate that [`Emulator::client_certificate`](crate::Emulator::client_certificate)
+    /// gives, made at the start. [`Profile::Shielded`] does so by itself, on a free port.
     pub fn https(mut self, address: SocketAddr) -> Self {
         self.https = Some(address);
         self
     }
 
-    /// Writes `root.crt` and `client.key` into a directory at the start, as [`Emulator::write_certificates`](crate::Emulator::write_certificates) does.
+    /// Writes `root.crt` and `client.key` into a directory at the start, as
+    /// [`Emulator::write_certificates`](crate::Emulator::write_certificates) does.
     pub fn certificates_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.certificates_directory = Some(directory.into());
         self
     }
 
-    /// Listens on a Unix socket too, which its owner alone may use (mode 0600). The file is removed when the emulator is dropped; that of
-    /// an emulator that was killed is replaced, that of one that lives is not. Beside it lies a file with `.lock` behind its name.
+    /// Listens on a Unix socket too, which its owner alone may use (mode 0600). The file is removed
+    /// when the emulator is dropped; that of an emulator that was killed is replaced, that of one
+    /// that lives is not. Beside it lies a file with `.lock` behind its name.
     #[cfg(unix)]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix_socket = Some(path.into());

@@ -33,8 +33,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds settings in JSON, as `PUT /emulator/v1/cloud` takes them. They are read when the emulator starts, and come before those
-    /// in code.
+    /// Adds settings in JSON, as `PUT /emulator/v1/cloud` takes them. They are read when the
+    /// emulator starts, and come before those in code.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;

@@ -134,8 +134,8 @@ impl State {
         Some(pages::iam_refused(code, what, permission))
     }
 
-    /// A token from the server's cache, or from the program's own source. One that is good is never given up for a renewal that fails
-    /// or takes long.
+    /// A token from the server's cache, or from the program's own source. One that is good is never
+    /// given up for a renewal that fails or takes long.
     async fn fetched_token(
         &self,
         source: SharedSource,

@@ -77,7 +77,8 @@ impl Service for Dispatcher {
     }
 }
 
-/// The answer to a control request. It may be long, so it is made beside the thread that serves everybody.
+/// The answer to a control request. It may be long, so it is made beside the thread that serves
+/// all.
 async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
     let state = Arc::clone(state);
     let answer = tokio::task::spawn_blocking(move || control::answer(&state, &call));

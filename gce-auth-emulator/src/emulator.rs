@@ -19,10 +19,12 @@ use crate::state::State;
 #[cfg(unix)]
 use gce_auth_server::listen::SocketFile;
 
-/// A metadata server on a port of this machine, with the Google APIs that belong to it on the same port.
+/// A metadata server on a port of this machine, with the Google APIs that belong to it on the same
+/// port.
 ///
-/// It serves on a thread of its own from [`EmulatorBuilder::start`] until it is dropped; then its port and its connections are
-/// closed. Any number can run at once. Those of one process share one signing key, which is made when it is first needed.
+/// It serves on a thread of its own from [`EmulatorBuilder::start`] until it is dropped; then its
+/// port and its connections are closed. Any number can run at once. Those of one process share one
+/// signing key, which is made when it is first needed.
 ///
 /// ```
 /// use gce_auth_emulator::Emulator;
@@ -51,7 +53,8 @@ pub(crate) struct Https {
 }
 
 impl Emulator {
-    /// Settings to start from: a Compute Engine VM with one service account, on a free port of `127.0.0.1`.
+    /// Settings to start from: a Compute Engine VM with one service account, on a free port of
+    /// `127.0.0.1`.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
@@ -62,15 +65,17 @@ impl Emulator {
         self.address
     }
 
-    /// `http://` and the address, without a slash at the end. The live page is at `/emulator/` below it.
+    /// `http://` and the address, without a slash at the end. The live page is at `/emulator/`
+    /// below it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", reachable(self.address))
     }
 
-    /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's libraries,
-    /// `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection of Python's and for Node's, and
-    /// `METADATA_SERVER_DETECTION` so that Node's does not probe. Where it listens on all addresses, they name the loopback one.
+    /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's
+    /// libraries, `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection of Python's
+    /// and for Node's, and `METADATA_SERVER_DETECTION` so that Node's does not probe. Where it
+    /// listens on all addresses, they name the loopback one.
     ///
     /// ```
     /// # let emulator = gce_auth_emulator::Emulator::builder().start()?;
@@ -83,7 +88,8 @@ impl Emulator {
         Self::env_of(self.address)
     }
 
-    /// The same variables for an emulator that listens at this address, in another process or later.
+    /// The same variables for an emulator that listens at this address, in another process or
+    /// later.
     ///
     /// ```
     /// # use gce_auth_emulator::Emulator;
@@ -101,35 +107,39 @@ impl Emulator {
         ]
     }
 
-    /// The bearer token of control requests from other machines, if [`EmulatorBuilder::control_from`] allows them. A browser opens the
-    /// page as `/emulator/#TOKEN`.
+    /// The bearer token of control requests from other machines, if
+    /// [`EmulatorBuilder::control_from`] allows them. A browser opens the page as
+    /// `/emulator/#TOKEN`.
     #[must_use]
     pub fn control_token(&self) -> Option<&str> {
         let control = self.state.access.control.as_ref();
         control.map(|control| control.token.as_str())
     }
 
-    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as [`Profile::Shielded`](crate::Profile::Shielded).
+    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as
+    /// [`Profile::Shielded`](crate::Profile::Shielded).
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {
         self.https.as_ref().map(|https| https.address)
     }
 
-    /// The certificate in PEM that signed those of the HTTPS endpoint and of its client: `root.crt` of the guest agent.
+    /// The certificate in PEM that signed those of the HTTPS endpoint and of its client: `root.crt`
+    /// of the guest agent.
     #[must_use]
     pub fn root_certificate(&self) -> Option<&str> {
         self.https.as_ref().map(|https| https.root.as_str())
     }
 
-    /// The client's certificate and private key in PEM, in this order: `client.key` of the guest agent. The certificate is good
-    /// for a week.
+    /// The client's certificate and private key in PEM, in this order: `client.key` of the guest
+    /// agent. The certificate is good for a week.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&str> {
         self.https.as_ref().map(|https| https.client.as_str())
     }
 
-    /// Writes `root.crt` and `client.key` into a directory, as the guest agent writes them into `/run/google-mds-mtls`. The key is
-    /// readable by its owner alone. Without an HTTPS endpoint nothing is written.
+    /// Writes `root.crt` and `client.key` into a directory, as the guest agent writes them into
+    /// `/run/google-mds-mtls`. The key is readable by its owner alone. Without an HTTPS endpoint
+    /// nothing is written.
     ///
     /// # Errors
     ///
@@ -145,10 +155,10 @@ impl Emulator {
 
     /// Changes a value, and wakes the requests that wait for it.
     ///
-    /// The path is that of the metadata server, from `/computeMetadata/v1/` on or from the root, for example
-    /// `instance/attributes/my-key` or `instance/maintenance-event`. The value gets the type that the place has: a number stays a
-    /// number, a list is given as a JSON array or one item on a line, a directory as a JSON object. What did not exist becomes a
-    /// string.
+    /// The path is that of the metadata server, from `/computeMetadata/v1/` on or from the root,
+    /// for example `instance/attributes/my-key` or `instance/maintenance-event`. The value gets the
+    /// type that the place has: a number stays a number, a list is given as a JSON array or one
+    /// item on a line, a directory as a JSON object. What did not exist becomes a string.
     ///
     /// # Errors
     ///
@@ -175,20 +185,22 @@ impl Emulator {
         self.state.document.remove(path)
     }
 
-    /// The last 10,000 requests, the oldest first; fewer if their texts are longer than 8 MiB together. They hold no tokens.
+    /// The last 10,000 requests, the oldest first; fewer if their texts are longer than 8 MiB
+    /// together. They hold no tokens.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.journal().all()
     }
 
-    /// How many of these asked for exactly this path: from the root if it begins with a slash, else below
-    /// `/computeMetadata/v1/`.
+    /// How many of these asked for exactly this path: from the root if it begins with a slash, else
+    /// below `/computeMetadata/v1/`.
     #[must_use]
     pub fn request_count(&self, path: &str) -> usize {
         self.state.journal().count(path)
     }
 
-    /// How many requests with `wait_for_change=true` are waiting now. One whose client has left does not count.
+    /// How many requests with `wait_for_change=true` are waiting now. One whose client has left
+    /// does not count.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.document.waiting()
@@ -199,8 +211,9 @@ impl Emulator {
         self.state.journal().clear();
     }
 
-    /// Makes the next `times` requests fail whose path begins so: from the root if `path_prefix` begins with a slash, else below
-    /// `/computeMetadata/v1/`. `usize::MAX` means all from now on. Of several faults for a path the oldest comes first.
+    /// Makes the next `times` requests fail whose path begins so: from the root if `path_prefix`
+    /// begins with a slash, else below `/computeMetadata/v1/`. `usize::MAX` means all from now on.
+    /// Of several faults for a path the oldest comes first.
     ///
     /// ```
     /// # use gce_auth_emulator::{Emulator, Fault};
@@ -215,27 +228,27 @@ impl Emulator {
         self.add_fault(FaultRule::new(fault).path(path_prefix).times(times));
     }
 
-    /// Makes all requests fail whose path begins so, until this much time has passed on the emulator's clock: a cold start, as in
-    /// the first seconds of a pod, or a host event.
+    /// Makes all requests fail whose path begins so, until this much time has passed on the
+    /// emulator's clock: a cold start, as in the first seconds of a pod, or a host event.
     pub fn fail_for(&self, path_prefix: &str, time: Duration, fault: Fault) {
         self.add_fault(FaultRule::new(fault).path(path_prefix).lasting(time));
     }
 
-    /// Makes requests fail whose path begins so beyond `allowed` in each span of time: a rate limit. Guest attributes, for example,
-    /// allow 10 in a minute.
+    /// Makes requests fail whose path begins so beyond `allowed` in each span of time: a rate
+    /// limit. Guest attributes, for example, allow 10 in a minute.
     pub fn limit_rate(&self, path_prefix: &str, allowed: usize, per: Duration, fault: Fault) {
         self.add_fault(FaultRule::new(fault).path(path_prefix).beyond(allowed, per));
     }
 
-    /// Makes requests fail with a probability from 0 to 1 whose path begins so. The same seed makes the same requests of a sequence
-    /// fail.
+    /// Makes requests fail with a probability from 0 to 1 whose path begins so. The same seed makes
+    /// the same requests of a sequence fail.
     pub fn fail_sometimes(&self, path_prefix: &str, probability: f64, seed: u64, fault: Fault) {
         let rule = FaultRule::new(fault).path(path_prefix);
         self.add_fault(rule.chance(probability, seed));
     }
 
-    /// Adds a fault for the requests that its rule names, behind those there are. The number that it gives is good for
-    /// [`remove_fault`](Self::remove_fault).
+    /// Adds a fault for the requests that its rule names, behind those there are. The number that
+    /// it gives is good for [`remove_fault`](Self::remove_fault).
     #[expect(clippy::must_use_candidate, reason = "most faults stay")]
     pub fn add_fault(&self, rule: FaultRule) -> u64 {
         self.state.add_fault(rule)
@@ -252,7 +265,8 @@ impl Emulator {
         self.state.rules().clear();
     }
 
-    /// Empties the server's cache of access tokens, so that the next answer is a new token. Those handed out stay good.
+    /// Empties the server's cache of access tokens, so that the next answer is a new token. Those
+    /// handed out stay good.
     pub fn rotate_token(&self) {
         self.state.issuer().rotate();
     }
@@ -267,20 +281,21 @@ impl Emulator {
         self.state.issuer().set_lifetime(lifetime);
     }
 
-    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and the journal. The faults of a
-    /// plan begin anew; connections are not refused again.
+    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and
+    /// the journal. The faults of a plan begin anew; connections are not refused again.
     pub fn reset(&self) {
         self.state.reset();
     }
 
-    /// Moves the emulator's clock ahead: tokens age, the `Date` header and the times in ID tokens follow.
+    /// Moves the emulator's clock ahead: tokens age, the `Date` header and the times in ID tokens
+    /// follow.
     pub fn advance(&self, by: Duration) {
         self.state.clock.advance(by);
     }
 }
 
-/// The address by which programs of this machine reach what listens at this one: `0.0.0.0` is a place to listen, none to
-/// connect to.
+/// The address by which programs of this machine reach what listens at this one: `0.0.0.0` is a
+/// place to listen, none to connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::journal::RecordedRequest;
 
-/// Something that happened in an emulator, for [`EmulatorBuilder::on_event`](crate::EmulatorBuilder::on_event). It displays as one
-/// line of text, and holds no secrets.
+/// Something that happened in an emulator, for
+/// [`EmulatorBuilder::on_event`](crate::EmulatorBuilder::on_event). It displays as one line of
+/// text, and holds no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -19,7 +20,8 @@ pub enum Event {
         /// What is known of it.
         request: RecordedRequest,
     },
-    /// A connection was closed at once, as it came from no network that is [allowed](crate::EmulatorBuilder::allow_from).
+    /// A connection was closed at once, as it came from no network that is
+    /// [allowed](crate::EmulatorBuilder::allow_from).
     #[non_exhaustive]
     Refused {
         /// Where it came from.

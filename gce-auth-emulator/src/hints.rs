@@ -99,7 +99,8 @@ fn missing(path: &str, document: &Value) -> Option<String> {
     ))
 }
 
-/// How many letters have to be changed, put in or taken out (Levenshtein). Long names are as far as they are long.
+/// How many letters have to be changed, put in or taken out (Levenshtein). Long names are as far as
+/// they are long.
 fn distance(one: &str, other: &str) -> usize {
     const LONG: usize = 64;
     if one.len() > LONG || other.len() > LONG {

@@ -41,18 +41,22 @@ pub struct RecordedRequest {
     pub method: String,
     /// The path as sent; like the query and each header, its first 4,096 bytes.
     pub path: String,
-    /// The query as sent, without the question mark; empty when there was none. Values that are secrets are replaced.
+    /// The query as sent, without the question mark; empty when there was none. Values that are
+    /// secrets are replaced.
     pub query: String,
-    /// The headers that say who asked, names in lower case: `host`, `metadata-flavor`, `user-agent`, `x-goog-api-client`,
-    /// `x-goog-user-project`, `x-forwarded-for`, `origin`, `sec-fetch-site`, `content-type`.
+    /// The headers that say who asked, names in lower case: `host`, `metadata-flavor`,
+    /// `user-agent`, `x-goog-api-client`, `x-goog-user-project`, `x-forwarded-for`, `origin`,
+    /// `sec-fetch-site`, `content-type`.
     pub headers: Vec<(String, String)>,
     /// The length of the body in bytes.
     pub body_length: usize,
     /// Its number: 1 for the first request that this emulator received.
     pub id: u64,
-    /// The status of the answer. `None` while there is none, and when the connection ended without one.
+    /// The status of the answer. `None` while there is none, and when the connection ended without
+    /// one.
     pub status: Option<u16>,
-    /// How long it took until the answer began, or until the connection ended without one. `None` while it is under way.
+    /// How long it took until the answer began, or until the connection ended without one. `None`
+    /// while it is under way.
     pub duration: Option<Duration>,
     /// What went wrong on purpose.
     pub fault: Option<String>,
@@ -87,7 +91,8 @@ impl RecordedRequest {
     }
 }
 
-/// `GET /computeMetadata/v1/instance/id 200 in 0.1 ms (curl/8.5.0)`, with what went wrong on purpose.
+/// `GET /computeMetadata/v1/instance/id 200 in 0.1 ms (curl/8.5.0)`, with what went wrong on
+/// purpose.
 impl fmt::Display for RecordedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.query.is_empty() { "" } else { "?" };

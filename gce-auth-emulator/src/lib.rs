@@ -1,12 +1,14 @@
 //! An emulator of Google Cloud's metadata server for tests and laptops.
 //!
-//! An [`Emulator`] starts in about a millisecond, needs no network, no credential and no privilege, and is gone when it is dropped.
-//! It serves
+//! An [`Emulator`] starts in about a millisecond, needs no network, no credential and no privilege,
+//! and is gone when it is dropped. It serves
 //!
-//! - the tree below `/computeMetadata/v1/` as a real machine does: values, listings, `recursive=true`, `alt=`,
-//!   `wait_for_change=true`, ETags, and the server's own headers, redirects and errors;
-//! - who may log in, for OS Login's modules: `oslogin/users`, `oslogin/groups`, `oslogin/authorize`, from login profiles that are set
-//!   at `oslogin/users` and groups at `oslogin/groups`, as JSON;
+//! - the tree below `/computeMetadata/v1/` as a real machine does: values, listings,
+//!   `recursive=true`, `alt=`, `wait_for_change=true`, ETags, and the server's own headers,
+//!   redirects and errors;
+//! - who may log in, for OS Login's modules: `oslogin/users`, `oslogin/groups`,
+//!   `oslogin/authorize`, from login profiles that are set at `oslogin/users` and groups at
+//!   `oslogin/groups`, as JSON;
 //! - access tokens that age, and ID tokens that verify, for any number of service accounts;
 //! - on the same port, under Google's own paths, what belongs to them: the IAM Credentials API
 //!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the Security Token Service
@@ -18,9 +20,11 @@
 //! - [credentials files](Emulator::write_adc) that lead other sources of tokens here, and the
 //!   certificates of [agents](AgentIdentity).
 //!
-//! What goes wrong is up to you: [faults](FaultRule) by path, client, count, rate or chance, in code, from a
-//! [plan](EmulatorBuilder::plan) or by request, and a cold start that refuses connections. The document can come from
-//! [files that are followed](EmulatorBuilder::document_file), or lie over that of [another server](EmulatorBuilder::upstream).
+//! What goes wrong is up to you: [faults](FaultRule) by path, client, count, rate or chance, in
+//! code, from a [plan](EmulatorBuilder::plan) or by request, and a cold start that refuses
+//! connections. The document can come from [files that are
+//! followed](EmulatorBuilder::document_file), or lie over that of [another
+//! server](EmulatorBuilder::upstream).
 //!
 //! Programs in other languages drive it by [requests of its own](#control-requests).
 //!
@@ -55,11 +59,13 @@
 //!
 //! # Control requests
 //!
-//! For people there is a live page at `/emulator/`, which shows requests as they come and does all of this.
+//! For people there is a live page at `/emulator/`, which shows requests as they come and does all
+//! of this.
 //!
-//! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the `Origin` of another page is refused.
-//! With [`control_from`](EmulatorBuilder::control_from) from other machines, too, with a bearer token.
-//! Bodies are JSON objects. They are not recorded, and faults do not touch them.
+//! Below `/emulator/v1/`, from this machine and to a loopback address only; a request with the
+//! `Origin` of another page is refused. With [`control_from`](EmulatorBuilder::control_from) from
+//! other machines, too, with a bearer token. Bodies are JSON objects. They are not recorded, and
+//! faults do not touch them.
 //!
 //! | request | what it does |
 //! | --- | --- |
@@ -78,15 +84,18 @@
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
-//! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. By such requests the document grows to 4 MiB at most, nested 128 levels
-//! deep; guest attributes have 256 KiB in all. The last 10,000 requests are kept, with at most 8 MiB of text. An answer of an
+//! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. By such requests the document
+//! grows to 4 MiB at most, nested 128 levels deep; guest attributes have 256 KiB in all. The last
+//! 10,000 requests are kept, with at most 8 MiB of text. An answer of an
 //! [upstream](EmulatorBuilder::upstream) has at most 4 MiB.
 //!
-//! A fault hits all requests whose path begins with `path`; with `method` only those of one method; with `client` only those in whose `User-Agent` or `x-goog-api-client`
-//! header this stands. With `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds` those
-//! beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status` (`code`, `retryAfter`), `close`,
-//! `reset`, `hang`, `delay` (`milliseconds`), `missing-flavor`, `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`),
-//! `truncate` (`bytes`), `body` (`contentType`, `text`); see [`Fault`]. A file can hold the same as TOML, see
+//! A fault hits all requests whose path begins with `path`; with `method` only those of one method;
+//! with `client` only those in whose `User-Agent` or `x-goog-api-client` header this stands. With
+//! `times` it hits so many, with `forSeconds` those in this time, with `allowed` and `perSeconds`
+//! those beyond a rate, with `probability` and `seed` those that chance picks. Its kinds: `status`
+//! (`code`, `retryAfter`), `close`, `reset`, `hang`, `delay` (`milliseconds`), `missing-flavor`,
+//! `wrong-flavor` (`flavor`), `slow` (`bytes`, `milliseconds`), `truncate` (`bytes`), `body`
+//! (`contentType`, `text`); see [`Fault`]. A file can hold the same as TOML, see
 //! [`EmulatorBuilder::plan`].
 //!
 

@@ -1,7 +1,9 @@
-//! `oslogin/`: who may log in, for the modules of the guest environment that NSS, PAM and the SSH server ask.
+//! `oslogin/`: who may log in, for the modules of the guest environment that NSS, PAM and the SSH
+//! server ask.
 //!
-//! The document has them below `oslogin`, out of sight: `users` are login profiles in the form of the Cloud OS Login API, each with its
-//! `policies` if it may not do both, `login` and `adminLogin`; `groups` are POSIX groups with `name`, `gid` and `members`.
+//! The document has them below `oslogin`, out of sight: `users` are login profiles in the form of
+//! the Cloud OS Login API, each with its `policies` if it may not do both, `login` and
+//! `adminLogin`; `groups` are POSIX groups with `name`, `gid` and `members`.
 
 use serde_json::{Map, Value, json};
 
@@ -73,7 +75,8 @@ fn find_users(users: &[Value], groups: &[Value], query: &Query) -> Result<Option
     }
     let end = shown.len();
     let mut answer = paged("loginProfiles", shown, query)?;
-    // Clients do not look at the profiles of the page with the last token, so that there are none on it.
+    // Clients do not look at the profiles of the page with the last token, so that there are none
+    // on it.
     let empty = answer["loginProfiles"].as_array().is_none_or(Vec::is_empty);
     if answer["nextPageToken"] == LAST && !empty {
         answer["nextPageToken"] = end.to_string().into();

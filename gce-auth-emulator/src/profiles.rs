@@ -16,17 +16,21 @@ pub enum Profile {
     /// A Compute Engine VM with a service account.
     #[default]
     Gce,
-    /// A Compute Engine VM to which no service account was attached: everything below `service-accounts/default` is 404.
+    /// A Compute Engine VM to which no service account was attached: everything below
+    /// `service-accounts/default` is 404.
     GceWithoutAccount,
-    /// A shielded Compute Engine VM: as [`Gce`](Self::Gce), but with the HTTPS endpoint that wants a client's certificate
-    /// ([`EmulatorBuilder::https`](crate::EmulatorBuilder::https)), and with `instance/credentials/mds-client-certificate`. That is
-    /// sealed for a TPM, which no emulated machine has: clients take the certificate from
-    /// [files](crate::EmulatorBuilder::certificates_directory), where the guest agent would have put it.
+    /// A shielded Compute Engine VM: as [`Gce`](Self::Gce), but with the HTTPS endpoint that wants
+    /// a client's certificate ([`EmulatorBuilder::https`](crate::EmulatorBuilder::https)), and with
+    /// `instance/credentials/mds-client-certificate`. That is sealed for a TPM, which no emulated
+    /// machine has: clients take the certificate from
+    /// [files](crate::EmulatorBuilder::certificates_directory), where the guest agent would have
+    /// put it.
     Shielded,
-    /// A pod on Google Kubernetes Engine with Workload Identity: few keys, `scopes=` is honoured, no `google` claim in identity
-    /// tokens.
+    /// A pod on Google Kubernetes Engine with Workload Identity: few keys, `scopes=` is honoured,
+    /// no `google` claim in identity tokens.
     Gke,
-    /// A Cloud Run service: few keys, an instance id in hex, a region, `scopes=` is honoured, no `google` claim in identity tokens.
+    /// A Cloud Run service: few keys, an instance id in hex, a region, `scopes=` is honoured, no
+    /// `google` claim in identity tokens.
     CloudRun,
     /// An App Engine service in the standard environment of the second generation: as on Cloud Run.
     AppEngine,
@@ -169,7 +173,8 @@ pub(crate) fn document(profile: Profile, facts: &Facts) -> Value {
     }
 }
 
-/// What a modern VM lists below `instance/`. `null` stands for what exists as a path but was never configured.
+/// What a modern VM lists below `instance/`. `null` stands for what exists as a path but was never
+/// configured.
 fn vm(facts: &Facts, accounts: &Value) -> Value {
     let Facts {
         project_id,

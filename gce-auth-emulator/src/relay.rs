@@ -1,4 +1,5 @@
-//! What is not in the document is asked of another metadata server, and what is lies over that server's.
+//! What is not in the document is asked of another metadata server, and what is lies over that
+//! server's.
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// When another server that does not wait for a change, or not for this one, is asked again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Headers of a request that are passed on. Not `X-Forwarded-For`, which every metadata server refuses.
+/// Headers of a request that are passed on. Not `X-Forwarded-For`, which every metadata server
+/// refuses.
 const PASSED: [&str; 3] = ["user-agent", "x-goog-api-client", "content-type"];
 
 impl State {
@@ -248,7 +250,8 @@ fn passed(request: &Request) -> Result<Vec<(&'static str, String)>, Reply> {
     Ok(headers)
 }
 
-/// Puts one value over another: objects key by key, lists of objects item by item, anything else whole.
+/// Puts one value over another: objects key by key, lists of objects item by item, anything else
+/// whole.
 fn put_over(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {

@@ -36,11 +36,13 @@ use crate::watch::Watcher;
 const BLOCKING_THREADS: usize = 64;
 
 impl EmulatorBuilder {
-    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can connect; with a cold start, before.
+    /// Listens, and serves on a thread with a runtime of its own. Returns as soon as a client can
+    /// connect; with a cold start, before.
     ///
     /// # Errors
     ///
-    /// When the address is taken, when a path that was set cannot be, or when the document, the plan or a network is none.
+    /// When the address is taken, when a path that was set cannot be, or when the document, the
+    /// plan or a network is none.
     pub fn start(mut self) -> Result<Emulator, StartError> {
         let upstream = match &self.upstream {
             Some(url) => {
@@ -242,8 +244,8 @@ fn run(
     runtime.shutdown_background();
 }
 
-/// Makes the signing key once nothing was asked for a while after the first request, so that no ID token has to wait for it and no
-/// program that needs none.
+/// Makes the signing key once nothing was asked for a while after the first request, so that no ID
+/// token has to wait for it and no program that needs none.
 async fn prepare_key(state: Arc<State>) {
     const IDLE: Duration = Duration::from_millis(250);
     state.asked.notified().await;

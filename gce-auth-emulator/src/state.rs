@@ -141,7 +141,8 @@ impl State {
         self.document.replace(document);
     }
 
-    /// Makes the document anew from its files, but for what programs wrote. If they are no good nothing changes.
+    /// Makes the document anew from its files, but for what programs wrote. If they are no good
+    /// nothing changes.
     pub(crate) fn reload(&self) -> Result<(), StartError> {
         let document = self.document_source.make()?;
         let mut initial = self.initial.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,7 +170,8 @@ impl State {
         self.key.clone()
     }
 
-    /// The signing key. Making the shared one takes a while, so it is not made on the thread that serves everybody.
+    /// The signing key. Making the shared one takes a while, so it is not made on the thread that
+    /// serves all.
     pub(crate) async fn key(&self) -> Option<Arc<SigningKey>> {
         if self.key.is_some() {
             return self.key.clone();

@@ -16,7 +16,8 @@ use crate::policy::tokens::Issued;
 /// How long a lookup may take. A later one is begun anew.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long the request that begins a renewal waits for it, before it takes the token that is there.
+/// How long the request that begins a renewal waits for it, before it takes the token that is
+/// there.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// After a renewal failed, how long the token that is there is handed out without another.
@@ -30,8 +31,9 @@ pub type TokenFuture = Pin<Box<dyn Future<Output = Result<(String, Duration), St
 ///
 /// Each function of an email and scopes is one, and may block.
 pub trait TokenSource: Send + Sync + 'static {
-    /// Gets a token for an account and its scopes. Called for one lookup of the same account and scopes at a time; lookups for others
-    /// run beside it. It is given up after 30 seconds, but not when its client leaves.
+    /// Gets a token for an account and its scopes. Called for one lookup of the same account and
+    /// scopes at a time; lookups for others run beside it. It is given up after 30 seconds, but not
+    /// when its client leaves.
     fn token(self: Arc<Self>, email: String, scopes: Vec<String>) -> TokenFuture;
 }
 
@@ -71,7 +73,8 @@ enum Lookup {
 }
 
 impl Lookups {
-    /// Joins the lookup for this holder, or begins it. `None` if one failed a moment ago and `valid` is there to be handed out.
+    /// Joins the lookup for this holder, or begins it. `None` if one failed a moment ago and
+    /// `valid` is there to be handed out.
     fn join(
         &self,
         holder: &Holder,
@@ -109,8 +112,8 @@ impl Lookups {
     }
 }
 
-/// Gets the token of a holder by a lookup that all share who want it. `valid` is handed out if there is none new in time; `keep`
-/// takes what was found.
+/// Gets the token of a holder by a lookup that all share who want it. `valid` is handed out if
+/// there is none new in time; `keep` takes what was found.
 pub(crate) async fn shared_lookup(
     lookups: &Arc<Lookups>,
     holder: Holder,

@@ -2,11 +2,12 @@
 
 use serde::de::DeserializeOwned;
 
-/// How many tables and lists may lie within each other. The TOML library bounds the dots of a key and the brackets around it each, but
-/// not both together.
+/// How many tables and lists may lie within each other. The TOML library bounds the dots of a key
+/// and the brackets around it each, but not both together.
 const DEPTH: usize = 128;
 
-/// Reads a text. Errors say what is wrong and in which line; the text itself is not repeated, as there may be secrets in it.
+/// Reads a text. Errors say what is wrong and in which line; the text itself is not repeated, as
+/// there may be secrets in it.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     if depth(text) > DEPTH {
         return Err(format!(
@@ -28,7 +29,8 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// How deep a text nests at most, in brackets and dots outside of strings and comments. Dots of numbers count, too.
+/// How deep a text nests at most, in brackets and dots outside of strings and comments. Dots of
+/// numbers count, too.
 fn depth(text: &str) -> usize {
     let mut rest = text;
     let mut open = Vec::new();

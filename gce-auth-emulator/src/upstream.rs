@@ -1,4 +1,5 @@
-//! Requests to another metadata server, over plain HTTP: one connection for each, no proxies, no redirects.
+//! Requests to another metadata server, over plain HTTP: one connection for each, no proxies, no
+//! redirects.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Files that are read again when they change.
 //!
-//! They are looked at every quarter of a second. What the system could tell of changes would not come for files on network mounts
-//! and in containers, nor when a directory above the file is swapped, as in a Kubernetes volume.
+//! They are looked at every quarter of a second. What the system could tell of changes would not
+//! come for files on network mounts and in containers, nor when a directory above the file is
+//! swapped, as in a Kubernetes volume.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::state::State;
 
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// How often a file is read although it looks the same, after it changed: a second change may carry the same time.
+/// How often a file is read although it looks the same, after it changed: a second change may carry
+/// the same time.
 const DISTRUST: u8 = 8;
 
 /// Files, and what was in them when they were last looked at.
@@ -113,9 +115,11 @@ impl Watcher {
         }
     }
 
-    /// Takes over what changed. `failed` is whether this failed the last time; the answer, whether it did now.
+    /// Takes over what changed. `failed` is whether this failed the last time; the answer, whether
+    /// it did now.
     ///
-    /// A file that is being written may be incomplete for a moment. So a failure is told when nothing changed since.
+    /// A file that is being written may be incomplete for a moment. So a failure is told when
+    /// nothing changed since.
     fn follow(&mut self, state: &State, failed: bool) -> bool {
         let files = self.changed();
         if files.is_empty() && !failed {

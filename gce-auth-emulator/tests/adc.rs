@@ -1,4 +1,5 @@
-//! Credentials files that lead to the emulator, each used as its kind is used, and the files of agents.
+//! Credentials files that lead to the emulator, each used as its kind is used, and the files of
+//! agents.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use client::{connect, get};
 use gce_auth_emulator::Emulator;
 
-/// An address of this machine that is not a loopback one, if it has any. Nothing is sent to find it.
+/// An address of this machine that is not a loopback one, if it has any. Nothing is sent to find
+/// it.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect("192.0.2.1:9").ok()?;

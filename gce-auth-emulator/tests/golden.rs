@@ -1,7 +1,9 @@
-//! The wire, byte for byte: requests as they were recorded, and answers as they were captured on real machines.
+//! The wire, byte for byte: requests as they were recorded, and answers as they were captured on
+//! real machines.
 //!
-//! Each file of `golden/` has a request and its answer, with a line of dashes between them. `<etag>` and `<date>` stand for what
-//! differs from run to run. The files are written by hand: a test that fails does not change them.
+//! Each file of `golden/` has a request and its answer, with a line of dashes between them.
+//! `<etag>` and `<date>` stand for what differs from run to run. The files are written by hand: a
+//! test that fails does not change them.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

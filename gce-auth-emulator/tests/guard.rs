@@ -208,7 +208,8 @@ fn real_tokens_are_for_the_emulator_s_own_user_and_root() {
     assert!(answer.contains("ya29.REAL"), "{answer}");
 }
 
-/// An address of this machine that is not a loopback one, if it has any. Nothing is sent to find it.
+/// An address of this machine that is not a loopback one, if it has any. Nothing is sent to find
+/// it.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect("192.0.2.1:9").ok()?;

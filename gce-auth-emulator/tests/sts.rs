@@ -72,7 +72,8 @@ fn a_workload_of_the_own_issuer_acts_as_itself_and_for_an_account() {
         .start()
         .unwrap();
     let audience = format!("https://iam.googleapis.com/{}", provider());
-    // Its default account may not sign, so the emulator that signs is another one; all share the key.
+    // Its default account may not sign, so the emulator that signs is another one; all share the
+    // key.
     let signer = Emulator::builder().start().unwrap();
     let subject = |sub: &str| sign(&signer, &json!({"iss": OWN, "sub": sub, "aud": audience}));
     let answer = federate(&emulator, &provider(), &subject("me"));

@@ -1,4 +1,5 @@
-//! The metadata server's answers in all their forms. What they are byte for byte stands in `golden.rs`.
+//! The metadata server's answers in all their forms. What they are byte for byte stands in
+//! `golden.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

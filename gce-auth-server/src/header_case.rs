@@ -1,8 +1,8 @@
 //! Header names as the server writes them: `ETag`, not `etag` or `Etag`.
 //!
-//! hyper can begin each word of a name with a capital, which is nearly right. And it can answer with the spelling of another message,
-//! but only with one that it read itself. So it is given one to read, in memory, in which the other names stand as they shall be
-//! written.
+//! hyper can begin each word of a name with a capital, which is nearly right. And it can answer
+//! with the spelling of another message, but only with one that it read itself. So it is given one
+//! to read, in memory, in which the other names stand as they shall be written.
 
 use std::convert::Infallible;
 use std::sync::Mutex;
@@ -21,7 +21,8 @@ const LESSON: &[u8] = b"GET / HTTP/1.1\r\n\
     X-XSS-Protection: 1\r\n\
     Connection: close\r\n\r\n";
 
-/// What has to be among the extensions of a response, so that the names of the lesson are spelled as in it.
+/// What has to be among the extensions of a response, so that the names of the lesson are spelled
+/// as in it.
 pub(crate) async fn learn() -> Extensions {
     let learnt = Mutex::new(Extensions::new());
     let (mut pupil, teacher) = tokio::io::duplex(4096);

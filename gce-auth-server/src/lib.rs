@@ -1,13 +1,16 @@
 //! The Compute Engine metadata protocol, server side: sockets, HTTP, the guard, routing, rendering.
 //!
-//! This crate serves a [`Service`] on [listeners](listen) and knows neither a document nor a policy. Two services are built on it:
-//! the emulator of the crate `gce-auth-emulator`, and the agent of the command `gce-auth`. Their releases go together with this
-//! crate's; its API follows their needs.
+//! This crate serves a [`Service`] on [listeners](listen) and knows neither a document nor a
+//! policy. Two services are built on it: the emulator of the crate `gce-auth-emulator`, and the
+//! agent of the command `gce-auth`. Their releases go together with this crate's; its API follows
+//! their needs.
 //!
 //! - [`listen`]: TCP ports, Unix sockets, TLS, and which addresses may connect.
-//! - [`http`]: reads requests and writes answers. Nothing but the request as it was sent reaches the service: paths are raw.
-//! - [`protocol`]: pure functions for a service to call: [`guard`](protocol::guard), [`route`](protocol::route),
-//!   [`render`](protocol::render), [`query`](protocol::query), [`etag`](protocol::etag).
+//! - [`http`]: reads requests and writes answers. Nothing but the request as it was sent reaches
+//!   the service: paths are raw.
+//! - [`protocol`]: pure functions for a service to call: [`guard`](protocol::guard),
+//!   [`route`](protocol::route), [`render`](protocol::render), [`query`](protocol::query),
+//!   [`etag`](protocol::etag).
 //! - [`service`]: the traits that a service implements.
 
 #![forbid(unsafe_code)]

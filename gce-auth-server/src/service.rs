@@ -20,15 +20,18 @@ pub trait Service: Send + Sync + 'static {
     /// Returns the value of the `Date` header.
     fn date(&self) -> Bytes;
 
-    /// Returns the value of the `Server` header of a metadata server. Default: that of Compute Engine.
+    /// Returns the value of the `Server` header of a metadata server. Default: that of Compute
+    /// Engine.
     fn server(&self) -> &'static str {
         "Metadata Server for VM"
     }
 
-    /// Identifies the caller of a connection. Called once for each connection, before a byte of it is read.
+    /// Identifies the caller of a connection. Called once for each connection, before a byte of it
+    /// is read.
     fn identify(&self, connection: &Connection) -> impl Future<Output = Self::Caller> + Send;
 
-    /// Answers a request. Path and query are as the client sent them; nothing was checked but that it is HTTP.
+    /// Answers a request. Path and query are as the client sent them; nothing was checked but that
+    /// it is HTTP.
     ///
     /// A future is dropped when the client leaves.
     fn serve<'a>(&'a self, request: Request, caller: &'a Self::Caller) -> Answer<'a>;
@@ -38,7 +41,8 @@ pub trait Service: Send + Sync + 'static {
 pub enum Answer<'a> {
     /// The answer is there.
     Ready(Reply),
-    /// The answer has to be waited for. Boxed, as most requests have nothing to wait for and then need no room for it.
+    /// The answer has to be waited for. Boxed, as most requests have nothing to wait for and then
+    /// need no room for it.
     Later(Pin<Box<dyn Future<Output = Reply> + Send + 'a>>),
     /// The answer is there, and its body goes on with what comes from the channel.
     Stream(Reply, mpsc::Receiver<Vec<u8>>),
@@ -97,8 +101,8 @@ pub enum Peer {
     },
 }
 
-/// What a service may do beside answering: see requests come and go, and make them fail. Each method does nothing by default, and
-/// `()` does nothing at all.
+/// What a service may do beside answering: see requests come and go, and make them fail. Each
+/// method does nothing by default, and `()` does nothing at all.
 pub trait Hooks: Send + Sync + 'static {
     /// Hears of a connection that was closed at once, as its address may not connect.
     fn refused(&self, peer: SocketAddr) {
@@ -111,12 +115,14 @@ pub trait Hooks: Send + Sync + 'static {
         Arrival::default()
     }
 
-    /// Hears of bytes that were no request of HTTP, and of the status they were refused with. The connection ends.
+    /// Hears of bytes that were no request of HTTP, and of the status they were refused with. The
+    /// connection ends.
     fn unreadable(&self, peer: &Peer, status: u16, why: &str) {
         let _ = (peer, status, why);
     }
 
-    /// Hears how a request ended: with the status of its answer, or without one as its client or the connection was gone.
+    /// Hears how a request ended: with the status of its answer, or without one as its client or
+    /// the connection was gone.
     fn departed(&self, id: u64, status: Option<u16>) {
         let _ = (id, status);
     }

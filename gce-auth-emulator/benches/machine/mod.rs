@@ -13,7 +13,8 @@ pub(crate) fn resident() -> Option<usize> {
     Some(kilobytes * 1024)
 }
 
-/// Allows this process as many open files as the system lets it have. Fails when that is not enough.
+/// Allows this process as many open files as the system lets it have. Fails when that is not
+/// enough.
 pub(crate) fn open_files(needed: usize) {
     #[cfg(unix)]
     {
@@ -41,7 +42,8 @@ pub(crate) fn number(variable: &str, default: usize) -> usize {
         .unwrap_or(default)
 }
 
-/// This program once more, in a process of its own, so that what is measured here is the server's alone.
+/// This program once more, in a process of its own, so that what is measured here is the server's
+/// alone.
 pub(crate) struct Other {
     child: Child,
     ears: BufReader<ChildStdout>,

@@ -1,4 +1,5 @@
-//! Requests below `/emulator/v1/`: what a program in another language may ask of the emulator that runs for it.
+//! Requests below `/emulator/v1/`: what a program in another language may ask of the emulator that
+//! runs for it.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// Takes what was set, written or removed since `before` over into the next document. Where that has something of another kind, there
-/// is no room for it.
+/// Takes what was set, written or removed since `before` over into the next document. Where that
+/// has something of another kind, there is no room for it.
 pub(crate) fn carry_over(before: &Value, now: &Value, next: &mut Value) {
     match (now, next) {
         (Value::Object(now), Value::Object(next)) => {

@@ -1,4 +1,5 @@
-//! What the document is made of: a profile or a text, then one layer after the other. It can be made again when a file changed.
+//! What the document is made of: a profile or a text, then one layer after the other. It can be
+//! made again when a file changed.
 
 use std::path::{Path, PathBuf};
 

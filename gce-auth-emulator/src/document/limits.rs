@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-/// How many values may lie within each other. Trees are walked by recursion, and one that is deeper could exhaust a stack.
+/// How many values may lie within each other. Trees are walked by recursion, and one that is deeper
+/// could exhaust a stack.
 pub(crate) const DEPTH: usize = 128;
 
-/// How many bytes of text a document may grow to by requests. Larger ones take long to show, and others wait meanwhile.
+/// How many bytes of text a document may grow to by requests. Larger ones take long to show, and
+/// others wait meanwhile.
 pub(crate) const BYTES: usize = 4 << 20;
 
 /// How many values lie within each other, this one included.

@@ -1,4 +1,5 @@
-//! The document: one versioned tree that serves every path, what it is made from, and what lies over it.
+//! The document: one versioned tree that serves every path, what it is made from, and what lies
+//! over it.
 
 mod carry_over;
 pub(crate) mod document_source;

@@ -9,7 +9,8 @@ use gce_auth_server::protocol::tree::{INDEXED, Node, camel, is_verbatim};
 /// Why a value is not set.
 pub(crate) const TOO_DEEP: &str = "it is nested too deeply: at most 128 levels are";
 
-/// An account stands in the document under its email and under its aliases: a change of one is a change of all.
+/// An account stands in the document under its email and under its aliases: a change of one is a
+/// change of all.
 pub(crate) fn copy_account(document: &mut Value, keys: &[String]) {
     let [instance, accounts, account, leaf, ..] = keys else {
         return;

@@ -1,5 +1,5 @@
-//! What was rendered of a version of the document: thousands who ask or wait for the same place cost one rendering, and share its
-//! bytes.
+//! What was rendered of a version of the document: thousands who ask or wait for the same place
+//! cost one rendering, and share its bytes.
 
 use std::collections::HashMap;
 

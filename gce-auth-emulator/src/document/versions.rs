@@ -1,4 +1,5 @@
-//! The document and its versions: one tree that serves every path, and tells those who wait when it changes.
+//! The document and its versions: one tree that serves every path, and tells those who wait when it
+//! changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +88,8 @@ impl Document {
         Some(etag)
     }
 
-    /// Sets a leaf from text, in the type that the place has already, or as a string where nothing was.
+    /// Sets a leaf from text, in the type that the place has already, or as a string where nothing
+    /// was.
     pub(crate) fn set(&self, path: &str, text: &str) -> Result<(), SetError> {
         self.change(path, |old| match old {
             None | Some(Value::String(_) | Value::Null) => Ok(text.into()),
@@ -120,8 +122,9 @@ impl Document {
         self.change(path, |_| Ok(value))
     }
 
-    /// Puts a value at a place in the type that the place has, as [`set`](Self::set) does for text. What did not exist gets the type
-    /// of the value, except among the attributes, which are all text.
+    /// Puts a value at a place in the type that the place has, as [`set`](Self::set) does for text.
+    /// What did not exist gets the type of the value, except among the attributes, which are all
+    /// text.
     pub(crate) fn put(&self, path: &str, value: Value) -> Result<(), SetError> {
         let attribute = segments(path)?
             .get(1)

@@ -36,14 +36,16 @@ pub enum Fault {
         /// The pause before each piece.
         pause: Duration,
     },
-    /// The answer is 200 with this body, `Metadata-Flavor` included: broken JSON, a captive portal, a token with odd bytes.
+    /// The answer is 200 with this body, `Metadata-Flavor` included: broken JSON, a captive portal,
+    /// a token with odd bytes.
     Body {
         /// The `Content-Type` header.
         content_type: String,
         /// What is sent instead of the value.
         bytes: Vec<u8>,
     },
-    /// The connection is closed after this many bytes of the body, fewer than the answer's `Content-Length` announced.
+    /// The connection is closed after this many bytes of the body, fewer than the answer's
+    /// `Content-Length` announced.
     Truncate(usize),
 }
 

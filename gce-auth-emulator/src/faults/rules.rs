@@ -13,8 +13,9 @@ const KEPT: usize = 1000;
 
 /// A fault, and the requests that it hits.
 ///
-/// By default these are all. [`times`](Self::times), [`lasting`](Self::lasting), [`beyond`](Self::beyond) and
-/// [`chance`](Self::chance) exclude each other: the last one called counts.
+/// By default these are all. [`times`](Self::times), [`lasting`](Self::lasting),
+/// [`beyond`](Self::beyond) and [`chance`](Self::chance) exclude each other: the last one called
+/// counts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,19 +52,22 @@ impl FaultRule {
         }
     }
 
-    /// Only for requests whose path begins so: from the root if `prefix` begins with a slash, else below `/computeMetadata/v1/`.
+    /// Only for requests whose path begins so: from the root if `prefix` begins with a slash, else
+    /// below `/computeMetadata/v1/`.
     pub fn path(mut self, prefix: impl AsRef<str>) -> Self {
         self.path = full_path(prefix.as_ref());
         self
     }
 
-    /// Hits only requests of this method, as it is written: `POST` for tokens that are bound to certificates.
+    /// Hits only requests of this method, as it is written: `POST` for tokens that are bound to
+    /// certificates.
     pub fn method(mut self, method: impl Into<String>) -> Self {
         self.method = Some(method.into());
         self
     }
 
-    /// Only for clients in whose `User-Agent` or `x-goog-api-client` header this stands, in any case.
+    /// Only for clients in whose `User-Agent` or `x-goog-api-client` header this stands, in any
+    /// case.
     pub fn client(mut self, part: impl AsRef<str>) -> Self {
         self.client = Some(part.as_ref().to_lowercase());
         self
@@ -87,7 +91,8 @@ impl FaultRule {
         self
     }
 
-    /// Only with this probability, from 0 to 1. The same seed makes the same requests of a sequence fail.
+    /// Only with this probability, from 0 to 1. The same seed makes the same requests of a sequence
+    /// fail.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
         self.when = When::Chance { probability, seed };
         self
@@ -156,7 +161,8 @@ enum Limit {
         per: Duration,
         span: Option<(Instant, usize)>,
     },
-    /// For a request with this probability, drawn from a sequence that depends on nothing but its seed.
+    /// For a request with this probability, drawn from a sequence that depends on nothing but its
+    /// seed.
     Chance { probability: f64, seed: u64 },
 }
 
@@ -251,7 +257,8 @@ impl Rules {
             .filter(move |active| !active.limit.is_over(now))
     }
 
-    /// The fault for this request, if there is one, with its name: that of the oldest rule that fits and is not over.
+    /// The fault for this request, if there is one, with its name: that of the oldest rule that
+    /// fits and is not over.
     pub(crate) fn next(
         &mut self,
         request: &Request,

@@ -1,4 +1,5 @@
-//! The certificates of the HTTPS endpoint, as the guest agent of a shielded VM puts them on its disk.
+//! The certificates of the HTTPS endpoint, as the guest agent of a shielded VM puts them on its
+//! disk.
 
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ pub(crate) struct Mtls {
 }
 
 impl Mtls {
-    /// Makes a root, a certificate for the server, and one for the client that is good from one day to another.
+    /// Makes a root, a certificate for the server, and one for the client that is good from one day
+    /// to another.
     pub(crate) fn make(
         instance: &str,
         hostname: &str,

@@ -47,7 +47,8 @@ pub(crate) fn claims(
     claims
 }
 
-/// The machine as the token tells of it: ids as strings, numbers as numbers, the zone without its project.
+/// The machine as the token tells of it: ids as strings, numbers as numbers, the zone without its
+/// project.
 fn machine(document: &Value, licenses: bool) -> Value {
     let instance = &document["instance"];
     let project = &document["project"];

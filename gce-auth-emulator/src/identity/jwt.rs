@@ -63,7 +63,8 @@ pub(crate) fn verify(key: &SigningKey, token: &str) -> Option<(Value, Value)> {
         .then_some((token.header, token.claims))
 }
 
-/// The claims of an assertion, if its issuer signed it: with a key that was uploaded for it, RS256 or ES256.
+/// The claims of an assertion, if its issuer signed it: with a key that was uploaded for it, RS256
+/// or ES256.
 pub(crate) fn verify_assertion(accounts: &[Account], assertion: &str) -> Option<Value> {
     let token = Unverified::parse(assertion)?;
     let algorithm: &'static dyn VerificationAlgorithm = match token.header["alg"].as_str()? {

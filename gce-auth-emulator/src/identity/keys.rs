@@ -1,4 +1,5 @@
-//! The key that signs everything the emulator signs: made when it is first needed, one for all emulators of a process.
+//! The key that signs everything the emulator signs: made when it is first needed, one for all
+//! emulators of a process.
 
 use std::io::Write;
 use std::path::Path;
@@ -31,7 +32,8 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key of this process. The first call takes as long as it takes to find two primes; `None` if that fails.
+    /// The key of this process. The first call takes as long as it takes to find two primes; `None`
+    /// if that fails.
     pub(crate) fn shared() -> Option<Arc<Self>> {
         static KEY: OnceLock<Option<Arc<SigningKey>>> = OnceLock::new();
         KEY.get_or_init(|| {
@@ -41,7 +43,8 @@ impl SigningKey {
         .clone()
     }
 
-    /// The key that lies in a directory; if there is none, a new one is put there, readable by its owner alone.
+    /// The key that lies in a directory; if there is none, a new one is put there, readable by its
+    /// owner alone.
     pub(crate) fn kept_in(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
         let pem = match fs::read(&path) {

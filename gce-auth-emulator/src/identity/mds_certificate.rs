@@ -1,4 +1,5 @@
-//! `instance/credentials/mds-client-certificate`: the client's certificate as only the machine's TPM could open it.
+//! `instance/credentials/mds-client-certificate`: the client's certificate as only the machine's
+//! TPM could open it.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
@@ -12,8 +13,8 @@ pub(crate) const PLACE: &str = "instance/credentials/mds-client-certificate";
 
 /// The certificate and its key, encrypted, in the form of the real server.
 ///
-/// An emulated machine has no TPM, so the key it is encrypted with is thrown away: a client can see that there is a certificate, but
-/// has to take it from the files.
+/// An emulated machine has no TPM, so the key it is encrypted with is thrown away: a client can see
+/// that there is a certificate, but has to take it from the files.
 pub(crate) fn seal(pem: &str) -> Result<String, Unspecified> {
     let key: [u8; 32] = random()?;
     let mut sealed = pem.as_bytes().to_vec();

@@ -1,4 +1,5 @@
-//! Access tokens: makes them, hands them out again until they are nearly old, and knows them when a caller presents one.
+//! Access tokens: makes them, hands them out again until they are nearly old, and knows them when a
+//! caller presents one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ pub(crate) struct TokenIssuer {
 }
 
 impl TokenIssuer {
-    /// `margin` is how long before its end a cached token is replaced: by default a twelfth of the lifetime, which for an hour
-    /// makes the five minutes of the real server.
+    /// `margin` is how long before its end a cached token is replaced: by default a twelfth of the
+    /// lifetime, which for an hour makes the five minutes of the real server.
     pub(crate) fn new(lifetime: Duration, margin: Option<Duration>) -> Self {
         Self {
             lifetime,
@@ -53,7 +54,8 @@ impl TokenIssuer {
         }
     }
 
-    /// The token that the metadata server has for an account and its scopes: a cached one, unless it is nearly old.
+    /// The token that the metadata server has for an account and its scopes: a cached one, unless
+    /// it is nearly old.
     pub(crate) fn cached(
         &mut self,
         account: &Identity,

@@ -33,7 +33,8 @@ const LISTENERS: usize = 32;
 /// How often the clock, the faults and the number of those who wait are told.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The page. Its policy lets it run its own script alone, load nothing, and speak to this emulator alone.
+/// The page. Its policy lets it run its own script alone, load nothing, and speak to this emulator
+/// alone.
 pub(crate) fn page() -> Reply {
     let hash = |tag: &str| {
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));

@@ -1,6 +1,8 @@
-//! Whether a connection is still of use: one on which nothing is asked and nothing answered for long is closed.
+//! Whether a connection is still of use: one on which nothing is asked and nothing answered for
+//! long is closed.
 //!
-//! hyper has a limit for the head of a request, but sets a timer anew for each. Here one does for a connection.
+//! hyper has a limit for the head of a request, but sets a timer anew for each. Here one does for a
+//! connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Reads requests and writes answers. With `header_case` the only place that knows the HTTP library.
+//! Reads requests and writes answers. With `header_case` the only place that knows the HTTP
+//! library.
 
 mod activity;
 mod content;
@@ -35,13 +36,15 @@ use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Serv
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// For the body of a request. Without a request, or with the head of one alone, a connection is closed after this time, or after
-/// twice as long at most.
+/// For the body of a request. Without a request, or with the head of one alone, a connection is
+/// closed after this time, or after twice as long at most.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave first.
+/// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave
+/// first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Serves the listeners. Returns only when one of them can't be listened on; to stop, drop the future and the runtime.
+/// Serves the listeners. Returns only when one of them can't be listened on; to stop, drop the
+/// future and the runtime.
 pub async fn serve<S: Service, H: Hooks>(
     listeners: Vec<Listener>,
     service: Arc<S>,
@@ -232,8 +235,8 @@ fn understand(request: hyper::Request<Incoming>, secure: bool) -> (Request, Inco
     (request, body)
 }
 
-/// From a request to its answer. What it rarely needs lies in boxes, as each request under way has this in memory, and most have
-/// nothing to wait for.
+/// From a request to its answer. What it rarely needs lies in boxes, as each request under way has
+/// this in memory, and most have nothing to wait for.
 async fn exchange<S: Service, H: Hooks>(
     mut request: Request,
     body: Incoming,
@@ -311,7 +314,8 @@ fn fields(headers: &HeaderMap) -> Fields {
     fields
 }
 
-/// A request between its arrival and the head of its answer. Ends without a status if the client leaves before.
+/// A request between its arrival and the head of its answer. Ends without a status if the client
+/// leaves before.
 struct Visit<'a, H: Hooks> {
     hooks: &'a H,
     id: u64,

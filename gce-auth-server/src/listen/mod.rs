@@ -1,5 +1,5 @@
-//! Where connections come in: TCP ports, Unix sockets, TLS over either, and which addresses may connect. Bound before anything is
-//! served.
+//! Where connections come in: TCP ports, Unix sockets, TLS over either, and which addresses may
+//! connect. Bound before anything is served.
 
 pub mod allowed_clients;
 mod backlog;
@@ -73,8 +73,8 @@ impl Listener {
         self
     }
 
-    /// Sets which addresses may connect. Default: all. Connections from others are closed before a byte is read. Unix sockets have
-    /// no addresses.
+    /// Sets which addresses may connect. Default: all. Connections from others are closed before a
+    /// byte is read. Unix sockets have no addresses.
     #[must_use]
     pub fn allow(mut self, clients: AllowedClients) -> Self {
         self.allowed = clients;

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::{fs, io};
 
-/// The user and the inode of the socket with these addresses; `None` if there is no such socket, or none that a process holds.
+/// The user and the inode of the socket with these addresses; `None` if there is no such socket, or
+/// none that a process holds.
 pub(super) fn find(own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
     let mut found = None;
     if own.is_ipv4() {

@@ -22,7 +22,8 @@ const HEADER: usize = 16;
 const MESSAGE: usize = 72;
 const ENOENT: i32 = 2;
 
-/// The user and the inode of the socket with these addresses; `None` if there is no such socket, or none that a process holds.
+/// The user and the inode of the socket with these addresses; `None` if there is no such socket, or
+/// none that a process holds.
 pub(super) fn find(own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
     let socket = socket_with(
         AddressFamily::NETLINK,

@@ -1,7 +1,9 @@
-//! Whose a connection over loopback is: the kernel tells which user owns the socket at its other end.
+//! Whose a connection over loopback is: the kernel tells which user owns the socket at its other
+//! end.
 //!
-//! The socket is looked up by its exact addresses and ports, through sock_diag (sock_diag(7)), which takes some microseconds however
-//! many sockets there are; where that is not to be had, in `/proc/net/tcp` (proc_pid_net(5)).
+//! The socket is looked up by its exact addresses and ports, through sock_diag (sock_diag(7)),
+//! which takes some microseconds however many sockets there are; where that is not to be had, in
+//! `/proc/net/tcp` (proc_pid_net(5)).
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,12 +18,14 @@ pub struct SocketOwner {
 }
 
 impl SocketOwner {
-    /// Returns the owner of the socket whose own address is `peer` and whose other end is `local`, in this network namespace. `None`
-    /// if there is none, or no process holds it any more: the kernel shows root for such a socket, whosever it was.
+    /// Returns the owner of the socket whose own address is `peer` and whose other end is `local`,
+    /// in this network namespace. `None` if there is none, or no process holds it any more: the
+    /// kernel shows root for such a socket, whosever it was.
     ///
     /// # Errors
     ///
-    /// When neither sock_diag nor `/proc/net` can be asked; of kind `Unsupported` on other systems than Linux.
+    /// When neither sock_diag nor `/proc/net` can be asked; of kind `Unsupported` on other systems
+    /// than Linux.
     pub fn find(peer: SocketAddr, local: SocketAddr) -> io::Result<Option<Self>> {
         let canonical =
             |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());

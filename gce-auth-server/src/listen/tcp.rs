@@ -19,7 +19,8 @@ enum State {
 }
 
 impl TcpPort {
-    /// Listens on a port. Clients can connect from now on, and are accepted once the port is served. Port 0 takes a free one.
+    /// Listens on a port. Clients can connect from now on, and are accepted once the port is
+    /// served. Port 0 takes a free one.
     ///
     /// # Errors
     ///
@@ -35,7 +36,8 @@ impl TcpPort {
     /// When it cannot be made non-blocking.
     pub fn from_listener(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Listening again sets the backlog; the standard library's is too small for thousands that connect at once.
+        // Listening again sets the backlog; the standard library's is too small for thousands that
+        // connect at once.
         #[cfg(unix)]
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(Self(State::Open(listener)))
@@ -79,8 +81,9 @@ impl TcpPort {
     }
 }
 
-/// A bound socket. With `reuse` connections that ended a moment ago don't stand in the way, as with the listeners of the standard
-/// library; but then Linux lets others take the same port until one listens.
+/// A bound socket. With `reuse` connections that ended a moment ago don't stand in the way, as with
+/// the listeners of the standard library; but then Linux lets others take the same port until one
+/// listens.
 fn socket(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),

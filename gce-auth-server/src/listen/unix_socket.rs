@@ -1,7 +1,8 @@
 //! Unix sockets, and their files.
 //!
-//! Beside the file of a socket lies one of the same name with `.lock` behind it, locked (flock(2)) as long as its server lives. So a
-//! server that was killed is told from one that lives, even from one that doesn't listen yet, and of two that start at once one fails.
+//! Beside the file of a socket lies one of the same name with `.lock` behind it, locked (flock(2))
+//! as long as its server lives. So a server that was killed is told from one that lives, even from
+//! one that doesn't listen yet, and of two that start at once one fails.
 
 use std::fs::{self, File};
 use std::io;
@@ -32,7 +33,8 @@ impl UnixPort {
         Ok(Self(listener))
     }
 
-    /// Lets clients connect. They are accepted once the socket is served; until this is called the system refuses them.
+    /// Lets clients connect. They are accepted once the socket is served; until this is called the
+    /// system refuses them.
     ///
     /// # Errors
     ///
@@ -48,7 +50,8 @@ impl UnixPort {
     }
 }
 
-/// The file of a Unix socket. Dropped, it is removed, unless another server has put its own there since.
+/// The file of a Unix socket. Dropped, it is removed, unless another server has put its own there
+/// since.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -59,12 +62,14 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Binds a socket to a path, with a mode that does not depend on the umask. Default: 0600. No client can connect before
-    /// [`UnixPort::open`]. The file of a server that was killed is replaced.
+    /// Binds a socket to a path, with a mode that does not depend on the umask. Default: 0600. No
+    /// client can connect before [`UnixPort::open`]. The file of a server that was killed is
+    /// replaced.
     ///
     /// # Errors
     ///
-    /// Of kind `AddrInUse` if a server lives there, or the file is no socket; else when no file can be made there.
+    /// Of kind `AddrInUse` if a server lives there, or the file is no socket; else when no file can
+    /// be made there.
     pub fn bind(path: PathBuf, mode: Option<u32>) -> io::Result<(Self, UnixPort)> {
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");

@@ -1,4 +1,5 @@
-//! Names with their values, in one piece of memory: each request has some, and thousands of requests are kept.
+//! Names with their values, in one piece of memory: each request has some, and thousands of
+//! requests are kept.
 
 /// Names with their values, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

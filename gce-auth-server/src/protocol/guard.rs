@@ -1,5 +1,5 @@
-//! Who may ask: a program that means the metadata server. Not a web page, nor a server that was tricked into asking, nor a client behind
-//! a proxy.
+//! Who may ask: a program that means the metadata server. Not a web page, nor a server that was
+//! tricked into asking, nor a client behind a proxy.
 
 use crate::protocol::hosts::AllowedHosts;
 use crate::protocol::pages;
@@ -80,8 +80,9 @@ pub fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal
     Ok(())
 }
 
-/// Lets a request in that has the header which a browser or a tricked server would not send, or is for a path that needs none: `/`, the
-/// versions before v1, and what lies outside `/computeMetadata`, where a real machine answers 404 to all.
+/// Lets a request in that has the header which a browser or a tricked server would not send, or is
+/// for a path that needs none: `/`, the versions before v1, and what lies outside
+/// `/computeMetadata`, where a real machine answers 404 to all.
 ///
 /// # Errors
 ///
@@ -98,7 +99,8 @@ fn is_tree(path: &str) -> bool {
     segments.next() == Some("computeMetadata")
 }
 
-/// Returns whether a path is one of the versions before v1, which asked for no header. What they answer is [`pages::legacy`].
+/// Returns whether a path is one of the versions before v1, which asked for no header. What they
+/// answer is [`pages::legacy`].
 pub fn is_legacy(path: &str) -> bool {
     ["/computeMetadata/v1beta1", "/0.1"].iter().any(|version| {
         path.strip_prefix(version)

@@ -1,5 +1,6 @@
-//! Names of a server in a `Host` header. A web page that leads a name of its own to this machine (DNS rebinding) is of one origin with
-//! what answers here, and may send any header; the name is all that gives it away.
+//! Names of a server in a `Host` header. A web page that leads a name of its own to this machine
+//! (DNS rebinding) is of one origin with what answers here, and may send any header; the name is
+//! all that gives it away.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,7 +18,8 @@ const ADDRESSES: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Which names a server answers to: those of the metadata server, `localhost` and loopback addresses, and what is added.
+/// Which names a server answers to: those of the metadata server, `localhost` and loopback
+/// addresses, and what is added.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
     names: Vec<String>,
@@ -61,7 +63,8 @@ impl AllowedHosts {
         self
     }
 
-    /// Returns whether a `Host` header names this server. With or without a port, in any case, and with a dot at its end.
+    /// Returns whether a `Host` header names this server. With or without a port, in any case, and
+    /// with a dot at its end.
     pub fn admit(&self, header: &str) -> bool {
         match Host::parse(header) {
             Some(Host::Address(address)) => {

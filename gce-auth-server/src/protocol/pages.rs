@@ -1,4 +1,5 @@
-//! The answers that are no values: redirects and errors, with the bodies the real server gives them.
+//! The answers that are no values: redirects and errors, with the bodies the real server gives
+//! them.
 
 use crate::protocol::reply::Reply;
 
@@ -51,7 +52,8 @@ pub fn flavor_missing() -> Reply {
     )
 }
 
-/// 403 of GKE's metadata server for a request without the header that proves intent, as plain text and without a flavor.
+/// 403 of GKE's metadata server for a request without the header that proves intent, as plain text
+/// and without a flavor.
 pub fn gke_flavor_missing() -> Reply {
     let why = "Missing required header \"Metadata-Flavor\": \"Google\"";
     let text = format!("GKE Metadata Server encountered an error: {why}\n");
@@ -130,7 +132,8 @@ pub fn bad_gateway(why: &str) -> Reply {
     Reply::new(502, PLAIN, format!("{why}\n"))
 }
 
-/// What GKE's metadata server says when IAM gives it no token, as plain text. `what` is `access token` or `ID token`.
+/// What GKE's metadata server says when IAM gives it no token, as plain text. `what` is
+/// `access token` or `ID token`.
 pub fn iam_refused(code: u16, what: &str, permission: &str) -> Reply {
     let why = match code {
         404 => "404 Not Found: the service account does not exist".into(),

@@ -106,7 +106,8 @@ fn listing(node: &Node<'_>) -> String {
     names.into_iter().map(|name| name + "\n").collect()
 }
 
-/// Compact JSON, the keys in the order of their bytes. What is hidden below a directory is left out.
+/// Compact JSON, the keys in the order of their bytes. What is hidden below a directory is left
+/// out.
 pub fn json(node: &Node<'_>) -> String {
     let mut out = String::new();
     write_json(node.value, Some(node), &mut out);

@@ -29,7 +29,8 @@ pub struct Reply {
 pub enum Dialect {
     /// The metadata server.
     Metadata,
-    /// The metadata server without the header that identifies it, as an impostor or a broken proxy would answer.
+    /// The metadata server without the header that identifies it, as an impostor or a broken proxy
+    /// would answer.
     NoFlavor,
     /// A Google API on the public internet.
     Cloud {
@@ -113,7 +114,8 @@ impl Reply {
         self
     }
 
-    /// The header lines in the server's own order, with the `Server` that a metadata server has. A redirect carries no date, as seen on real machines.
+    /// The header lines in the server's own order, with the `Server` that a metadata server has. A
+    /// redirect carries no date, as seen on real machines.
     pub fn header_lines(&self, date: Bytes, server: &'static str) -> Vec<(&'static str, Bytes)> {
         let more = || {
             let shared = |(name, value): &(&'static str, String)| (*name, value.clone().into());

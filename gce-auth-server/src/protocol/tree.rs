@@ -1,11 +1,12 @@
-//! Finding a place in the document. The document has the form that `?recursive=true` prints; paths have the form in which the
-//! same keys stand in a URL.
+//! Finding a place in the document. The document has the form that `?recursive=true` prints; paths
+//! have the form in which the same keys stand in a URL.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// Arrays whose elements have an index of their own in a path. All other arrays of plain values are lists, printed whole.
+/// Arrays whose elements have an index of their own in a path. All other arrays of plain values are
+/// lists, printed whole.
 pub const INDEXED: [&str; 7] = [
     "accessConfigs",
     "disks",
@@ -19,7 +20,8 @@ pub const INDEXED: [&str; 7] = [
 /// The leaves below a service account that are made when asked for.
 pub const LIVE: [&str; 2] = ["identity", "token"];
 
-/// What stands below `oslogin` in the document, but is shown only to a request for a user or a group.
+/// What stands below `oslogin` in the document, but is shown only to a request for a user or a
+/// group.
 pub const LOGINS: [&str; 2] = ["groups", "users"];
 
 /// A place in the document.
@@ -239,7 +241,8 @@ pub fn steps(place: &str) -> impl Iterator<Item = &str> {
     place.split('/').filter(move |_| !place.is_empty())
 }
 
-/// Whether a key of the document stands in paths as this segment: `kebab(key) == segment`, but without a copy.
+/// Whether a key of the document stands in paths as this segment: `kebab(key) == segment`, but
+/// without a copy.
 fn stands_as(key: &str, segment: &str) -> bool {
     let mut rest = segment.chars();
     let mut first = true;

@@ -7,8 +7,8 @@ use super::node::{Node, Operator};
 /// How deep parentheses and lists may be nested in the text.
 const DEEPEST: usize = 64;
 
-/// How deep the tree may be. It is evaluated by recursion, and a chain of operators makes it as deep
-/// as the chain is long.
+/// How deep the tree may be. It is evaluated by recursion, and a chain of operators makes it as
+/// deep as the chain is long.
 const HIGHEST: usize = 128;
 
 #[derive(Clone, Debug, PartialEq)]
