@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use crate::builder::EmulatorBuilder;
 use crate::error::SetError;
 use crate::faults::{Fault, FaultRule};
-use crate::journal::RecordedRequest;
 use crate::private_file;
+use crate::recorded_request::RecordedRequest;
 use crate::state::State;
 
 #[cfg(unix)]

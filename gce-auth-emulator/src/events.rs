@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::journal::RecordedRequest;
+use crate::recorded_request::RecordedRequest;
 
 /// Something that happened in an emulator, for
 /// [`EmulatorBuilder::on_event`](crate::EmulatorBuilder::on_event). It displays as one line of

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::journal::RecordedRequest;
+use crate::recorded_request::RecordedRequest;
 use gce_auth_server::protocol::hosts::AllowedHosts;
 use gce_auth_server::protocol::route::PREFIX;
 use gce_auth_server::protocol::tree::{LIVE, Node};

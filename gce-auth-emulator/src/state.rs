@@ -16,10 +16,11 @@ use crate::faults::{FaultRule, fault_config};
 use crate::identity::accounts::Account;
 use crate::identity::keys::SigningKey;
 use crate::identity::token_issuer::TokenIssuer;
-use crate::journal::{Journal, RecordedRequest};
+use crate::journal::Journal;
 use crate::policy::cloud::Cloud;
 use crate::policy::settings::Settings;
 use crate::profiles::Profile;
+use crate::recorded_request::RecordedRequest;
 use crate::token_source::{Lookups, SharedSource};
 use crate::upstream::Upstream;
 

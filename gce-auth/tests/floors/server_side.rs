@@ -36,6 +36,7 @@ const HOUSES: [House; 2] = [
                 "text_source",
                 "toml_text",
                 "private_file",
+                "recorded_request",
                 "upstream",
             ],
             &["policy"],
