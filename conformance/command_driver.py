@@ -58,6 +58,8 @@ def kind(code, message):
 def main():
     if sys.argv[1:] == ["scenarios"]:
         print(",".join(scenarios()))
+    elif len(sys.argv) < 3:
+        sys.exit(__doc__)
     else:
         print(json.dumps(call(sys.argv[1], sys.argv[2:])))
 
