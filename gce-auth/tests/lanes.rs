@@ -98,7 +98,7 @@ fn an_iam_that_hangs_delays_no_other_server() {
     let waiting = signatures(&signer, 40);
     until("as many hang as may", || iam.requests().len() >= 31);
     healthy_servers_answer(&metadata);
-    // The same, when nobody waits for them any more.
+    // The same, when no caller waits for them any more.
     drop(waiting);
     healthy_servers_answer(&metadata);
 }
