@@ -144,16 +144,22 @@ impl Access {
             Refusal::TwoHosts => why.reply(),
             _ => refused("control requests name the emulator by its address or by an allowed name, and come through no proxy"),
         })?;
-        let foreign = request
-            .header("origin")
-            .is_some_and(|origin| origin != request.origin());
-        let site = request.header("sec-fetch-site");
-        if foreign || site.is_some_and(|site| !["none", "same-origin"].contains(&site)) {
+        let origin = request.origin();
+        let foreign = request.headers.iter().any(|(name, value)| match name {
+            "origin" => value != origin,
+            "sec-fetch-site" => !["none", "same-origin"].contains(&value),
+            _ => false,
+        });
+        if foreign {
             return Err(refused(
                 "control requests come from no page but the emulator's own",
             ));
         }
-        let here = request.header("host").is_none_or(hosts::is_loopback);
+        let mut named = request
+            .header("host")
+            .into_iter()
+            .chain(request.authority.as_deref());
+        let here = named.all(hosts::is_loopback);
         if (caller.is_local() && here) || self.remote(caller).is_some() {
             return Ok(());
         }
@@ -239,5 +245,23 @@ mod tests {
         assert!(!ask(&page, "127.0.0.1"));
         let own = [("host", "localhost:1"), ("origin", "http://localhost:1")];
         assert!(ask(&own, "127.0.0.1"));
+        for second in [
+            ("origin", "http://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            let both = [own[0], own[1], ("sec-fetch-site", "same-origin"), second];
+            assert!(!ask(&both, "127.0.0.1"), "{second:?}");
+        }
+        let mut elsewhere = Request {
+            authority: Some("a.internal".into()),
+            ..Request::default()
+        };
+        let here = Caller {
+            address: None,
+            stranger: None,
+        };
+        assert!(access.check_control(&elsewhere, here).is_err());
+        elsewhere.authority = Some("localhost:1".into());
+        assert!(access.check_control(&elsewhere, here).is_ok());
     }
 }
