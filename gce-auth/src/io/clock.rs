@@ -117,7 +117,7 @@ mod system {
 
     use rustix::time::{ClockId, clock_gettime};
 
-    use super::{Moment, Now};
+    use crate::values::token::{Moment, Now};
 
     /// How long a machine runs before its suspended time is measured again.
     const REMEASURE: u64 = 50_000_000;
@@ -186,7 +186,7 @@ mod system {
         time::{Duration, Instant, SystemTime},
     };
 
-    use super::{Moment, Now};
+    use crate::values::token::{Moment, Now};
 
     pub(super) fn exact() -> Now {
         now()

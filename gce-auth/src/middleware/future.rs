@@ -13,14 +13,16 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{
-    BoxError,
-    protocol::{Protocol, Sent},
-};
 use crate::{
+    middleware::protocol::{Protocol, Sent},
     provide::{HeadersFuture, ProvideHeaders},
     values::headers::Headers,
 };
+
+/// The error of an [`AuthService`](crate::AuthService): the one of the service inside of it, or an
+/// [`Error`](crate::Error) of the source of headers. What tower calls
+/// `BoxError`.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project! {
     /// The answer of an [`AuthService`](crate::AuthService).

@@ -1,4 +1,4 @@
-//! Floor 5: a tower layer that puts headers onto requests.
+//! A tower layer that puts headers onto requests.
 
 pub(crate) mod copy;
 pub(crate) mod future;
@@ -19,12 +19,8 @@ use self::{
     future::AuthFuture,
     protocol::{Grpc, Http, Protocol},
 };
+pub use crate::middleware::future::BoxError;
 use crate::provide::ProvideHeaders;
-
-/// The error of an [`AuthService`]: the one of the service inside of it, or an
-/// [`Error`](crate::Error) of the source of headers. What tower calls
-/// `BoxError`.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Puts the headers of a [`ProvideHeaders`] onto each request, and drops a token
 /// that is rejected; a tower layer. Needs the feature `tower`.

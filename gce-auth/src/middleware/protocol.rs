@@ -32,8 +32,8 @@ pub trait Protocol: sealed::Sealed {
 mod sealed {
     #[expect(unnameable_types, reason = "nobody else is to implement it")]
     pub trait Sealed {}
-    impl Sealed for super::Http {}
-    impl Sealed for super::Grpc {}
+    impl Sealed for crate::middleware::protocol::Http {}
+    impl Sealed for crate::middleware::protocol::Grpc {}
 }
 
 /// The headers that a request was sent with, and whose they are.

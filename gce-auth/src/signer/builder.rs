@@ -8,7 +8,7 @@ use std::{
 use crate::{
     client::api,
     io::transport::Limits,
-    signer::{Inner, Signer},
+    signer::sign::{Inner, Signer},
     tokens::credentials::Credentials,
     values::error::{Error, ErrorKind},
     wire::{
@@ -16,6 +16,19 @@ use crate::{
         retry::RetryPolicy,
     },
 };
+
+impl Signer {
+    /// Signs as the account of `credentials`.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self::builder().assemble(credentials, None, None)
+    }
+
+    /// Returns a builder.
+    pub fn builder() -> SignerBuilder {
+        SignerBuilder::default()
+    }
+}
 
 /// Configures a [`Signer`].
 ///
@@ -43,15 +56,15 @@ pub struct SignerBuilder {
 }
 
 impl SignerBuilder {
-    /// Whose access token the requests carry, and whose client sends them; the
-    /// default service account's unless said otherwise.
+    /// Sets the credentials whose access token the requests carry, and whose
+    /// client sends them. Default: those of the default service account.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// The account to sign as, by its email address; that of the credentials
-    /// unless said otherwise.
+    /// Sets the account to sign as, by its email address. Default: that of the
+    /// credentials.
     pub fn service_account(mut self, email: impl Into<String>) -> Self {
         self.account = Some(email.into());
         self
@@ -133,7 +146,7 @@ impl SignerBuilder {
         account: Option<String>,
         endpoint: Option<IamEndpoint>,
     ) -> Signer {
-        // Whoever acts as an account signs as it, too.
+        // Credentials that act as an account sign as it, too.
         let source = Arc::clone(&credentials.0.inner.source);
         let target = source.signs_through().filter(|_| account.is_none());
         let (credentials, account, delegates, endpoint) = match target {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
+    Credentials, RetryPolicy,
     client::config::MetadataClient,
     io::{
         env::Environment,
@@ -11,6 +12,7 @@ use crate::{
         identity::ClientIdentity,
         transport::TransportErrorKind,
     },
+    values::error::ErrorKind,
 };
 
 const EMAIL: &str = "signer@project.iam.gserviceaccount.com";

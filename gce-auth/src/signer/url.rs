@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     io::crypto,
-    signer::Signer,
+    signer::sign::Signer,
     values::{budget::Budget, error::Error},
     wire::signed_url::{Style, Wish},
 };

@@ -6,9 +6,9 @@ use crate::{
     client::config::MetadataClient,
     values::error::{Error, ErrorKind},
     verifier::{
-        IdTokenVerifier, Inner,
         claims::Expected,
         keys::{Keys, Origin},
+        verify::{IdTokenVerifier, Inner},
     },
     wire::jwks::{self, Form, KeySet},
 };
@@ -30,6 +30,13 @@ const AGENTS_ISSUER: &str = "https://sts.googleapis.com/v1/";
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
 /// RFC 8725 and RFC 7519, 4.1.4: "usually no more than a few minutes".
 const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
+
+impl IdTokenVerifier {
+    /// Returns a builder. A verifier needs an audience.
+    pub fn builder() -> IdTokenVerifierBuilder {
+        IdTokenVerifierBuilder::default()
+    }
+}
 
 /// Configures an [`IdTokenVerifier`].
 ///
@@ -212,7 +219,7 @@ impl IdTokenVerifierBuilder {
         };
         let needed = |what: &str| {
             Error::new(ErrorKind::Config, format!("a verifier needs {what}")).with_hint(
-                "a token that is for somebody else, or from somebody else, must not be accepted",
+                "a token for another audience, or from another issuer, must not be accepted",
             )
         };
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     tokens::id_token::{ComputeEngineClaims, IdTokenClaims},
     values::error::Error,
-    verifier::{shown, token::rejected},
+    verifier::token::{rejected, shown},
 };
 
 /// No ID token of Google's lives longer than an hour; nobody's may live longer

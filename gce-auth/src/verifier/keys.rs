@@ -24,7 +24,7 @@ use crate::{
         error::{Error, ErrorKind},
         token::{Now, Validity},
     },
-    verifier::shown,
+    verifier::token::shown,
     wire::{
         jwks::{self, Form, Key, KeySet},
         retry::{RetryPolicy, server::Server},

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::{sync::LazyLock, task, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    task,
+    time::Duration,
+};
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -13,10 +17,11 @@ use super::*;
 use crate::{
     client::config::MetadataClient,
     io::{
+        clock::Clock as _,
         fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         transport::TransportErrorKind,
     },
-    values::error::ErrorKind,
+    values::error::{Error, ErrorKind},
 };
 
 const NOW: u64 = 1_700_000_000;

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use crate::{
     values::error::{Error, ErrorKind},
-    verifier::shown,
     wire::jwks::Algorithm,
 };
 
@@ -114,4 +113,13 @@ fn malformed(why: &str) -> Error {
 /// The error of a token that is not to be trusted.
 pub(super) fn rejected(what: String) -> Error {
     Error::new(ErrorKind::Rejected, what)
+}
+
+/// Text of a token or a caller, for an error: quoted, escaped and shortened.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut chars = text.chars();
+    let begin: String = chars.by_ref().take(LONGEST).collect();
+    let more = if chars.next().is_some() { "…" } else { "" };
+    format!("{begin:?}{more}")
 }

@@ -172,7 +172,12 @@ fn path_at(tokens: &[&str], mut at: usize, prefix: &Path, found: &mut Vec<Path>)
     if at > start {
         found.push(path);
     }
-    at
+    // Another name for it is no path.
+    if tokens.get(at) == Some(&"as") {
+        at + 2
+    } else {
+        at
+    }
 }
 
 fn is_word(c: char) -> bool {
@@ -244,7 +249,7 @@ mod tests {
     #[test]
     fn siblings_comments_and_tests_are_no_circle() {
         let found = circles_of(&[
-            ("main.rs", "mod a;\nmod b;"),
+            ("main.rs", "mod a;\nmod b;\nmod e;"),
             (
                 "a/mod.rs",
                 "mod c;\nmod d;\npub(crate) use self::{c::C, d::D};",
@@ -255,6 +260,9 @@ mod tests {
                 "fn d() {}\n#[cfg(test)]\nmod tests { use crate::a::c::C; }",
             ),
             ("b.rs", "use crate::a::C;\nfn f() { std::mem::take(a) }"),
+            ("e/mod.rs", "mod f;\nmod g;"),
+            ("e/f.rs", "use crate::e::{g as other};"),
+            ("e/g.rs", ""),
         ]);
         assert!(found.is_empty(), "{found:?}");
     }

@@ -1,25 +1,31 @@
 //! The transport that comes with the library: HTTP/1.1 over the standard
 //! library's sockets.
 //!
-//! A library that carries HTTP logs what it carries: tokens, at the most
-//! talkative level. This one says nothing to anybody.
+//! HTTP libraries log what they carry, tokens included, at their most verbose
+//! level. This one logs nothing.
 
+mod answer;
 mod connection;
+mod dial;
+mod failure;
 mod pool;
 
 use std::{
     fmt,
-    io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    io::Write as _,
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header, uri::Scheme};
-use zeroize::{Zeroize as _, Zeroizing};
+use http::{HeaderValue, Request, Response, header};
+use zeroize::Zeroize as _;
 
 use self::{
-    connection::{Connection, Timed, now},
+    answer::{read_body, read_head},
+    connection::{Connection, now},
+    dial::{authority, dial, is_https},
+    failure::{Phase, classify, is_broken, late, unresolved, unsent},
     pool::{Gone, Pool, Route},
 };
 #[cfg(feature = "tls")]
@@ -32,25 +38,19 @@ use crate::{
     },
     values::{
         endpoint::without_user,
-        error::{Error, ErrorKind, Tenths},
+        error::{Error, ErrorKind},
     },
-    wire::http1::{self, Body, Head, Malformed},
+    wire::http1::{self, Head},
 };
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("gce-auth/", env!("CARGO_PKG_VERSION")));
-/// Room for an answer before it is known how long it is, in bytes: a token's
-/// fits. Every buffer is wiped to its last byte, so that room costs time.
-const FIRST_ROOM: usize = 2048;
-/// Interim answers (1xx) before the one that counts, at most.
-const MOST_INTERIM: u32 = 32;
 
 /// The transport that comes with the library: HTTP/1.1 over TCP, with kept
 /// connections; no proxy, no redirect, no cookie, no compression. HTTPS with
 /// the feature `tls`.
 ///
-/// Of use where requests are to be looked at, or changed, on their way: see
-/// [`Transport`].
+/// Wrap it to inspect or change requests on their way: see [`Transport`].
 #[derive(Default)]
 pub struct HttpTransport {
     pool: Pool,
@@ -237,221 +237,6 @@ impl Transport for HttpTransport {
         *response.headers_mut() = head.headers;
         Ok(response)
     }
-}
-
-/// Host and port of a URI that is to be asked.
-fn authority(uri: &Uri) -> Result<(&str, u16), TransportError> {
-    let host = uri.host().filter(|host| !host.is_empty());
-    let host = host.ok_or_else(|| TransportError::new(Kind::Resolve, "the URL names no host"))?;
-    let default = if is_https(uri) { 443 } else { 80 };
-    Ok((host, uri.port_u16().unwrap_or(default)))
-}
-
-fn is_https(uri: &Uri) -> bool {
-    uri.scheme() == Some(&Scheme::HTTPS)
-}
-
-/// The first of `addresses` that takes a connection. Each gets a fair share of
-/// the time that is left.
-fn dial(
-    addresses: &[SocketAddr],
-    end: Duration,
-    limits: &Limits,
-) -> Result<TcpStream, TransportError> {
-    let mut last = unresolved();
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = end.saturating_sub(now());
-        if left.is_zero() {
-            return Err(late("no connection", limits.connect));
-        }
-        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let share = (left / others).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(address, share) {
-            Ok(stream) => {
-                // Small requests, each of which is waited for.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = classify(error, Phase::Connect, limits),
-        }
-    }
-    Err(last)
-}
-
-/// Reads up to the end of the head that counts; and what came after it.
-fn read_head(
-    stream: &mut Timed<'_>,
-    request: &Request<Vec<u8>>,
-    limits: &Limits,
-    heard: &mut bool,
-) -> Result<(Head, Zeroizing<Vec<u8>>), TransportError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FIRST_ROOM));
-    let (mut seen, mut interim) = (0usize, 0);
-    loop {
-        while let Some((head, length)) =
-            http1::head(&bytes, request.method(), limits.header_lines).map_err(malformed)?
-        {
-            seen += length;
-            within(limits, seen)?;
-            bytes.drain(..length);
-            if !head.status.is_informational() {
-                return Ok((head, bytes));
-            }
-            interim += 1;
-            if interim > MOST_INTERIM || head.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(malformed(Malformed::Nonsense));
-            }
-        }
-        within(limits, seen + bytes.len())?;
-        match read_more(stream, &mut bytes) {
-            Ok(0) => return Err(closed()),
-            Ok(_) => *heard = true,
-            Err(error) => return Err(classify(error, Phase::Head, limits)),
-        }
-    }
-}
-
-/// Whether headers of so many bytes may be.
-fn within(limits: &Limits, bytes: usize) -> Result<(), TransportError> {
-    if bytes > limits.header_bytes {
-        return Err(TransportError::new(
-            Kind::TooLarge,
-            "the answer's headers are too large",
-        ));
-    }
-    Ok(())
-}
-
-/// Appends what comes to `bytes`; what was outgrown is wiped.
-fn read_more(stream: &mut Timed<'_>, bytes: &mut Zeroizing<Vec<u8>>) -> io::Result<usize> {
-    let held = bytes.len();
-    if bytes.capacity() - held < FIRST_ROOM / 4 {
-        let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
-        larger.extend_from_slice(bytes);
-        *bytes = larger;
-    }
-    let room = bytes.capacity();
-    bytes.resize(room, 0);
-    let read = stream.read(&mut bytes[held..]);
-    bytes.truncate(held + read.as_ref().copied().unwrap_or(0));
-    read
-}
-
-/// Reads the body; and whether nothing came after it.
-fn read_body(
-    stream: &mut Timed<'_>,
-    head: &Head,
-    rest: &[u8],
-    limits: &Limits,
-) -> Result<(Vec<u8>, bool), TransportError> {
-    let mut body = Body::new(head.framing, limits.body_bytes).map_err(malformed)?;
-    let mut clean = body.feed(rest).map_err(malformed)? == rest.len();
-    if !body.is_done() {
-        clean = read_rest(stream, &mut body, limits)?;
-    }
-    Ok((body.take(), clean))
-}
-
-/// Reads what did not come with the head; and whether nothing came after it.
-/// A token does: the stack of most requests, touched for the first time by a
-/// thread that has just begun, is small without this.
-#[inline(never)]
-fn read_rest(
-    stream: &mut Timed<'_>,
-    body: &mut Body,
-    limits: &Limits,
-) -> Result<bool, TransportError> {
-    let mut clean = true;
-    let mut piece = Zeroizing::new([0; 8192]);
-    while !body.is_done() {
-        match stream.read(&mut piece[..]) {
-            Ok(0) if body.is_whole_at_end() => break,
-            Ok(0) => return Err(closed()),
-            Ok(read) => clean = body.feed(&piece[..read]).map_err(malformed)? == read,
-            Err(error) => return Err(classify(error, Phase::Body, limits)),
-        }
-    }
-    Ok(clean)
-}
-
-/// What was going on when something failed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Connect,
-    Send,
-    Head,
-    Body,
-}
-
-fn late(what: &str, limit: Duration) -> TransportError {
-    TransportError::new(Kind::Timeout, format!("{what} within {}", Tenths(limit)))
-}
-
-fn unresolved() -> TransportError {
-    TransportError::new(Kind::Resolve, "the name has no address")
-}
-
-/// This process has no more file descriptors, say.
-fn unsent(error: io::Error) -> TransportError {
-    TransportError::new(Kind::Connect, "no connection could be prepared").with_source(error)
-}
-
-fn closed() -> TransportError {
-    TransportError::new(
-        Kind::Closed,
-        "the connection was closed before a whole answer",
-    )
-}
-
-fn malformed(how: Malformed) -> TransportError {
-    let (kind, what) = match how {
-        Malformed::Nonsense => (Kind::Protocol, "the answer is not HTTP that makes sense"),
-        Malformed::TooManyLines => (Kind::TooLarge, "the answer has too many headers"),
-        Malformed::TooLong => (Kind::TooLarge, "the answer's body is too large"),
-    };
-    TransportError::new(kind, what)
-}
-
-/// Whether the other side hung up, as opposed to: took too long.
-fn is_broken(error: &io::Error) -> bool {
-    use io::ErrorKind as K;
-    matches!(
-        error.kind(),
-        K::BrokenPipe | K::ConnectionReset | K::ConnectionAborted
-    )
-}
-
-fn classify(error: io::Error, phase: Phase, limits: &Limits) -> TransportError {
-    use io::ErrorKind as K;
-    #[cfg(feature = "tls")]
-    if let Some(refusal) = tls::refusal(&error) {
-        return TransportError::new(Kind::Tls, refusal).with_source(error);
-    }
-    if matches!(error.kind(), K::TimedOut | K::WouldBlock) {
-        return match phase {
-            Phase::Connect => late("no connection", limits.connect),
-            Phase::Send | Phase::Head => late("no answer", limits.first_byte),
-            Phase::Body => late("no whole answer", limits.attempt),
-        };
-    }
-    let (kind, message) = match error.kind() {
-        K::ConnectionRefused => (Kind::Connect, "the connection was refused"),
-        K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown | K::AddrNotAvailable => {
-            (Kind::Connect, "the address cannot be reached")
-        }
-        K::PermissionDenied => (Kind::Connect, "this system forbids the connection"),
-        // An address that needs a zone, say; nothing was sent.
-        K::InvalidInput if phase == Phase::Connect => {
-            (Kind::Connect, "the address cannot be reached")
-        }
-        K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
-            (Kind::Closed, "the connection was reset")
-        }
-        K::UnexpectedEof => return closed(),
-        _ if phase == Phase::Connect => (Kind::Connect, "no connection could be made"),
-        _ => (Kind::Closed, "the connection failed"),
-    };
-    TransportError::new(kind, message).with_source(error)
 }
 
 impl fmt::Debug for HttpTransport {

@@ -7,7 +7,10 @@ use std::{
 
 use http::Request;
 
-use super::connection::{Connection, now};
+use super::{
+    connection::{Connection, now},
+    dial::{authority, is_https},
+};
 #[cfg(feature = "tls")]
 use crate::io::identity::ClientIdentity;
 use crate::io::transport::TransportError;
@@ -29,9 +32,9 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn of(request: &Request<Vec<u8>>) -> Result<Self, TransportError> {
-        let (host, port) = super::authority(request.uri())?;
+        let (host, port) = authority(request.uri())?;
         Ok(Self {
-            https: super::is_https(request.uri()),
+            https: is_https(request.uri()),
             host: host.to_owned(),
             port,
             #[cfg(feature = "tls")]
@@ -63,8 +66,8 @@ struct Kept {
 pub(super) struct Pool(Mutex<(u32, Vec<Kept>)>);
 
 /// Connections that are none any more, or have waited too long: to be dropped
-/// while the server thinks, so that nobody waits until the system has said
-/// goodbye.
+/// while the server thinks, so that no caller waits until the system has closed
+/// them.
 pub(super) struct Gone(#[expect(dead_code, reason = "to be dropped")] Vec<Kept>);
 
 impl Pool {
@@ -103,8 +106,8 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection for the next request; the oldest ones go. Whoever has
-    /// [taken](Self::take) has seen whose process it is.
+    /// Keeps a connection for the next request; the oldest ones go. A caller
+    /// that has [taken](Self::take) has checked the process.
     pub(super) fn keep(&self, route: Route, connection: Connection) {
         let mut held = self.lock();
         let alike = held.1.iter().filter(|kept| kept.route.is(&route)).count();

@@ -1,11 +1,11 @@
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::{Shutdown, TcpListener},
+    io::{self, BufRead as _, BufReader, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     sync::mpsc::channel,
     thread,
 };
 
-use super::*;
+use super::{answer::within, *};
 
 /// Sends one request to a server that answers with `answer`, and then says
 /// nothing more; `closes` is whether it also ends its side.

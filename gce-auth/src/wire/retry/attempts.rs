@@ -10,7 +10,7 @@ use crate::{
         error::{Error, ErrorKind},
         token::Now,
     },
-    wire::retry::{RetryPolicy, server::Server},
+    wire::retry::{policy::RetryPolicy, server::Server},
 };
 
 /// An attempt that took this much longer than it may was not slow but frozen:

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     values::error::{Error, ErrorKind},
-    wire::retry::RetryPolicy,
+    wire::retry::policy::RetryPolicy,
 };
 
 /// A server that the library sends requests to.

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
-use super::{after::retry_after, server::Server, *};
+use super::{RetryPolicy, after::retry_after, server::Server};
 
 const PLENTY: Duration = Duration::from_secs(1000);
 /// Wed, 21 Oct 2015 07:28:00 GMT.
