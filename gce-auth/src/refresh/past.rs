@@ -15,6 +15,8 @@ pub(crate) struct Past<V> {
     begun: TaskId,
     /// Refreshes that have begun and not ended.
     out: Vec<TaskId>,
+    /// The newest refresh whose value was held.
+    newest: TaskId,
     /// The last refresh that a program asked for and that succeeded: nothing
     /// that was requested before it takes the place of its value.
     forced: TaskId,
@@ -32,6 +34,7 @@ impl<V: Value> Past<V> {
         Self {
             begun: TaskId(0),
             out: Vec::new(),
+            newest: TaskId(0),
             forced: TaskId(0),
             rejection: TaskId(0),
             barred: Vec::new(),
@@ -76,8 +79,14 @@ impl<V: Value> Past<V> {
         id < self.forced
     }
 
+    /// Whether a value of a refresh that began after this one was held.
+    pub(crate) fn is_overtaken(&self, id: TaskId) -> bool {
+        id < self.newest
+    }
+
     /// Takes note of a value that a refresh brought and that is now held.
     pub(crate) fn stored(&mut self, id: TaskId, value: &V, forced: bool) {
+        self.newest = self.newest.max(id);
         if forced {
             self.forced = self.forced.max(id);
         }

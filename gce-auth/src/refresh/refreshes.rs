@@ -240,10 +240,12 @@ impl<V: Value> Refreshes<V> {
                         .as_ref()
                         .is_some_and(|entry| entry.value.is_same(value));
                 let keeps = held.is_some_and(|held| {
-                    !forced
-                        && V::outlives_renewals()
-                        && past.rejected_at(&held.value).is_none()
-                        && held.deadlines.outlasts(deadlines, now)
+                    let stays = if V::outlives_renewals() {
+                        held.deadlines.outlasts(deadlines, now)
+                    } else {
+                        past.is_overtaken(id)
+                    };
+                    stays && !forced && past.rejected_at(&held.value).is_none()
                 });
                 if !keeps {
                     self.shared.slot.store(value.clone(), deadlines);
