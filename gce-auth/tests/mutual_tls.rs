@@ -6,10 +6,14 @@
 mod support;
 
 use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
     time::Duration,
 };
 
@@ -41,6 +45,26 @@ fn folder(name: &str, emulator: Option<&Emulator>) -> PathBuf {
         emulator.write_certificates(&folder).unwrap();
     }
     folder
+}
+
+/// Forwards connections to `server`, and counts them.
+fn counting(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            counted.fetch_add(1, SeqCst);
+            let client = client.unwrap();
+            let server = TcpStream::connect(server).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut from, &mut to));
+            let (mut from, mut to) = (server, client);
+            thread::spawn(move || io::copy(&mut from, &mut to));
+        }
+    });
+    (address, count)
 }
 
 /// What a child says in this mode: of HTTPS at `https`, of HTTP at `http`.
@@ -107,6 +131,22 @@ fn in_a_process_of_its_own() {
                 fs::copy(renewed.join(name), Path::new(folder).join(name)).unwrap();
             }
             println!("{}", says(&tell(client.blocking_project_id())));
+        }
+        "ask-thrice" => {
+            for _ in 0..3 {
+                client.blocking_get("instance/id").unwrap();
+            }
+        }
+        "ask-with-another" => {
+            // The same certificate, in another file.
+            let file = Path::new(folder).join("client.key");
+            let renewed = format!("{}\n# renewed\n", fs::read_to_string(&file).unwrap());
+            let written = fs::metadata(&file).unwrap().modified().unwrap();
+            fs::write(&file, renewed).unwrap();
+            let file = fs::File::options().write(true).open(&file).unwrap();
+            file.set_modified(written + Duration::from_secs(10))
+                .unwrap();
+            client.blocking_get("instance/id").unwrap();
         }
         other => unreachable!("{other}"),
     }
@@ -175,4 +215,16 @@ fn renewed_certificates_are_read_again() {
     let said = run("ask-again", "strict", &folder, &https, NOBODY);
     assert!(said[0].starts_with("Tls "), "{}", said[0]);
     assert_eq!(said[1..], ["secured"]);
+}
+
+#[test]
+fn connections_are_reused_by_requests_with_the_same_certificate_alone() {
+    let emulator = emulator();
+    for (task, connections) in [("ask-thrice", 1), ("ask-with-another", 2)] {
+        let folder = folder(task, Some(&emulator));
+        let (https, count) = counting(emulator.https_addr().unwrap());
+        let said = run(task, "strict", &folder, &https.to_string(), NOBODY);
+        assert_eq!(said, ["secured"], "{task}");
+        assert_eq!(count.load(SeqCst), connections, "{task}");
+    }
 }

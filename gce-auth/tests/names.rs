@@ -124,6 +124,37 @@ fn a_name_of_a_stranger_is_no_metadata_server() {
 }
 
 #[test]
+fn a_stranger_beside_the_server_spoils_nothing_for_many_clients_at_once() {
+    let emulator = emulator();
+    let stranger = Stranger::saying(200, &["Content-Type: application/json"], ANSWER);
+    let endpoints = [emulator.addr(), stranger.address()].map(|it| it.to_string());
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let call = |n: usize| {
+            let credentials = Credentials::builder().client(client(&endpoints[n % 2]));
+            let credentials = credentials.build().unwrap();
+            if n % 4 < 2 {
+                credentials.blocking_token()
+            } else {
+                block_on(credentials.token())
+            }
+        };
+        let calls: Vec<_> = (0..64)
+            .map(|n| scope.spawn(move || timed(|| call(n))))
+            .collect();
+        calls.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    for (n, (outcome, took)) in outcomes.into_iter().enumerate() {
+        assert!(took < SPARE, "{n}: {took:?}");
+        match outcome {
+            Ok(token) if n % 2 == 0 => assert!(!token.secret().contains("stolen")),
+            Err(error) if n % 2 == 1 => is_a_stranger(&[error]),
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+    assert_eq!(emulator.request_count(TOKEN), 1, "clients share the token");
+}
+
+#[test]
 fn a_stranger_that_leads_elsewhere_is_not_followed() {
     let emulator = emulator();
     for status in [301, 302, 303, 307, 308] {

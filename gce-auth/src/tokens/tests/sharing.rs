@@ -101,3 +101,46 @@ fn credentials_of_both_kinds_have_the_same_methods() {
     assert_eq!(named.service_account_email().as_deref(), Some("b@x"));
     assert!(named.with_service_account("a/b").is_err());
 }
+
+/// Every client asks by the transport of `world`.
+fn ask_in(world: &World, clients: &[&MetadataClient]) {
+    for (asked, client) in clients.iter().enumerate() {
+        assert_eq!(client.blocking_get("instance/name").unwrap(), "vm");
+        assert_eq!(world.asked().len(), asked + 1);
+    }
+}
+
+#[test]
+fn credentials_name_the_client_that_they_were_made_with() {
+    let world = World::new([Reply::text("vm")]);
+    let access = built(&world);
+    let identity = IdTokenCredentials::builder("aud").client(world.client.clone());
+    let identity = identity.build().unwrap();
+    let its_identity = access.id_token("aud").unwrap();
+    ask_in(
+        &world,
+        &[access.client(), identity.client(), its_identity.client()],
+    );
+}
+
+#[cfg(feature = "iam")]
+#[test]
+fn credentials_of_a_source_name_its_client() {
+    use crate::{AccessBoundaryRule, CredentialAccessBoundary};
+    let world = World::new([Reply::text("vm")]);
+    let access = built(&world);
+    let impersonated = access.impersonate("b@p.iam.gserviceaccount.com");
+    let impersonated = impersonated.build().unwrap();
+    let its_identity = impersonated.id_token("aud").unwrap();
+    let rule = AccessBoundaryRule::new("//storage/b", ["inRole:roles/x"]).unwrap();
+    let boundary = CredentialAccessBoundary::new([rule]).unwrap();
+    let narrow = access.downscope(&boundary).unwrap();
+    ask_in(
+        &world,
+        &[
+            impersonated.client(),
+            its_identity.client(),
+            narrow.client(),
+        ],
+    );
+}

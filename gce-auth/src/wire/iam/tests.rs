@@ -154,6 +154,21 @@ fn a_refusal_says_what_is_missing() {
         ),
         (
             403,
+            r#"{"error":{"message":"The API has not been used in project 1 before."}}"#,
+            "iamcredentials.googleapis.com",
+        ),
+        (
+            403,
+            r#"{"error":{"message":"The API cannot be called: it is disabled."}}"#,
+            "iamcredentials.googleapis.com",
+        ),
+        (
+            403,
+            r#"{"error":{"message":"x","details":[{"reason":"ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}}"#,
+            "auth/cloud-platform",
+        ),
+        (
+            403,
             r#"{"error":{"message":"Request had insufficient authentication scopes."}}"#,
             "auth/cloud-platform",
         ),
