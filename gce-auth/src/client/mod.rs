@@ -1,4 +1,4 @@
-//! Floor 5: asking a server. The configuration of a client, the one retry
+//! Asking a server. The configuration of a client, the one retry
 //! loop, a file for each server that is asked, and detection.
 
 #[cfg(any(feature = "iam", feature = "verify"))]

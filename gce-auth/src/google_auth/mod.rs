@@ -1,5 +1,5 @@
-//! Floor 6: google-auth's verbs and properties on our types, for code that
-//! comes from there.
+//! The verbs and properties of google-auth on our types, for code that comes
+//! from there.
 
 mod methods;
 mod refresh;

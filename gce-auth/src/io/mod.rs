@@ -1,4 +1,4 @@
-//! Floor 3: the edges of the world. Sockets, clocks, threads, environment.
+//! The edges of the world. Sockets, clocks, threads, environment.
 
 pub(crate) mod clock;
 #[cfg(any(feature = "iam", feature = "verify"))]

@@ -1,4 +1,4 @@
-//! Floor 5: what the metadata server knows, by topic.
+//! What the metadata server knows, by topic.
 
 mod account;
 pub(crate) mod change;

@@ -1,4 +1,4 @@
-//! Floor 5: a value that expires, kept fresh for all who need it: when it is
+//! A value that expires, kept fresh for all who need it: when it is
 //! fetched, who fetches it and who waits. Knows no HTTP, no URL and no JSON.
 
 pub(crate) mod cache;

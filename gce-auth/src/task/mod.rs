@@ -1,4 +1,4 @@
-//! Floor 4: blocking work that any mix of threads and tasks waits for, and the
+//! Blocking work that any mix of threads and tasks waits for, and the
 //! threads that do it.
 
 pub(crate) mod background;

@@ -1,4 +1,4 @@
-//! Floor 6: access tokens and ID tokens, and the headers made of them.
+//! Access tokens and ID tokens, and the headers made of them.
 
 // The page of docs has what these implement first, in this order.
 pub(crate) mod credentials;

@@ -1,4 +1,4 @@
-//! Floor 1: what everything else is said in. No I/O, no protocol.
+//! What everything else is said in. No I/O, no protocol.
 
 #[cfg(feature = "iam")]
 pub(crate) mod access_boundary;

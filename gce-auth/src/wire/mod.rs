@@ -1,4 +1,4 @@
-//! Floor 2: the protocol, pure. Bytes in, values out; time is an argument.
+//! The protocol, pure. Bytes in, values out; time is an argument.
 
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
