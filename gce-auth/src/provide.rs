@@ -10,15 +10,15 @@ use std::{
 
 use crate::values::{error::Error, headers::Headers};
 
-/// Whoever has headers for requests: [`Credentials`](crate::Credentials),
+/// Provides headers for requests: [`Credentials`](crate::Credentials),
 /// [`IdTokenCredentials`](crate::IdTokenCredentials), or a type of the
-/// program's. `Arc<dyn ProvideHeaders>` is one, too.
+/// program's. `Arc<dyn ProvideHeaders>` does, too.
 ///
 /// # Examples
 /// ```
 /// use gce_auth::{Headers, HeadersFuture, ProvideHeaders};
 ///
-/// /// A token that somebody hands in.
+/// /// A token that the caller hands in.
 /// #[derive(Debug)]
 /// struct Given(String);
 ///
@@ -35,7 +35,7 @@ use crate::values::{error::Error, headers::Headers};
 /// # }
 /// ```
 pub trait ProvideHeaders: Send + Sync + fmt::Debug {
-    /// The headers of a request that is about to be sent.
+    /// Returns the headers of a request that is about to be sent.
     fn provide_headers(&self) -> HeadersFuture<'_>;
 
     /// Returns the headers of a request that is about to be sent, as a future
@@ -54,9 +54,8 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Takes note that a server rejected these headers; whether the next ones
-    /// may be others. Whoever cannot do anything about it says no, and that is
-    /// the default.
+    /// Takes note that a server rejected these headers. Returns whether the next
+    /// ones may differ. Default: `false`.
     fn invalidate_headers(&self, rejected: &Headers) -> bool {
         let _ = rejected;
         false

@@ -34,7 +34,7 @@ pub enum Reply {
     Raw(u16, Vec<(String, String)>, String),
     /// No answer, for this reason.
     Broken(TransportErrorKind),
-    /// A panic, as a transport of somebody else's may do.
+    /// A panic, as in a transport of the program.
     Panic,
 }
 
@@ -204,7 +204,7 @@ impl HandClock {
         self
     }
 
-    /// The same, standing still also while somebody sleeps.
+    /// The same, standing still also while a thread sleeps.
     #[must_use]
     pub fn frozen(mut self) -> Self {
         self.frozen = true;

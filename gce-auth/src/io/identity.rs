@@ -40,8 +40,8 @@ const USUAL: Usual = if cfg!(windows) { WINDOWS } else { UNIX };
 /// What one request is sent with: an extension of the request, which a
 /// transport that carries HTTPS honours.
 ///
-/// The server is to be trusted if the given root vouches for it, and nobody
-/// else; without one, whom the system trusts.
+/// Trust the server only if its certificate is signed by the given root;
+/// without one, by a root of the system.
 #[derive(Clone)]
 pub struct ClientIdentity(Arc<Pem>);
 
@@ -53,8 +53,8 @@ struct Pem {
 }
 
 impl ClientIdentity {
-    /// The certificate of whoever vouches for the server, in PEM; empty where
-    /// it is for the system to say.
+    /// Returns the root certificate to trust, in PEM; empty if those of the
+    /// system are.
     #[must_use]
     pub fn root_pem(&self) -> &[u8] {
         &self.0.root

@@ -1,4 +1,4 @@
-//! Letting go of a request whose answer nobody waits for any more.
+//! Breaks off a request when no caller waits for its answer any more.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use http::Request;
 
-/// Says that nobody waits for the answer to a request any more.
+/// Says that no caller waits for the answer to a request any more.
 ///
 /// A request that a server may hold for long, as a
 /// [`Watch`](crate::Watch) makes them, carries one in its extensions. A
@@ -53,20 +53,20 @@ impl Interrupt {
         }))
     }
 
-    /// The one that `request` carries, if it does.
+    /// Returns the one that `request` carries, if it does.
     #[must_use]
     pub fn of<B>(request: &Request<B>) -> Option<Self> {
         request.extensions().get().cloned()
     }
 
-    /// Whether nobody waits any more.
+    /// Returns whether the last caller has stopped waiting.
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(SeqCst)
     }
 
-    /// Calls `hook`, from any thread, when nobody waits any more; now, if that
-    /// is so. It is forgotten when what is returned is dropped, or when another
+    /// Calls `hook`, from any thread, when no caller waits any more; at once, if
+    /// that is so. It is forgotten when what is returned is dropped, or when another
     /// one takes its place.
     pub fn on_raise(&self, hook: impl FnOnce() + Send + 'static) -> Armed {
         *self.hook() = Some(Box::new(hook));
@@ -76,7 +76,7 @@ impl Interrupt {
         Armed(self.clone())
     }
 
-    /// Nobody waits any more.
+    /// The last caller has stopped waiting.
     pub(crate) fn raise(&self) {
         if self.0.process == std::process::id() {
             self.0.raised.store(true, SeqCst);

@@ -1,8 +1,8 @@
 //! Names to addresses, within a time limit.
 //!
-//! The system's resolver knows no limit, so a look-up runs on a thread and
-//! whoever asks waits only as long as it can. Whoever asks for the same name
-//! meanwhile waits for the same look-up: a resolver that hangs costs one
+//! The system's resolver knows no limit, so a look-up runs on a thread and the
+//! caller waits only as long as it can. Callers that ask for the same name
+//! meanwhile wait for the same look-up: a resolver that hangs costs one
 //! thread, not one for each attempt.
 
 use std::{

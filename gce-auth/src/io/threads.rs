@@ -28,7 +28,7 @@ pub enum WorkKind {
     AccessToken,
     /// Everything else that ends within its budget.
     Other,
-    /// Lives as long as somebody listens; gets a thread of its own.
+    /// Lives as long as a caller listens; gets a thread of its own.
     Watch,
 }
 

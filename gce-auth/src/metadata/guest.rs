@@ -31,8 +31,8 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The keys of the guest attributes of `namespace`; none where nobody
-        /// wrote to it. [`Forbidden`](ErrorKind::Forbidden) as for
+        /// The keys of the guest attributes of `namespace`; none where it was
+        /// never written to. [`Forbidden`](ErrorKind::Forbidden) as for
         /// [`guest_attribute`](Self::guest_attribute).
         guest_attributes / blocking_guest_attributes(namespace) -> Vec<String>,
         |client, namespace| {

@@ -44,8 +44,7 @@ impl fmt::Debug for Signature {
 
 /// A JWT that IAM signed, and with which key.
 ///
-/// Whoever holds it may use it, so `Debug` shows no part of it and it is wiped
-/// when dropped.
+/// It is a secret: `Debug` shows no part of it, and it is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedJwt {
     pub(super) key_id: String,

@@ -41,7 +41,7 @@ impl MetadataClient {
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) where a variable, or the number of
     /// attempts, makes no sense; [`Tls`](crate::ErrorKind::Tls) where
-    /// certificates are required and not there. Never because nobody answers.
+    /// certificates are required and not there. Never because there is no answer.
     pub async fn ping(&self, attempts: Option<u32>) -> Result<bool, Error> {
         self.background(WorkKind::Other, move |client| {
             client.blocking_ping(attempts)
