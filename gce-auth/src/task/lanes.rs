@@ -65,8 +65,16 @@ struct State {
 struct Lane {
     busy: usize,
     busy_with_other: usize,
-    queue: VecDeque<Work>,
+    /// What waits. Apart, so that work that may not begin is not looked at: of
+    /// a server that hangs, 100,000 pieces may wait.
+    access_tokens: Queue,
+    other: Queue,
+    /// How much was ever queued here.
+    came: u64,
 }
+
+/// Work that waits, each piece with its number among those of its lane.
+type Queue = VecDeque<(u64, Work)>;
 
 impl Executor for LaneExecutor {
     fn execute(&self, work: Work) -> Result<(), Work> {
@@ -212,7 +220,7 @@ impl State {
             lane.busy_with_other -= 1;
         }
         let left = lane.busy;
-        if left == 0 && lane.queue.is_empty() {
+        if left == 0 && lane.access_tokens.is_empty() && lane.other.is_empty() {
             self.lanes.remove(origin);
         }
         left
@@ -222,18 +230,18 @@ impl State {
     /// be dropped without the lock.
     fn queue(&mut self, work: Work) -> Vec<Work> {
         let lane = self.lanes.entry(work.lane().clone()).or_default();
-        lane.queue.push_back(work);
+        let queue = lane.push(work);
         self.queued += 1;
-        let length = lane.queue.len();
+        let length = queue.len();
         if length < LONG_QUEUE || !length.is_power_of_two() {
             return Vec::new();
         }
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) = mem::take(&mut lane.queue)
+        let (gone, kept): (Queue, Queue) = mem::take(queue)
             .into_iter()
-            .partition(Work::is_abandoned);
-        lane.queue = kept;
+            .partition(|(_, work)| work.is_abandoned());
+        *queue = kept;
         self.queued -= gone.len();
-        gone.into()
+        gone.into_iter().map(|(_, work)| work).collect()
     }
 
     /// Takes the next piece of work for a thread that has come free: of the
@@ -250,10 +258,12 @@ impl State {
     }
 
     fn drain(&mut self, origin: &LaneKey) -> Vec<Work> {
-        let lane = self.lanes.remove(origin);
-        let queue = lane.map(|lane| lane.queue).unwrap_or_default();
+        let lane = self.lanes.remove(origin).unwrap_or_default();
+        let mut queue = Vec::from(lane.access_tokens);
+        queue.extend(lane.other);
+        queue.sort_by_key(|(number, _)| *number);
         self.queued -= queue.len();
-        queue.into()
+        queue.into_iter().map(|(_, work)| work).collect()
     }
 }
 
@@ -263,15 +273,36 @@ impl Lane {
             && (kind == WorkKind::AccessToken || self.busy_with_other < PER_ORIGIN - 1)
     }
 
+    /// Adds `work`; returns the queue that it waits in.
+    fn push(&mut self, work: Work) -> &mut Queue {
+        self.came += 1;
+        let queue = match work.kind() {
+            WorkKind::AccessToken => &mut self.access_tokens,
+            _ => &mut self.other,
+        };
+        queue.push_back((self.came, work));
+        queue
+    }
+
     /// Takes the first awaited piece that a thread may begin, else the first.
     fn pop(&mut self) -> Option<Work> {
-        let may = |work: &Work| self.has_room_for(work.kind());
-        let position = self
-            .queue
-            .iter()
-            .position(|work| may(work) && work.is_awaited())
-            .or_else(|| self.queue.iter().position(may))?;
-        self.queue.remove(position)
+        let (tokens, other) = (
+            self.has_room_for(WorkKind::AccessToken),
+            self.has_room_for(WorkKind::Other),
+        );
+        let queues = [(tokens, &mut self.access_tokens), (other, &mut self.other)];
+        let first = |queue: &Queue| {
+            let awaited = queue.iter().position(|(_, work)| work.is_awaited());
+            let position = awaited.unwrap_or_default();
+            let (number, _) = queue.get(position)?;
+            Some((awaited.is_none(), *number, position))
+        };
+        let ((.., position), queue) = queues
+            .into_iter()
+            .filter(|(open, _)| *open)
+            .filter_map(|(_, queue)| Some((first(queue)?, queue)))
+            .min_by_key(|(first, _)| *first)?;
+        Some(queue.remove(position)?.1)
     }
 }
 

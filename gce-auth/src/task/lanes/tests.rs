@@ -1,7 +1,10 @@
 use std::{sync::mpsc, thread};
 
 use super::*;
-use crate::io::threads::{LaneKey, Progress};
+use crate::io::{
+    clock::{Clock, SystemClock},
+    threads::{LaneKey, Progress},
+};
 
 fn lanes() -> Arc<Lanes> {
     Arc::default()
@@ -142,13 +145,53 @@ fn beyond_the_bound_in_all_an_origin_gets_one_thread() {
 fn awaited_work_overtakes() {
     let mut lane = Lane::default();
     let progress = Progress::default();
-    lane.queue.push_back(work(WorkKind::Other, || {}));
+    lane.push(work(WorkKind::Other, || {}));
     let awaited = Work::new(WorkKind::Other, origin("http://a"), progress.clone(), || {});
-    lane.queue.push_back(awaited);
+    lane.push(awaited);
     progress.set_awaited();
     assert!(lane.pop().unwrap().is_awaited());
     assert!(!lane.pop().unwrap().is_awaited());
     assert!(lane.pop().is_none());
+}
+
+#[test]
+fn a_long_queue_delays_no_other_origin() {
+    let mut state = State::default();
+    for _ in 0..PER_ORIGIN - 1 {
+        state.take(&at("http://hangs", WorkKind::Other, || {}));
+    }
+    for _ in 0..100_000 {
+        drop(state.queue(at("http://hangs", WorkKind::Other, || {})));
+    }
+    let healthy = at("http://healthy", WorkKind::Other, || {});
+    let clock = SystemClock::new();
+    let begins = clock.now().boot;
+    for _ in 0..5_000 {
+        state.take(&healthy);
+        state.release(healthy.lane(), healthy.kind());
+        assert!(state.pop(healthy.lane()).is_none());
+    }
+    let took = clock.now().boot - begins;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let token = at("http://hangs", WorkKind::AccessToken, || {});
+    drop(state.queue(token));
+    let next = state.pop(healthy.lane()).unwrap();
+    assert_eq!(next.kind(), WorkKind::AccessToken);
+}
+
+#[test]
+fn both_kinds_of_work_are_begun_in_their_order() {
+    let mut lane = Lane::default();
+    let kinds = [
+        WorkKind::Other,
+        WorkKind::AccessToken,
+        WorkKind::AccessToken,
+        WorkKind::Other,
+    ];
+    for kind in kinds {
+        lane.push(work(kind, || {}));
+    }
+    assert_eq!(kinds.map(|_| lane.pop().unwrap().kind()), kinds);
 }
 
 #[test]
