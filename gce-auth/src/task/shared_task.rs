@@ -45,8 +45,6 @@ struct State<T> {
     wakers: Vec<Option<Waker>>,
     /// Threads that wait: telling nobody is a system call all the same.
     threads: usize,
-    /// Places in queues of executors.
-    turns: usize,
 }
 
 impl<T: Clone + Send + 'static> SharedTask<T> {
@@ -65,7 +63,6 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
                 outcome: None,
                 wakers: Vec::new(),
                 threads: 0,
-                turns: 0,
             }),
             landed: Condvar::new(),
             started,
@@ -75,9 +72,8 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         }
     }
 
-    /// Hands the task to `executor`, or runs it here if that gives it back. A
-    /// second executor may have it as well, while it has not begun. Returns
-    /// whether it ran here, which took its time.
+    /// Hands the task to `executor`, or runs it here if that gives it back.
+    /// Returns whether it ran here, which took its time.
     pub(crate) fn depart(
         self: &Arc<Self>,
         kind: WorkKind,
@@ -89,10 +85,9 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
     }
 
     /// Returns the task as a piece of work. If all callers have gone when its
-    /// turn comes, nothing is done; if it is dropped instead, and no other
-    /// executor has it, the task has ended.
+    /// turn comes, nothing is done; if it is dropped instead, the task has
+    /// ended.
     pub(crate) fn work(self: &Arc<Self>, kind: WorkKind, lane: &LaneKey) -> Work {
-        lock(&self.state).turns += 1;
         let turn = Turn(Arc::downgrade(self));
         let progress = self.progress.clone();
         Work::new(kind, lane.clone(), progress, move || turn.take())
@@ -272,14 +267,7 @@ impl<T: Clone + Send + 'static> Drop for Turn<T> {
         let task = self.0.upgrade();
         // A forked child drops what its parent's threads will do.
         if let Some(task) = task.filter(|it| it.process == std::process::id()) {
-            let turns = {
-                let mut state = lock(&task.state);
-                state.turns -= 1;
-                state.turns
-            };
-            if turns == 0 {
-                task.cancel(dropped());
-            }
+            task.cancel(dropped());
         }
     }
 }

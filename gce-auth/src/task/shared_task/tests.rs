@@ -142,26 +142,6 @@ fn a_caller_in_a_hurry_leaves_the_task_to_the_others() {
 }
 
 #[test]
-fn a_task_that_two_executors_have_ends_with_the_last_that_drops_it() {
-    let task = of_this_process(|| Ok(7));
-    let lane = LaneKey::nowhere();
-    let (first, second) = (
-        task.work(WorkKind::Other, &lane),
-        task.work(WorkKind::Other, &lane),
-    );
-    drop(first);
-    assert!(!task.has_landed(), "the other executor still has it");
-    second.run();
-    assert_eq!(task.wait(LONG).unwrap(), 7);
-
-    let task = of_this_process(|| Ok(7));
-    let work = [(); 2].map(|()| task.work(WorkKind::Other, &lane));
-    drop(work);
-    let error = task.wait(LONG).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-}
-
-#[test]
 fn work_without_callers_is_known_to_be_abandoned() {
     let task = of_this_process(|| Ok(7));
     let work = task.work(WorkKind::Other, &LaneKey::nowhere());
