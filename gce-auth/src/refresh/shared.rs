@@ -21,7 +21,7 @@ use crate::{
     values::{error::Error, token::Now},
 };
 
-/// How many groups of equal settings one value remembers.
+/// From this number of groups on, a value forgets those that no handle has.
 const GROUPS: usize = 8;
 
 /// A value, and what happened to it.
@@ -49,10 +49,12 @@ impl<V: Value> Shared<V> {
         if let Some((_, group)) = groups.iter().find(|(other, _)| *other == settings) {
             return Arc::clone(group);
         }
-        if groups.len() >= GROUPS {
-            let unused = groups.iter().position(|it| Arc::strong_count(&it.1) == 1);
-            groups.remove(unused.unwrap_or(0));
-        }
+        let mut surplus = (groups.len() + 1).saturating_sub(GROUPS);
+        groups.retain(|(_, group)| {
+            let goes = surplus > 0 && Arc::strong_count(group) == 1;
+            surplus -= usize::from(goes);
+            !goes
+        });
         let group = Arc::new(Group::new());
         groups.push((settings, Arc::clone(&group)));
         group
@@ -154,4 +156,23 @@ impl<V: Value> Group<V> {
 /// Rounded down, so that the cheap answer is never later than the exact one.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+    use crate::values::token::Bearer;
+
+    #[test]
+    fn settings_in_use_have_one_group_however_many_there_are() {
+        let shared = Shared::<Bearer>::new(Policy::chosen(false));
+        let group = |n: usize| shared.group(SharingKey::of(n));
+        let held: Vec<_> = (0..GROUPS * 3).map(group).collect();
+        for (n, first) in held.iter().enumerate() {
+            assert!(Arc::ptr_eq(first, &group(n)), "{n}");
+        }
+        drop(held);
+        group(100);
+        assert_eq!(lock(&shared.groups).len(), GROUPS);
+    }
 }

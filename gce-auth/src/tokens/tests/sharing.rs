@@ -1,6 +1,11 @@
 //! What credentials of one process share, and what they do not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use crate::{
     Credentials, IdTokenCredentials, MetadataClient, RetryPolicy,
@@ -71,6 +76,32 @@ fn a_hasty_retry_policy_fails_nobody_with_another_one() {
     // The value is shared.
     assert_eq!(hasty.blocking_token().unwrap().secret(), "t");
     assert_eq!(world.asked().len(), 3);
+}
+
+#[test]
+fn a_thousand_cold_callers_with_two_settings_ask_twice() {
+    let world = World::new([Reply::token("t", 3600)]);
+    let once = RetryPolicy::new().attempts(1);
+    let hasty = other(&world, &world.queue, once);
+    let mut waiting: Vec<_> = (0..1000)
+        .map(|n| {
+            let client = if n % 2 == 0 { &world.client } else { &hasty };
+            let builder = Credentials::builder().client(client.clone());
+            let credentials = builder.build().unwrap();
+            Box::pin(async move { credentials.token().await })
+        })
+        .collect();
+    let mut context = Context::from_waker(Waker::noop());
+    for call in &mut waiting {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(world.queue.run_all(), 2);
+    for call in &mut waiting {
+        assert!(
+            matches!(call.as_mut().poll(&mut context), Poll::Ready(Ok(token)) if token.secret() == "t")
+        );
+    }
+    assert_eq!(world.asked().len(), 2);
 }
 
 #[test]
