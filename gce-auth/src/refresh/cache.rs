@@ -200,17 +200,17 @@ impl<S: Source> Cache<S> {
         let budget = Budget::new(self.clock.now(), self.source.budget());
         for _ in 0..ROUNDS {
             let now = self.clock.now();
-            let (outcome, id) = match self.next(why, now) {
+            let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
                 Next::Wait { task, id, lead } => {
                     let landed = task.outcome(budget.left(now));
                     if lead {
                         self.depart(&task);
                     }
-                    (landed.await, Some(id))
+                    (landed.await, Some((task, id)))
                 }
             };
-            if let Some(outcome) = self.checked(why, outcome, id) {
+            if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
                 return outcome;
             }
         }
@@ -221,33 +221,39 @@ impl<S: Source> Cache<S> {
         let budget = Budget::new(self.clock.now(), self.source.budget());
         for _ in 0..ROUNDS {
             let now = self.clock.now();
-            let (outcome, id) = match self.next(why, now) {
+            let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
-                Next::Wait { task, id, .. } => (task.blocking_outcome(budget.left(now)), Some(id)),
+                Next::Wait { task, id, .. } => {
+                    (task.blocking_outcome(budget.left(now)), Some((task, id)))
+                }
             };
-            if let Some(outcome) = self.checked(why, outcome, id) {
+            if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
                 return outcome;
             }
         }
         Err(shared_task::late())
     }
 
-    /// What an outcome means to a caller that waited for it; `None`: nothing,
-    /// as it is of before a rejection, of before a refresh that the program
-    /// asked for, or of before a pause that it did not outlive.
+    /// What an outcome means to a caller with this budget that waited for it;
+    /// `None`: nothing, as it is of before a rejection, of before a refresh that
+    /// the program asked for, or of before a pause that it did not outlive; or
+    /// as the refresh was queued until the budget of others was spent.
     fn checked(
         &self,
         why: Reason,
         outcome: Result<S::Value, Error>,
-        id: Option<TaskId>,
+        waited: Option<(Arc<SharedTask<S::Value>>, TaskId)>,
+        budget: &Budget,
     ) -> Option<Result<S::Value, Error>> {
         let held = || self.refreshes.read(self.clock.now());
-        match (&outcome, id) {
-            (Ok(value), Some(id)) if self.refreshes.is_obsolete(id, value) => match why {
+        let has_time = || !budget.left(self.clock.now()).is_zero();
+        match (&outcome, waited) {
+            (Ok(value), Some((_, id))) if self.refreshes.is_obsolete(id, value) => match why {
                 why if why.is_for_another() => None,
                 _ => held().map(|(entry, _)| Ok(entry.value)),
             },
             (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
+            (Err(_), Some((task, _))) if task.expired_undone() && has_time() => None,
             // A valid value is never given up.
             (Err(_), _) if !why.is_for_another() => {
                 Some(held().map_or(outcome, |(entry, _)| Ok(entry.value)))
@@ -278,13 +284,16 @@ impl<S: Source> Cache<S> {
             let source = Arc::clone(&self.source);
             let end = Budget::new(now, budget);
             let mut unsettled = Unsettled::new(refreshes.clone(), id, self.clock.clone(), end);
-            let context = FetchContext {
+            let mut context = FetchContext {
                 began: now,
                 forced: why.is_full(),
                 waits,
             };
             SharedTask::new(now, budget, process, move || {
                 unsettled.begun = true;
+                if let Some(since) = unsettled.refreshes.budget_since(id) {
+                    context.began = since;
+                }
                 let span = events::refresh(S::WHAT, context.forced);
                 let outcome = source.fetch(&context);
                 events::refreshed(span, outcome.as_ref().err());

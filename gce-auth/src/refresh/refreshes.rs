@@ -113,6 +113,14 @@ impl<V: Value> Refreshes<V> {
         self.group.renewal_may_be_due(now)
     }
 
+    /// Returns when the budget of refresh `id`, which begins now, began to run;
+    /// `None` if a newer one is out.
+    pub(crate) fn budget_since(&self, id: TaskId) -> Option<Now> {
+        let control = lock(&self.group.control);
+        let current = control.current.as_ref().filter(|it| it.id == id)?;
+        Some(current.task.since())
+    }
+
     /// Returns what is held, if it is valid now.
     pub(crate) fn read(&self, now: Now) -> Option<(Entry<V>, Freshness)> {
         let entry = self.shared.slot.read()?;
@@ -160,15 +168,16 @@ impl<V: Value> Refreshes<V> {
     ) -> Decision<V> {
         let mut control = lock(&self.group.control);
         if let Some(current) = &control.current {
-            let age = now.boot.saturating_sub(current.task.started.boot);
+            let task = &current.task;
             // What waits in a queue until its budget is spent would only fail.
-            let grace = if current.task.has_begun() {
-                GRACE
+            let (since, grace) = if task.has_begun() {
+                (task.since(), GRACE)
             } else {
-                Duration::ZERO
+                (task.started, Duration::ZERO)
             };
+            let age = now.boot.saturating_sub(since.boot);
             let most = current.budget.saturating_add(grace);
-            let alive = current.task.process == process && age <= most;
+            let alive = task.process == process && age <= most;
             if !alive {
                 *replaced = control.current.take().map(|it| Replaced::Dead(it.task));
             } else if why.is_renewal() {
@@ -176,6 +185,7 @@ impl<V: Value> Refreshes<V> {
             } else if (why != Reason::Force || current.forced)
                 && !lock(&self.shared.past).is_before_rejection(current.id)
             {
+                current.task.restart_budget(now);
                 return Decision::Join(Arc::clone(&current.task), current.id);
             }
         }

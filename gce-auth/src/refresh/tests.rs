@@ -30,7 +30,7 @@ use crate::{
     task::shared_task::SharedTask,
     values::{
         error::{Error, ErrorKind},
-        token::Validity,
+        token::{Now, Validity},
     },
 };
 
@@ -77,6 +77,8 @@ fn nowhere() -> &'static LaneKey {
 struct Scripted {
     answers: Mutex<VecDeque<Result<(&'static str, u64), ErrorKind>>>,
     fetches: AtomicU64,
+    /// Since when the budget of the last fetch runs.
+    began: Mutex<Option<Now>>,
 }
 
 impl Scripted {
@@ -90,6 +92,7 @@ impl Source for Scripted {
 
     fn fetch(&self, departure: &FetchContext) -> Result<Token, Error> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
+        *self.began.lock().unwrap() = Some(departure.began);
         let answer = self.answers.lock().unwrap().pop_front();
         match answer.unwrap_or(Err(ErrorKind::Unavailable)) {
             Ok((name, seconds)) => Ok(Token {

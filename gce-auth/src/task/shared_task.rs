@@ -45,6 +45,10 @@ struct State<T> {
     wakers: Vec<Option<Waker>>,
     /// Threads that wait: telling nobody is a system call all the same.
     threads: usize,
+    /// When the budget began to run.
+    since: Now,
+    /// Whether it ended and no thread had begun it.
+    undone: bool,
 }
 
 impl<T: Clone + Send + 'static> SharedTask<T> {
@@ -63,6 +67,8 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
                 outcome: None,
                 wakers: Vec::new(),
                 threads: 0,
+                since: started,
+                undone: false,
             }),
             landed: Condvar::new(),
             started,
@@ -93,6 +99,33 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         Work::new(kind, lane.clone(), progress, move || turn.take())
     }
 
+    /// Has the budget run from `now` on, unless a thread has begun or is about
+    /// to: a caller that joins has a whole budget, whatever the queue took of
+    /// the others'.
+    pub(crate) fn restart_budget(&self, now: Now) {
+        let mut state = lock(&self.state);
+        if state.job.is_some() && !self.progress.is_assigned() {
+            state.since = now;
+        }
+    }
+
+    /// Returns when the budget began to run.
+    pub(crate) fn since(&self) -> Now {
+        lock(&self.state).since
+    }
+
+    /// Whether its time was over before a thread began it: that says nothing to
+    /// a caller that has time left.
+    pub(crate) fn expired_undone(&self) -> bool {
+        let state = lock(&self.state);
+        let is_late = |outcome: &Outcome<T>| {
+            outcome
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Timeout)
+        };
+        state.undone && state.outcome.as_ref().is_some_and(is_late)
+    }
+
     /// Whether a thread has begun it, or its outcome is there.
     pub(crate) fn has_begun(&self) -> bool {
         lock(&self.state).job.is_none()
@@ -111,7 +144,11 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
 
     /// Ends the task with `error` if it has not begun.
     fn cancel(&self, error: Error) {
-        let job = lock(&self.state).job.take();
+        let job = {
+            let mut state = lock(&self.state);
+            state.undone |= state.job.is_some();
+            state.job.take()
+        };
         if job.is_some() {
             drop(job);
             self.land(Err(error));
@@ -136,6 +173,7 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
                 return;
             }
             state.outcome = Some(outcome);
+            state.undone |= state.job.is_some();
             let wakers = std::mem::take(&mut state.wakers);
             (wakers, state.job.take(), state.threads)
         };
@@ -305,8 +343,10 @@ impl<T: Clone + Send + 'static> Future for Landed<T> {
                 state.wakers.push(Some(waker.clone()));
             }
         }
-        // A task that runs ends by itself within its budget.
-        let runs = state.job.is_none() || this.flight.progress.is_assigned();
+        // A task that runs ends by itself within its budget, which may be that
+        // of a caller that came later.
+        let runs = (state.job.is_none() || this.flight.progress.is_assigned())
+            && state.since == this.flight.started;
         drop(state);
         if this.limit == Duration::MAX || (runs && this.limit >= this.flight.budget) {
             return Poll::Pending;

@@ -112,3 +112,38 @@ fn what_expired_while_the_machine_was_suspended_is_asked_for_again() {
     world.queue.run_all();
     assert!(matches!(poll(future.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
 }
+
+#[test]
+fn a_caller_that_joins_what_still_waits_has_its_whole_budget() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let mut first = pin!(world.cache.get(RefreshMode::Background));
+    assert!(poll(first.as_mut()).is_pending());
+    world.advance(9);
+    assert_eq!(world.get().as_deref(), Ok("a"));
+    let began = world.source.began.lock().unwrap().take();
+    assert_eq!(began, Some(world.clock.now()));
+}
+
+#[test]
+fn a_caller_whose_time_is_not_over_goes_on_after_a_refresh_that_was_not_begun() {
+    let world = World::new();
+    world.script([Ok(("a", 3600))]);
+    let join = || Box::pin(world.cache.get(RefreshMode::Background));
+    let mut first = join();
+    assert!(poll(first.as_mut()).is_pending());
+    world.advance(9);
+    let mut second = join();
+    assert!(poll(second.as_mut()).is_pending());
+    // The third comes when the first has waited for its budget.
+    world.advance(2);
+    let mut third = join();
+    assert!(poll(third.as_mut()).is_pending());
+    assert!(matches!(poll(first.as_mut()), Poll::Ready(Err(_))));
+    assert!(poll(second.as_mut()).is_pending(), "8 s are left to it");
+    world.queue.run_all();
+    for mut waiting in [second, third] {
+        assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Ok(token)) if token.name == "a"));
+    }
+    assert_eq!(world.fetches(), 1);
+}
