@@ -7,6 +7,8 @@
 mod circles;
 #[path = "floors/command.rs"]
 mod command;
+#[path = "floors/house.rs"]
+mod house;
 #[path = "floors/server_side.rs"]
 mod server_side;
 
