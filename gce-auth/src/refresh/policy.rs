@@ -28,7 +28,7 @@ pub(crate) struct Policy {
     pub(crate) skew: Duration,
     /// How long to wait before asking again when the same value came back.
     pub(crate) gentle: Duration,
-    /// How long an error is shared with whoever asks next.
+    /// How long an error is shared with callers that ask next.
     pub(crate) quiet: Duration,
     /// The wait after a first failure in the background; doubles up to `most_backoff`.
     pub(crate) first_backoff: Duration,

@@ -147,7 +147,7 @@ impl<V: Value> Reader<V> {
             let copy = copy_it.then_some((generation, entry.deadlines));
             Some((show(&entry.value), freshness, copy))
         });
-        // The lock is free again: whoever is lent to may ask anything.
+        // The lock is free again: what is lent to may ask anything.
         let Some((shown, freshness, copy)) = seen else {
             return Found::Nothing;
         };
@@ -187,7 +187,7 @@ impl<V> fmt::Debug for Reader<V> {
     }
 }
 
-/// A number that no other engine of this process has; 0 is nobody's.
+/// Returns a number that no other cache of this process has; never 0.
 fn next_reader_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

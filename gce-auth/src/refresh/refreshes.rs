@@ -95,7 +95,7 @@ pub(crate) struct Refreshes<V> {
 }
 
 impl<V: Value> Refreshes<V> {
-    /// Of a value that nobody else has.
+    /// Of a value that no other cache has.
     pub(crate) fn alone(policy: &'static Policy) -> Self {
         Self {
             shared: Arc::new(Shared::new(policy)),
@@ -149,7 +149,7 @@ impl<V: Value> Refreshes<V> {
             // Its waiters would wait for nothing. In a forked child there are
             // none: those threads are the parent's.
             Some(Replaced::Dead(task)) if task.process == process => task.land(Err(late())),
-            // If nobody holds it, its job settles as it is dropped.
+            // If no caller holds it, its job settles as it is dropped.
             replaced => drop(replaced),
         }
         decision

@@ -1,5 +1,5 @@
-//! What all share who would send the same request: the value, and apart from
-//! each other, by their settings, how refreshes went.
+//! What all credentials share that would send the same request: the value, and
+//! apart from each other, by their settings, how refreshes went.
 
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -200,7 +200,7 @@ mod tests {
     use crate::io::fake::HandClock;
 
     #[test]
-    fn the_same_key_shares_while_somebody_holds_on() {
+    fn the_same_key_shares_while_a_handle_lives() {
         let registry = Registry::new();
         let one = registry.get_or_insert("k", || 1);
         let two = registry.get_or_insert("k", || 2);

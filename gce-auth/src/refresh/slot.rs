@@ -19,7 +19,7 @@ pub(crate) struct Entry<V> {
 /// made under it still is the value.
 ///
 /// One line of the processor's cache holds all of it, where the value is a
-/// pointer: whoever asks for a token that no cache has waits for that line and
+/// pointer: a caller whose token is in no cache waits for that line and
 /// for the count of references.
 #[derive(Debug)]
 #[repr(align(64))]

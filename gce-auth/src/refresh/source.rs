@@ -33,7 +33,7 @@ pub(crate) trait Source: Send + Sync + 'static {
 pub(crate) struct FetchContext {
     /// When the budget began to run.
     pub(crate) began: Now,
-    /// Whether somebody asked for everything to be asked anew.
+    /// Whether the program asked for everything to be asked anew.
     pub(crate) forced: bool,
     /// How many waits between attempts were in vain since the last success:
     /// those of this fetch go on from there.

@@ -148,6 +148,18 @@ impl World {
         }
     }
 
+    /// A world with the token `a`. Its renewal fails, and then brings `b`.
+    fn with_a_failing_renewal() -> Self {
+        let world = Self::new();
+        world.script([
+            Ok(("a", 3600)),
+            Err(ErrorKind::Unavailable),
+            Ok(("b", 3600)),
+        ]);
+        world.get().unwrap();
+        world
+    }
+
     fn script(&self, answers: impl IntoIterator<Item = Result<(&'static str, u64), ErrorKind>>) {
         self.source.answers.lock().unwrap().extend(answers);
     }
@@ -168,7 +180,7 @@ impl World {
             .map_err(|error| error.kind())
     }
 
-    /// Somebody has rejected this one.
+    /// A server has rejected this one.
     fn reject(&self, name: &str) -> bool {
         let now = self.clock.now();
         let keeper = self.cache.refreshes();
@@ -285,13 +297,7 @@ fn an_error_is_shared_for_a_second_and_is_never_a_state() {
 
 #[test]
 fn in_blocking_mode_a_stale_token_is_renewed_first_and_kept_on_failure() {
-    let world = World::new();
-    world.script([
-        Ok(("a", 3600)),
-        Err(ErrorKind::Unavailable),
-        Ok(("b", 3600)),
-    ]);
-    world.get().unwrap();
+    let world = World::with_a_failing_renewal();
     world.advance(3500);
     let blocking = || {
         world

@@ -23,7 +23,7 @@ pub(crate) trait PerThread: Clone + Sized + 'static {
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     copies: [Option<LocalEntry<T>>; SLOTS],
-    /// The reader_id that missed each last: whoever misses twice in a row moves in.
+    /// The reader_id that missed each last: one that misses twice in a row moves in.
     missed: [Cell<u64>; SLOTS],
 }
 

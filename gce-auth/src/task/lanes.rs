@@ -226,8 +226,8 @@ impl State {
         left
     }
 
-    /// Has `work` wait for a thread; returns what nobody waits for any more, to
-    /// be dropped without the lock.
+    /// Has `work` wait for a thread; returns what no caller waits for any more,
+    /// to be dropped without the lock.
     fn queue(&mut self, work: Work) -> Vec<Work> {
         let lane = self.lanes.entry(work.lane().clone()).or_default();
         let queue = lane.push(work);

@@ -28,7 +28,7 @@ pub(crate) const SLACK: Duration = Duration::from_secs(1);
 type Outcome<T> = Result<T, Error>;
 type Job<T> = Box<dyn FnOnce() -> Outcome<T> + Send>;
 
-/// Work whose outcome many wait for. Whoever gets to it first does it; a
+/// Work whose outcome many wait for. The first thread that gets to it does it; a
 /// waiter that is cancelled takes nothing from the others.
 pub(crate) struct SharedTask<T> {
     state: Mutex<State<T>>,
@@ -43,7 +43,7 @@ struct State<T> {
     job: Option<Job<T>>,
     outcome: Option<Outcome<T>>,
     wakers: Vec<Option<Waker>>,
-    /// Threads that wait: telling nobody is a system call all the same.
+    /// Threads that wait: a notification is a system call, also without any.
     threads: usize,
     /// When the budget began to run.
     since: Now,
@@ -131,7 +131,7 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         lock(&self.state).job.is_none()
     }
 
-    /// Does the work on this thread, unless somebody does or did it.
+    /// Does the work on this thread, unless another does or did it.
     pub(crate) fn run(&self) {
         let job = lock(&self.state).job.take();
         if let Some(job) = job {

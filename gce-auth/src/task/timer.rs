@@ -142,7 +142,7 @@ impl Timer {
 }
 
 impl State {
-    /// Removes the bells that are to ring now, and those that nobody waits for.
+    /// Removes the bells that are to ring now, and those without a waiter.
     fn due(&mut self) -> Vec<Weak<Bell>> {
         let awake = self.awake;
         let mut due = Vec::new();

@@ -24,6 +24,7 @@ const EARLY: Duration = Duration::from_secs(3600);
 /// The pause after a failed look-up; doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(15 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+
 /// What is known of the boundary of one credential.
 #[derive(Default)]
 pub(crate) struct Boundary {

@@ -25,7 +25,7 @@ use crate::{
 
 /// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
 const ATTEMPTS: u32 = 6;
-/// Time for one attempt, in the background and while somebody waits.
+/// Time for one attempt, in the background and while a caller waits.
 const PATIENT: Duration = Duration::from_secs(15);
 const HASTY: Duration = Duration::from_secs(3);
 /// Time for all attempts of a look-up, and the waits between them.
@@ -121,7 +121,7 @@ impl Handle {
         }
     }
 
-    /// Has the executor look the boundary up, if that is due and nobody does.
+    /// Has the executor look the boundary up, if that is due and none is under way.
     pub(crate) fn renew_boundary(&self) {
         let Some(boundary) = &self.inner.boundary else {
             return;
@@ -142,7 +142,7 @@ impl Handle {
                 running.0.settle(None, credentials.now());
             }
         });
-        // Nobody's request waits for a boundary: where there is no thread to
+        // No request waits for a boundary: where there is no thread to
         // be had, the next one tries again.
         drop(self.inner.source.client().0.executor.execute(work));
     }

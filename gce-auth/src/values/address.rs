@@ -7,7 +7,7 @@ use std::{
 };
 
 /// An `Arc`, equal to itself alone. Holds it weakly, so that its address is
-/// nobody else's as long as the key exists.
+/// no other's as long as the key exists.
 pub(crate) struct ByAddress<T: ?Sized>(Weak<T>);
 
 impl<T: ?Sized> ByAddress<T> {

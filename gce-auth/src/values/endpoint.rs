@@ -81,7 +81,7 @@ impl Endpoint {
             .path_and_query(path_and_query)
             .build()
             .map_err(|_| {
-                // The query may be long, and an audience is nobody's business.
+                // The query may be long, and holds the audience.
                 let path = path_and_query.split('?').next().unwrap_or_default();
                 let path: String = path.chars().take(200).collect();
                 Error::new(

@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// This machine is not on Google Cloud and nobody configured a metadata
+    /// This machine is not on Google Cloud and no setting names a metadata
     /// server. Not retryable.
     NotOnGce,
     /// Nothing usable answered: refused, reset, closed early, or status 408 or
@@ -40,7 +40,7 @@ pub enum ErrorKind {
     /// An endpoint beside the metadata server (IAM Credentials, the OAuth 2.0
     /// token endpoint) refused the request and said why. Not retryable.
     Refused,
-    /// An ID token that somebody sent is not to be trusted. Not retryable.
+    /// An ID token that was received is not to be trusted. Not retryable.
     Rejected,
     /// A [`ProvideHeaders`](crate::ProvideHeaders) of the program's own had no
     /// headers. Not retryable.

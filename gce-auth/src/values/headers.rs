@@ -151,7 +151,7 @@ impl Headers {
     #[must_use]
     pub fn authorization(&self) -> Option<&HeaderValue> {
         let header = self.bearer.value().header();
-        // No token is empty; what stands in its place for nobody is.
+        // No token is empty; what stands in its place for anonymous callers is.
         (!header.is_empty()).then_some(header)
     }
 

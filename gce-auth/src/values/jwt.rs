@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// No token that a Google service makes is near this many bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// The claims of a token whose signature nobody has looked at.
+/// The claims of a token whose signature was not verified.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct UnverifiedClaims(Map<String, Value>);
 

@@ -59,7 +59,7 @@ fn two_cold_callers_never_fetch_at_the_same_time_and_both_are_served() {
         };
         assert_eq!(call(&refreshes, &fetches), 7);
         assert_eq!(thread.join().unwrap(), 7);
-        // Whoever looked before the first landed may plan after it.
+        // A caller that looked before the first landed may plan after it.
         assert_eq!(fetches.load(Ordering::SeqCst), 1);
         assert!(!refreshes.known().in_flight);
     });

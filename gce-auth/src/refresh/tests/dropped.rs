@@ -1,4 +1,4 @@
-//! Flights that nobody will fly.
+//! Flights that will never fly.
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn whoever_waits_for_a_replaced_flight_hears_of_it_also_where_none_follows() {
     let mut stuck = pin!(world.cache.get(RefreshMode::Blocking));
     assert!(poll(stuck.as_mut()).is_pending());
     world.advance(16);
-    // Somebody else has brought a token since: there is nothing to renew.
+    // Another caller has brought a token since: there is nothing to renew.
     let now = world.clock.now();
     let other = Token {
         name: "b".to_owned(),
@@ -70,7 +70,7 @@ fn a_renewal_in_the_queue_that_a_refresh_overtakes_is_forgotten() {
     world.advance(3500);
     world.cache.renew();
     assert_eq!(world.queue.len(), 1);
-    // Nobody holds the flight but the keeper, which lets go of it.
+    // The cache alone holds the flight, and lets go of it.
     assert_eq!(world.cache.blocking_refresh().unwrap().name, "b");
     assert_eq!((world.queue.run_all(), world.fetches()), (1, 2));
     assert_eq!(world.cache.refreshes().known().failures, 0);

@@ -1,4 +1,4 @@
-//! Who flies, who waits, and what becomes of a flight that nobody lands.
+//! Who flies, who waits, and what becomes of a flight that never lands.
 
 use super::*;
 

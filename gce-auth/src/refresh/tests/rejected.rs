@@ -1,4 +1,4 @@
-//! Tokens that somebody rejects.
+//! Tokens that a server rejects.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn a_server_that_rejects_everything_costs_the_others_nothing() {
         assert_eq!(world.cached().as_deref(), Some("a"));
     }
     assert_eq!((world.fetches(), world.queue.len()), (2, 0));
-    // Later, too, nobody waits, and nobody fails while there is an outage.
+    // Later, too, no caller waits, and none fails while there is an outage.
     world.script([Err(ErrorKind::RateLimited), Ok(("a", 3500))]);
     for fetches in [3, 4] {
         world.advance(10);

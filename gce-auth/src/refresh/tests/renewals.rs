@@ -62,13 +62,7 @@ fn in_blocking_mode_what_expires_meanwhile_is_not_handed_out() {
 
 #[test]
 fn a_stale_value_takes_no_lock_while_its_renewal_is_out() {
-    let world = World::new();
-    world.script([
-        Ok(("a", 3600)),
-        Err(ErrorKind::Unavailable),
-        Ok(("b", 3600)),
-    ]);
-    world.get().unwrap();
+    let world = World::with_a_failing_renewal();
     world.advance(3400);
     assert_eq!(world.get().as_deref(), Ok("a"));
     let due = || {

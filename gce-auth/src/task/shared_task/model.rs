@@ -64,7 +64,7 @@ fn no_wake_is_missed_and_no_result_lost() {
         let first = Pin::new(&mut landed).poll(&mut Context::from_waker(&waker));
         thread.join().unwrap();
         if first.is_pending() {
-            // Whoever was told to wait was woken afterwards.
+            // A caller that was told to wait was woken afterwards.
             assert_eq!(bell.0.load(SeqCst), 1);
             let second = Pin::new(&mut landed).poll(&mut Context::from_waker(&waker));
             assert!(matches!(second, Poll::Ready(Ok(7))));
