@@ -125,7 +125,11 @@ impl<K: Eq + Hash, T> Registry<K, T> {
         let surplus = entries.left.len().saturating_sub(LINGERING);
         let gone: Vec<_> = entries.left.drain(..surplus).collect();
         drop(entries);
+        let surplus = !gone.is_empty();
         drop((before, gone));
+        if surplus {
+            self.forget_dead();
+        }
     }
 
     /// Takes out what has stayed long enough. Clocks are the program's: they
@@ -141,7 +145,16 @@ impl<K: Eq + Hash, T> Registry<K, T> {
                 !old.iter().any(same)
             };
             lock(&self.0).left.retain(is_kept);
+            drop(old);
+            self.forget_dead();
         }
+    }
+
+    /// Forgets the keys of what lives no more: a key may hold secrets.
+    fn forget_dead(&self) {
+        let mut entries = lock(&self.0);
+        let alive = entries.alive.iter_mut();
+        alive.for_each(|alive| alive.retain(|_, value| value.strong_count() > 0));
     }
 }
 
@@ -237,6 +250,8 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         registry.get_or_insert("other", || 4);
         assert!(lock(&registry.0).left.is_empty(), "the next use removes it");
+        let keys = lock(&registry.0).alive.as_ref().map(HashMap::len);
+        assert_eq!(keys, Some(1), "and forgets its key");
         assert_eq!(*registry.get_or_insert("k", || 5), 5);
     }
 
