@@ -5,7 +5,7 @@ pub(crate) mod background;
 #[cfg(feature = "_simulation")]
 pub(crate) mod baton;
 pub(crate) mod lanes;
-mod per_process;
+pub(crate) mod per_process;
 pub(crate) mod shared_task;
 pub(crate) mod sync;
 pub(crate) mod timer;

@@ -6,6 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// them whatever lock one of them held, so a child starts with a new one.
 pub(crate) struct PerProcess<T>(OnceLock<Mutex<(u32, Arc<T>)>>);
 
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
 impl<T: Default> PerProcess<T> {
     pub(crate) const fn new() -> Self {
         Self(OnceLock::new())

@@ -12,9 +12,12 @@ use std::{
 
 use http::HeaderValue;
 
-use crate::values::{
-    headers::ExtraHeaders,
-    token::{Now, Validity},
+use crate::{
+    task::{per_process::PerProcess, sync::Mutex},
+    values::{
+        headers::ExtraHeaders,
+        token::{Now, Validity},
+    },
 };
 
 /// How long a boundary holds.
@@ -34,6 +37,8 @@ pub(crate) struct Boundary {
     /// The process in which a look-up is queued or runs; 0 where none is.
     pub(super) running: AtomicU32,
     pub(super) blocking: AtomicBool,
+    /// Held during a look-up that callers wait for, so that one of them asks.
+    pub(super) asking: PerProcess<Mutex<()>>,
     /// Whether the account is of a kind that has none.
     pub(super) pointless: AtomicBool,
 }

@@ -14,6 +14,7 @@ use crate::{
         events,
         threads::{Progress, Work, WorkKind},
     },
+    task::sync::lock,
     tokens::{boundary::Boundary, credentials::Credentials, handle::Handle},
     values::{
         budget::Budget,
@@ -114,7 +115,12 @@ impl Handle {
         let now = self.now();
         if boundary.blocking.load(Ordering::Relaxed) {
             if boundary.is_due(now) {
-                self.refresh_boundary(boundary, 1, HASTY);
+                let asking = boundary.asking.get();
+                let _asking = lock(&asking);
+                // Another caller may have asked meanwhile.
+                if boundary.is_due(self.now()) {
+                    self.refresh_boundary(boundary, 1, HASTY);
+                }
             }
         } else {
             self.renew_boundary();

@@ -1,9 +1,20 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Barrier, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
 
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
 use super::access::{World, world};
-use crate::{io::fake::Reply, world::account as info};
+use crate::{
+    Credentials,
+    io::{
+        fake::{HandQueue, Reply},
+        transport::{Limits, Transport, TransportError},
+    },
+    world::{self, account as info},
+};
 
 fn found(encoded: &str) -> Reply {
     Reply::Answer(200, format!(r#"{{"encodedLocations":"{encoded}"}}"#))
@@ -148,4 +159,56 @@ fn it_may_be_seeded_and_waited_for() {
             .regional_access_boundary_expires_at()
             .is_some()
     );
+}
+
+/// Answers a look-up when another one comes, or none has for 200 ms.
+#[derive(Debug, Default)]
+struct Waiting {
+    lookups: Mutex<u32>,
+    came: Condvar,
+}
+
+impl Transport for Waiting {
+    fn send(&self, _: Request<Vec<u8>>, _: &Limits) -> Result<Response<Vec<u8>>, TransportError> {
+        let mut lookups = self.lookups.lock().unwrap();
+        *lookups += 1;
+        self.came.notify_all();
+        let alone = |lookups: &mut u32| *lookups == 1;
+        let limit = Duration::from_millis(200);
+        drop(self.came.wait_timeout_while(lookups, limit, alone).unwrap());
+        Ok(Response::new(br#"{"encodedLocations":"0xA"}"#.to_vec()))
+    }
+}
+
+#[test]
+fn many_that_wait_for_it_ask_once() {
+    let iam = Arc::new(Waiting::default());
+    let world = world::World::with([], HandQueue::new(), |builder| {
+        builder.transport(Arc::clone(&iam) as _)
+    });
+    let credentials = Credentials::builder()
+        .client(world.client)
+        .service_account("a@p.iam.gserviceaccount.com")
+        .universe_domain("googleapis.com")
+        .regional_access_boundary(true)
+        .unshared()
+        .build()
+        .unwrap();
+    credentials.set_token(Some("t"), None).unwrap();
+    credentials.wait_for_regional_access_boundary();
+    let start = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let uri = Uri::from_static("https://storage.googleapis.com/");
+                let mut headers = HeaderMap::new();
+                start.wait();
+                credentials
+                    .blocking_before_request(&Method::GET, &uri, &mut headers)
+                    .unwrap();
+                assert_eq!(headers["x-allowed-locations"], "0xA");
+            });
+        }
+    });
+    assert_eq!(*iam.lookups.lock().unwrap(), 1);
 }
