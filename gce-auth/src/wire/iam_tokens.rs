@@ -68,8 +68,8 @@ pub(crate) fn access_token(
     lifetime: Duration,
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": delegates(who),
-        "scope": scopes,
+        "delegates": unless_empty(who.delegates),
+        "scope": unless_empty(scopes),
         "lifetime": format!("{}s", lifetime.as_secs()),
     });
     let uri = place.uri(who.email, "generateAccessToken")?;
@@ -84,7 +84,7 @@ pub(crate) fn id_token(
     include_email: bool,
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": delegates(who),
+        "delegates": unless_empty(who.delegates),
         "audience": audience,
         "includeEmail": include_email,
     });
@@ -115,7 +115,7 @@ pub(crate) fn sign_blob(
     bytes: &[u8],
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": delegates(who),
+        "delegates": unless_empty(who.delegates),
         "payload": BASE64_STANDARD.encode(bytes),
     });
     post(place.uri(who.email, "signBlob")?, &body, None)
@@ -128,15 +128,17 @@ pub(crate) fn sign_jwt(
     who: Signatory<'_>,
     claims: &str,
 ) -> Result<Request<Vec<u8>>, Error> {
-    let body = json!({ "delegates": delegates(who), "payload": claims });
+    let body = json!({ "delegates": unless_empty(who.delegates), "payload": claims });
     let uri = place.uri(who.email, "signJwt")?;
     post(uri, &body, Some(request::METRICS_IMPERSONATED_TOKEN))
 }
 
-/// As they were given: full names (`projects/-/serviceAccounts/EMAIL`), as the
-/// files of gcloud have them, or email addresses.
-fn delegates<'a>(who: Signatory<'a>) -> Option<&'a [String]> {
-    Some(who.delegates).filter(|delegates| !delegates.is_empty())
+/// Returns a list as google-auth sends it: `null` where there is nothing to
+/// list. Delegates stay as they were given: full names
+/// (`projects/-/serviceAccounts/EMAIL`), as in the files of gcloud, or email
+/// addresses.
+fn unless_empty(list: &[String]) -> Option<&[String]> {
+    Some(list).filter(|list| !list.is_empty())
 }
 
 fn post(uri: Uri, body: &Value, metrics: Option<HeaderValue>) -> Result<Request<Vec<u8>>, Error> {
@@ -232,6 +234,16 @@ mod tests {
         );
         let metrics = request.headers()["x-goog-api-client"].to_str().unwrap();
         assert!(metrics.ends_with("auth-request-type/at cred-type/imp"));
+    }
+
+    #[test]
+    fn empty_lists_are_null() {
+        let request = access_token(&at_iam(), Signatory::alone("t@x"), &[], LIFETIME).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(
+            body,
+            json!({"delegates": null, "scope": null, "lifetime": "3600s"})
+        );
     }
 
     #[test]
