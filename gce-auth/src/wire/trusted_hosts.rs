@@ -50,7 +50,11 @@ struct Host {
 impl TrustedHosts {
     /// Trusts the hosts of a universe.
     pub(crate) fn add_universe(&mut self, domain: &str) {
-        self.universes.push(domain.trim().to_ascii_lowercase());
+        let domain = domain.trim().to_ascii_lowercase();
+        // Every host ends with an empty one.
+        if !domain.is_empty() {
+            self.universes.push(domain);
+        }
     }
 
     /// Trusts `host`, `host:port`, or the same after `https://` or, for what is
@@ -145,10 +149,13 @@ impl TrustedHosts {
         if authority.contains('@') {
             return refuse("is a URL with a user name".to_owned());
         }
+        let host = uri.host().unwrap_or_default();
+        if uri.port_u16().is_none() && authority.len() > host.len() {
+            return refuse("is a URL whose port is none".to_owned());
+        }
         if self.names(&uri) || self.is_google(&uri, purpose) {
             return Ok(());
         }
-        let host = uri.host().unwrap_or_default();
         if uri.scheme_str() != Some("https") {
             return refuse(format!("does not begin with https://, at the host {host}"))
                 .map_err(|error: Error| error.with_hint(hint(&uri)));
@@ -164,8 +171,11 @@ impl TrustedHosts {
             return false;
         }
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-        if purpose == Purpose::OAuth {
-            match (&*host, uri.path()) {
+        // Servers may follow `..` and `%2e%2e` to a service that stores what is sent.
+        let path = uri.path();
+        let leads_elsewhere = path.contains('%') || path.split('/').any(|part| part == "..");
+        if purpose == Purpose::OAuth && !leads_elsewhere {
+            match (&*host, path) {
                 ("accounts.google.com", path) if path.starts_with("/o/oauth2/") => return true,
                 ("www.googleapis.com", path) if path.starts_with("/oauth2/") => return true,
                 _ => {}

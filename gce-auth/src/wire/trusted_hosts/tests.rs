@@ -30,6 +30,10 @@ fn googles_servers_for_a_purpose_are_trusted_and_no_others_of_google() {
         "https://evilsts.googleapis.com/v1/token",
         "https://sts-.p.googleapis.com/",
         "https://sts.googleapis.com:8443/v1/token",
+        "https://sts.googleapis.com:99999/v1/token",
+        "https://sts.googleapis.com:/v1/token",
+        "https://sts.googleapis.com./v1/token",
+        "https://sts.googleapis\u{3002}com/v1/token",
         "https://user@sts.googleapis.com/v1/token",
         "http://sts.googleapis.com/v1/token",
         "https://evil.example/sts.googleapis.com",
@@ -57,9 +61,24 @@ fn tokens_of_keys_and_users_have_more_than_one_home() {
     for url in [
         "https://accounts.google.com/other",
         "https://www.googleapis.com/upload/storage/v1/b/x/o",
+        "https://www.googleapis.com/oauth2/../upload/storage/v1/b/x/o",
+        "https://www.googleapis.com/oauth2/%2e%2e/upload/storage/v1/b/x/o",
+        "https://accounts.google.com/o/oauth2/..",
     ] {
         assert!(check(url, Purpose::OAuth).is_err(), "{url}");
     }
+}
+
+#[test]
+fn a_universe_without_a_name_trusts_nothing() {
+    let mut trusted = TrustedHosts::default();
+    trusted.add_universe(" ");
+    let url = "https://sts./v1/token";
+    assert!(
+        trusted
+            .check("`/f`", "token_url", url, Purpose::Sts)
+            .is_err()
+    );
 }
 
 #[test]
