@@ -54,19 +54,13 @@ impl KeyFile {
         Ok(Arc::new(Self { file, key }))
     }
 
-    pub(crate) fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-        self.key
-            .sign(bytes)
-            .map_err(|why| Error::new(ErrorKind::Signing, why))
-    }
-
     /// Signs claims as a JWT.
     pub(crate) fn jwt(
         &self,
         claims: &Map<String, Value>,
     ) -> Result<zeroize::Zeroizing<String>, Error> {
         let to_sign = assertion::to_sign(self.file.private_key_id.as_deref(), claims);
-        let signature = self.sign(to_sign.as_bytes())?;
+        let (_, signature) = self.sign(to_sign.as_bytes())?;
         Ok(assertion::signed(&to_sign, &signature))
     }
 
@@ -87,6 +81,25 @@ impl KeyFile {
             value,
             Validity::lasting(issued, assertion::LIFETIME),
         ))
+    }
+}
+
+impl Sign for KeyFile {
+    fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
+        let signature = self.key.sign(bytes);
+        let signature = signature.map_err(|why| Error::new(ErrorKind::Signing, why))?;
+        Ok((self.file.private_key_id.clone(), signature))
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    fn sign_jwt(
+        &self,
+        claims: &Map<String, Value>,
+    ) -> Result<(Option<String>, zeroize::Zeroizing<String>), Error> {
+        Ok((self.file.private_key_id.clone(), self.jwt(claims)?))
     }
 }
 
@@ -314,7 +327,7 @@ impl TokenSource for KeyTokens {
     }
 
     fn signs(&self) -> Option<&dyn Sign> {
-        Some(self)
+        Some(&*self.key)
     }
 
     fn universe_domain(&self) -> Option<&str> {
@@ -343,24 +356,5 @@ impl TokenSource for KeyTokens {
         let key = Arc::clone(&self.key);
         let source = super::service_account_identity::KeyIdentity::new(client, origin, key, params);
         Some(Arc::new(source))
-    }
-}
-
-impl Sign for KeyTokens {
-    fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
-        let signature = self.key.sign(bytes)?;
-        Ok((self.key.file.private_key_id.clone(), signature))
-    }
-
-    fn is_local(&self) -> bool {
-        true
-    }
-
-    fn sign_jwt(
-        &self,
-        claims: &Map<String, Value>,
-    ) -> Result<(Option<String>, zeroize::Zeroizing<String>), Error> {
-        let key_id = self.key.file.private_key_id.clone();
-        Ok((key_id, self.key.jwt(claims)?))
     }
 }

@@ -162,7 +162,7 @@ impl TokenSource for KeyIdentity {
     }
 
     fn signs(&self) -> Option<&dyn Sign> {
-        Some(self)
+        Some(&*self.key)
     }
 
     fn universe_domain(&self) -> Option<&str> {
@@ -171,16 +171,5 @@ impl TokenSource for KeyIdentity {
 
     fn token_uri(&self) -> Option<&str> {
         Some(&self.params.token_uri)
-    }
-}
-
-impl Sign for KeyIdentity {
-    fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
-        let signature = self.key.sign(bytes)?;
-        Ok((self.key.file.private_key_id.clone(), signature))
-    }
-
-    fn is_local(&self) -> bool {
-        true
     }
 }
