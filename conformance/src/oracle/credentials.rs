@@ -197,8 +197,12 @@ impl Access {
                     .held_token()
                     .map(|token| token.secret().to_owned())
             ),
+            // The library calls a saved token without an expiry expired since the epoch.
             "expiry_in_s" | "expired"
-                if self.unfetched_until.is_some() && credentials.held_token().is_none() =>
+                if self.unfetched_until.is_some()
+                    && credentials
+                        .held_token()
+                        .is_none_or(|token| token.expires_at() == Some(SystemTime::UNIX_EPOCH)) =>
             {
                 match step["property"].as_str() {
                     Some("expired") => true.into(),
@@ -218,6 +222,8 @@ impl Access {
                 let wanted = scopes::read(&step["args"]["scopes"]).unwrap_or_default();
                 credentials.has_scopes(&wanted).into()
             }
+            // Python has no name for whom no account is named.
+            "service_account_email" if credentials.info().principal.is_empty() => Value::Null,
             "service_account_email" | "signer_email" => credentials.service_account_email().into(),
             "quota_project_id" if self.empty_quota => "".into(),
             "quota_project_id" => json!(credentials.quota_project_id()),

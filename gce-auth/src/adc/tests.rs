@@ -7,6 +7,8 @@ use crate::{
 
 #[cfg(feature = "adc")]
 mod files;
+#[cfg(feature = "adc")]
+mod saved;
 
 fn client(replies: impl IntoIterator<Item = Reply>) -> MetadataClient {
     MetadataClient::builder()

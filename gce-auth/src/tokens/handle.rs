@@ -105,7 +105,7 @@ impl Handle {
         } else {
             ACCESS_TOKENS
         };
-        let refreshes = refreshes(&*source, options.shared);
+        let refreshes = refreshes(&*source, options.shared, source.saved());
         Self::assemble(source, refreshes, options, Arc::new(Family::new(bound)))
     }
 
@@ -127,7 +127,8 @@ impl Handle {
         let refreshes = if source.is_fixed() {
             inner.cache.refreshes().clone()
         } else {
-            refreshes(&*source, options.shared)
+            let kept = self.held().filter(|_| source.copies_keep_token());
+            refreshes(&*source, options.shared, kept.map(|held| held.value))
         };
         let copy = Self::assemble(source, refreshes, options, Arc::clone(&inner.family));
         if let Some(universe) = inner.universe.get() {
@@ -362,24 +363,12 @@ impl Drop for Inner {
 }
 
 /// The refreshes of what `source` asks for: those of all who have equal
-/// settings, or its own. They begin with the token that the source was given.
-fn refreshes(source: &dyn TokenSource, shared: bool) -> Refreshes<Bearer> {
+/// settings, or its own. They begin with `token`, if there is one and they have
+/// not begun.
+fn refreshes(source: &dyn TokenSource, shared: bool, token: Option<Bearer>) -> Refreshes<Bearer> {
     let config = &*source.client().0;
     let policy = Policy::chosen(config.exact);
-    let refreshes = unsaved(source, shared, policy);
-    if let Some(saved) = source.saved() {
-        let slot = &refreshes.shared.slot;
-        if slot.read().is_none() && !refreshes.shared.was_used() {
-            let deadlines = policy.deadlines(saved.validity(), 0.0);
-            slot.store(saved, deadlines);
-        }
-    }
-    refreshes
-}
-
-fn unsaved(source: &dyn TokenSource, shared: bool, policy: &'static Policy) -> Refreshes<Bearer> {
-    let config = &*source.client().0;
-    match source.key().filter(|_| shared) {
+    let refreshes = match source.key().filter(|_| shared) {
         Some(key) => {
             let shared = SHARED.get_or_insert(key, || Shared::new(policy));
             let settings = format!("{:?} {:?}", config.limits, config.retry);
@@ -387,7 +376,15 @@ fn unsaved(source: &dyn TokenSource, shared: bool, policy: &'static Policy) -> R
             Refreshes::of(shared, SharingKey::of((settings, executor)))
         }
         None => Refreshes::alone(policy),
+    };
+    if let Some(token) = token {
+        let slot = &refreshes.shared.slot;
+        if slot.read().is_none() && !refreshes.shared.was_used() {
+            let deadlines = policy.deadlines(token.validity(), 0.0);
+            slot.store(token, deadlines);
+        }
     }
+    refreshes
 }
 
 /// The token, unless it stands for none.

@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// A copy knows what its original knew of the account and of the universe. Its
-/// token is its own, unless both ask for the same token and share it.
+/// token is its own, unless both ask for the same token and share it; a copy of
+/// a user's credentials begins with the token of the original.
 impl Credentials {
     /// Returns credentials with these scopes, and without default scopes.
     /// Returns these if their tokens take no scopes.

@@ -110,9 +110,13 @@ impl Validity {
         }
     }
 
-    /// Holds until `wall`, seen from `start`.
+    /// Holds until `wall`, seen from `start`; ended before, if `wall` has passed.
     pub(crate) fn until(start: Now, wall: Duration) -> Self {
-        Self::lasting(start, wall.saturating_sub(start.wall))
+        let mut validity = Self::lasting(start, wall.saturating_sub(start.wall));
+        if let Some(ends) = &mut validity.ends {
+            ends.wall = ends.wall.min(wall);
+        }
+        validity
     }
 
     /// The same, but no longer than `lifetime` from `start` by the boot clock.

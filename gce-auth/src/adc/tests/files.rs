@@ -21,18 +21,18 @@ const KEY: &str = include_str!("../../../tests/data/service_account.key");
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 const TARGET: &str = "target@p.iam.gserviceaccount.com";
 
-fn user() -> Value {
+pub(super) fn user() -> Value {
     json!({"type": "authorized_user", "client_id": "c", "client_secret": "s",
            "refresh_token": "r1", "account": "me@x", "quota_project_id": "billed"})
 }
 
-fn key() -> Value {
+pub(super) fn key() -> Value {
     json!({"type": "service_account", "client_email": "sa@p.iam.gserviceaccount.com",
            "private_key": KEY, "private_key_id": "kid", "project_id": "p",
            "token_uri": "https://oauth2.googleapis.com/token"})
 }
 
-fn external(source: &Value) -> Value {
+pub(super) fn external(source: &Value) -> Value {
     json!({"type": "external_account",
            "audience": "//iam.googleapis.com/projects/12/locations/global/workloadIdentityPools/p/providers/q",
            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
@@ -40,13 +40,13 @@ fn external(source: &Value) -> Value {
            "credential_source": source})
 }
 
-fn impersonation(email: &str) -> String {
+pub(super) fn impersonation(email: &str) -> String {
     format!(
         "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
     )
 }
 
-fn load(world: &World, file: &Value, scopes: &[&str]) -> Credentials {
+pub(super) fn load(world: &World, file: &Value, scopes: &[&str]) -> Credentials {
     let options = DefaultOptions::new()
         .client(world.client.clone())
         .scopes(scopes.iter().copied());
@@ -59,7 +59,7 @@ fn body(request: &Request<Vec<u8>>) -> String {
     String::from_utf8(request.body().clone()).unwrap()
 }
 
-fn impersonated(token: &str) -> Reply {
+pub(super) fn impersonated(token: &str) -> Reply {
     let text = format!(r#"{{"accessToken":"{token}","expireTime":"2023-11-14T23:13:20Z"}}"#);
     Reply::text(&text)
 }

@@ -146,9 +146,13 @@ impl TokenSource for UserTokens {
 
     fn saved(&self) -> Option<Bearer> {
         let (token, expiry) = self.user.saved.as_ref()?;
-        let now = self.client.0.clock.now();
         let value = BearerValue::new(token.reveal())?;
-        (*expiry > now.wall).then(|| Bearer::new(value, Validity::until(now, *expiry)))
+        let now = self.client.0.clock.now();
+        Some(Bearer::new(value, Validity::until(now, *expiry)))
+    }
+
+    fn copies_keep_token(&self) -> bool {
+        true
     }
 
     fn email(&self) -> Option<String> {

@@ -1,7 +1,10 @@
 //! `external_account_authorized_user`: tokens of a workforce user, for a
 //! refresh token.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use http::HeaderValue;
 
@@ -51,9 +54,16 @@ impl ExternalUserTokens {
         }
     }
 
+    fn newest(&self) -> Option<SecretText> {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        newest.clone()
+    }
+
     /// Fails if the file has neither a valid token nor a way to one.
     pub(crate) fn check(&self, place: &str) -> Result<(), Error> {
-        if self.user.renewal.is_some() || self.saved().is_some() {
+        let now = self.client.0.clock.now();
+        let is_good = |token: Bearer| !token.validity().ends_within(Duration::ZERO, now);
+        if self.user.renewal.is_some() || self.saved().is_some_and(is_good) {
             return Ok(());
         }
         Err(Error::new(
@@ -66,12 +76,7 @@ impl ExternalUserTokens {
 
 impl TokenSource for ExternalUserTokens {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
-        let newest = self
-            .newest
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let (Some(renewal), Some(newest)) = (&self.user.renewal, newest) else {
+        let (Some(renewal), Some(newest)) = (&self.user.renewal, self.newest()) else {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "the token of the credentials file has expired, and there is no refresh token",
@@ -132,15 +137,14 @@ impl TokenSource for ExternalUserTokens {
 
     fn saved(&self) -> Option<Bearer> {
         let (token, expiry) = self.user.saved.as_ref()?;
-        let now = self.client.0.clock.now();
         let value = BearerValue::new(token.reveal())?;
-        match expiry {
-            None => Some(Bearer::new(value, Validity::ENDLESS)),
-            Some(expiry) if *expiry > now.wall => {
-                Some(Bearer::new(value, Validity::until(now, *expiry)))
-            }
-            Some(_) => None,
-        }
+        let now = self.client.0.clock.now();
+        let validity = expiry.map_or(Validity::ENDLESS, |expiry| Validity::until(now, expiry));
+        Some(Bearer::new(value, validity))
+    }
+
+    fn copies_keep_token(&self) -> bool {
+        true
     }
 
     fn scopes(&self) -> Option<Scopes> {

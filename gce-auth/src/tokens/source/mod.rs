@@ -168,6 +168,12 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Returns whether copies begin with the token of their original: that of a
+    /// user, who is the same whatever else a copy changes.
+    fn copies_keep_token(&self) -> bool {
+        false
+    }
+
     /// Returns a source of ID tokens of the same account; `None` if there can
     /// be none.
     fn identity(&self, _audience: &str) -> Option<Arc<dyn TokenSource>> {

@@ -21,7 +21,8 @@ pub(crate) struct AuthorizedUser {
     pub(crate) scopes: Option<Vec<String>>,
     /// A proof of reauthentication.
     pub(crate) rapt_token: Option<SecretText>,
-    /// An access token, and when it expires since the Unix epoch.
+    /// An access token, and when it expires since the Unix epoch: long ago
+    /// where the file does not say, as in google-auth.
     pub(crate) saved: Option<(SecretText, Duration)>,
     pub(crate) account: Option<String>,
     pub(crate) quota_project_id: Option<String>,
@@ -37,7 +38,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<AuthorizedUser, Error> {
         token_uri: fields.filled("token_uri")?,
         scopes: fields.scopes("scopes")?,
         rapt_token: fields.optional_secret("rapt_token")?,
-        saved: saved(&fields)?.and_then(|(token, expiry)| Some((token, expiry?))),
+        saved: saved(&fields)?.map(|(token, expiry)| (token, expiry.unwrap_or_default())),
         account: fields.filled("account")?,
         quota_project_id: fields.filled("quota_project_id")?,
         universe_domain: fields.filled("universe_domain")?,
