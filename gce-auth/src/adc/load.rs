@@ -8,6 +8,7 @@ use crate::{
     adc::{DefaultCredentials, DefaultOptions, DefaultSource},
     client::config::MetadataClient,
     io::files,
+    refresh::RefreshMode,
     tokens::{
         credentials::Credentials,
         handle::{Handle, Options},
@@ -289,5 +290,15 @@ impl<'a> Loader<'a> {
 }
 
 fn handle(source: Arc<dyn TokenSource>) -> Credentials {
-    Credentials(Handle::new(source, Options::default()))
+    // google-auth renews nothing in the background unless it is told to.
+    let mode = if source.client().0.exact {
+        RefreshMode::Blocking
+    } else {
+        RefreshMode::default()
+    };
+    let options = Options {
+        mode,
+        ..Options::default()
+    };
+    Credentials(Handle::new(source, options))
 }

@@ -1,5 +1,7 @@
 //! What google-auth does about a token that is not fresh.
 
+#[cfg(feature = "iam")]
+use crate::values::token::Bearer;
 use crate::{
     io::threads::WorkKind,
     refresh::RefreshMode,
@@ -23,6 +25,17 @@ impl Handle {
             source.ask_account(&mut source.client().0.budget())?;
         }
         Ok(())
+    }
+
+    /// Returns the token of a refresh, however soon it expires: no other is
+    /// asked for, as in google-auth.
+    #[cfg(feature = "iam")]
+    pub(crate) fn refreshed_bearer(&self) -> Result<Bearer, Error> {
+        self.blocking_refresh()?;
+        match self.held() {
+            Some(entry) => Ok(entry.value),
+            None => self.blocking_bearer(),
+        }
     }
 
     /// Refreshes a token that is not fresh, or has it refreshed in the

@@ -4,8 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::{
-    adc::tests::files::{load, user},
-    io::fake::Reply,
+    adc::{
+        DefaultOptions,
+        tests::files::{impersonated, impersonation, load, user},
+    },
+    io::fake::{HandQueue, Reply},
+    refresh::RefreshMode,
     tokens::{credentials::Credentials, status::TokenState},
     world::World,
 };
@@ -77,4 +81,28 @@ fn a_saved_token_that_has_expired_is_shown_and_never_used() {
             assert_eq!(credentials.blocking_token().unwrap().secret(), "new");
         }
     }
+}
+
+#[test]
+fn with_exact_freshness_the_source_of_an_account_is_renewed_by_its_caller() {
+    let replies = [
+        Reply::token("first", 3600),
+        impersonated("one"),
+        Reply::token("second", 3600),
+        impersonated("two"),
+    ];
+    let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness());
+    let file = json!({"type": "impersonated_service_account",
+                      "service_account_impersonation_url": impersonation("t@x"),
+                      "source_credentials": user()});
+    let options = DefaultOptions::new().client(world.client.clone());
+    let credentials = options.load_json(&file.to_string()).unwrap().credentials;
+    assert_eq!(credentials.0.mode(), RefreshMode::Blocking);
+    credentials.blocking_refresh().unwrap();
+    world.advance(3500);
+    credentials.blocking_refresh().unwrap();
+    assert_eq!(held(&credentials), "two");
+    assert_eq!(world.transport.requests().len(), 4);
+    let sent = &world.transport.requests()[3];
+    assert_eq!(sent.headers()["authorization"], "Bearer second");
 }

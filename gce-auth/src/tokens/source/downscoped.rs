@@ -51,8 +51,7 @@ impl Downscoped {
     /// narrower token lives no longer than what it was made of.
     fn token_of_source(&self) -> Result<Bearer, Error> {
         if self.client.0.exact {
-            self.source.blocking_refresh()?;
-            return self.source.0.blocking_bearer();
+            return self.source.0.refreshed_bearer();
         }
         let token = self.source.0.blocking_bearer()?;
         let last = self

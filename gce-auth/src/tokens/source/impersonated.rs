@@ -34,6 +34,7 @@ use crate::{
     },
 };
 
+
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// An account, and who acts as it.
@@ -99,11 +100,12 @@ impl Target {
     /// Adds the source's token, and what it sends besides.
     pub(crate) fn authorize(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
         let source = &self.source;
-        // google-auth asks for the account along with the token.
-        if source.client().0.exact && source.token_state() != TokenState::Fresh {
-            source.blocking_refresh()?;
-        }
-        let token = source.0.blocking_bearer()?;
+        let token = if source.client().0.exact && source.token_state() != TokenState::Fresh {
+            // google-auth asks for the account along with the token.
+            source.0.refreshed_bearer()?
+        } else {
+            source.0.blocking_bearer()?
+        };
         source.0.put(&source.0.show(&token), request.headers_mut());
         Ok(())
     }
