@@ -193,12 +193,10 @@ pub(super) fn downscoped(source: &Access, args: &Value) -> Result<Access, Failur
     let rules = args["rules"].as_array().into_iter().flatten();
     let rules: Vec<_> = rules.map(boundary_rule).collect::<Result<_, _>>()?;
     let boundary = CredentialAccessBoundary::new(rules).raised_by(Raiser::Check)?;
+    let made = credentials.downscope(&boundary);
     let made = match args["universe_domain"].as_str() {
-        Some(domain) => {
-            let url = format!("https://sts.{domain}/v1/token");
-            credentials.downscope_at(&boundary, url.as_str())
-        }
-        None => credentials.downscope(&boundary),
+        Some(domain) => made.map(|made| made.with_universe_domain(domain)),
+        None => made,
     };
     let made = made.and_then(|made| match args["quota_project_id"].as_str() {
         Some(project) => made.with_quota_project(project),

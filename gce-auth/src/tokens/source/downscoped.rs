@@ -138,7 +138,7 @@ impl TokenSource for Downscoped {
         self.source.0.inner.source.email()
     }
 
-    fn universe_domain(&self) -> Option<&str> {
-        self.source.0.inner.source.universe_domain()
+    fn made_of(&self) -> Option<&Credentials> {
+        Some(&self.source)
     }
 }

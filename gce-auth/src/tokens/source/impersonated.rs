@@ -278,8 +278,8 @@ impl TokenSource for Impersonated {
         Some(&self.target)
     }
 
-    fn universe_domain(&self) -> Option<&str> {
-        self.target.source.0.inner.source.universe_domain()
+    fn made_of(&self) -> Option<&Credentials> {
+        Some(&self.target.source)
     }
 
     fn quota_project(&self) -> Option<http::HeaderValue> {

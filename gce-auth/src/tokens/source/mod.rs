@@ -41,6 +41,7 @@ use crate::{
     io::threads::{LaneKey, WorkKind},
     refresh::{FetchContext, Source, shared_map::SharingKey},
     tokens::{
+        credentials::Credentials,
         info::{CertificateBinding, CredentialsInfo, CredentialsKind},
         source::account::Account,
     },
@@ -144,6 +145,11 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
 
     /// Returns the universe domain, if the source names one.
     fn universe_domain(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the credentials that these are made of, whose universe is theirs.
+    fn made_of(&self) -> Option<&Credentials> {
         None
     }
 

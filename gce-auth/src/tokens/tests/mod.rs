@@ -4,5 +4,7 @@ mod access;
 #[cfg(feature = "iam")]
 mod boundary;
 mod id_tokens;
+#[cfg(feature = "iam")]
+mod made_of;
 mod sharing;
 mod waiting;
