@@ -113,7 +113,7 @@ pub(crate) fn answer(mut fields: Map<String, Value>, now: Duration) -> Result<An
         None => return Err(lacks("token_type")),
     };
     match fields.remove(name) {
-        Some(Value::String(token)) => {
+        Some(Value::String(token)) if !token.is_empty() => {
             let token = zeroize::Zeroizing::new(token);
             Ok(Answer::Token {
                 token: SecretText::new(&token),
@@ -235,5 +235,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(read(json!({"version": 1, "success": false})).is_err());
+        let error = with("id_token", json!("")).unwrap_err();
+        assert!(error.to_string().contains("id_token"), "{error}");
     }
 }
