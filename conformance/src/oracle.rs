@@ -8,6 +8,7 @@ mod ask;
 mod credentials;
 mod environment;
 mod id_tokens;
+mod saved;
 mod scopes;
 mod sources;
 mod world;

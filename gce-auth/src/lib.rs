@@ -35,6 +35,8 @@ mod world;
 pub use crate::middleware::{AuthLayer, AuthService, BoxError};
 #[cfg(feature = "iam")]
 pub use crate::signer::{Signature, SignedJwt, SignedUrl, Signer, SignerBuilder, StorageUrl};
+#[cfg(feature = "adc")]
+pub use crate::tokens::file::{CredentialsFile, CredentialsJson};
 #[cfg(feature = "iam")]
 pub use crate::tokens::source::jwt_signer::{JwtAlgorithm, JwtSigner};
 #[cfg(feature = "verify")]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Made;
 use super::answer::{Failure, Raised as _, Raiser};
+use super::saved;
 use super::scopes::{self, Form};
 use super::world::World;
 
@@ -247,7 +248,7 @@ impl Access {
             "regional_access_boundary_expiry_in_s" => {
                 world.until(credentials.regional_access_boundary_expires_at())
             }
-            other => return Err(Failure::unknown(other)),
+            other => return saved::property(credentials, other),
         })
     }
 

@@ -14,6 +14,8 @@ mod account;
 mod boundary;
 #[cfg(feature = "iam")]
 mod boundary_lookup;
+#[cfg(feature = "adc")]
+pub(crate) mod file;
 #[cfg(any(test, feature = "test-util"))]
 mod fixed;
 pub(crate) mod handle;

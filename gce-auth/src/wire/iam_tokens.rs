@@ -52,7 +52,7 @@ impl Place {
         }
     }
 
-    fn uri(&self, email: &str, method: &str) -> Result<Uri, Error> {
+    pub(crate) fn uri(&self, email: &str, method: &str) -> Result<Uri, Error> {
         match self {
             Self::Endpoint(endpoint) => endpoint.method(email, method),
             Self::Url(uri) => Ok(uri.clone()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     adc::{
         DefaultOptions,
-        tests::files::{impersonated, impersonation, load, user},
+        tests::files::{external, impersonated, impersonation, key, load, user},
     },
     io::fake::{HandQueue, Reply},
     refresh::RefreshMode,
@@ -105,4 +105,81 @@ fn with_exact_freshness_the_source_of_an_account_is_renewed_by_its_caller() {
     assert_eq!(world.transport.requests().len(), 4);
     let sent = &world.transport.requests()[3];
     assert_eq!(sent.headers()["authorization"], "Bearer second");
+}
+
+#[test]
+fn a_file_is_written_as_it_was_read() {
+    let mut acting = external(&json!({"url": "http://127.0.0.1/", "headers": {"a": "b"}}));
+    acting["service_account_impersonation_url"] = impersonation("t@x").into();
+    acting["service_account_impersonation"] = json!({"token_lifetime_seconds": 500});
+    let chain = json!({"type": "impersonated_service_account", "delegates": ["d@x"],
+                       "service_account_impersonation_url": impersonation("t@x"),
+                       "source_credentials": user()});
+    let world = World::new([]);
+    for mut file in [user(), key(), acting, chain, workforce_user()] {
+        // A key file names no project to bill, and one in it is not read.
+        if file["type"] != "service_account" {
+            file["quota_project_id"] = "billed".into();
+        }
+        let credentials = load(&world, &file, &[]);
+        let written = credentials.file().unwrap().to_json();
+        let read: Value = serde_json::from_str(written.secret()).unwrap();
+        for (name, value) in file.as_object().unwrap() {
+            if name == "source_credentials" {
+                assert_eq!(read[name]["refresh_token"], value["refresh_token"]);
+            } else {
+                assert_eq!(&read[name], value, "{name}");
+            }
+        }
+        let again = load(&world, &read, &[]).file().unwrap();
+        assert_eq!(again.to_json().secret(), written.secret());
+        let shown = format!("{again:?} {written:?}");
+        for secret in ["r1", "PRIVATE KEY", "\"s\""] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    let acting = load(&world, &key(), &[])
+        .impersonate("t@x")
+        .build()
+        .unwrap();
+    assert!(acting.file().is_some());
+    let chain = acting.impersonate("u@x").build().unwrap();
+    assert!(chain.file().is_none(), "no file holds a chain");
+    assert!(Credentials::new().file().is_none());
+}
+
+#[test]
+fn a_file_says_what_was_learned_and_changed_since() {
+    let rotated = r#"{"access_token":"t","expires_in":3600,"refresh_token":"r2"}"#;
+    let world = World::new([Reply::text(rotated)]);
+    let credentials = load(&world, &user(), &[]);
+    credentials.blocking_refresh().unwrap();
+    let copy = credentials.with_token_uri(ELSEWHERE).unwrap();
+    let file = copy.with_quota_project("other").unwrap().file().unwrap();
+    let read: Value = serde_json::from_str(file.to_json().secret()).unwrap();
+    assert_eq!(read["refresh_token"], "r2");
+    assert_eq!(read["quota_project_id"], "other");
+    assert_eq!(file.token_uri(), Some(ELSEWHERE));
+    assert_eq!(
+        (file.account(), file.client_id()),
+        (Some("me@x"), Some("c"))
+    );
+    assert!(file.is_user() && !file.is_workforce_pool());
+}
+
+#[test]
+fn a_pool_is_of_people_or_of_a_project() {
+    let world = World::new([]);
+    let workload = external(&json!({"file": "/f"}));
+    let file = load(&world, &workload, &[]).file().unwrap();
+    assert_eq!(file.project_number(), Some("12"));
+    assert!(!file.is_user() && !file.is_workforce_pool());
+    let mut workforce = workload;
+    workforce["audience"] = workforce_user()["audience"].clone();
+    let file = load(&world, &workforce, &[]).file().unwrap();
+    assert_eq!(file.project_number(), None);
+    assert!(file.is_user() && file.is_workforce_pool());
+    workforce["service_account_impersonation_url"] = impersonation("t@x").into();
+    let file = load(&world, &workforce, &[]).file().unwrap();
+    assert!(!file.is_user() && file.is_workforce_pool());
 }

@@ -19,7 +19,10 @@ use crate::{
         secret::{BearerValue, SecretText},
         token::{Bearer, Validity},
     },
-    wire::{credentials_file::authorized_user::AuthorizedUser, oauth as wire_oauth},
+    wire::{
+        credentials_file::{authorized_user::AuthorizedUser, written::Written},
+        oauth as wire_oauth,
+    },
 };
 
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
@@ -149,6 +152,16 @@ impl TokenSource for UserTokens {
         let value = BearerValue::new(token.reveal())?;
         let now = self.client.0.clock.now();
         Some(Bearer::new(value, Validity::until(now, *expiry)))
+    }
+
+    fn file(&self) -> Option<Written> {
+        let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
+        let scopes = self.scopes.as_ref().map(Scopes::as_slice);
+        let newest = self.newest();
+        Some(
+            self.user
+                .written(&newest, &self.token_uri, universe, scopes),
+        )
     }
 
     fn copies_keep_token(&self) -> bool {

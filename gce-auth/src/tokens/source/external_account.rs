@@ -15,7 +15,9 @@ use crate::{
     },
     values::{error::Error, headers::quota_project, scope::Scopes, token::Bearer},
     wire::{
-        credentials_file::{credential_source::SubjectSource, external_account::ExternalAccount},
+        credentials_file::{
+            credential_source::SubjectSource, external_account::ExternalAccount, written::Written,
+        },
         federation, sts,
     },
 };
@@ -144,6 +146,10 @@ impl TokenSource for ExternalTokens {
 
     fn token_uri(&self) -> Option<&str> {
         Some(&self.token_url)
+    }
+
+    fn file(&self) -> Option<Written> {
+        Some(self.account.written(&self.token_url, &self.universe_domain))
     }
 
     fn project_number(&self) -> Option<&str> {

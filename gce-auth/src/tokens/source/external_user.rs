@@ -23,7 +23,10 @@ use crate::{
         secret::{BearerValue, SecretText},
         token::{Bearer, Validity},
     },
-    wire::{credentials_file::external_user::ExternalUser, federation},
+    wire::{
+        credentials_file::{external_user::ExternalUser, written::Written},
+        federation,
+    },
 };
 
 /// Exchanges the refresh token of a workforce user for access tokens.
@@ -141,6 +144,15 @@ impl TokenSource for ExternalUserTokens {
         let now = self.client.0.clock.now();
         let validity = expiry.map_or(Validity::ENDLESS, |expiry| Validity::until(now, expiry));
         Some(Bearer::new(value, validity))
+    }
+
+    fn file(&self) -> Option<Written> {
+        let universe = self.universe_domain.as_deref().unwrap_or("googleapis.com");
+        let newest = self.newest();
+        Some(
+            self.user
+                .written(newest.as_ref(), &self.token_url, universe),
+        )
     }
 
     fn copies_keep_token(&self) -> bool {

@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+#[cfg(feature = "adc")]
+use crate::wire::credentials_file::{impersonated, written::Written};
 
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
@@ -289,6 +291,27 @@ impl TokenSource for Impersonated {
     #[cfg(feature = "adc")]
     fn project_number(&self) -> Option<&str> {
         self.project_number.as_deref()
+    }
+
+    #[cfg(feature = "adc")]
+    fn file(&self) -> Option<Written> {
+        let target = &self.target;
+        let source = target.source.0.inner.source.file()?;
+        if self.kind == CredentialsKind::ExternalAccount {
+            // Its file names the account, too.
+            return Some(source);
+        }
+        let place = match &target.place {
+            Some(place) => place.clone(),
+            None => {
+                let universe = target.source.0.known_universe()?;
+                Place::Endpoint(iam::endpoint(&self.client.0, &universe).ok()?)
+            }
+        };
+        let url = place.uri(&target.email, "generateAccessToken").ok()?;
+        let scopes = self.params.scopes.as_ref().map(Scopes::as_slice);
+        let delegates = &target.delegates;
+        impersonated::written(source, &url.to_string(), delegates, scopes)
     }
 
     fn acts_as_user(&self) -> bool {

@@ -36,6 +36,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
+#[cfg(feature = "adc")]
+use crate::wire::credentials_file::written::Written;
 use crate::{
     client::config::MetadataClient,
     io::threads::{LaneKey, WorkKind},
@@ -216,6 +218,13 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
     #[cfg(feature = "iam")]
     fn acts_as_user(&self) -> bool {
         false
+    }
+
+    /// Returns the credentials file that the source would be read from by now,
+    /// without a quota project; `None` if no file describes it.
+    #[cfg(feature = "adc")]
+    fn file(&self) -> Option<Written> {
+        None
     }
 
     /// Returns whether there is one token and no other will come; copies then

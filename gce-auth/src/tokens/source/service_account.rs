@@ -24,7 +24,7 @@ use crate::{
     },
     wire::{
         assertion,
-        credentials_file::service_account::ServiceAccountKey,
+        credentials_file::{service_account::ServiceAccountKey, written::Written},
         oauth::{self as wire_oauth, TOKEN_ENDPOINT},
         private_key,
     },
@@ -340,6 +340,15 @@ impl TokenSource for KeyTokens {
 
     fn project_id(&self) -> Option<&str> {
         self.key.file.project_id.as_deref()
+    }
+
+    fn file(&self) -> Option<Written> {
+        let params = &self.params;
+        Some(
+            self.key
+                .file
+                .written(&params.token_uri, &params.universe_domain),
+        )
     }
 
     fn acts_as_user(&self) -> bool {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     values::{error::Error, secret::SecretText},
-    wire::{credentials_file::fields::Fields, date},
+    wire::{
+        credentials_file::{fields::Fields, written::Written},
+        date,
+    },
 };
 
 const REMEDY: &str = "run `gcloud auth application-default login` again";
@@ -27,6 +30,30 @@ pub(crate) struct AuthorizedUser {
     pub(crate) account: Option<String>,
     pub(crate) quota_project_id: Option<String>,
     pub(crate) universe_domain: Option<String>,
+}
+
+impl AuthorizedUser {
+    /// Writes the file with these in place of what was read.
+    pub(crate) fn written(
+        &self,
+        refresh_token: &SecretText,
+        token_uri: &str,
+        universe_domain: &str,
+        scopes: Option<&[String]>,
+    ) -> Written {
+        Written::new("authorized_user")
+            .with("client_id", Some(&*self.client_id))
+            .with("client_secret", Some(self.client_secret.reveal()))
+            .with("refresh_token", Some(refresh_token.reveal()))
+            .with("token_uri", Some(token_uri))
+            .with("scopes", scopes)
+            .with(
+                "rapt_token",
+                self.rapt_token.as_ref().map(SecretText::reveal),
+            )
+            .with("account", self.account.as_deref())
+            .with("universe_domain", Some(universe_domain))
+    }
 }
 
 pub(super) fn read(fields: Fields<'_>) -> Result<AuthorizedUser, Error> {

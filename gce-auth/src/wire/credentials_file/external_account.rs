@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::{
     values::{error::Error, secret::SecretText},
     wire::credentials_file::{
         credential_source::{self, SubjectSource},
         fields::Fields,
         impersonated,
+        written::Written,
     },
 };
 
@@ -25,6 +28,8 @@ pub(crate) struct ExternalAccount {
     pub(crate) subject_token_type: Option<String>,
     pub(crate) token_url: String,
     pub(crate) source: SubjectSource,
+    /// The same as it was read, in JSON.
+    source_json: Option<SecretText>,
     pub(crate) impersonation: Option<Impersonation>,
     pub(crate) client: Option<Client>,
     pub(crate) workforce_pool_user_project: Option<String>,
@@ -52,13 +57,45 @@ pub(crate) struct Client {
 impl ExternalAccount {
     /// The number of the project in the audience.
     pub(crate) fn project_number(&self) -> Option<&str> {
-        let mut parts = self.audience.split('/');
-        parts.find(|part| *part == "projects")?;
-        parts.next().filter(|number| !number.is_empty())
+        project_number(&self.audience)
+    }
+
+    /// Writes the file with these in place of what was read.
+    pub(crate) fn written(&self, token_url: &str, universe_domain: &str) -> Written {
+        let (client, target) = (self.client.as_ref(), self.impersonation.as_ref());
+        let secret = client.and_then(|client| client.secret.as_ref());
+        let source = self.source_json.as_ref();
+        let source = source.and_then(|json| serde_json::from_str::<Value>(json.reveal()).ok());
+        let lifetime = target.and_then(|target| target.lifetime);
+        let options = lifetime.map(|it| json!({ "token_lifetime_seconds": it.as_secs() }));
+        let user_project = self.workforce_pool_user_project.as_deref();
+        Written::new("external_account")
+            .with("audience", Some(&*self.audience))
+            .with("subject_token_type", self.subject_token_type.as_deref())
+            .with("token_url", Some(token_url))
+            .with("token_info_url", self.token_info_url.as_deref())
+            .with("credential_source", source)
+            .with(
+                "service_account_impersonation_url",
+                target.map(|it| &*it.url),
+            )
+            .with("service_account_impersonation", options)
+            .with("client_id", client.map(|client| &*client.id))
+            .with("client_secret", secret.map(SecretText::reveal))
+            .with("workforce_pool_user_project", user_project)
+            .with("universe_domain", Some(universe_domain))
     }
 }
 
-fn is_workforce_pool(audience: &str) -> bool {
+/// The number of the project in the name of a provider.
+pub(crate) fn project_number(audience: &str) -> Option<&str> {
+    let mut parts = audience.split('/');
+    parts.find(|part| *part == "projects")?;
+    parts.next().filter(|number| !number.is_empty())
+}
+
+/// Whether a provider is of a workforce pool.
+pub(crate) fn is_workforce_pool(audience: &str) -> bool {
     let rest = audience.strip_prefix("//iam.googleapis.com/locations/");
     let pool = rest.and_then(|rest| rest.split_once('/'));
     pool.is_some_and(|(location, rest)| !location.is_empty() && rest.starts_with("workforcePools/"))
@@ -88,6 +125,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<ExternalAccount, Error> {
     Ok(ExternalAccount {
         audience: audience.to_owned(),
         source: credential_source::read(fields, kind.as_deref().unwrap_or_default())?,
+        source_json: fields.json("credential_source"),
         subject_token_type: kind,
         token_url: token_url.replace(PLACEHOLDER, &universe),
         impersonation: impersonation(&fields)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     values::{error::Error, secret::SecretText},
-    wire::credentials_file::{authorized_user::saved, fields::Fields},
+    wire::credentials_file::{authorized_user::saved, fields::Fields, written::Written},
 };
 
 const REMEDY: &str = "run `gcloud auth application-default login --login-config=FILE` again";
@@ -32,6 +32,29 @@ pub(crate) struct Renewal {
     pub(crate) client_id: String,
     pub(crate) client_secret: SecretText,
     pub(crate) refresh_token: SecretText,
+}
+
+impl ExternalUser {
+    /// Writes the file with these in place of what was read.
+    pub(crate) fn written(
+        &self,
+        refresh_token: Option<&SecretText>,
+        token_url: &str,
+        universe_domain: &str,
+    ) -> Written {
+        let renewal = self.renewal.as_ref();
+        let scopes = self.scopes.as_deref();
+        Written::new("external_account_authorized_user")
+            .with("audience", self.audience.as_deref())
+            .with("client_id", renewal.map(|it| &*it.client_id))
+            .with("client_secret", renewal.map(|it| it.client_secret.reveal()))
+            .with("refresh_token", refresh_token.map(SecretText::reveal))
+            .with("token_url", renewal.map(|_| token_url))
+            .with("token_info_url", self.token_info_url.as_deref())
+            .with("revoke_url", self.revoke_url.as_deref())
+            .with("scopes", scopes)
+            .with("universe_domain", Some(universe_domain))
+    }
 }
 
 /// Whether a saved token is still good is for the caller to see.

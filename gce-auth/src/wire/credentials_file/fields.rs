@@ -4,9 +4,12 @@
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use crate::values::{
-    error::{Error, ErrorKind},
-    secret::SecretText,
+use crate::{
+    values::{
+        error::{Error, ErrorKind},
+        secret::SecretText,
+    },
+    wire::credentials_file::written,
 };
 
 /// A parsed document whose texts are wiped when it is dropped.
@@ -105,6 +108,11 @@ impl<'a> Fields<'a> {
     pub(crate) fn optional_secret(&self, name: &str) -> Result<Option<SecretText>, Error> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
         Ok(text.map(SecretText::new))
+    }
+
+    /// A member of any type, as JSON.
+    pub(crate) fn json(&self, name: &str) -> Option<SecretText> {
+        self.get(name).map(written::json)
     }
 
     /// A whole number.

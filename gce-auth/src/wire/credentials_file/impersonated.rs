@@ -5,7 +5,7 @@
 use crate::{
     values::error::Error,
     wire::credentials_file::{
-        Document, authorized_user, external_user, fields::Fields, service_account,
+        Document, authorized_user, external_user, fields::Fields, service_account, written::Written,
     },
 };
 
@@ -57,6 +57,26 @@ pub(super) fn read(fields: Fields<'_>) -> Result<Impersonated, Error> {
         scopes: fields.scopes("scopes")?,
         quota_project_id: fields.filled("quota_project_id")?,
     })
+}
+
+/// Writes a file of the account that `url` names, and `source` acts as; `None`
+/// for a source that [`read`] takes from no file.
+pub(crate) fn written(
+    source: Written,
+    url: &str,
+    delegates: &[String],
+    scopes: Option<&[String]>,
+) -> Option<Written> {
+    let kind = source.text("type")?;
+    if matches!(kind, "external_account" | "impersonated_service_account") {
+        return None;
+    }
+    let written = Written::new("impersonated_service_account")
+        .with_file("source_credentials", source)
+        .with("service_account_impersonation_url", Some(url))
+        .with("delegates", Some(delegates))
+        .with("scopes", scopes);
+    Some(written)
 }
 
 /// The account in the URL of `generateAccessToken`.

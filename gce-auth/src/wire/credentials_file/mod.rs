@@ -10,6 +10,7 @@ pub(crate) mod impersonated;
 pub(crate) mod service_account;
 #[cfg(test)]
 mod tests;
+pub(crate) mod written;
 
 use serde_json::Value;
 

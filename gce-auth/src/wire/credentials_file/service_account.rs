@@ -2,7 +2,7 @@
 
 use crate::{
     values::{error::Error, secret::SecretText},
-    wire::credentials_file::fields::Fields,
+    wire::credentials_file::{fields::Fields, written::Written},
 };
 
 const REMEDY: &str = "create a key with `gcloud iam service-accounts keys create`, or do without \
@@ -20,6 +20,19 @@ pub(crate) struct ServiceAccountKey {
     /// Empty where the file says so: the default universe, but tokens are
     /// signed locally.
     pub(crate) universe_domain: Option<String>,
+}
+
+impl ServiceAccountKey {
+    /// Writes the file with these in place of what was read.
+    pub(crate) fn written(&self, token_uri: &str, universe_domain: &str) -> Written {
+        Written::new("service_account")
+            .with("client_email", Some(&*self.client_email))
+            .with("private_key", Some(self.private_key.reveal()))
+            .with("private_key_id", self.private_key_id.as_deref())
+            .with("token_uri", Some(token_uri))
+            .with("project_id", self.project_id.as_deref())
+            .with("universe_domain", Some(universe_domain))
+    }
 }
 
 pub(super) fn read(fields: Fields<'_>) -> Result<ServiceAccountKey, Error> {
