@@ -17,7 +17,7 @@ fn file(environment: &Environment) -> Option<DefaultSource> {
         .map(|directory| directory.join("application_default_credentials.json"));
     if let Some(named) = &environment.application_credentials {
         let named = PathBuf::from(named);
-        // As in google-auth: whoever names gcloud's file means that step.
+        // As in google-auth: the variable may name gcloud's file, which is the next step.
         if well_known.as_ref() != Some(&named) {
             return Some(DefaultSource::EnvironmentFile(named));
         }

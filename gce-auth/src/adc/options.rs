@@ -93,7 +93,7 @@ impl DefaultOptions {
     /// hosts in `GCE_AUTH_TRUST_HOSTS`, with commas between.
     ///
     /// A credentials file names the servers that its secrets are sent to, and a
-    /// file from somebody else may name theirs.
+    /// file from another source may name any.
     pub fn trust_host(mut self, host: impl Into<String>) -> Self {
         self.trusted.push(host.into());
         self

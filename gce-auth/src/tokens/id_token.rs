@@ -12,8 +12,8 @@ use crate::values::{
 
 /// An OpenID Connect ID token for one audience.
 ///
-/// `Debug` shows no part of the token. Whoever sends a token may look at its
-/// claims; whoever receives one must verify it first.
+/// `Debug` shows no part of the token. A sender may look at the claims; a
+/// receiver must verify the token first.
 #[derive(Clone, PartialEq)]
 pub struct IdToken(pub(crate) Bearer);
 
@@ -57,7 +57,7 @@ impl fmt::Debug for IdToken {
     }
 }
 
-/// The claims of an ID token that nobody has verified
+/// The unverified claims of an ID token
 /// (OpenID Connect Core 1.0, section 2; Google, "Verify VM identity").
 #[derive(Clone, Debug, PartialEq)]
 pub struct IdTokenClaims(pub(crate) Map<String, Value>);

@@ -27,7 +27,7 @@ use crate::{
 
 /// What the source of an impersonated account is asked for.
 const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
-/// What an impersonated account asks for unless told otherwise.
+/// The default scope of an impersonated account.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Configures credentials that act as another service account: see
@@ -203,7 +203,7 @@ impl Credentials {
     }
 
     /// Returns credentials whose tokens may do no more than `boundary` says, of
-    /// what these may do: for a token to be handed to somebody else. No I/O.
+    /// what these may do: for a token that another program gets. No I/O.
     ///
     /// Tokens come from the Security Token Service, and live no longer than
     /// those of these credentials. Cloud Storage alone honours boundaries.

@@ -76,8 +76,8 @@ impl fmt::Display for CredentialsInfo {
     }
 }
 
-/// Whether tokens are bound to a certificate of this workload, so that nobody
-/// else can use them.
+/// Whether tokens are bound to a certificate of this workload: no other can use
+/// them then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateBinding {

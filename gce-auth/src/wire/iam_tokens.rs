@@ -24,7 +24,7 @@ use crate::{
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// What a token lasts unless said otherwise.
+/// The default lifetime of a token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 /// What a token may last at most (Google, "Create short-lived credentials").
 pub(crate) const LONGEST: Duration = Duration::from_secs(12 * 3600);

@@ -2,17 +2,17 @@
 //!
 //! A file names the servers that its secrets go to. google-auth sends them
 //! there, and warns in its documentation of files from others; here they go to
-//! Google alone, unless the program or the environment says otherwise.
+//! Google alone, and to hosts that the program or the environment names.
 
 use http::Uri;
 
 use crate::values::error::{Error, ErrorKind};
 
-/// The universe of every program that was not told otherwise.
+/// The default universe.
 const GOOGLE: &str = "googleapis.com";
 
 /// What a server is for. Only Google's servers for it are Google's for a
-/// secret: others store what is sent to them, for whoever owns the store.
+/// secret: others store what is sent to them, for the owner of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// `token_uri` of a key or a user.

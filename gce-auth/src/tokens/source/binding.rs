@@ -1,5 +1,4 @@
-//! Tokens bound to the certificate of an agent, so that nobody else can use
-//! them.
+//! Tokens bound to the certificate of an agent: no other process can use them.
 
 use std::{fs, time::Duration};
 
@@ -29,7 +28,7 @@ const WAITS: [(u32, Duration); 2] = [
 ];
 
 /// The request as it is, or with the certificate that the token is to be bound
-/// to, where this workload is an agent and nobody has opted out.
+/// to, where this workload is an agent and has not opted out.
 pub(crate) fn bound(
     settings: &Config,
     budget: &Budget,

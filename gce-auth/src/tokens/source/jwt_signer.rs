@@ -33,12 +33,12 @@ pub trait JwtSigner: Send + Sync + fmt::Debug {
     /// Whatever keeps it from being made.
     fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>>;
 
-    /// How it signs: RS256 unless said otherwise.
+    /// Returns the algorithm. Default: RS256.
     fn algorithm(&self) -> JwtAlgorithm {
         JwtAlgorithm::default()
     }
 
-    /// The id of the key, which becomes `kid`; none unless said otherwise.
+    /// Returns the id of the key, which becomes `kid`. Default: none.
     fn key_id(&self) -> Option<String> {
         None
     }

@@ -135,7 +135,7 @@ fn executable(source: Fields<'_>) -> Result<Executable, Error> {
         120_000,
         "is not from 5000 to 120000",
     )?;
-    // Nobody is asked anything here, but a file with a senseless value is one.
+    // Programs run without a terminal here; the value is checked all the same.
     bounded(
         "interactive_timeout_millis",
         30_000,
