@@ -10,11 +10,20 @@ use crate::{
     values::error::{Error, ErrorKind},
 };
 
+/// The source that is used here, found without a request.
+pub(super) fn source() -> DefaultSource {
+    file(&Environment::read()).unwrap_or(DefaultSource::MetadataServer)
+}
+
+/// The path of gcloud's file, which need not exist.
+pub(super) fn gcloud_file(environment: &Environment) -> Option<PathBuf> {
+    let directory = environment.gcloud_directory()?;
+    Some(directory.join("application_default_credentials.json"))
+}
+
 /// A file that comes before the metadata server, if there is one.
 fn file(environment: &Environment) -> Option<DefaultSource> {
-    let well_known = environment
-        .gcloud_directory()
-        .map(|directory| directory.join("application_default_credentials.json"));
+    let well_known = gcloud_file(environment);
     if let Some(named) = &environment.application_credentials {
         let named = PathBuf::from(named);
         // As in google-auth: the variable may name gcloud's file, which is the next step.

@@ -11,7 +11,7 @@ use std::{fmt, path::PathBuf};
 pub use crate::adc::options::DefaultOptions;
 use crate::{
     client::config::MetadataClient,
-    io::threads::WorkKind,
+    io::{env::Environment, threads::WorkKind},
     tokens::{
         credentials::Credentials, id_token::IdToken, id_token_credentials::IdTokenCredentials,
     },
@@ -46,6 +46,24 @@ pub enum DefaultSource {
     Json,
     /// The metadata server.
     MetadataServer,
+}
+
+impl DefaultSource {
+    /// Returns the source that [`default_credentials`] uses here: the first
+    /// file that there is, else the metadata server, whether it answers or not.
+    /// Reads the environment and sends no request.
+    #[must_use]
+    pub fn find() -> Self {
+        find::source()
+    }
+
+    /// Returns the path of the file that `gcloud auth application-default
+    /// login` writes; the file need not exist. `None` if the environment names
+    /// no home directory.
+    #[must_use]
+    pub fn gcloud_file() -> Option<PathBuf> {
+        find::gcloud_file(&Environment::read())
+    }
 }
 
 impl fmt::Display for DefaultSource {
