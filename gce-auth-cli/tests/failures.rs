@@ -11,11 +11,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use gce_auth_emulator::{Emulator, Fault, Profile};
-use support::{Ran, answering, ask, emulator, gce_auth, nobody, run, silent};
+use support::{Ran, answering, ask, closed_port, emulator, gce_auth, run, silent};
 
 #[test]
-fn nobody_there_is_3_and_names_the_address() {
-    let address = nobody();
+fn a_closed_port_is_3_and_named() {
+    let address = closed_port();
     for command in [
         &["token", "--timeout", "0.3"][..],
         &["id-token", "--audience", "a", "--timeout", "0.3"],
@@ -31,7 +31,7 @@ fn nobody_there_is_3_and_names_the_address() {
 #[test]
 fn a_timeout_shortens_the_wait() {
     let (silent, _listener) = silent();
-    for (address, code) in [(silent, 4), (nobody(), 3)] {
+    for (address, code) in [(silent, 4), (closed_port(), 3)] {
         let start = Instant::now();
         ask(address, &["token", "--timeout", "0.4"]).failure(code);
         assert!(start.elapsed() < Duration::from_secs(3));
@@ -39,7 +39,7 @@ fn a_timeout_shortens_the_wait() {
 }
 
 #[test]
-fn whoever_says_that_this_is_not_google_cloud_is_believed() {
+fn a_variable_that_denies_google_cloud_is_believed() {
     for (name, value) in [
         ("METADATA_SERVER_DETECTION", "none"),
         ("NO_GCE_CHECK", "true"),
@@ -177,7 +177,7 @@ fn advice_is_for_the_command_line() {
 
 #[test]
 fn quiet_leaves_only_the_exit_code() {
-    let ran = ask(nobody(), &["token", "--quiet", "--timeout", "0.2"]);
+    let ran = ask(closed_port(), &["token", "--quiet", "--timeout", "0.2"]);
     assert_eq!(
         (ran.code, ran.stdout, ran.stderr),
         (Some(3), "".into(), "".into())

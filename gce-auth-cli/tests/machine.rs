@@ -8,7 +8,7 @@ use std::{net::SocketAddr, process::Command, time::Duration};
 
 use gce_auth_emulator::{Account, Emulator, Fault, Profile};
 use serde_json::Value;
-use support::{Ran, answering, ask, emulator, gce_auth, nobody, run};
+use support::{Ran, answering, ask, closed_port, emulator, gce_auth, run};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -47,7 +47,7 @@ fn info_says_none_of_what_is_not_there() {
     assert_eq!(info["account"], Value::Null);
     assert_eq!(info["token_expires_in"], Value::Null);
     assert_eq!(info["project"], "emulator-project");
-    ask(nobody(), &["info", "--timeout", "0.2"]).failure(3);
+    ask(closed_port(), &["info", "--timeout", "0.2"]).failure(3);
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn info_has_seconds_for_times_alone() {
 #[test]
 fn info_of_an_account_that_is_not_there_is_6() {
     let emulator = emulator();
-    let line = ask(emulator.addr(), &["info", "--account", "nobody@x"]).failure(6);
-    assert!(line.contains("nobody@x"), "{line}");
+    let line = ask(emulator.addr(), &["info", "--account", "absent@x"]).failure(6);
+    assert!(line.contains("absent@x"), "{line}");
     let known = emulator_account(&emulator);
     ask(emulator.addr(), &["info", "--account", &known]).value();
 }
@@ -136,7 +136,7 @@ fn waiting_ends_when_there_is_a_token() {
 
 #[test]
 fn waiting_in_vain_says_what_was_missing() {
-    let line = ask(nobody(), &["wait", "--timeout", "0.5"]).failure(3);
+    let line = ask(closed_port(), &["wait", "--timeout", "0.5"]).failure(3);
     assert!(line.contains("refused"), "{line}");
     let emulator = Emulator::builder()
         .profile(Profile::GceWithoutAccount)
@@ -231,7 +231,7 @@ fn what_is_wrong_is_found_and_a_cure_is_named() {
 
 #[test]
 fn the_first_step_that_fails_gives_the_code() {
-    let (code, report) = examined(&mut doctor(nobody(), &[]));
+    let (code, report) = examined(&mut doctor(closed_port(), &[]));
     assert_eq!(code, Some(3));
     assert_eq!(steps(&report, "connection")[0]["result"], "failed");
     assert_eq!(report["ok"], false);
@@ -254,7 +254,7 @@ fn the_first_step_that_fails_gives_the_code() {
 
 #[test]
 fn the_doctor_shows_nothing_that_controls_a_terminal() {
-    let output = gce_auth(&["doctor", "--endpoint", &nobody().to_string()])
+    let output = gce_auth(&["doctor", "--endpoint", &closed_port().to_string()])
         .env("GCE_METADATA_HOST", "a\x1b[2J\nb")
         .output();
     let ran = Ran::new(output.unwrap());

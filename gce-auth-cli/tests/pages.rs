@@ -8,7 +8,7 @@ mod support;
 
 use gce_auth_emulator::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
-use support::{Ran, ask, emulator, gce_auth, nobody, run};
+use support::{Ran, ask, closed_port, emulator, gce_auth, run};
 
 /// The names of the commands, as the help lists them.
 fn commands() -> Vec<String> {
@@ -34,7 +34,7 @@ fn the_demo_shows_everything() {
 
 #[test]
 fn the_demo_asks_nobody_else() {
-    let (other, server) = (nobody(), nobody());
+    let (other, server) = (closed_port(), closed_port());
     let output = gce_auth(&["demo"])
         .env("GCE_METADATA_HOST", other.to_string())
         .env("GCE_METADATA_IP", server.to_string())

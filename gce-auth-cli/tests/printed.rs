@@ -10,7 +10,7 @@ use std::{net::SocketAddr, thread};
 
 use gce_auth_emulator::{Emulator, Fault, Profile};
 use snapbox::{assert_data_eq, file};
-use support::{Ran, answering, ask, emulator, feed, nobody, redact::redact, run, silent};
+use support::{Ran, answering, ask, closed_port, emulator, feed, redact::redact, run, silent};
 
 /// Calls, and what came of them.
 #[derive(Default)]
@@ -135,7 +135,7 @@ fn each_failure_is_as_it_was() {
     let host = server.to_string();
     let url = emulator.url();
 
-    page.title("nobody listens");
+    page.title("connections are refused");
     let every = [
         "token --timeout 0.2",
         "id-token --audience https://a.example --timeout 0.2",
@@ -150,9 +150,9 @@ fn each_failure_is_as_it_was() {
         "exec --real --timeout 0.2 -- true",
         "demo --real --timeout 0.2",
     ];
-    page.ask(nobody(), &every);
+    page.ask(closed_port(), &every);
 
-    page.title("nobody answers");
+    page.title("no answer comes");
     let (quiet, _listener) = silent();
     page.ask(
         quiet,

@@ -434,8 +434,8 @@ mod exec {
         let real = ["exec", "--real", "--endpoint", &endpoint];
         let printed = run(&[&real[..], &script[..]].concat()).value();
         assert_eq!(printed.trim(), endpoint);
-        let nobody = support::nobody().to_string();
-        let real = ["exec", "--real", "--endpoint", &nobody];
+        let closed = support::closed_port().to_string();
+        let real = ["exec", "--real", "--endpoint", &closed];
         run(&[&real[..], &script[..]].concat()).failure(3);
     }
 }

@@ -172,7 +172,7 @@ fn a_timeout_is_for_what_is_read_too() {
         &["guest", "set", "a/b"],
         &["verify", "--audience", "a"],
     ] {
-        // Somebody who writes nothing, and ends some day.
+        // A writer that writes nothing, and ends.
         let mut silent = Command::new("sleep")
             .arg("20")
             .stdout(Stdio::piped())

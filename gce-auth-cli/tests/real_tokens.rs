@@ -347,7 +347,7 @@ fn a_service_accounts_key_is_exchanged_for_its_tokens() {
     let answer = served.token();
     assert!(answer["expires_in"].as_u64().unwrap() > 3000, "{answer}");
 
-    // Whoever gave it knows it, and it is asked for once.
+    // Its issuer knows it, and is asked once.
     let token = answer["access_token"].as_str().unwrap();
     let known = tokeninfo(google.addr(), token);
     assert!(known.starts_with("HTTP/1.1 200 "), "{known}");
@@ -385,9 +385,9 @@ fn what_the_token_endpoint_refuses_is_told() {
     assert!(answer.contains("400: invalid_grant: Invalid JWT Signature."));
     drop(stranger);
 
-    // Nobody is there.
+    // The endpoint refuses connections.
     let mut key = key;
-    key["token_uri"] = format!("http://{}/token", support::nobody()).into();
+    key["token_uri"] = format!("http://{}/token", support::closed_port()).into();
     let file = directory.write("key.json", &key.to_string());
     let served = Served::new(&["--service-account-key", &file]);
     let answer = raw(served.address, "instance/service-accounts/default/token");

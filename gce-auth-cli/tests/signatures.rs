@@ -16,7 +16,7 @@ use std::{
 
 use gce_auth_emulator::{Account, Emulator, Fault};
 use serde_json::Value;
-use support::{answering, ask, emulator, feed, gce_auth, nobody, run};
+use support::{answering, ask, closed_port, emulator, feed, gce_auth, run};
 
 #[test]
 fn bytes_are_signed_from_standard_input_or_a_file() {
@@ -270,7 +270,7 @@ fn keys_that_cannot_be_fetched_are_no_verdict() {
     let emulator = emulator();
     let audience = "https://a.example";
     let token = ask(emulator.addr(), &["id-token", "--audience", audience]).value();
-    let keys = format!("http://{}/keys", nobody());
+    let keys = format!("http://{}/keys", closed_port());
     let arguments = [
         "verify",
         "--audience",

@@ -1,4 +1,4 @@
-//! On a terminal there are colours, unless somebody does not want them.
+//! On a terminal there are colours, unless the user does not want them.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
@@ -49,8 +49,8 @@ fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 
 #[test]
 fn colours_are_for_terminals() {
-    let nobody = support::nobody().to_string();
-    let failing = ["token", "--timeout", "0.2", "--endpoint", &nobody];
+    let closed = support::closed_port().to_string();
+    let failing = ["token", "--timeout", "0.2", "--endpoint", &closed];
     for command in [&["demo"][..], &failing] {
         assert!(on_a_terminal(command, &[]).contains('\x1b'), "{command:?}");
         for refusal in [("NO_COLOR", "1"), ("TERM", "dumb")] {

@@ -13,7 +13,7 @@ use std::{
 
 use gce_auth_emulator::Emulator;
 use serde_json::Value;
-use support::{ask, emulator, feed, gce_auth, nobody};
+use support::{ask, closed_port, emulator, feed, gce_auth};
 
 const PATH: &str = "instance/attributes/color";
 
@@ -67,7 +67,7 @@ impl Drop for Watching {
     }
 }
 
-/// Returns when somebody waits for a change.
+/// Returns when a client waits for a change.
 fn until_waited_for(emulator: &Emulator) {
     while emulator.waiting() == 0 {
         thread::yield_now();
@@ -163,7 +163,7 @@ fn a_watch_ends_in_time() {
     let ran = ask(emulator.addr(), &["watch", PATH, "--timeout", "0.3"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), "red\n"));
     assert!(ran.stderr.contains("no change within"), "{ran:?}");
-    ask(nobody(), &["watch", PATH, "--timeout", "0.3"]).failure(4);
+    ask(closed_port(), &["watch", PATH, "--timeout", "0.3"]).failure(4);
 }
 
 #[test]

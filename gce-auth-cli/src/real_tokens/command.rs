@@ -84,7 +84,7 @@ fn finish(shell: &mut Command, running: &Running, limit: Duration) -> Result<Out
             stdout,
             stderr: errors.join().unwrap_or_default(),
         });
-        // Nobody listens any more if it took too long.
+        // The receiver is gone if this took too long.
         let _ = done.send(output);
     });
     match ended.recv_timeout(limit) {

@@ -112,8 +112,8 @@ pub(crate) fn emulator() -> Emulator {
     Emulator::builder().start().unwrap()
 }
 
-/// An address at which nobody listens: a port that no program is given.
-pub(crate) fn nobody() -> SocketAddr {
+/// An address that refuses connections: no program is given this port.
+pub(crate) fn closed_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
