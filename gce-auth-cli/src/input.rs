@@ -23,10 +23,7 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
         }
         None => io::stdin().take(LONGEST + 1).read_to_end(&mut bytes),
     };
-    let name = file.map_or_else(
-        || "standard input".to_owned(),
-        |file| file.display().to_string(),
-    );
+    let name = name(file);
     match read {
         Ok(length) if length as u64 > LONGEST => {
             let why = format!("{name} is longer than 16 MiB");
@@ -42,8 +39,31 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 
 /// Reads the same as text.
 pub(crate) fn text(file: Option<&Path>) -> Result<String, Failure> {
-    String::from_utf8(bytes(file)?)
-        .map_err(|_| Failure::new(Exit::Usage, "the input is not text (UTF-8)"))
+    String::from_utf8(bytes(file)?).map_err(|_| {
+        let why = format!("{} is not text (UTF-8)", name(file));
+        Failure::new(Exit::Usage, why)
+    })
+}
+
+/// Returns the name of the input in messages.
+fn name(file: Option<&Path>) -> String {
+    match file {
+        Some(file) if file != Path::new("-") => file.display().to_string(),
+        _ => "standard input".to_owned(),
+    }
+}
+
+/// Returns whether other users can read this file.
+#[cfg(unix)]
+pub(crate) fn is_readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_readable_by_others(_: &Path) -> bool {
+    false
 }
 
 /// Reads the text of a file that holds a token or a key.

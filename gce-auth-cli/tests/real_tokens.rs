@@ -382,7 +382,8 @@ fn what_the_token_endpoint_refuses_is_told() {
     let served = Served::new(&["--service-account-key", &file]);
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-    assert!(answer.contains("400: invalid_grant: Invalid JWT Signature."));
+    assert!(answer.contains("invalid_grant: Invalid JWT Signature."));
+    assert!(answer.contains("status 400"), "{answer}");
     drop(stranger);
 
     // The endpoint refuses connections.
@@ -392,6 +393,28 @@ fn what_the_token_endpoint_refuses_is_told() {
     let served = Served::new(&["--service-account-key", &file]);
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.contains("the connection was refused"), "{answer}");
+}
+
+#[test]
+fn a_key_is_not_sent_where_it_alone_says() {
+    let directory = Directory::new("astray");
+    let (_google, mut key) = token_endpoint(&directory);
+    for uri in [
+        "https://tokens.example/token",
+        "http://127.0.0.1.example/token",
+        "/token",
+    ] {
+        key["token_uri"] = uri.into();
+        let file = directory.write("key.json", &key.to_string());
+        let line = run(&["emulate", "--service-account-key", &file]).failure(2);
+        assert!(line.contains("token_uri"), "{line}");
+    }
+    let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "hush",
+                      "refresh_token": "hush"});
+    let file = directory.write("user.json", &user.to_string());
+    let line = run(&["emulate", "--service-account-key", &file]).failure(2);
+    assert!(line.contains("its type is authorized_user"), "{line}");
+    assert!(!line.contains("hush"), "{line}");
 }
 
 /// The answer to one attempt to get a value, headers and all.

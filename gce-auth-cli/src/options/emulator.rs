@@ -139,7 +139,7 @@ impl EmulatorArgs {
         }
         let email = keys.and_then(RealSource::account);
         if let Some(email) = email.filter(|_| self.account.is_empty()) {
-            builder = builder.account(Account::new(email));
+            builder = builder.account(Account::new(&email));
         }
         for email in &self.account {
             let mut account = Account::new(email);

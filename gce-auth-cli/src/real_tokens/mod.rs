@@ -2,7 +2,6 @@
 
 mod answer;
 mod command;
-mod key;
 mod running;
 
 use std::{
@@ -11,20 +10,26 @@ use std::{
     time::Duration,
 };
 
+use gce_auth::{Credentials, CredentialsKind, DefaultOptions, Error, MetadataClient, RetryPolicy};
 use gce_auth_emulator::EmulatorBuilder;
 
 use crate::{
+    clock,
     exit::{Exit, Failure},
     input,
     output::Output,
 };
-use key::Key;
 
 pub(crate) use running::Commands;
 
 /// How long a token is taken to hold where nothing says so. It may come from a
 /// cache and be near its end, so that it had better be asked for again soon.
 const UNKNOWN: Duration = Duration::from_secs(300);
+
+/// How long the token endpoint of a key may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The hosts that a key may name besides Google's: what is on this machine.
+const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Where the access tokens come from, instead of the emulator.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,19 +38,20 @@ const UNKNOWN: Duration = Duration::from_secs(300);
 pub(crate) struct RealTokenArgs {
     /// A shell command that prints a token, alone or in JSON with access_token and expires_in
     ///
-    /// It has 10 seconds. GCE_AUTH_ACCOUNT and GCE_AUTH_SCOPES tell it for whom, and for which scopes,
-    /// separated by commas. If it fails, so does the request, with what it said on standard error. A
-    /// token alone is taken to hold for --token-lifetime, or 5 minutes.
+    /// It must end within 10 seconds. GCE_AUTH_ACCOUNT names the account, GCE_AUTH_SCOPES the scopes,
+    /// separated by commas. If it fails, the request fails with what it wrote on standard error. A
+    /// token alone is taken to be valid for --token-lifetime, or 5 minutes.
     #[arg(long, value_name = "CMD")]
     token_command: Option<String>,
     /// A file with a token and nothing else, read anew for each request
     ///
-    /// The token is taken to hold for --token-lifetime, or 5 minutes.
+    /// The token is taken to be valid for --token-lifetime, or 5 minutes.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// A service account's key in JSON, to get tokens with from its token_uri
     ///
-    /// The service account and the project are those of the key, unless they are named.
+    /// The service account and the project are those of the key, unless they are named. The token_uri
+    /// is Google's, on this machine, or at a host in GCE_AUTH_TRUST_HOSTS.
     #[arg(long, value_name = "FILE", conflicts_with = "token_lifetime")]
     service_account_key: Option<PathBuf>,
 }
@@ -73,11 +79,7 @@ impl RealTokenArgs {
             return Ok(None);
         };
         warn_of_readers(file, out);
-        let key = Key::parse(&input::secret(file)?).map_err(|why| {
-            let why = format!("{} is no service account's key: {why}", file.display());
-            Failure::new(Exit::Usage, why)
-        })?;
-        Ok(Some(RealSource::Key(key)))
+        Ok(Some(RealSource::key(file)?))
     }
 }
 
@@ -85,14 +87,39 @@ impl RealTokenArgs {
 pub(crate) enum RealSource {
     Command(String, Duration),
     File(PathBuf, Duration),
-    Key(Key),
+    Key {
+        credentials: Credentials,
+        project: Option<String>,
+    },
 }
 
 impl RealSource {
+    /// Reads a service account's key.
+    fn key(file: &Path) -> Result<Self, Failure> {
+        let policy = RetryPolicy::new().attempts(2).budget(LIMIT);
+        let mut options =
+            DefaultOptions::new().client(MetadataClient::builder().retry(policy).build()?);
+        for host in THIS_MACHINE {
+            options = options.trust_host(host);
+        }
+        let refused = |why: &dyn fmt::Display| {
+            let why = format!("{} is no service account's key: {why}", file.display());
+            Failure::new(Exit::Usage, why)
+        };
+        let found = options.load_file(file).map_err(|error| refused(&error))?;
+        match found.credentials.kind() {
+            CredentialsKind::ServiceAccount => Ok(Self::Key {
+                credentials: found.credentials,
+                project: found.project_id,
+            }),
+            other => Err(refused(&format_args!("its type is {}", other.name()))),
+        }
+    }
+
     /// The account that it is for, where that is known.
-    pub(crate) fn account(&self) -> Option<&str> {
+    pub(crate) fn account(&self) -> Option<String> {
         match self {
-            Self::Key(key) => Some(key.email()),
+            Self::Key { credentials, .. } => Some(credentials.service_account_email()),
             Self::Command(..) | Self::File(..) => None,
         }
     }
@@ -100,7 +127,7 @@ impl RealSource {
     /// The project of that account, where that is known.
     pub(crate) fn project(&self) -> Option<&str> {
         match self {
-            Self::Key(key) => key.project(),
+            Self::Key { project, .. } => project.as_deref(),
             Self::Command(..) | Self::File(..) => None,
         }
     }
@@ -119,7 +146,9 @@ impl RealSource {
             Self::File(file, lifetime) => builder
                 .token_renewal(Duration::MAX)
                 .token_source(move |_, _| Ok((read_again(&file)?, lifetime))),
-            Self::Key(key) => builder.token_source(move |email, scopes| key.token(email, scopes)),
+            Self::Key { credentials, .. } => {
+                builder.token_source(move |email, scopes| token_of_key(&credentials, email, scopes))
+            }
         }
     }
 }
@@ -129,9 +158,25 @@ impl fmt::Debug for RealSource {
         f.write_str(match self {
             Self::Command(..) => "RealSource::Command",
             Self::File(..) => "RealSource::File",
-            Self::Key(_) => "RealSource::Key",
+            Self::Key { .. } => "RealSource::Key",
         })
     }
+}
+
+/// A token of the account `email`, which must be the key's.
+fn token_of_key(
+    key: &Credentials,
+    email: &str,
+    scopes: &[String],
+) -> Result<(String, Duration), String> {
+    let own = key.service_account_email();
+    if email != own {
+        return Err(format!("the key is one of {own}, not of {email}"));
+    }
+    let token = key.with_scopes(scopes).blocking_token();
+    let token = token.map_err(|error: Error| error.to_string())?;
+    let left = token.expires_at().map_or(UNKNOWN, clock::left);
+    Ok((token.secret().to_owned(), left))
 }
 
 fn read_again(file: &Path) -> Result<String, String> {
@@ -139,19 +184,12 @@ fn read_again(file: &Path) -> Result<String, String> {
     answer::alone(&text).map_err(|why| format!("{} {why}", file.display()))
 }
 
-/// A secret that others can read is one no more.
-#[cfg(unix)]
+/// Warns of a secret that other users can read.
 fn warn_of_readers(file: &Path, out: &Output) {
-    use std::{fs::File, os::unix::fs::PermissionsExt};
-
-    let metadata = File::open(file).and_then(|file| file.metadata());
-    if metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0) {
+    if input::is_readable_by_others(file) {
         let file = file.display();
         out.note(format_args!(
-            "others than its owner can read {file}; chmod 600 takes that away"
+            "{file} is readable by other users; run `chmod 600 {file}`"
         ));
     }
 }
-
-#[cfg(not(unix))]
-fn warn_of_readers(_: &Path, _: &Output) {}
