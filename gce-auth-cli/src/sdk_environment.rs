@@ -31,13 +31,6 @@ pub(crate) enum Holds {
     Token,
 }
 
-/// Returns the path of gcloud's application default credentials.
-pub(crate) fn default_credentials(var: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let directory =
-        var("CLOUDSDK_CONFIG").or_else(|| Some(format!("{}/.config/gcloud", var("HOME")?)))?;
-    Some(format!("{directory}/application_default_credentials.json"))
-}
-
 /// Returns the hosts to reach without a proxy, from the first variable that is not empty, as curl
 /// does.
 pub(crate) fn proxy_exceptions(var: impl Fn(&str) -> Option<String>) -> Option<String> {

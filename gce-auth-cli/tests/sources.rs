@@ -133,6 +133,58 @@ fn a_file_that_cannot_be_used_is_2() {
 }
 
 #[test]
+fn a_wrong_option_is_2_and_is_named() {
+    let emulator = emulator();
+    let folder = folder("wrong-options");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (binary, list) = (write("binary", b"\xff\xfe{"), write("list", b"["));
+    let key = file(&emulator, "wrong-key", AdcKind::ServiceAccount);
+    let directory = folder.to_str().unwrap();
+    let act = ["--as", TARGET];
+    for (arguments, named) in [
+        (&["--as", ""][..], "--as"),
+        (&["--as", " "], "--as"),
+        (&[&act[..], &["--delegates", ","]].concat(), "--delegates"),
+        (
+            &[&act[..], &["--delegates", "a@b.c,,d@e.f"]].concat(),
+            "--delegates",
+        ),
+        (&[&act[..], &["--lifetime", "0"]].concat(), "--lifetime"),
+        (&[&act[..], &["--lifetime", "0.5"]].concat(), "--lifetime"),
+        (&[&act[..], &["--lifetime", "13h"]].concat(), "--lifetime"),
+        (&[&act[..], &["--lifetime", "43201"]].concat(), "43200"),
+        (&["--boundary", "no-such-file"], "no-such-file"),
+        (&["--boundary", directory], directory),
+        (&["--boundary", &binary], &binary),
+        (&["--boundary", &list], &list),
+        (&["--boundary", &key], &key),
+        (&["--source", "no-such-file"], "no-such-file"),
+        (&["--source", directory], directory),
+        (&["--source", &binary], &binary),
+        (
+            &["--source", &key, "--trust-host", "http://x/y"],
+            "http://x/y",
+        ),
+        (&["--source", &key, "--trust-host", ""], "host"),
+    ] {
+        let ran = ask(emulator.addr(), &[&["token"], arguments].concat());
+        assert_eq!(ran.code, Some(2), "{arguments:?} {ran:?}");
+        assert!(ran.stderr.contains(named), "{arguments:?} {ran:?}");
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+    assert!(
+        emulator
+            .requests()
+            .iter()
+            .all(|request| request.path != "/token")
+    );
+}
+
+#[test]
 fn a_login_that_is_no_longer_valid_is_5() {
     let emulator = emulator();
     let file = file(&emulator, "revoked", AdcKind::AuthorizedUser);

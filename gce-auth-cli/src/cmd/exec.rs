@@ -3,12 +3,11 @@
 use std::{
     ffi::OsString,
     io::ErrorKind,
-    path::Path,
     process::{Command, ExitCode},
     time::Duration,
 };
 
-use gce_auth::Detection;
+use gce_auth::{DefaultSource, Detection};
 use gce_auth_emulator::AdcKind;
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     options::{ClientArgs, EmulatorArgs, adc_kind, seconds, start_emulator},
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
-    sdk_environment::{CREDENTIALS, default_credentials, host, proxy_exceptions},
+    sdk_environment::{CREDENTIALS, host, proxy_exceptions},
     signals,
     temporary::TemporaryDirectory,
 };
@@ -202,10 +201,11 @@ fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> 
 
 /// Warns of gcloud's default credentials, which SDKs use before a metadata server.
 fn warn_of_other_credentials(out: &Output) {
-    let Some(file) = default_credentials(env::var) else {
+    let Some(file) = DefaultSource::gcloud_file() else {
         return;
     };
-    if Path::new(&file).exists() {
+    if file.exists() {
+        let file = file.display();
         out.note(format_args!(
             "Google's SDKs use the credentials in {file} before the metadata server; set \
              CLOUDSDK_CONFIG to an empty directory to hide them"

@@ -21,7 +21,7 @@ pub(crate) use self::{
     scopes::Scopes,
     seconds::seconds,
     signer::SignerArgs,
-    source::{AccessArgs, Source, SourceArgs},
+    source::{AccessArgs, Source, SourceArgs, load_file},
     token_format::{Printable, TokenFormat},
     verbosity::Verbosity,
 };

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use gce_auth::{CredentialAccessBoundary, Credentials, DefaultOptions, IdTokenCredentials};
+use gce_auth::{
+    CredentialAccessBoundary, Credentials, DefaultCredentials, DefaultOptions, DefaultSource,
+    Error, IdTokenCredentials,
+};
 
 use crate::{
     env,
@@ -18,7 +21,6 @@ use crate::{
         seconds::seconds,
     },
     output::Output,
-    sdk_environment::default_credentials,
 };
 
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -36,11 +38,12 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "adc|metadata|FILE")]
     source: Option<PathBuf>,
     /// Act as this service account, by its email address (impersonation)
-    #[arg(long = "as", value_name = "EMAIL")]
+    #[arg(long = "as", value_name = "EMAIL", value_parser = email)]
     pub(crate) target: Option<String>,
     /// The accounts between the source and the account of --as, each of which may act as the next,
     /// separated by commas
-    #[arg(long, value_name = "EMAIL", value_delimiter = ',', requires = "target")]
+    #[arg(long, value_name = "EMAIL", value_delimiter = ',', requires = "target",
+          value_parser = email)]
     pub(crate) delegates: Vec<String>,
     /// The URL of the IAM Credentials API, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
@@ -58,7 +61,7 @@ pub(crate) struct SourceArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AccessArgs {
     /// With --as, the lifetime of the token. Default: 3600; above that the organization must allow it
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "target")]
+    #[arg(long, value_name = "SECONDS", value_parser = lifetime, requires = "target")]
     lifetime: Option<Duration>,
     /// A JSON file with a Credential Access Boundary, which limits the token
     #[arg(long, value_name = "FILE")]
@@ -84,36 +87,79 @@ impl fmt::Display for Source {
     }
 }
 
-impl SourceArgs {
-    /// Chooses the source.
-    pub(crate) fn choose(&self) -> Result<Source, Failure> {
+impl Source {
+    /// Chooses the source where no option names one.
+    pub(crate) fn choose(endpoint: Option<&str>) -> Result<Self, Failure> {
         let is_set = |name| env::var(name).is_some_and(|value| !value.is_empty());
-        let source = match self.source.as_deref() {
-            Some(named) if named == Path::new("metadata") => Source::Metadata("by --source"),
-            Some(named) if named == Path::new("adc") => first_of_chain(),
-            Some(file) => Source::File(file.to_owned(), "by --source"),
-            None if self.client.endpoint.is_some() => Source::Metadata("by --endpoint"),
-            None if is_set(HOST_VARIABLE) && is_set(FILE_VARIABLE) => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "GCE_METADATA_HOST and GOOGLE_APPLICATION_CREDENTIALS are both set; say \
-                     --source metadata or --source adc",
-                ));
+        if endpoint.is_some() {
+            return Ok(Self::Metadata("by --endpoint"));
+        }
+        match (is_set(HOST_VARIABLE), is_set(FILE_VARIABLE)) {
+            (true, true) => Err(Failure::new(
+                Exit::Usage,
+                "GCE_METADATA_HOST and GOOGLE_APPLICATION_CREDENTIALS are both set; say \
+                 --source metadata or --source adc",
+            )),
+            (true, false) => Ok(Self::Metadata("by GCE_METADATA_HOST")),
+            (false, _) => Ok(Self::first_of_chain()),
+        }
+    }
+
+    /// Returns the first source of Application Default Credentials that is there.
+    fn first_of_chain() -> Self {
+        match DefaultSource::find() {
+            DefaultSource::EnvironmentFile(file) => {
+                Self::File(file, "by GOOGLE_APPLICATION_CREDENTIALS")
             }
-            None if is_set(HOST_VARIABLE) => Source::Metadata("by GCE_METADATA_HOST"),
-            None => first_of_chain(),
-        };
-        if let Source::File(..) = source
-            && self.account.account != DEFAULT_ACCOUNT
-        {
-            return Err(Failure::new(
+            DefaultSource::GcloudFile(file) => Self::File(file, "written by gcloud"),
+            _ => Self::Metadata("no credentials file was found"),
+        }
+    }
+
+    /// Returns the file, if the source is one.
+    pub(crate) fn file(self) -> Option<PathBuf> {
+        match self {
+            Self::File(file, _) => Some(file),
+            Self::Metadata(_) => None,
+        }
+    }
+
+    /// Refuses an account of the metadata server if the source is a file.
+    pub(crate) fn check_account(&self, account: &AccountArgs) -> Result<(), Failure> {
+        match self {
+            Self::File(..) if account.account != DEFAULT_ACCOUNT => Err(Failure::new(
                 Exit::Usage,
                 format!(
                     "--account names an account of the metadata server, and the credentials come \
-                     from {source}; add --source metadata, or act as the account with --as"
+                     from {self}; add --source metadata, or act as the account with --as"
                 ),
-            ));
+            )),
+            _ => Ok(()),
         }
+    }
+}
+
+/// Reads a credentials file. Without scopes in the options, the credentials are for cloud-platform if
+/// their kind needs scopes.
+pub(crate) fn load_file(
+    file: &Path,
+    options: &DefaultOptions,
+) -> Result<DefaultCredentials, Error> {
+    let mut found = options.load_file(file)?;
+    found.credentials = found.credentials.with_scopes_if_required([CLOUD_PLATFORM]);
+    Ok(found)
+}
+
+impl SourceArgs {
+    /// Chooses the source.
+    pub(crate) fn choose(&self) -> Result<Source, Failure> {
+        let source = match self.source.as_deref() {
+            Some(named) if named == Path::new("metadata") => Source::Metadata("by --source"),
+            Some(named) if named == Path::new("adc") => Source::first_of_chain(),
+            Some(file) => Source::File(file.to_owned(), "by --source"),
+            None => Source::choose(self.client.endpoint.as_deref())?,
+        };
+        source.check_account(&self.account)?;
         Ok(source)
     }
 
@@ -146,8 +192,7 @@ impl SourceArgs {
                 for host in &self.trust_host {
                     options = options.trust_host(host);
                 }
-                let found = options.load_file(file)?.credentials;
-                Ok(found.with_scopes_if_required([CLOUD_PLATFORM]))
+                Ok(load_file(&file, &options)?.credentials)
             }
         }
     }
@@ -209,18 +254,27 @@ impl AccessArgs {
         let Some(file) = &self.boundary else {
             return Ok(credentials);
         };
-        let boundary = CredentialAccessBoundary::from_json(&input::text(Some(file))?)?;
+        let boundary =
+            CredentialAccessBoundary::from_json(&input::text(Some(file))?).map_err(|error| {
+                let why = format!("{}: {}", file.display(), Failure::from(error));
+                Failure::new(Exit::Usage, why)
+            })?;
         Ok(credentials.downscope_at(&boundary, self.sts_endpoint.as_deref())?)
     }
 }
 
-/// Returns the first source of Application Default Credentials that is there.
-fn first_of_chain() -> Source {
-    if let Some(file) = env::var(FILE_VARIABLE).filter(|file| !file.is_empty()) {
-        return Source::File(file.into(), "by GOOGLE_APPLICATION_CREDENTIALS");
+/// Reads the name of a service account. The library checks its form.
+fn email(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Err("name a service account by its email address".to_owned());
     }
-    match default_credentials(env::var).filter(|file| Path::new(file).is_file()) {
-        Some(file) => Source::File(file.into(), "written by gcloud"),
-        None => Source::Metadata("no credentials file was found"),
-    }
+    Ok(name.to_owned())
+}
+
+/// Reads the lifetime of an impersonated token, within what IAM allows.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(12 * 3600);
+    let lifetime = seconds(text).ok().filter(|it| allowed.contains(it));
+    lifetime.ok_or_else(|| "give seconds from 1 to 43200 (12 h)".to_owned())
 }

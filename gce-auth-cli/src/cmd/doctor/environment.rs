@@ -1,10 +1,8 @@
 //! What environment variables tell SDKs. Pure: variables come as a function.
 
-use std::path::Path;
-
 use crate::{
     cmd::doctor::report::Finding,
-    sdk_environment::{CREDENTIALS, Holds, default_credentials, host, proxy_exceptions},
+    sdk_environment::{host, proxy_exceptions},
 };
 
 /// The variables about the metadata server, and who reads each.
@@ -116,31 +114,6 @@ fn judged(name: &str, value: &str, shown: String, var: impl Fn(&str) -> Option<S
     }
 }
 
-/// Checks for credentials that SDKs use before the metadata server.
-pub(crate) fn key_files(var: impl Fn(&str) -> Option<String>) -> Finding {
-    for (name, holds, who) in CREDENTIALS {
-        let Some(value) = var(name).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let (shown, what) = match holds {
-            Holds::File => (format!("{name}={value}"), "file"),
-            Holds::Token => (format!("{name} is set"), "token"),
-        };
-        let advice = format!(
-            "{who} this {what} and never ask the metadata server; unset the variable to be the machine"
-        );
-        return Finding::warning(shown, advice);
-    }
-    match default_credentials(var) {
-        Some(file) if Path::new(&file).exists() => Finding::warning(
-            format!("{file} exists"),
-            "SDKs use this login before the metadata server; to be the machine in one program, run \
-             it with CLOUDSDK_CONFIG set to an empty directory",
-        ),
-        _ => Finding::good("none comes before the metadata server"),
-    }
-}
-
 /// Checks whether a proxy would see requests to the metadata server.
 pub(crate) fn proxies(var: impl Fn(&str) -> Option<String>, endpoint: &str) -> Finding {
     let set = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
@@ -197,23 +170,6 @@ mod tests {
         let steps = variables(with(&[]));
         assert!(steps.len() == 1 && steps[0].1.is_good());
         assert!(proxies(with(&[]), "169.254.169.254").is_good());
-        assert!(key_files(with(&[])).is_good());
-    }
-
-    #[test]
-    fn no_advice_destroys_a_login() {
-        let folder = std::env::temp_dir().join(format!("gce-auth-login-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("application_default_credentials.json");
-        std::fs::write(file, "{}").unwrap();
-        let name = folder.to_str().unwrap().to_owned();
-        let found = key_files(|variable| (variable == "CLOUDSDK_CONFIG").then(|| name.clone()));
-        std::fs::remove_dir_all(&folder).unwrap();
-        assert!(!found.is_good());
-        let advice = found.advice().unwrap();
-        for word in ["revoke", "delete", "remove", "rm "] {
-            assert!(!advice.contains(word), "{advice}");
-        }
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! `gce-auth doctor`: the way to a token, step by step, with what was found.
 
+mod chain;
 mod environment;
 mod network;
 mod report;
 mod server;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use gce_auth::{Credentials, MetadataClient};
+use gce_auth::{Credentials, DefaultOptions, DefaultSource, MetadataClient};
 
 use crate::{
     cmd::doctor::report::{Finding, Report},
     env,
     exit::Failure,
-    options::{AccountArgs, ClientArgs, OutputArgs, seconds},
+    options::{AccountArgs, ClientArgs, OutputArgs, Source, load_file, seconds},
     output::Output,
 };
 
@@ -30,8 +31,9 @@ milliseconds. The exit code is that of the first step that failed, else 0. Token
 
 /// Checks step by step what a client needs, and prints what is wrong and what to do.
 ///
-/// Checks environment, firmware, name, proxies, connection, answer, clock, account, scopes, tokens,
-/// universe, and signatures by IAM.
+/// Shows which credentials Google's SDKs and this command choose here. Checks a credentials file that
+/// comes first and its permissions; else the metadata server: environment, firmware, name, proxies,
+/// connection, answer, clock, account, scopes, tokens, universe, and signatures by IAM.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -62,7 +64,23 @@ impl Args {
         for (name, finding) in environment::variables(env::var) {
             report.add(name, finding)?;
         }
-        report.add("key files", environment::key_files(env::var))?;
+        for (name, finding) in chain::steps(env::var, DefaultSource::gcloud_file().as_deref()) {
+            report.add(name, finding)?;
+        }
+        let file = match Source::choose(self.endpoint.as_deref()) {
+            Ok(source) => {
+                report.add("source", Finding::good(format!("gce-auth uses {source}")))?;
+                if let Err(failure) = source.check_account(&self.account) {
+                    return report.add("account", Finding::of_failure(&failure));
+                }
+                source.file()
+            }
+            // The metadata server that is named is checked, as this command takes no --source.
+            Err(failure) => {
+                report.add("source", Finding::of_failure(&failure).into_warning())?;
+                None
+            }
+        };
         let client = ClientArgs {
             endpoint: self.endpoint.clone(),
             timeout: self.timeout,
@@ -71,6 +89,9 @@ impl Args {
             Ok(client) => client,
             Err(failure) => return report.add("settings", Finding::of_failure(&failure)),
         };
+        if let Some(file) = file {
+            return examine_file(report, client, &file);
+        }
         let finding = report.time(|| server::firmware(&client));
         report.add("firmware", finding)?;
         let endpoint = client.endpoint()?;
@@ -150,4 +171,31 @@ impl Args {
             .into_iter()
             .find(|name| env::var(name).is_some_and(|value| !value.is_empty()))
     }
+}
+
+/// Checks a credentials file that comes before the metadata server.
+fn examine_file(
+    report: &mut Report<'_>,
+    client: MetadataClient,
+    file: &Path,
+) -> Result<(), Failure> {
+    let found = match load_file(file, &DefaultOptions::new().client(client)) {
+        Ok(found) => found,
+        Err(error) => return report.add("file", Finding::of(&error)),
+    };
+    let info = found.credentials.info();
+    let whose = match info.principal.as_str() {
+        "" => String::new(),
+        principal => format!(" of {principal}"),
+    };
+    report.add("file", Finding::good(format!("{}{whose}", info.kind)))?;
+    let finding = report.time(|| server::access_token(&found.credentials));
+    report.add("access token", finding)?;
+    let finding = match found.project_id {
+        Some(project) => Finding::good(project),
+        None => Finding::good("the file names none"),
+    };
+    report.add("project", finding)?;
+    let skipped = "not checked, as the file comes before it; name it with --endpoint to check it";
+    report.add("server", Finding::skipped(skipped.to_owned()))
 }

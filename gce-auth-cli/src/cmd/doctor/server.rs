@@ -88,7 +88,7 @@ pub(crate) fn access_token(credentials: &Credentials) -> Finding {
     match token.expires_at().map(clock::left) {
         Some(left) if left < SHORT => Finding::warning(
             found,
-            "it may expire in use; the metadata server should have renewed it by now",
+            "it may expire in use; the server should have renewed it by now",
         ),
         _ => Finding::good(found),
     }
