@@ -46,6 +46,15 @@ impl Query {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// The first name that stands more than once.
+    pub fn repeated(&self) -> Option<&str> {
+        let names = || self.0.iter().map(|(name, _)| name.as_str());
+        names()
+            .enumerate()
+            .find(|(at, name)| names().take(*at).any(|earlier| earlier == *name))
+            .map(|(_, name)| name)
+    }
+
     /// Returns whether the first parameter of this name says yes.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name).is_some_and(is_true)
@@ -157,6 +166,13 @@ mod tests {
         assert_eq!(query.get("y"), Some("%zz%4"));
         assert_eq!(query.get("z"), Some(""));
         assert_eq!(query.get("absent"), None);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_found_by_what_it_means() {
+        let repeated = |query: &str| Query::parse(query).repeated().map(str::to_owned);
+        assert_eq!(repeated("a=1&b=2&%61=3"), Some("a".to_owned()));
+        assert_eq!(repeated("a&b&A"), None);
     }
 
     #[test]
