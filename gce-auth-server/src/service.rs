@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::listen::PeerProcess;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::Request;
 
@@ -27,7 +28,8 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// Identifies the caller of a connection. Called once for each connection, before a byte of it
-    /// is read.
+    /// is read. A connection that is reset meanwhile is dropped: what was found may be the owner
+    /// of a later one from the same port.
     fn identify(&self, connection: &Connection) -> impl Future<Output = Self::Caller> + Send;
 
     /// Answers a request. Path and query are as the client sent them; nothing was checked but that
@@ -67,6 +69,8 @@ pub struct Connection {
     pub secure: bool,
     /// The other end.
     pub peer: Peer,
+    /// The process at the other end of a Unix socket.
+    pub process: PeerProcess,
 }
 
 impl Connection {

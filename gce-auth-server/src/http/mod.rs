@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use self::activity::{Activity, Busy};
 use self::content::{Closed, Content, Pace};
 use crate::header_case;
-use crate::listen::{AllowedClients, Listener, Socket};
+use crate::listen::{AllowedClients, Listener, PeerProcess, Socket};
 use crate::protocol::fields::Fields;
 use crate::protocol::pages;
 use crate::protocol::reply::Reply;
@@ -104,16 +104,22 @@ async fn tcp_connection<S: Service, H: Hooks>(
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    let connection = context.connection(Peer::Tcp { peer, local });
+    let connection = context.connection(Peer::Tcp { peer, local }, PeerProcess::default());
+    let caller = context.service.identify(&connection).await;
+    // A connection that was reset has no peer any more, and its port may be another's by now.
+    if stream.peer_addr().is_err() {
+        return;
+    }
     match &context.tls {
         None => {
-            if let Some(stream) = serve_connection(stream, connection, &context).await {
+            let left = serve_connection(stream, connection, caller, &context).await;
+            if let Some(stream) = left {
                 let _ = stream.set_zero_linger();
             }
         }
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
-                serve_connection(stream, connection, &context).await;
+                serve_connection(stream, connection, caller, &context).await;
             }
         }
     }
@@ -140,18 +146,20 @@ async fn unix_connection<S: Service, H: Hooks>(
     context: Arc<ConnContext<S, H>>,
 ) {
     let peer = stream.peer_cred().ok();
-    let connection = context.connection(Peer::Unix {
+    let peer = Peer::Unix {
         uid: peer.map(|peer| peer.uid()),
         gid: peer.map(|peer| peer.gid()),
         pid: peer.and_then(|peer| peer.pid()),
-    });
+    };
+    let connection = context.connection(peer, PeerProcess::of(&stream));
+    let caller = context.service.identify(&connection).await;
     match &context.tls {
         None => {
-            serve_connection(stream, connection, &context).await;
+            serve_connection(stream, connection, caller, &context).await;
         }
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
-                serve_connection(stream, connection, &context).await;
+                serve_connection(stream, connection, caller, &context).await;
             }
         }
     }
@@ -167,11 +175,12 @@ struct ConnContext<S, H> {
 }
 
 impl<S, H> ConnContext<S, H> {
-    fn connection(&self, peer: Peer) -> Connection {
+    fn connection(&self, peer: Peer, process: PeerProcess) -> Connection {
         Connection {
             listener: Arc::clone(&self.listener),
             secure: self.tls.is_some(),
             peer,
+            process,
         }
     }
 }
@@ -180,12 +189,13 @@ impl<S, H> ConnContext<S, H> {
 async fn serve_connection<S: Service, H: Hooks, T>(
     stream: T,
     connection: Connection,
+    caller: S::Caller,
     context: &ConnContext<S, H>,
 ) -> Option<T>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let caller = &context.service.identify(&connection).await;
+    let caller = &caller;
     let (secure, peer) = (connection.secure, connection.peer);
     drop(connection);
     let reset = AtomicBool::new(false);

@@ -3,18 +3,24 @@
 
 pub mod allowed_clients;
 mod backlog;
+#[cfg(all(feature = "_fuzz", any(target_os = "linux", target_os = "android")))]
+pub mod fuzzing;
+mod peer_process;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod proc_net;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sock_diag;
 mod socket_owner;
 mod tcp;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod tcp_state;
 #[cfg(unix)]
 mod unix_socket;
 
 use std::sync::Arc;
 
 pub use allowed_clients::{AllowedClients, Network};
+pub use peer_process::PeerProcess;
 pub use socket_owner::SocketOwner;
 pub use tcp::TcpPort;
 #[cfg(unix)]

@@ -3,21 +3,33 @@
 use std::net::{IpAddr, SocketAddr};
 use std::{fs, io};
 
+use super::tcp_state::is_connected;
+
 /// The user and the inode of the socket with these addresses; `None` if there is no such socket, or
 /// none that a process holds.
 pub(super) fn find(own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
     let mut found = None;
     if own.is_ipv4() {
         let table = fs::read_to_string("/proc/net/tcp")?;
-        found = search(&table, &written(own, false), &written(other, false));
+        found = search_for(&table, own, other, false);
     }
     if found.is_none()
         // A socket of IPv6 may speak IPv4, with mapped addresses.
         && let Ok(table) = fs::read_to_string("/proc/net/tcp6")
     {
-        found = search(&table, &written(own, true), &written(other, true));
+        found = search_for(&table, own, other, true);
     }
     Ok(found)
+}
+
+/// Searches a table for a socket with these addresses, written as mapped to IPv6 or as they are.
+pub(super) fn search_for(
+    table: &str,
+    own: SocketAddr,
+    other: SocketAddr,
+    mapped: bool,
+) -> Option<(u32, u32)> {
+    search(table, &written(own, mapped), &written(other, mapped))
 }
 
 fn search(table: &str, own: &str, other: &str) -> Option<(u32, u32)> {
@@ -26,9 +38,10 @@ fn search(table: &str, own: &str, other: &str) -> Option<(u32, u32)> {
         if fields.next()? != own || fields.next()? != other {
             return None;
         }
-        let uid = fields.nth(4)?.parse().ok()?;
+        let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+        let uid = fields.nth(3)?.parse().ok()?;
         let inode = fields.nth(1)?.parse().ok()?;
-        (inode != 0).then_some((uid, inode))
+        (is_connected(state) && inode != 0).then_some((uid, inode))
     })
 }
 
@@ -55,6 +68,8 @@ mod tests {
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 31 1
    1: 0100007F:C0DE 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1001        0 32 1
    2: 0100007F:C0DF 0100007F:1F90 06 00000000:00000000 00:00000000 00000000     0        0 0 1
+   3: 0100007F:C0E0 0100007F:1F90 02 00000000:00000000 00:00000000 00000000  1002        0 33 1
+   4: 0100007F:C0E1 0100007F:1F90 08 00000000:00000000 00:00000000 00000000  1003        0 34 1
 ";
 
     #[test]
@@ -63,6 +78,9 @@ mod tests {
         assert_eq!(owner("0100007F:C0DE"), Some((1001, 32)));
         assert_eq!(owner("0100007F:C0DF"), None);
         assert_eq!(owner("0100007F:1F90"), None);
+        // It still connects, so the connection that was accepted is an older one.
+        assert_eq!(owner("0100007F:C0E0"), None);
+        assert_eq!(owner("0100007F:C0E1"), Some((1003, 34)));
     }
 
     #[test]

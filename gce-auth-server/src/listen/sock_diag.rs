@@ -1,12 +1,14 @@
 //! A question to sock_diag about one TCP socket.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
 };
+
+use super::tcp_state::is_connected;
 
 /// `SOCK_DIAG_BY_FAMILY`
 const BY_FAMILY: u16 = 20;
@@ -15,7 +17,6 @@ const ERROR: u16 = 2;
 /// `NLM_F_REQUEST`
 const REQUEST: u16 = 1;
 const TCP: u8 = 6;
-const LISTEN: u8 = 10;
 /// The length of a `nlmsghdr`.
 const HEADER: usize = 16;
 /// The length of an `inet_diag_msg`.
@@ -32,7 +33,9 @@ pub(super) fn find(own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32
         Some(SOCK_DIAG),
     )?;
     let kernel = SocketAddrNetlink::new(0, 0);
-    sendto(&socket, &question(own, other), SendFlags::empty(), &kernel)?;
+    // A connected socket takes answers from the kernel alone.
+    connect(&socket, &kernel)?;
+    send(&socket, &question(own, other), SendFlags::empty())?;
     // The kernel has answered before it returns from the question.
     let mut answer = [0; 1024];
     let (_, length) = recv(&socket, &mut answer, RecvFlags::DONTWAIT)?;
@@ -80,7 +83,12 @@ fn addresses(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
     bytes
 }
 
-fn understand(answer: &[u8], own: SocketAddr, other: SocketAddr) -> io::Result<Option<(u32, u32)>> {
+/// Reads what the kernel answers to the question for a socket with these addresses.
+pub(super) fn understand(
+    answer: &[u8],
+    own: SocketAddr,
+    other: SocketAddr,
+) -> io::Result<Option<(u32, u32)>> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "sock_diag's answer is broken");
     let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok());
     let body = answer.get(HEADER..).unwrap_or_default();
@@ -93,16 +101,37 @@ fn understand(answer: &[u8], own: SocketAddr, other: SocketAddr) -> io::Result<O
             }
         }
         BY_FAMILY => {
-            let body = body.get(..MESSAGE).ok_or_else(broken)?;
+            let body: &[u8; MESSAGE] = body.first_chunk().ok_or_else(broken)?;
             let number = |at: usize| {
                 let bytes = body.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
                 bytes.map_or(0, u32::from_ne_bytes)
             };
             // Where no connection fits, the kernel looks for a listener.
-            let is_it = body[1] != LISTEN && body.get(4..40) == Some(&*addresses(own, other));
+            let is_it = is_connected(body[1]) && ends(body) == Some((own, other));
             let (uid, inode) = (number(64), number(68));
             Ok((is_it && inode != 0).then_some((uid, inode)))
         }
         _ => Err(broken()),
     }
+}
+
+/// The addresses and ports of the socket in an `inet_diag_msg`. One of IPv6 that speaks IPv4 has
+/// mapped addresses.
+fn ends(message: &[u8; MESSAGE]) -> Option<(SocketAddr, SocketAddr)> {
+    let port = |at: usize| {
+        Some(u16::from_be_bytes(
+            message.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
+    let address = |at: usize| {
+        if message[0] == family(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+            let octets: [u8; 4] = message.get(at..at + 4)?.try_into().ok()?;
+            Some(IpAddr::from(octets))
+        } else {
+            let octets: [u8; 16] = message.get(at..at + 16)?.try_into().ok()?;
+            Some(IpAddr::from(octets).to_canonical())
+        }
+    };
+    let own = SocketAddr::new(address(8)?, port(4)?);
+    Some((own, SocketAddr::new(address(24)?, port(6)?)))
 }

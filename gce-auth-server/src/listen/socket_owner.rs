@@ -107,4 +107,18 @@ mod tests {
         let found = SocketOwner::find(mapped, server.local_addr().unwrap()).unwrap();
         assert_eq!(found.unwrap().uid, own_uid());
     }
+
+    #[test]
+    fn a_socket_of_ipv6_that_speaks_ipv4_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let Ok(_client) = TcpStream::connect(format!("[::ffff:127.0.0.1]:{port}")) else {
+            return; // a machine without IPv6
+        };
+        let (server, peer) = listener.accept().unwrap();
+        let local = server.local_addr().unwrap();
+        let by_netlink = sock_diag::find(peer, local).unwrap();
+        assert_eq!(by_netlink.unwrap().0, own_uid());
+        assert_eq!(proc_net::find(peer, local).unwrap(), by_netlink);
+    }
 }
