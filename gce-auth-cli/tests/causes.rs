@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gce_auth_emulator::{AdcKind, Emulator, Fault, Profile};
+use gce_auth_emulator::{Account, AdcKind, Emulator, Fault, Profile};
 use serde_json::Value;
 use support::{Ran, answering, closed_port, emulator, gce_auth, silent};
 
@@ -167,4 +167,135 @@ fn a_login_is_checked_in_place_of_the_metadata_server() {
     for word in ["revoke", "delete", "remove"] {
         assert!(!shown.contains(word), "{shown}");
     }
+}
+
+/// The commands that take credentials from a source, with what each needs.
+const COMMANDS: [&[&str]; 7] = [
+    &["token"],
+    &["headers"],
+    &["headers", "--audience", "https://a.example"],
+    &["id-token", "--audience", "https://a.example"],
+    &["info"],
+    &["sign", "Cargo.toml"],
+    &["sign-url", "gs://bucket/object"],
+];
+
+/// Runs every command but those that end otherwise for a reason of their own.
+fn every_command(
+    cause: &str,
+    code: i32,
+    arguments: &[&str],
+    variables: &Variables<'_>,
+    but: &[&str],
+) {
+    let timeout = if [1, 3, 4].contains(&code) {
+        "0.6"
+    } else {
+        "20"
+    };
+    for command in COMMANDS {
+        if but.contains(&command[0]) {
+            continue;
+        }
+        let arguments = [&command[1..], arguments].concat();
+        let ran = ran(&command[..1], timeout, &arguments, variables);
+        assert_eq!(ran.code, Some(code), "{cause}: {command:?}: {ran:?}");
+        assert_eq!(ran.stdout, "", "{cause}: {command:?}");
+        // Wrong arguments are shown by clap, in lines of its own.
+        let is_clap = ran.stderr.starts_with("error: invalid value");
+        assert!(
+            is_clap || ran.stderr.lines().count() == 1,
+            "{cause}: {ran:?}"
+        );
+        assert!(!ran.stderr.contains("ya29"), "{cause}: {ran:?}");
+    }
+}
+
+#[test]
+fn every_command_ends_with_the_code_of_the_cause() {
+    let at = |cause: &str, code: i32, address: SocketAddr, but: &[&str]| {
+        let address = address.to_string();
+        every_command(cause, code, &[], &[("GCE_METADATA_HOST", &address)], but);
+    };
+    at("connections are refused", 3, closed_port(), &[]);
+    let (address, _listener) = silent();
+    at("no answer", 4, address, &[]);
+    let portal = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    at("another server", 3, answering(portal), &[]);
+    let refusing = failing(403);
+    at("a refusal", 5, refusing.addr(), &[]);
+    let broken = failing(503);
+    at("a server in trouble", 1, broken.addr(), &[]);
+    let lonely = Emulator::builder().profile(Profile::GceWithoutAccount);
+    let lonely = lonely.start().unwrap();
+    // `info` prints that there is none.
+    at("no account", 6, lonely.addr(), &["info"]);
+
+    let absent = ("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/file");
+    let server = ("GCE_METADATA_HOST", "127.0.0.1:1");
+    every_command("no host", 2, &[], &[("GCE_METADATA_HOST", "a/b")], &[]);
+    every_command("no such file", 2, &[], &[absent], &[]);
+    every_command("two sources", 2, &[], &[absent, server], &[]);
+    for host in ["http://x/y", "", "a b", "a@b", "*.example"] {
+        let arguments = ["--endpoint", "127.0.0.1:1", "--trust-host", host];
+        every_command("no host to trust", 2, &arguments, &[], &[]);
+        every_command("no host to trust", 2, &arguments[2..], &[], &[]);
+    }
+    let trusted = ["--endpoint", "127.0.0.1:1", "--trust-host", "a.example"];
+    every_command("nothing to trust it with", 2, &trusted, &[], &[]);
+    let file = ["--source", "/no/such/file"];
+    every_command("a named file", 2, &file, &[server], &[]);
+}
+
+#[test]
+fn a_refusal_of_iam_or_of_the_token_endpoint_is_5_for_every_command() {
+    let google = Emulator::builder()
+        .account(Account::new("caller@p.iam.gserviceaccount.com"))
+        .service_account("target@p.iam.gserviceaccount.com")
+        .impersonation("other@p.iam.gserviceaccount.com", "*")
+        .start()
+        .unwrap();
+    let (host, url) = (google.addr().to_string(), google.url());
+    let server = [("GCE_METADATA_HOST", &*host)];
+    let target = "target@p.iam.gserviceaccount.com";
+    let arguments = ["--as", target, "--iam-endpoint", &url];
+    every_command("a target that is denied", 5, &arguments, &server, &[]);
+
+    // The endpoint does not know the key of another server.
+    let folder = folder("unknown-key");
+    let other = Emulator::builder()
+        .account(Account::new("caller@p.iam.gserviceaccount.com"))
+        .keys_directory(&folder)
+        .start()
+        .unwrap();
+    let mut key: Value =
+        serde_json::from_str(&other.adc(AdcKind::ServiceAccount).unwrap()).unwrap();
+    key["token_uri"] = format!("{url}/token").into();
+    let file = folder.join("key.json");
+    fs::write(&file, key.to_string()).unwrap();
+    let arguments = ["--source", file.to_str().unwrap(), "--trust-host", &host];
+    // A key signs by itself.
+    let but = ["sign", "sign-url"];
+    every_command("a key that is not known", 5, &arguments, &[], &but);
+}
+
+#[test]
+fn two_sources_are_2_for_the_doctor_until_one_is_named() {
+    let emulator = emulator();
+    let folder = folder("two-sources");
+    let file = emulator
+        .write_adc(&folder, AdcKind::AuthorizedUser)
+        .unwrap();
+    let host = emulator.addr().to_string();
+    let variables = [
+        ("GOOGLE_APPLICATION_CREDENTIALS", file.to_str().unwrap()),
+        ("GCE_METADATA_HOST", &*host),
+        ("GCE_AUTH_TRUST_HOSTS", &*host),
+    ];
+    let report = both("two sources", 2, &[], &variables);
+    assert!(report.to_string().contains("--source"), "{report:#}");
+    let report = both("the file", 0, &["--source", "adc"], &variables);
+    assert!(has(&report, "file", "ok"), "{report:#}");
+    let report = both("the server", 0, &["--source", "metadata"], &variables);
+    assert!(has(&report, "connection", "ok"), "{report:#}");
 }

@@ -10,6 +10,7 @@ use gce_auth::{
     CredentialAccessBoundary, Credentials, DefaultCredentials, DefaultOptions, DefaultSource,
     Error, IdTokenCredentials,
 };
+use http::uri::Authority;
 
 use crate::{
     env,
@@ -26,6 +27,8 @@ use crate::{
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const HOST_VARIABLE: &str = "GCE_METADATA_HOST";
+/// Why the metadata server is the last of the chain.
+const NO_FILE: &str = "no credentials file was found";
 
 /// Where the credentials come from, and as whom the command acts.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,7 +52,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) iam_endpoint: Option<String>,
     /// Trust this server, host or host:port, with the secrets of a credentials file. May be repeated
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = trusted_host)]
     trust_host: Vec<String>,
     #[command(flatten)]
     pub(crate) account: AccountArgs,
@@ -88,12 +91,18 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Chooses the source where no option names one.
-    pub(crate) fn choose(endpoint: Option<&str>) -> Result<Self, Failure> {
-        let is_set = |name| env::var(name).is_some_and(|value| !value.is_empty());
-        if endpoint.is_some() {
-            return Ok(Self::Metadata("by --endpoint"));
+    /// Chooses the source by `--source` and `--endpoint`, else by the environment.
+    pub(crate) fn choose(named: Option<&Path>, endpoint: Option<&str>) -> Result<Self, Failure> {
+        match named {
+            Some(named) if named == Path::new("metadata") => {
+                return Ok(Self::Metadata("by --source"));
+            }
+            Some(named) if named == Path::new("adc") => return Ok(Self::first_of_chain()),
+            Some(file) => return Ok(Self::File(file.to_owned(), "by --source")),
+            None if endpoint.is_some() => return Ok(Self::Metadata("by --endpoint")),
+            None => {}
         }
+        let is_set = |name| env::var(name).is_some_and(|value| !value.is_empty());
         match (is_set(HOST_VARIABLE), is_set(FILE_VARIABLE)) {
             (true, true) => Err(Failure::new(
                 Exit::Usage,
@@ -112,7 +121,7 @@ impl Source {
                 Self::File(file, "by GOOGLE_APPLICATION_CREDENTIALS")
             }
             DefaultSource::GcloudFile(file) => Self::File(file, "written by gcloud"),
-            _ => Self::Metadata("no credentials file was found"),
+            _ => Self::Metadata(NO_FILE),
         }
     }
 
@@ -153,14 +162,21 @@ pub(crate) fn load_file(
 impl SourceArgs {
     /// Chooses the source.
     pub(crate) fn choose(&self) -> Result<Source, Failure> {
-        let source = match self.source.as_deref() {
-            Some(named) if named == Path::new("metadata") => Source::Metadata("by --source"),
-            Some(named) if named == Path::new("adc") => Source::first_of_chain(),
-            Some(file) => Source::File(file.to_owned(), "by --source"),
-            None => Source::choose(self.client.endpoint.as_deref())?,
-        };
+        let source = Source::choose(self.source.as_deref(), self.client.endpoint.as_deref())?;
         source.check_account(&self.account)?;
-        Ok(source)
+        // The same arguments are for a laptop, where `adc` finds a file, and for a machine.
+        match &source {
+            Source::Metadata(reason) if *reason != NO_FILE && !self.trust_host.is_empty() => {
+                Err(Failure::new(
+                    Exit::Usage,
+                    format!(
+                        "--trust-host is for credentials files, and the credentials come from \
+                         {source}; leave it out, or name a file with --source"
+                    ),
+                ))
+            }
+            _ => Ok(source),
+        }
     }
 
     /// Returns the credentials of the source, as no other account. Without scopes, they are for
@@ -270,6 +286,21 @@ fn email(text: &str) -> Result<String, String> {
         return Err("name a service account by its email address".to_owned());
     }
     Ok(name.to_owned())
+}
+
+/// Reads a host to trust: `HOST`, `HOST:PORT`, or either after `http://` or `https://`.
+fn trusted_host(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let rest = ["http://", "https://"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let authority = rest.parse::<Authority>();
+    if rest.contains(['@', '*', '/']) || !authority.is_ok_and(|it| !it.host().is_empty()) {
+        return Err("write HOST or HOST:PORT".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads the lifetime of an impersonated token, within what IAM allows.

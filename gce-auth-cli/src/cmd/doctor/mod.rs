@@ -6,7 +6,11 @@ mod network;
 mod report;
 mod server;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use gce_auth::{Credentials, DefaultOptions, DefaultSource, MetadataClient};
 
@@ -43,6 +47,9 @@ pub(crate) struct Args {
     /// server is this machine's own
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
+    /// The source of the credentials: adc, metadata, or a credentials file. Default: as of `token`
+    #[arg(long, value_name = "adc|metadata|FILE")]
+    source: Option<PathBuf>,
     #[command(flatten)]
     account: AccountArgs,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
@@ -67,7 +74,8 @@ impl Args {
         for (name, finding) in chain::steps(env::var, DefaultSource::gcloud_file().as_deref()) {
             report.add(name, finding)?;
         }
-        let file = match Source::choose(self.endpoint.as_deref()) {
+        let chosen = Source::choose(self.source.as_deref(), self.endpoint.as_deref());
+        let file = match chosen {
             Ok(source) => {
                 report.add("source", Finding::good(format!("gce-auth uses {source}")))?;
                 if let Err(failure) = source.check_account(&self.account) {
@@ -75,11 +83,7 @@ impl Args {
                 }
                 source.file()
             }
-            // The metadata server that is named is checked, as this command takes no --source.
-            Err(failure) => {
-                report.add("source", Finding::of_failure(&failure).into_warning())?;
-                None
-            }
+            Err(failure) => return report.add("source", Finding::of_failure(&failure)),
         };
         let client = ClientArgs {
             endpoint: self.endpoint.clone(),
