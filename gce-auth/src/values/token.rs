@@ -128,6 +128,19 @@ impl Validity {
         self
     }
 
+    /// The same, but ended where `other` has: on each clock the earlier end.
+    #[cfg(feature = "iam")]
+    pub(crate) fn within(mut self, other: Self) -> Self {
+        self.ends = match (self.ends, other.ends) {
+            (Some(one), Some(two)) => {
+                Some(Now::new(one.wall.min(two.wall), one.boot.min(two.boot)))
+            }
+            (one, two) => one.or(two),
+        };
+        self.lifetime = self.lifetime.min(other.lifetime);
+        self
+    }
+
     pub(crate) fn ends(&self) -> Option<Now> {
         self.ends
     }
@@ -283,6 +296,17 @@ mod tests {
         assert!(validity.ends_within(margin, at(0, 80)));
         assert!(validity.ends_within(Duration::ZERO, at(1100, 10)));
         assert!(!Validity::ENDLESS.ends_within(Duration::MAX, at(1, 1)));
+    }
+
+    #[cfg(feature = "iam")]
+    #[test]
+    fn the_earlier_end_on_each_clock_is_that_of_both() {
+        let one = Validity::lasting(at(1000, 10), Duration::from_secs(100));
+        let two = Validity::lasting(at(900, 20), Duration::from_secs(150));
+        assert_eq!(one.within(two).ends(), Some(at(1050, 110)));
+        assert_eq!(one.within(two).lifetime(), Duration::from_secs(100));
+        assert_eq!(one.within(Validity::ENDLESS), one);
+        assert_eq!(Validity::ENDLESS.within(two), two);
     }
 
     #[test]

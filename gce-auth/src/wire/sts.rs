@@ -46,9 +46,9 @@ pub(crate) fn exchanged(response: Response<Vec<u8>>, sent: Now) -> Result<Bearer
     response::access_token(&mut fields, sent)
 }
 
-/// The same of a narrower token, which lives as long as the `source` token
-/// where the answer does not say (Google, "Downscope with Credential Access
-/// Boundaries").
+/// The same of a narrower token, which lives no longer than the `source` token,
+/// and as long where the answer does not say (Google, "Downscope with Credential
+/// Access Boundaries"). The answer rounds, and counts from a later request.
 pub(crate) fn downscoped(
     response: Response<Vec<u8>>,
     sent: Now,
@@ -60,7 +60,9 @@ pub(crate) fn downscoped(
         Some(value) => value.as_f64() != Some(0.0),
     };
     if says {
-        return response::access_token(&mut fields, sent);
+        let token = response::access_token(&mut fields, sent)?;
+        let validity = token.validity().within(source);
+        return Ok(Bearer::new(token.value().clone(), validity));
     }
     response::token_text(&mut fields).map(|value| Bearer::new(value, source))
 }

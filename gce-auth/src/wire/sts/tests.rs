@@ -39,6 +39,18 @@ fn a_narrower_token_without_an_end_ends_with_its_source() {
 }
 
 #[test]
+fn a_narrower_token_never_outlives_its_source() {
+    let source = Validity::lasting(now(), Duration::from_secs(77));
+    let later = Now::new(Duration::from_secs(1010), Duration::from_secs(11));
+    // Rounded up, or counted from a later request.
+    for expires_in in [68, 77, 3600] {
+        let body = format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#);
+        let token = downscoped(answer(200, &body), later, source).unwrap();
+        assert_eq!(token.validity().ends(), source.ends(), "{expires_in}");
+    }
+}
+
+#[test]
 fn refusals_say_why() {
     let body =
         r#"{"error":"invalid_grant","error_description":"d","error_uri":"https://e.example"}"#;
