@@ -27,5 +27,5 @@ pub mod listen;
 pub mod protocol;
 pub mod service;
 
-pub use http::serve;
+pub use http::{serve, serve_with_shutdown};
 pub use service::{Answer, Hooks, Service};

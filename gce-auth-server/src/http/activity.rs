@@ -22,6 +22,11 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
+    /// Returns whether a request was ever begun.
+    pub(super) fn is_used(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) != 0
+    }
+
     /// Returns when between the ends of two waits no request was begun, and none is under way.
     pub(super) async fn idle(&self, wait: impl AsyncFn()) {
         let mut seen = None;

@@ -1,56 +1,60 @@
 //! Reads requests and writes answers. With `header_case` the only place that knows the HTTP
 //! library.
 
+mod accept;
 mod activity;
+mod connection;
 mod content;
+mod shutdown;
 
-use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::Extensions;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use self::activity::{Activity, Busy};
-use self::content::{Closed, Content, Pace};
+use self::accept::accept_tcp;
+use self::connection::ConnContext;
+use self::shutdown::Shutdown;
 use crate::header_case;
-use crate::listen::{AllowedClients, Listener, PeerProcess, Socket};
-use crate::protocol::fields::Fields;
-use crate::protocol::pages;
-use crate::protocol::reply::Reply;
-use crate::protocol::request::{Method, Request};
-use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Service};
+use crate::listen::{Listener, Socket};
+use crate::service::{Hooks, Service};
 
-const MAX_BODY: usize = 1 << 20;
-const MAX_HEADERS: usize = 100;
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// For the body of a request. Without a request, or with the head of one alone, a connection is
-/// closed after this time, or after twice as long at most.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave
-/// first.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-
-/// Serves the listeners. Returns only when one of them can't be listened on; to stop, drop the
-/// future and the runtime.
+/// Serves the listeners. Returns only when one of them can't be listened on. Dropping the future
+/// closes everything at once.
 pub async fn serve<S: Service, H: Hooks>(
     listeners: Vec<Listener>,
     service: Arc<S>,
     hooks: Arc<H>,
 ) -> io::Error {
+    match serve_with_shutdown(listeners, service, hooks, std::future::pending()).await {
+        Err(error) => error,
+        Ok(_) => io::Error::other("stopped"),
+    }
+}
+
+/// Serves the listeners until `shutdown` returns, and then until the requests under way are
+/// answered, at most for the time that `shutdown` returned.
+///
+/// From its return on, no connection is accepted, idle connections are closed, and the others are
+/// closed behind the answer to the request on them, which says `Connection: close`. A request is
+/// under way once its head was read. What waits or streams without an end is cut off at the
+/// deadline, unless the service ends it before. Returns the number of connections that were cut
+/// off.
+///
+/// Dropping the future closes everything at once.
+///
+/// # Errors
+///
+/// When a listener can't be listened on.
+pub async fn serve_with_shutdown<S: Service, H: Hooks>(
+    listeners: Vec<Listener>,
+    service: Arc<S>,
+    hooks: Arc<H>,
+    shutdown: impl Future<Output = Duration>,
+) -> io::Result<usize> {
     let header_case = header_case::learn().await;
+    let (server, phases) = Shutdown::new();
     for listener in listeners {
         let context = Arc::new(ConnContext {
             service: Arc::clone(&service),
@@ -59,334 +63,20 @@ pub async fn serve<S: Service, H: Hooks>(
             listener: listener.name,
             tls: listener.tls.map(TlsAcceptor::from),
         });
-        let opened = match listener.socket {
-            Socket::Tcp(port) => port
-                .listen()
-                .map(|tcp| drop(tokio::spawn(accept_tcp(tcp, listener.allowed, context)))),
+        let phases = phases.clone();
+        match listener.socket {
+            Socket::Tcp(port) => {
+                let tcp = port.listen()?;
+                tokio::spawn(accept_tcp(tcp, listener.allowed, context, phases));
+            }
             #[cfg(unix)]
-            Socket::Unix(port) => port
-                .listen()
-                .map(|unix| drop(tokio::spawn(accept_unix(unix, context)))),
-        };
-        if let Err(error) = opened {
-            return error;
-        }
-    }
-    std::future::pending().await
-}
-
-/// Accepts connections of allowed clients as long as the runtime lives; closes those of others.
-async fn accept_tcp<S: Service, H: Hooks>(
-    tcp: TcpListener,
-    allowed: AllowedClients,
-    context: Arc<ConnContext<S, H>>,
-) {
-    loop {
-        match tcp.accept().await {
-            Ok((stream, peer)) if allowed.admit(peer.ip()) => {
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(tcp_connection(stream, peer, Arc::clone(&context)));
-            }
-            Ok((stream, peer)) => {
-                drop(stream);
-                context.hooks.refused(peer);
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
-async fn tcp_connection<S: Service, H: Hooks>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    context: Arc<ConnContext<S, H>>,
-) {
-    let Ok(local) = stream.local_addr() else {
-        return;
-    };
-    let connection = context.connection(Peer::Tcp { peer, local }, PeerProcess::default());
-    let caller = context.service.identify(&connection).await;
-    // A connection that was reset has no peer any more, and its port may be another's by now.
-    if stream.peer_addr().is_err() {
-        return;
-    }
-    match &context.tls {
-        None => {
-            let left = serve_connection(stream, connection, caller, &context).await;
-            if let Some(stream) = left {
-                let _ = stream.set_zero_linger();
-            }
-        }
-        Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
-                serve_connection(stream, connection, caller, &context).await;
+            Socket::Unix(port) => {
+                let unix = port.listen()?;
+                tokio::spawn(accept::accept_unix(unix, context, phases));
             }
         }
     }
-}
-
-#[cfg(unix)]
-async fn accept_unix<S: Service, H: Hooks>(
-    unix: tokio::net::UnixListener,
-    context: Arc<ConnContext<S, H>>,
-) {
-    loop {
-        match unix.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(unix_connection(stream, Arc::clone(&context)));
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
-#[cfg(unix)]
-async fn unix_connection<S: Service, H: Hooks>(
-    stream: tokio::net::UnixStream,
-    context: Arc<ConnContext<S, H>>,
-) {
-    let peer = stream.peer_cred().ok();
-    let peer = Peer::Unix {
-        uid: peer.map(|peer| peer.uid()),
-        gid: peer.map(|peer| peer.gid()),
-        pid: peer.and_then(|peer| peer.pid()),
-    };
-    let connection = context.connection(peer, PeerProcess::of(&stream));
-    let caller = context.service.identify(&connection).await;
-    match &context.tls {
-        None => {
-            serve_connection(stream, connection, caller, &context).await;
-        }
-        Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(READ_TIMEOUT, tls.accept(stream)).await {
-                serve_connection(stream, connection, caller, &context).await;
-            }
-        }
-    }
-}
-
-/// What the connections of one listener share.
-struct ConnContext<S, H> {
-    service: Arc<S>,
-    hooks: Arc<H>,
-    header_case: Extensions,
-    listener: Arc<str>,
-    tls: Option<TlsAcceptor>,
-}
-
-impl<S, H> ConnContext<S, H> {
-    fn connection(&self, peer: Peer, process: PeerProcess) -> Connection {
-        Connection {
-            listener: Arc::clone(&self.listener),
-            secure: self.tls.is_some(),
-            peer,
-            process,
-        }
-    }
-}
-
-/// Serves one connection. Gives its stream back if the connection is to be reset.
-async fn serve_connection<S: Service, H: Hooks, T>(
-    stream: T,
-    connection: Connection,
-    caller: S::Caller,
-    context: &ConnContext<S, H>,
-) -> Option<T>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let caller = &caller;
-    let (secure, peer) = (connection.secure, connection.peer);
-    drop(connection);
-    let reset = AtomicBool::new(false);
-    let activity = Arc::new(Activity::default());
-    let service = service_fn(|request| {
-        let busy = activity.begin();
-        let (request, body) = understand(request, secure);
-        Box::pin(exchange(request, body, busy, caller, context, &reset))
-    });
-    let mut connection = http1::Builder::new()
-        .title_case_headers(true)
-        .auto_date_header(false)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
-    tokio::select! {
-        biased;
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-            if let Err(error) = ended && error.is_parse() {
-                let status = if error.is_parse_too_large() { 431 } else { 400 };
-                context.hooks.unreadable(&peer, status, &error.to_string());
-            }
-        }
-        () = idle => {}
-    }
-    if reset.load(Ordering::Relaxed) {
-        return Some(connection.into_parts().io.into_inner());
-    }
-    let mut stream = connection.into_parts().io.into_inner();
-    let _ = timeout(READ_TIMEOUT, stream.shutdown()).await;
-    None
-}
-
-/// What a service has to know of a request, but for its body.
-fn understand(request: hyper::Request<Incoming>, secure: bool) -> (Request, Incoming) {
-    let (parts, body) = request.into_parts();
-    let request = Request {
-        secure,
-        method: Method::parse(parts.method.as_str()),
-        authority: parts.uri.authority().map(|host| host.as_str().into()),
-        path: parts.uri.path().into(),
-        query: parts.uri.query().unwrap_or_default().into(),
-        headers: fields(&parts.headers),
-        body: Vec::new(),
-    };
-    (request, body)
-}
-
-/// From a request to its answer. What it rarely needs lies in boxes, as each request under way has
-/// this in memory, and most have nothing to wait for.
-async fn exchange<S: Service, H: Hooks>(
-    mut request: Request,
-    body: Incoming,
-    busy: Busy,
-    caller: &S::Caller,
-    context: &ConnContext<S, H>,
-    reset: &AtomicBool,
-) -> Result<hyper::Response<Content>, Closed> {
-    let (service, hooks) = (&*context.service, &*context.hooks);
-    let mut too_large = false;
-    if !body.is_end_stream() {
-        match Box::pin(read_body(body)).await? {
-            Some(bytes) => request.body = bytes,
-            None => too_large = true,
-        }
-    }
-
-    let Arrival { id, fault } = hooks.arrived(&request);
-    let mut visit = Visit {
-        hooks,
-        id,
-        status: None,
-    };
-    let mut pace = Pace::Whole;
-    let mut flavor = None;
-    let mut instead = too_large.then(pages::too_large);
-    match fault {
-        None => {}
-        Some(FaultAction::Instead(reply)) => instead = Some(reply),
-        Some(FaultAction::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
-        Some(FaultAction::Flavor(other)) => flavor = Some(other),
-        Some(FaultAction::Never) => std::future::pending().await,
-        Some(FaultAction::Close) => return Err(Closed),
-        Some(FaultAction::Reset) => {
-            reset.store(true, Ordering::Relaxed);
-            return Err(Closed);
-        }
-        Some(FaultAction::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
-        Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
-    }
-
-    let mut reply = match instead {
-        Some(reply) => reply,
-        None => match service.serve(request, caller) {
-            Answer::Ready(reply) => reply,
-            Answer::Later(reply) => reply.await,
-            Answer::Stream(reply, more) => {
-                pace = Pace::Feed(more);
-                reply.open_ended()
-            }
-        },
-    };
-    if let Some(other) = flavor {
-        reply = reply.flavored(other);
-    }
-    visit.status = Some(reply.status);
-    Ok(response(
-        reply,
-        (service.date(), service.server()),
-        &context.header_case,
-        pace,
-        busy,
-    ))
-}
-
-/// The headers of a request; what is no text in them is replaced.
-fn fields(headers: &HeaderMap) -> Fields {
-    let length = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len());
-    let mut fields = Fields::with_capacity(headers.len(), length.sum());
-    for (name, value) in headers {
-        fields.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
-    }
-    fields
-}
-
-/// A request between its arrival and the head of its answer. Ends without a status if the client
-/// leaves before.
-struct Visit<'a, H: Hooks> {
-    hooks: &'a H,
-    id: u64,
-    status: Option<u16>,
-}
-
-impl<H: Hooks> Drop for Visit<'_, H> {
-    fn drop(&mut self) {
-        self.hooks.departed(self.id, self.status);
-    }
-}
-
-/// The whole body, or `None` if it is too large.
-async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
-    if body.size_hint().lower() > MAX_BODY as u64 {
-        return Ok(None);
-    }
-    let whole = Limited::new(body, MAX_BODY).collect();
-    match timeout(READ_TIMEOUT, whole).await {
-        Ok(Ok(body)) => Ok(Some(body.to_bytes().into())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
-        Ok(Err(_)) | Err(_) => Err(Closed),
-    }
-}
-
-fn response(
-    reply: Reply,
-    (date, server): (Bytes, &'static str),
-    header_case: &Extensions,
-    pace: Pace,
-    busy: Busy,
-) -> hyper::Response<Content> {
-    let lines = reply.header_lines(date, server);
-    let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
-    *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
-        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    response.extensions_mut().clone_from(header_case);
-    let headers = response.headers_mut();
-    headers.reserve(lines.len());
-    for (name, value) in lines {
-        // A value that no header may hold is left out rather than sent.
-        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_maybe_shared(value))
-        {
-            headers.append(name, value);
-        }
-    }
-    response
-}
-
-/// A header's name, without a look into its letters where it is well known.
-fn header_name(name: &'static str) -> Option<HeaderName> {
-    const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
-    Some(match name {
-        "Metadata-Flavor" => FLAVOR,
-        "Content-Type" => header::CONTENT_TYPE,
-        "ETag" => header::ETAG,
-        "Date" => header::DATE,
-        "Server" => header::SERVER,
-        "Content-Length" => header::CONTENT_LENGTH,
-        "X-XSS-Protection" => header::X_XSS_PROTECTION,
-        "X-Frame-Options" => header::X_FRAME_OPTIONS,
-        other => return HeaderName::from_bytes(other.as_bytes()).ok(),
-    })
+    drop(phases);
+    let deadline = shutdown.await;
+    Ok(server.drain(deadline).await)
 }

@@ -14,7 +14,7 @@ const HOUSES: [House; 2] = [
         named_only_in: &[
             (
                 "hyper::",
-                &["header_case.rs", "http/mod.rs", "http/content.rs"],
+                &["header_case.rs", "http/connection.rs", "http/content.rs"],
             ),
             ("rustix::", FILES_OF_SOCKETS),
         ],
@@ -63,6 +63,7 @@ const HOUSES: [House; 2] = [
 ];
 
 const FILES_OF_SOCKETS: &[&str] = &[
+    "listen/peer_process.rs",
     "listen/sock_diag.rs",
     "listen/tcp.rs",
     "listen/unix_socket.rs",

@@ -1,0 +1,161 @@
+//! Accepts connections, and makes them ready to be read.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::connection::{ConnContext, READ_TIMEOUT, serve_connection};
+use super::shutdown::Phases;
+use crate::listen::{AllowedClients, PeerProcess};
+use crate::service::{Connection, Hooks, Peer, Service};
+
+/// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave
+/// first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Accepts connections of allowed clients until the server drains; closes those of others.
+pub(super) async fn accept_tcp<S: Service, H: Hooks>(
+    tcp: TcpListener,
+    allowed: AllowedClients,
+    context: Arc<ConnContext<S, H>>,
+    phases: Phases,
+) {
+    let mut until = phases.clone();
+    let accept = async {
+        loop {
+            match tcp.accept().await {
+                Ok((stream, peer)) if allowed.admit(peer.ip()) => {
+                    let _ = stream.set_nodelay(true);
+                    let context = Arc::clone(&context);
+                    tokio::spawn(tcp_connection(stream, peer, context, phases.clone()));
+                }
+                Ok((stream, peer)) => {
+                    drop(stream);
+                    context.hooks.refused(peer);
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = until.draining() => {}
+        () = accept => {}
+    }
+}
+
+async fn tcp_connection<S: Service, H: Hooks>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Arc<ConnContext<S, H>>,
+    mut phases: Phases,
+) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let connection = context.connection(Peer::Tcp { peer, local }, PeerProcess::default());
+    let Some(caller) = identify(&context, &connection, &mut phases).await else {
+        return;
+    };
+    // A connection that was reset has no peer any more, and its port may be another's by now.
+    if stream.peer_addr().is_err() {
+        return;
+    }
+    match &context.tls {
+        None => {
+            let left = serve_connection(stream, connection, caller, &context, phases).await;
+            if let Some(stream) = left {
+                let _ = stream.set_zero_linger();
+            }
+        }
+        Some(tls) => {
+            if let Some(stream) = handshake(tls, stream, &mut phases).await {
+                serve_connection(stream, connection, caller, &context, phases).await;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(super) async fn accept_unix<S: Service, H: Hooks>(
+    unix: tokio::net::UnixListener,
+    context: Arc<ConnContext<S, H>>,
+    phases: Phases,
+) {
+    let mut until = phases.clone();
+    let accept = async {
+        loop {
+            match unix.accept().await {
+                Ok((stream, _)) => {
+                    let context = Arc::clone(&context);
+                    tokio::spawn(unix_connection(stream, context, phases.clone()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = until.draining() => {}
+        () = accept => {}
+    }
+}
+
+#[cfg(unix)]
+async fn unix_connection<S: Service, H: Hooks>(
+    stream: tokio::net::UnixStream,
+    context: Arc<ConnContext<S, H>>,
+    mut phases: Phases,
+) {
+    let peer = stream.peer_cred().ok();
+    let peer = Peer::Unix {
+        uid: peer.map(|peer| peer.uid()),
+        gid: peer.map(|peer| peer.gid()),
+        pid: peer.and_then(|peer| peer.pid()),
+    };
+    let connection = context.connection(peer, PeerProcess::of(&stream));
+    let Some(caller) = identify(&context, &connection, &mut phases).await else {
+        return;
+    };
+    match &context.tls {
+        None => {
+            serve_connection(stream, connection, caller, &context, phases).await;
+        }
+        Some(tls) => {
+            if let Some(stream) = handshake(tls, stream, &mut phases).await {
+                serve_connection(stream, connection, caller, &context, phases).await;
+            }
+        }
+    }
+}
+
+/// Identifies the caller of a connection, unless the connection is to be closed before.
+async fn identify<S: Service, H: Hooks>(
+    context: &ConnContext<S, H>,
+    connection: &Connection,
+    phases: &mut Phases,
+) -> Option<S::Caller> {
+    tokio::select! {
+        biased;
+        caller = context.service.identify(connection) => Some(caller),
+        () = phases.closing() => None,
+    }
+}
+
+/// Makes TLS of a stream, unless it fails, takes too long, or the server drains.
+async fn handshake<T>(tls: &TlsAcceptor, stream: T, phases: &mut Phases) -> Option<TlsStream<T>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        biased;
+        accepted = timeout(READ_TIMEOUT, tls.accept(stream)) => accepted.ok()?.ok(),
+        () = phases.draining() => None,
+    }
+}
