@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
+use http::{
+    HeaderName, HeaderValue, Method, Request,
+    header::{CONTENT_TYPE, ETAG},
+};
 
 use crate::{
     client::{
@@ -30,6 +33,7 @@ use crate::{
 pub struct MetadataValue {
     text: String,
     json: bool,
+    etag: Option<String>,
 }
 
 impl MetadataValue {
@@ -50,6 +54,13 @@ impl MetadataValue {
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Returns what the server calls this version of the value (`ETag`), if it
+    /// says: for `last_etag` of a later request.
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
     }
 }
 
@@ -293,6 +304,7 @@ pub(super) fn read(answer: &Answer) -> Result<MetadataValue, Error> {
     Ok(MetadataValue {
         text: answer.text()?.to_owned(),
         json,
+        etag: answer.header(ETAG).map(str::to_owned),
     })
 }
 
@@ -318,7 +330,7 @@ mod tests {
         let flavor = header("Metadata-Flavor", "Google");
         Reply::Raw(
             200,
-            vec![flavor, header("Content-Type", kind)],
+            vec![flavor, header("Content-Type", kind), header("ETag", "e1")],
             body.to_owned(),
         )
     }
@@ -338,6 +350,7 @@ mod tests {
             .blocking_send()
             .unwrap();
         assert!(value.is_json() && value.text() == "{\"a\":1}");
+        assert_eq!(value.etag(), Some("e1"));
         assert_eq!(
             format!("{value:?}"),
             "MetadataValue { bytes: 7, json: true }"

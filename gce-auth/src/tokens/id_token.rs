@@ -1,6 +1,9 @@
 //! An ID token, and what it claims. Nothing here is verified.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -34,6 +37,13 @@ impl IdToken {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.validity().ends().map(Now::system_time)
+    }
+
+    /// Returns how long the token is valid from `now` on: see
+    /// [`AccessToken::valid_for`](crate::AccessToken::valid_for).
+    #[must_use]
+    pub fn valid_for(&self, now: Now) -> Option<Duration> {
+        self.0.validity().left(now)
     }
 
     /// What the token claims, unverified.

@@ -153,6 +153,14 @@ impl Validity {
         })
     }
 
+    /// What is left at `now`: by the wall clock or the boot clock, whichever says
+    /// less.
+    pub(crate) fn left(&self, now: Now) -> Option<Duration> {
+        let ends = self.ends?;
+        let wall = ends.wall.saturating_sub(now.wall);
+        Some(wall.min(ends.boot.saturating_sub(now.boot)))
+    }
+
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
     }
@@ -258,6 +266,14 @@ impl AccessToken {
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.validity().ends().map(Now::system_time)
     }
+
+    /// Returns how long the token is valid from `now` on: by the wall clock or
+    /// the boot clock, whichever says less. `None`: it never expires. For programs
+    /// that hand the token on with an `expires_in`.
+    #[must_use]
+    pub fn valid_for(&self, now: Now) -> Option<Duration> {
+        self.0.validity().left(now)
+    }
 }
 
 impl fmt::Debug for AccessToken {
@@ -285,6 +301,18 @@ mod tests {
             Validity::until(at(1000, 10), Duration::from_secs(1100)),
             validity
         );
+    }
+
+    #[test]
+    fn what_is_left_counts_down_on_whichever_clock_is_worse() {
+        let validity = Validity::lasting(at(1000, 10), Duration::from_secs(100));
+        let left = |wall, boot| validity.left(at(wall, boot)).unwrap().as_secs();
+        assert_eq!(
+            [left(1000, 10), left(1030, 20), left(1005, 90)],
+            [100, 70, 20]
+        );
+        assert_eq!([left(1200, 20), left(900, 110)], [0, 0]);
+        assert_eq!(Validity::ENDLESS.left(at(1, 1)), None);
     }
 
     #[test]
