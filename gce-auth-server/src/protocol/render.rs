@@ -63,7 +63,13 @@ pub fn form(node: &Node<'_>, target: &Target, reading: &Reading) -> Result<Form,
 
 /// The place in this form.
 pub fn reply(node: &Node<'_>, form: Form, etag: Etag) -> Reply {
-    let (content_type, body) = match form {
+    let (content_type, body) = body(node, form);
+    Reply::new(200, content_type, body).tagged(etag)
+}
+
+/// The place in this form: its type, and its text.
+pub fn body(node: &Node<'_>, form: Form) -> (&'static str, String) {
+    match form {
         Form::Listing => (TEXT, listing(node)),
         Form::Json => (JSON, json(node)),
         Form::Flat => {
@@ -72,8 +78,7 @@ pub fn reply(node: &Node<'_>, form: Form, etag: Etag) -> Reply {
             (TEXT, out)
         }
         Form::Text => (TEXT, plain(node.value)),
-    };
-    Reply::new(200, content_type, body).tagged(etag)
+    }
 }
 
 /// The token of an account.

@@ -42,6 +42,25 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Returns a part of a document, which stands where these segments lead.
+    pub fn part(value: &'a Value, segments: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        let mut keys: Vec<Cow<'a, str>> = Vec::new();
+        for segment in segments {
+            let segment = segment.as_ref();
+            keys.push(if is_verbatim(&keys) {
+                Cow::Owned(segment.to_owned())
+            } else {
+                Cow::Owned(camel(segment))
+            });
+        }
+        Self { value, keys }
+    }
+
+    /// Returns the key of the document that the place has, or its index; empty for the root.
+    pub fn key(&self) -> &str {
+        self.keys.last().map_or("", AsRef::as_ref)
+    }
+
     /// The place that a path's segments name, if there is one.
     pub fn find(root: &'a Value, segments: impl IntoIterator<Item: AsRef<str>>) -> Option<Self> {
         segments
