@@ -46,6 +46,11 @@ pub struct Grant {
     /// The scopes to ask for: those of the request, else those of the rule. Sorted, each once.
     /// `None` are the account's own.
     pub scopes: Option<Vec<String>>,
+    /// Whether the rule limits scopes, so that the source must be held to them.
+    pub limits_scopes: bool,
+    /// The account to ask the source for, if it is not the one that the request names: the first
+    /// of `accounts`, where the request names the address of `as`.
+    pub account: Option<Arc<str>>,
     /// The account whose tokens are given instead, by impersonation.
     pub act_as: Option<Arc<str>>,
     /// How long tokens may live. Only with `act_as`.
@@ -94,6 +99,11 @@ impl Policy {
     /// Returns the names of the rules, in their order.
     pub fn rule_names(&self) -> Vec<Arc<str>> {
         Vec::new()
+    }
+
+    /// Returns whether decisions about accounts may depend on the address of `default`.
+    pub fn compares_accounts(&self, _fit: Fit) -> bool {
+        false
     }
 
     /// Returns the rate of the rule that decides.
