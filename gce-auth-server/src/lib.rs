@@ -12,6 +12,7 @@
 //!   [`route`](protocol::route), [`render`](protocol::render), [`query`](protocol::query),
 //!   [`etag`](protocol::etag).
 //! - [`service`]: the traits that a service implements.
+//! - [`toml_depth`]: a bound on what a configuration file nests.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -26,6 +27,7 @@ pub mod http;
 pub mod listen;
 pub mod protocol;
 pub mod service;
+pub mod toml_depth;
 
 pub use http::{serve, serve_with_shutdown};
 pub use service::{Answer, Hooks, Service};

@@ -1,13 +1,24 @@
 //! Which process opened a connection.
 //!
 //! Everything here comes from the kernel. A connection is looked up once, before a byte of it is
-//! read, and belongs to that caller as long as it is open.
+//! read, and belongs to that caller as long as it is open. What can't be found out is unknown: no
+//! process is taken for another that has, or had, its id or its port.
+
+pub mod cgroup;
+#[cfg(target_os = "linux")]
+mod holders;
+#[cfg(target_os = "linux")]
+mod process_files;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gce_auth_server::listen::{PeerProcess, SocketOwner};
 use gce_auth_server::service::{Connection, Peer};
+
+#[cfg(target_os = "linux")]
+use self::process_files::ProcessFiles;
 
 /// The caller of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +33,11 @@ pub struct Caller {
     /// The user that owns the socket. `None` if the caller is unknown: in another network
     /// namespace, or gone before it was looked up.
     pub uid: Option<u32>,
-    /// The processes that hold the socket: of a Unix socket always the one that connected, of a TCP
-    /// socket none if the rules don't need them.
+    /// The processes that hold the socket. Empty if the rules don't need them, or none was found.
     pub processes: Vec<Process>,
+    /// Whether something that the rules need can't be read for want of a privilege
+    /// (`CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`).
+    pub unreadable: bool,
 }
 
 /// A process that holds the caller's end of a connection.
@@ -42,7 +55,7 @@ pub struct Process {
     pub container: Option<String>,
     /// The uid of the Kubernetes pod, from the cgroup. `None` outside of pods.
     pub pod: Option<String>,
-    /// Whether it descends from the program of `exec --agent`.
+    /// Whether it descends from [`Lookup::parent`].
     pub descends: bool,
 }
 
@@ -59,26 +72,123 @@ pub enum Fact<T> {
 /// What is looked up for each connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lookup {
-    /// Whether the rules need the processes of loopback TCP callers, beyond their user. The search
-    /// reads `/proc` for all processes of that user.
+    /// Whether the rules need the processes of the caller, beyond their user. For loopback TCP the
+    /// search reads the descriptors of all processes in `/proc`.
     pub processes: bool,
-    /// The program of `exec --agent`. Callers that don't descend from it are unknown.
-    pub program: Option<u32>,
+    /// The process of `exec --agent`. Callers that don't descend from it are unknown.
+    pub parent: Option<u32>,
+}
+
+impl Caller {
+    /// Returns whether the caller is known: by its user, or by its address if it is elsewhere.
+    pub fn is_known(&self) -> bool {
+        !self.local || self.uid.is_some()
+    }
+
+    /// Returns whether all processes that hold the socket descend from [`Lookup::parent`].
+    pub fn descends(&self) -> bool {
+        self.is_known()
+            && !self.processes.is_empty()
+            && self.processes.iter().all(|process| process.descends)
+    }
+
+    fn forget(&mut self) {
+        self.uid = None;
+        self.processes.clear();
+        self.unreadable = false;
+    }
 }
 
 /// Looks the caller of a connection up. Never fails: a caller that can't be found is unknown.
 ///
-/// May read `/proc` for some milliseconds if [`Lookup::processes`] is set.
-pub fn identify(connection: &Connection, _lookup: &Lookup) -> Caller {
-    let (address, uid) = match &connection.peer {
-        Peer::Tcp { peer, .. } => (Some(peer.ip().to_canonical()), None),
-        Peer::Unix { uid, .. } => (None, *uid),
-    };
-    Caller {
+/// Reads `/proc` for some milliseconds if [`Lookup::processes`] is set.
+pub fn identify(connection: &Connection, lookup: &Lookup) -> Caller {
+    let mut caller = Caller {
         listener: Arc::clone(&connection.listener),
-        address,
         local: connection.is_local(),
-        uid,
-        processes: Vec::new(),
+        ..Caller::default()
+    };
+    match connection.peer {
+        Peer::Tcp { peer, local } => {
+            caller.address = Some(peer.ip().to_canonical());
+            if caller.local {
+                let find = || SocketOwner::find(peer, local).ok().flatten();
+                by_socket(&mut caller, lookup, find);
+            }
+        }
+        Peer::Unix { uid, gid, pid } => {
+            caller.uid = uid;
+            if let Some(pid) = pid.and_then(|pid| u32::try_from(pid).ok()) {
+                // Without a descriptor of the process, its user is all there is to know it by.
+                let user = match connection.process {
+                    PeerProcess::Unknown => uid,
+                    _ => None,
+                };
+                let process = by_id(pid, user, lookup);
+                caller.unreadable = lookup.processes && process.exe == Fact::Unreadable;
+                let gid = gid.map_or(Fact::Unreadable, Fact::Known);
+                caller.processes.push(Process { gid, ..process });
+            }
+            // Its id may be another's by now, and what was read may be of that.
+            if connection.process.is_gone() {
+                caller.forget();
+            }
+        }
+    }
+    if lookup.parent.is_some() && !caller.descends() {
+        caller.forget();
+    }
+    caller
+}
+
+/// Looks for the owner of the other end of a loopback connection, and for the processes that hold
+/// it.
+fn by_socket(caller: &mut Caller, lookup: &Lookup, find: impl Fn() -> Option<SocketOwner>) {
+    let Some(owner) = find() else {
+        return;
+    };
+    caller.uid = Some(owner.uid);
+    if lookup.processes {
+        #[cfg(target_os = "linux")]
+        {
+            caller.processes = holders::find(owner, lookup.parent);
+        }
+        caller.unreadable = caller.processes.is_empty();
+        // A socket that was closed during the search may be no one's now.
+        if find() != Some(owner) {
+            caller.forget();
+        }
     }
 }
+
+/// Reads the files of the process that connected to a Unix socket, and must belong to `user`.
+#[cfg(target_os = "linux")]
+fn by_id(pid: u32, user: Option<u32>, lookup: &Lookup) -> Process {
+    let files = lookup.processes.then(|| ProcessFiles::open(pid)).flatten();
+    files
+        .filter(|files| user.is_none() || files.uid() == user)
+        .map_or_else(|| Process::unread(pid), |files| files.read(lookup.parent))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn by_id(pid: u32, _: Option<u32>, _: &Lookup) -> Process {
+    Process::unread(pid)
+}
+
+impl Process {
+    fn unread(pid: u32) -> Self {
+        Self {
+            pid,
+            gid: Fact::Unreadable,
+            exe: Fact::Unreadable,
+            cgroups: Fact::Unreadable,
+            container: None,
+            pod: None,
+            descends: false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

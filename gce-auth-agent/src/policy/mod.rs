@@ -3,20 +3,67 @@
 //! Pure: no I/O but the file's, no clock. `gce-auth agent check` and the server decide by the same
 //! functions.
 
+mod allow;
+mod concealed;
 pub mod config;
+mod file;
+pub mod glob;
+pub mod limits;
+mod position;
 pub mod request;
+mod rule;
+mod rules;
+pub mod system;
+
+#[cfg(test)]
+mod config_tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::config::{Config, ConfigError, ListenConfig, SourceKind};
+pub use self::limits::{Rate, parse_lifetime};
 pub use self::request::{Refused, Request, Topic};
+use self::rule::{Allow, Rule};
 use crate::caller::{Caller, Lookup};
+
+/// The name that stands for no rule, in metrics and the audit.
+pub const NO_RULE: &str = "none";
 
 /// The rules, and what holds for callers that none of them names.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    rules: Vec<Rule>,
+    default: Default,
     own_uid: u32,
+    /// What callers may have that no rule names.
+    unnamed: Allow,
+    /// The process of `exec --agent`.
+    parent: Option<u32>,
+}
+
+/// What holds for callers that no rule names.
+#[derive(Clone, Copy, Debug, std::default::Default, PartialEq, Eq)]
+enum Default {
+    Deny,
+    #[default]
+    OwnUser,
+    Allow,
+    /// Those that descend from the program of `exec --agent` are served.
+    Descendants,
+}
+
+/// Limits for all callers, beside those of their rules.
+#[derive(Clone, Debug, std::default::Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The account whose tokens are given, where the rule names none.
+    pub act_as: Option<Arc<str>>,
+    /// The scopes that may be asked for.
+    pub scopes: Option<Vec<String>>,
+    /// How long tokens of an impersonated account may live.
+    pub max_lifetime: Option<Duration>,
+    /// The Credential Access Boundary, as JSON, where the rule names none.
+    pub boundary: Option<Arc<str>>,
 }
 
 /// What decides for a caller. Depends on the caller alone, so it holds for all requests of a
@@ -41,7 +88,7 @@ pub enum Decision {
 }
 
 /// The limits within which a request is served.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, std::default::Default, PartialEq, Eq)]
 pub struct Grant {
     /// The scopes to ask for: those of the request, else those of the rule. Sorted, each once.
     /// `None` are the account's own.
@@ -59,78 +106,176 @@ pub struct Grant {
     pub boundary: Option<Arc<str>>,
 }
 
-/// How many requests a caller may make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests in each `per`, and at once.
-    pub burst: u32,
-    /// A second or a minute.
-    pub per: Duration,
-}
-
 impl Policy {
     /// Returns the policy of an empty file: the user of the agent and root are served.
     pub fn own_user(own_uid: u32) -> Self {
-        Self { own_uid }
+        Self::new(Vec::new(), Default::OwnUser, own_uid)
+    }
+
+    fn new(rules: Vec<Rule>, default: Default, own_uid: u32) -> Self {
+        Self {
+            rules,
+            default,
+            own_uid,
+            unnamed: Allow::default(),
+            parent: None,
+        }
+    }
+
+    /// Limits all callers, beside their rules.
+    #[must_use]
+    pub fn limited(mut self, limits: &Limits) -> Self {
+        for rule in &mut self.rules {
+            rule.allow.limit(limits);
+        }
+        self.unnamed.limit(limits);
+        self
+    }
+
+    /// Returns the policy for the program of `exec --agent`: its descendants are served, as far as
+    /// the rules and `default` allow; all others are unknown. Rules with `child-of` come first.
+    /// `parent` is the process that starts the program, and adopts its orphans.
+    ///
+    /// # Errors
+    ///
+    /// If `default` is `allow`, which would serve the others.
+    pub fn for_program(mut self, parent: u32) -> Result<Self, String> {
+        self.default = match self.default {
+            Default::Allow => {
+                let why = "`default = \"allow\"` would serve other programs, too; leave it out";
+                return Err(why.to_owned());
+            }
+            Default::OwnUser => Default::Descendants,
+            other => other,
+        };
+        self.rules.sort_by_key(|rule| !rule.caller.child);
+        self.parent = Some(parent);
+        Ok(self)
     }
 
     /// Returns what has to be looked up for these rules.
     pub fn lookup(&self) -> Lookup {
-        Lookup::default()
+        let rules = self.rules.iter().any(|rule| rule.caller.needs_processes());
+        Lookup {
+            processes: rules || self.parent.is_some(),
+            parent: self.parent,
+        }
     }
 
     /// Returns what decides for a caller: the first rule that fits, else `default`.
     pub fn fit(&self, caller: &Caller) -> Fit {
-        if caller
-            .uid
-            .is_some_and(|uid| uid == self.own_uid || uid == 0)
-        {
-            Fit::Served
-        } else {
-            Fit::Refused
+        if let Some(index) = self.rules.iter().position(|rule| rule.fits(caller)) {
+            return Fit::Rule(index);
         }
+        let served = match self.default {
+            Default::Deny => false,
+            Default::Allow => true,
+            Default::OwnUser => caller
+                .uid
+                .is_some_and(|uid| uid == self.own_uid || uid == 0),
+            Default::Descendants => caller.descends(),
+        };
+        if served { Fit::Served } else { Fit::Refused }
     }
 
     /// Returns the name of the rule that decides; `none` if no rule does.
-    pub fn rule_name(&self, _fit: Fit) -> Arc<str> {
-        Arc::from("none")
+    pub fn rule_name(&self, fit: Fit) -> Arc<str> {
+        self.rule(fit)
+            .map_or_else(|| Arc::from(NO_RULE), |rule| Arc::clone(&rule.name))
     }
 
     /// Returns the names of the rules, in their order.
     pub fn rule_names(&self) -> Vec<Arc<str>> {
-        Vec::new()
+        self.rules
+            .iter()
+            .map(|rule| Arc::clone(&rule.name))
+            .collect()
     }
 
     /// Returns whether decisions about accounts may depend on the address of `default`.
-    pub fn compares_accounts(&self, _fit: Fit) -> bool {
-        false
+    pub fn compares_accounts(&self, fit: Fit) -> bool {
+        self.allow(fit)
+            .is_some_and(|allow| allow.accounts.as_ref().is_some_and(|all| !all.is_empty()))
     }
 
     /// Returns the rate of the rule that decides.
-    pub fn rate(&self, _fit: Fit) -> Option<Rate> {
-        None
+    pub fn rate(&self, fit: Fit) -> Option<Rate> {
+        self.rule(fit)?.rate
     }
 
     /// Decides about a request. `default_email` is the address of the account `default`, if it is
     /// known.
-    ///
-    /// Under `as`, its address names the allowed accounts as well: a client asks for the email of
-    /// `default` first, and then for a token of that email.
-    pub fn decide(&self, fit: Fit, _request: &Request, _default_email: Option<&str>) -> Decision {
-        match fit {
-            Fit::Served | Fit::Rule(_) => Decision::Served(Grant::default()),
-            Fit::Refused => Decision::Refused("this caller is not served".to_owned()),
+    pub fn decide(&self, fit: Fit, request: &Request, default_email: Option<&str>) -> Decision {
+        let Some(allow) = self.allow(fit) else {
+            let why = match (fit, self.default) {
+                (Fit::Rule(_), _) => "this caller is denied everything (deny = true)",
+                (_, Default::Descendants) => "only the program of `exec --agent` is served",
+                (_, Default::OwnUser) => {
+                    "only the agent's own user and root are served without a rule"
+                }
+                _ => "callers without a rule are not served",
+            };
+            return Decision::Refused(why.to_owned());
+        };
+        let refused = match &request.topic {
+            Topic::Home => None,
+            Topic::Token { account, scopes } => allow
+                .refuses_account(account, default_email)
+                .or_else(|| allow.refuses_scopes(scopes.as_deref())),
+            Topic::Identity {
+                account, audience, ..
+            } => allow
+                .refuses_account(account, default_email)
+                .or_else(|| allow.refuses_audience(audience)),
+            Topic::Value { path, slash } => {
+                let shown = if *slash {
+                    allow.shows_directory(path, default_email)
+                } else {
+                    allow.shows_value(path, default_email)
+                };
+                (!shown).then(|| format!("{path} is not allowed"))
+            }
+        };
+        match refused {
+            Some(why) => Decision::Refused(why),
+            None => Decision::Served(allow.grant(&request.topic)),
         }
+    }
+
+    /// Returns the account whose tokens a caller gets by impersonation, whichever it asks for.
+    pub fn act_as(&self, fit: Fit) -> Option<&str> {
+        self.allow(fit)?.act_as.as_deref()
     }
 
     /// Returns whether a caller may see the value at a path below `/computeMetadata/v1/`, without a
     /// slash at its end. For listings and recursive answers.
-    pub fn shows_value(&self, fit: Fit, _path: &str, _default_email: Option<&str>) -> bool {
-        fit != Fit::Refused
+    pub fn shows_value(&self, fit: Fit, path: &str, default_email: Option<&str>) -> bool {
+        self.allow(fit)
+            .is_some_and(|allow| allow.shows_value(path, default_email))
     }
 
     /// Returns whether a caller may see anything below the directory at a path.
-    pub fn shows_directory(&self, fit: Fit, _path: &str, _default_email: Option<&str>) -> bool {
-        fit != Fit::Refused
+    pub fn shows_directory(&self, fit: Fit, path: &str, default_email: Option<&str>) -> bool {
+        self.allow(fit)
+            .is_some_and(|allow| allow.shows_directory(path, default_email))
+    }
+
+    fn rule(&self, fit: Fit) -> Option<&Rule> {
+        match fit {
+            Fit::Rule(index) => self.rules.get(index),
+            Fit::Served | Fit::Refused => None,
+        }
+    }
+
+    /// What a caller may have; `None` is nothing.
+    fn allow(&self, fit: Fit) -> Option<&Allow> {
+        match fit {
+            Fit::Rule(_) => self
+                .rule(fit)
+                .filter(|rule| !rule.deny)
+                .map(|rule| &rule.allow),
+            Fit::Served => Some(&self.unnamed),
+            Fit::Refused => None,
+        }
     }
 }

@@ -1,0 +1,62 @@
+//! The processes that hold a socket: those with a descriptor that links to its inode.
+
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
+
+use gce_auth_server::listen::SocketOwner;
+
+use super::Process;
+use super::process_files::ProcessFiles;
+
+/// Returns the processes that hold a socket, as far as their descriptors can be read: root's with
+/// `CAP_SYS_PTRACE` alone, and those of processes of the own user unless they forbid it
+/// (`PR_SET_DUMPABLE`).
+pub(super) fn find(owner: SocketOwner, parent: Option<u32>) -> Vec<Process> {
+    let link = format!("socket:[{}]", owner.inode);
+    let holds = |files: &ProcessFiles| holds(files, link.as_bytes()) == Ok(true);
+    let mut found = Vec::new();
+    for files in all().into_iter().filter_map(ProcessFiles::open) {
+        if holds(&files) {
+            let process = files.read(parent);
+            // It may have let go of the socket meanwhile, and run another program.
+            if holds(&files) {
+                found.push(process);
+            }
+        }
+    }
+    found
+}
+
+fn holds(files: &ProcessFiles, link: &[u8]) -> Result<bool, Errno> {
+    let descriptors = files.descriptors()?;
+    let mut target = Vec::with_capacity(64);
+    for entry in Dir::read_from(&descriptors)? {
+        let Ok(entry) = entry else {
+            break; // the process has ended
+        };
+        let name = entry.file_name();
+        if !name.to_bytes().first().is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        match readlinkat(&descriptors, name, target) {
+            Ok(path) if path.to_bytes() == link => return Ok(true),
+            Ok(path) => target = path.into_bytes(),
+            Err(_) => target = Vec::new(),
+        }
+    }
+    Ok(false)
+}
+
+/// The ids of all processes.
+fn all() -> Vec<u32> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let entries = openat(CWD, "/proc", flags, Mode::empty()).and_then(Dir::read_from);
+    entries.map_or_else(
+        |_| Vec::new(),
+        |entries| {
+            entries
+                .filter_map(|entry| entry.ok()?.file_name().to_str().ok()?.parse().ok())
+                .collect()
+        },
+    )
+}

@@ -1,0 +1,169 @@
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use gce_auth_server::service::Connection;
+
+use super::*;
+
+const ALL: Lookup = Lookup {
+    processes: true,
+    parent: None,
+};
+
+fn connection(peer: Peer) -> Connection {
+    Connection {
+        listener: Arc::from("here"),
+        secure: false,
+        peer,
+        process: PeerProcess::default(),
+    }
+}
+
+fn accepted(listener: &TcpListener) -> (TcpStream, Connection) {
+    let (server, peer) = listener.accept().unwrap();
+    let local = server.local_addr().unwrap();
+    (server, connection(Peer::Tcp { peer, local }))
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A shell that runs a command which holds this end of a connection on its standard input.
+fn holder(stream: TcpStream, command: &str) -> Child {
+    Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(stream)))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_caller_over_tcp_is_the_process_that_holds_the_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, connection) = accepted(&listener);
+    let caller = identify(&connection, &ALL);
+    assert_eq!(&*caller.listener, "here");
+    assert_eq!(caller.address, Some([127, 0, 0, 1].into()));
+    assert_eq!(caller.uid, Some(own_uid()));
+    let own: Vec<_> = caller.processes.iter().map(|it| it.pid).collect();
+    assert_eq!(own, [std::process::id()]);
+    let exe = std::env::current_exe().unwrap();
+    assert_eq!(caller.processes[0].exe, Fact::Known(exe));
+    let gid = rustix::process::getegid().as_raw();
+    assert_eq!(caller.processes[0].gid, Fact::Known(gid));
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    assert_eq!(
+        caller.processes[0].cgroups,
+        Fact::Known(cgroup::paths(&text))
+    );
+
+    // Without need the processes are not looked for.
+    let caller = identify(&connection, &Lookup::default());
+    assert_eq!((caller.uid, caller.processes.len()), (Some(own_uid()), 0));
+
+    drop(client);
+    let gone = identify(&connection, &ALL);
+    assert_eq!((gone.uid, gone.processes.len()), (None, 0));
+    assert!(!gone.is_known() && !gone.unreadable);
+}
+
+#[test]
+fn all_processes_that_hold_a_socket_are_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, connection) = accepted(&listener);
+    let mut child = holder(client.try_clone().unwrap(), "echo; cat >/dev/null");
+    // It runs once it says something.
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let pids = |lookup: &Lookup| -> Vec<u32> {
+        let caller = identify(&connection, lookup);
+        caller.processes.iter().map(|it| it.pid).collect()
+    };
+    let both = pids(&ALL);
+    assert!(
+        both.contains(&std::process::id()) && both.contains(&child.id()),
+        "{both:?}"
+    );
+
+    // This process does not descend from itself, so not all of them do.
+    let parent = Some(std::process::id());
+    let lookup = Lookup {
+        processes: true,
+        parent,
+    };
+    assert!(!identify(&connection, &lookup).is_known());
+    drop(client);
+    let caller = identify(&connection, &lookup);
+    assert!(caller.descends(), "{caller:?}");
+    assert!(!pids(&lookup).contains(&std::process::id()));
+    drop(server);
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_grandchild_descends_and_the_parent_does_not() {
+    let files = ProcessFiles::open(std::process::id()).unwrap();
+    let above = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+    let above = u32::try_from(above).unwrap();
+    assert!(files.read(Some(above)).descends);
+    assert!(!files.read(Some(std::process::id())).descends);
+    assert!(
+        !ProcessFiles::open(above)
+            .unwrap()
+            .read(Some(std::process::id()))
+            .descends
+    );
+}
+
+#[test]
+fn the_files_of_a_process_that_ended_are_not_anothers() {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let files = ProcessFiles::open(child.id()).unwrap();
+    assert_ne!(files.read(None).exe, Fact::Unreadable);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    let process = files.read(Some(1));
+    assert_eq!(process.exe, Fact::Unreadable);
+    assert_eq!(process.cgroups, Fact::Unreadable);
+    assert!(!process.descends);
+}
+
+#[test]
+fn a_caller_elsewhere_is_its_address() {
+    let peer = "10.8.1.2:4000".parse().unwrap();
+    let local = "10.8.0.1:80".parse().unwrap();
+    let caller = identify(&connection(Peer::Tcp { peer, local }), &ALL);
+    assert_eq!(caller.address, Some([10, 8, 1, 2].into()));
+    assert!(!caller.local && caller.is_known() && caller.uid.is_none());
+}
+
+#[test]
+fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
+    let own = std::process::id();
+    let peer = Peer::Unix {
+        uid: Some(own_uid()),
+        gid: Some(7),
+        pid: i32::try_from(own).ok(),
+    };
+    let mut connection = connection(peer);
+    let caller = identify(&connection, &ALL);
+    assert_eq!(caller.uid, Some(own_uid()));
+    assert_eq!(caller.processes[0].gid, Fact::Known(7));
+    assert_ne!(caller.processes[0].exe, Fact::Unreadable);
+    connection.process = PeerProcess::Gone;
+    let caller = identify(&connection, &ALL);
+    assert!(!caller.is_known() && caller.processes.is_empty());
+
+    // Without a descriptor, a process of another user is not the one that connected.
+    connection.process = PeerProcess::Unknown;
+    connection.peer = Peer::Unix {
+        uid: Some(4242),
+        gid: None,
+        pid: i32::try_from(own).ok(),
+    };
+    let caller = identify(&connection, &ALL);
+    assert_eq!(caller.processes[0].exe, Fact::Unreadable);
+}
