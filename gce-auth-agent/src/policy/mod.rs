@@ -17,6 +17,10 @@ pub mod system;
 
 #[cfg(test)]
 mod config_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,223 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config_tests::{BOUNDARY, parse};
+use super::{Decision, Fit, Grant, Limits, Policy, Request};
+use crate::caller::{Caller, Fact, Process};
+
+const MAIN: &str = "main@p.iam.gserviceaccount.com";
+const PREFIX: &str = "/computeMetadata/v1/";
+const TOKEN: &str = "instance/service-accounts/default/token";
+
+fn policy(allow: &str) -> Policy {
+    let text = format!("[[rule]]\nname = \"r\"\n[rule.caller]\nuid = [1]\n[rule.allow]\n{allow}");
+    parse(&text).unwrap().policy
+}
+
+fn user(uid: u32) -> Caller {
+    Caller {
+        local: true,
+        uid: Some(uid),
+        ..Caller::default()
+    }
+}
+
+fn decide(policy: &Policy, target: &str) -> Decision {
+    let request = Request::parse(&format!("{PREFIX}{target}")).unwrap();
+    policy.decide(policy.fit(&user(1)), &request, Some(MAIN))
+}
+
+fn granted(policy: &Policy, target: &str) -> Grant {
+    match decide(policy, target) {
+        Decision::Served(grant) => grant,
+        Decision::Refused(why) => panic!("{target}: {why}"),
+    }
+}
+
+fn refused(policy: &Policy, target: &str) -> String {
+    match decide(policy, target) {
+        Decision::Served(_) => panic!("{target} is served"),
+        Decision::Refused(why) => why,
+    }
+}
+
+#[test]
+fn default_and_its_address_are_one_account() {
+    let of = |account: &str| format!("instance/service-accounts/{account}/token");
+    for allowed in ["default", MAIN] {
+        let policy = policy(&format!("accounts = [{allowed:?}]"));
+        for account in ["default", MAIN] {
+            assert_eq!(granted(&policy, &of(account)).account, None);
+        }
+        assert!(refused(&policy, &of("b@c.d")).contains("b@c.d"));
+        assert!(policy.compares_accounts(Fit::Rule(0)));
+        // While the address is not known, they are two.
+        let other = if allowed == MAIN { "default" } else { MAIN };
+        let request = Request::parse(&format!("{PREFIX}{}", of(other))).unwrap();
+        let unknown = policy.decide(Fit::Rule(0), &request, None);
+        assert!(matches!(unknown, Decision::Refused(_)));
+    }
+    let none = policy("accounts = []");
+    assert!(refused(&none, TOKEN).contains("default"));
+    assert!(!none.shows_directory(Fit::Rule(0), "instance/service-accounts", None));
+}
+
+#[test]
+fn the_account_that_is_given_stands_for_those_allowed() {
+    let policy = policy("accounts = [\"b@c.d\"]\nas = \"n@p.x\"\nmax-lifetime = \"15m\"");
+    let grant = granted(&policy, "instance/service-accounts/n@p.x/token");
+    assert_eq!(grant.account.as_deref(), Some("b@c.d"));
+    assert_eq!(grant.act_as.as_deref(), Some("n@p.x"));
+    assert_eq!(grant.max_lifetime, Some(Duration::from_secs(900)));
+    assert_eq!(
+        granted(&policy, "instance/service-accounts/b@c.d/token").account,
+        None
+    );
+    assert!(refused(&policy, TOKEN).contains("default"));
+    assert_eq!(policy.act_as(Fit::Rule(0)), Some("n@p.x"));
+}
+
+#[test]
+fn scopes_are_given_as_asked_or_refused() {
+    let policy = policy("scopes = [\"s2\", \"s1\"]");
+    let scopes = |query: &str| granted(&policy, &format!("{TOKEN}{query}")).scopes.unwrap();
+    assert_eq!(scopes(""), ["s1", "s2"]);
+    assert_eq!(scopes("?scopes="), ["s1", "s2"]);
+    assert_eq!(scopes("?scopes=s2"), ["s2"]);
+    assert_eq!(scopes("?scopes=s2,s1"), ["s1", "s2"]);
+    for query in ["?scopes=s1,s3", "?scopes=S1", "?scopes=s"] {
+        assert!(refused(&policy, &format!("{TOKEN}{query}")).contains("the scope"));
+    }
+    let limits = |scopes: &[&str]| Limits {
+        scopes: Some(scopes.iter().map(|&it| it.to_owned()).collect()),
+        ..Limits::default()
+    };
+    let limited = policy.clone().limited(&limits(&["s2", "s3"]));
+    assert_eq!(granted(&limited, TOKEN).scopes.unwrap(), ["s2"]);
+    let nothing = policy.limited(&limits(&["s3"]));
+    assert_eq!(refused(&nothing, TOKEN), "no access token is allowed");
+}
+
+#[test]
+fn a_boundary_is_read_and_given() {
+    let grant = granted(&policy("boundary = \"boundary.json\""), TOKEN);
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(parsed(&grant.boundary.unwrap()), parsed(BOUNDARY));
+}
+
+#[test]
+fn what_is_concealed_must_be_named() {
+    let keys = policy("metadata = [\"instance/attributes/ssh-keys\", \"instance/*\"]");
+    granted(&keys, "instance/attributes/ssh-keys");
+    granted(&keys, "instance/zone");
+    granted(&keys, "instance/attributes/");
+    refused(&keys, "instance/attributes/kube-env");
+    refused(&keys, "project/attributes/ssh-keys");
+    refused(&keys, "instance/attributes/other");
+    refused(&keys, "instance/network-interfaces/");
+    for all in ["", "metadata = [\"**\"]"] {
+        let all = policy(all);
+        granted(&all, "instance/attributes/other");
+        granted(&all, "?recursive=true");
+        granted(&all, "instance/service-accounts/default/?recursive=true");
+        refused(&all, "instance/attributes/kube-env");
+        refused(&all, "instance/credentials/");
+        refused(&all, "instance/service-accounts/default/token/");
+        assert!(!all.shows_value(
+            Fit::Rule(0),
+            "instance/service-accounts/default/token",
+            None
+        ));
+    }
+    let nothing = policy("metadata = []\naccounts = []");
+    refused(&nothing, "");
+    refused(&nothing, "instance/");
+}
+
+#[test]
+fn what_a_caller_sends_comes_back_without_markup() {
+    let policy = policy("audiences = []");
+    let identity = "instance/service-accounts/default/identity?audience=";
+    let why = refused(&policy, &format!("{identity}%3Cscript%3E%22%C3%BC"));
+    assert_eq!(why, "the audience \"script\u{fc}\" is not allowed");
+}
+
+#[test]
+fn a_rule_fits_all_processes_that_hold_the_socket() {
+    let text = "[[rule]]\n[rule.caller]\nexe = [\"/bin/a\"]\n[rule.allow]\ndeny = DENY\n";
+    let process = |exe: &str| Process {
+        pid: 1,
+        gid: Fact::Known(1),
+        exe: match exe {
+            "" => Fact::Unreadable,
+            exe => Fact::Known(exe.into()),
+        },
+        cgroups: Fact::Known(Vec::new()),
+        container: None,
+        pod: None,
+        descends: false,
+    };
+    let fits = |deny: &str, exes: &[&str]| {
+        let policy = parse(&text.replace("DENY", deny)).unwrap().policy;
+        let processes = exes.iter().map(|exe| process(exe)).collect();
+        policy.fit(&Caller {
+            processes,
+            ..user(7)
+        }) == Fit::Rule(0)
+    };
+    for (exes, allows, denies) in [
+        (&["/bin/a"][..], true, true),
+        (&["/bin/a", "/bin/a"], true, true),
+        (&["/bin/a", "/bin/b"], false, true),
+        (&["/bin/b"], false, false),
+        (&[""], false, true),
+        (&["/bin/b", ""], false, true),
+        (&[], false, true),
+    ] {
+        assert_eq!(fits("false", exes), allows, "{exes:?}");
+        assert_eq!(fits("true", exes), denies, "{exes:?}");
+    }
+}
+
+#[test]
+fn a_caller_elsewhere_has_an_address_and_no_user() {
+    let text = "[[rule]]\nname = \"root\"\n[rule.caller]\nuid = [0]\n[[rule]]\nname = \"net\"\n\
+                [rule.caller]\nfrom = [\"10.0.0.0/8\"]\nlistener = [\"pods\"]\n";
+    let policy = parse(text).unwrap().policy;
+    let caller = |address: [u8; 4], listener: &str| Caller {
+        listener: Arc::from(listener),
+        address: Some(address.into()),
+        ..Caller::default()
+    };
+    assert_eq!(policy.fit(&caller([10, 0, 0, 1], "pods")), Fit::Rule(1));
+    assert_eq!(policy.fit(&caller([10, 0, 0, 1], "")), Fit::Refused);
+    assert_eq!(policy.fit(&caller([11, 0, 0, 1], "pods")), Fit::Refused);
+}
+
+#[test]
+fn own_user_is_the_agent_s_and_root() {
+    let policy = Policy::own_user(1000);
+    let served = |caller: &Caller| policy.fit(caller) == Fit::Served;
+    assert!(served(&user(1000)) && served(&user(0)) && !served(&user(1001)));
+    let unknown = Caller {
+        local: true,
+        ..Caller::default()
+    };
+    assert!(!served(&unknown));
+    assert_eq!(&*policy.rule_name(Fit::Served), "none");
+}
+
+#[test]
+fn rules_for_children_come_first_under_exec() {
+    let text =
+        "[[rule]]\nname = \"all\"\n[[rule]]\nname = \"kid\"\n[rule.caller]\nchild-of = \"exec\"\n";
+    let policy = parse(text).unwrap().policy.for_program(7).unwrap();
+    let names: Vec<_> = policy.rule_names();
+    assert_eq!(
+        names.iter().map(|it| &**it).collect::<Vec<_>>(),
+        ["kid", "all"]
+    );
+    assert_eq!(policy.lookup().parent, Some(7));
+    let open = parse("default = \"allow\"").unwrap().policy;
+    assert!(open.for_program(7).unwrap_err().contains("allow"));
+}
