@@ -10,6 +10,7 @@ use clap::{
 use crate::{
     cmd, env, exit,
     exit::Failure,
+    helper::names,
     options::Verbosity,
     output::{Level, Output},
 };
@@ -101,6 +102,7 @@ commands! {
     "emulate": Emulate(emulate),
     "exec": Exec(exec),
     "demo": Demo(demo),
+    "helper": Helper(helper),
     "completions": Completions(completions, Args::command()),
     "man": Man(man, Args::command()),
 }
@@ -111,9 +113,14 @@ impl Args {
     /// Describes only the command that the first argument names: to describe all takes longer than
     /// to get a token.
     pub(crate) fn read() -> Self {
-        let arguments = env::arguments();
-        let name = arguments.get(1).and_then(|name| name.to_str());
-        let known = match name.and_then(Command::describe) {
+        let arguments = names::arguments(env::arguments(), env::var(names::FLAGS));
+        let word = |index: usize| arguments.get(index).and_then(|word| word.to_str());
+        let helper = word(2).filter(|_| word(1) == Some("helper"));
+        let known = match helper.and_then(one_helper) {
+            Some(command) => Some(command),
+            None => word(1).and_then(Command::describe),
+        };
+        let known = match known {
             Some(command) => root().subcommand(command),
             None => Self::command(),
         };
@@ -131,6 +138,13 @@ impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
         self.command.run(out)
     }
+}
+
+/// Describes `gce-auth helper` with one helper.
+fn one_helper(name: &str) -> Option<clap::Command> {
+    let helper = cmd::helper::describe(name)?;
+    let command = clap::Command::new("helper").subcommand_required(true);
+    Some(command.subcommand(helper))
 }
 
 /// Describes `gce-auth` without its commands.
@@ -169,6 +183,29 @@ mod tests {
                 command.render_long_help().to_string()
             };
             assert_eq!(help(&mut one), help(&mut all), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_helper_alone_is_as_among_all() {
+        let mut all = Args::command();
+        all.build();
+        let all = all.find_subcommand_mut("helper").expect("helper");
+        let names: Vec<_> = all
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .filter(|name| name != "help")
+            .collect();
+        assert!(names.len() > 13);
+        for name in names {
+            let mut one = root().subcommand(one_helper(&name).expect(&name));
+            one.build();
+            let one = one.find_subcommand_mut("helper").expect("helper");
+            let help = |whole: &mut clap::Command| {
+                let command = whole.find_subcommand_mut(&name).expect(&name);
+                command.render_long_help().to_string()
+            };
+            assert_eq!(help(one), help(all), "{name}");
         }
     }
 }

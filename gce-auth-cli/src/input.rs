@@ -10,6 +10,8 @@ use crate::exit::{Exit, Failure};
 
 /// The longest token, key set or document to sign.
 const LONGEST: u64 = 16 * 1024 * 1024;
+/// The longest request of a tool to its credential helper.
+pub(crate) const LONGEST_REQUEST: u64 = 1024 * 1024;
 /// The longest token or key.
 const LONGEST_SECRET: u64 = 1024 * 1024;
 
@@ -32,6 +34,25 @@ pub(crate) fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
         Ok(_) => Ok(bytes),
         Err(error) => {
             let why = format!("cannot read {name}: {error}");
+            Err(Failure::new(Exit::Usage, why))
+        }
+    }
+}
+
+/// Reads what a tool wrote on standard input.
+pub(crate) fn request() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    match io::stdin()
+        .take(LONGEST_REQUEST + 1)
+        .read_to_end(&mut bytes)
+    {
+        Ok(length) if length as u64 > LONGEST_REQUEST => Err(Failure::new(
+            Exit::Usage,
+            "standard input is longer than 1 MiB",
+        )),
+        Ok(_) => Ok(bytes),
+        Err(error) => {
+            let why = format!("cannot read standard input: {error}");
             Err(Failure::new(Exit::Usage, why))
         }
     }

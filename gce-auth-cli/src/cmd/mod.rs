@@ -9,6 +9,7 @@ pub(crate) mod exec;
 pub(crate) mod get;
 pub(crate) mod guest;
 pub(crate) mod headers;
+pub(crate) mod helper;
 pub(crate) mod id_token;
 pub(crate) mod info;
 pub(crate) mod man;

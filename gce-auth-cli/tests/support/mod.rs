@@ -15,11 +15,14 @@ use gce_auth::docs::environment::VARIABLES;
 use gce_auth_emulator::Emulator;
 
 /// Variables that the command reads beside those of the library, and those of proxies.
-const OF_THE_COMMAND: [&str; 9] = [
+const OF_THE_COMMAND: [&str; 12] = [
     "ALL_PROXY",
     "CLICOLOR_FORCE",
+    "GCE_AUTH_HELPER_FLAGS",
+    "GCE_AUTH_HELPER_PASSED_ON",
     "HTTPS_PROXY",
     "HTTP_PROXY",
+    "KUBERNETES_EXEC_INFO",
     "NO_COLOR",
     "all_proxy",
     "http_proxy",

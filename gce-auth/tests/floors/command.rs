@@ -6,7 +6,7 @@ const COMMAND: House = House {
     name: "gce-auth-cli",
     floors: &[
         &["env", "exit", "sdk_environment", "signals", "text"],
-        &["clock", "output"],
+        &["clock", "helper", "next_program", "output"],
         &["deadline", "input", "temporary"],
         &["real_tokens"],
         &["options"],
