@@ -8,7 +8,7 @@ MAX_CRATES=20
 
 file_lengths() {
     local long
-    long=$(find . -name '*.rs' -not -path '*/tests/*' -not -path './target/*' -exec wc -l {} + |
+    long=$(find . -name '*.rs' -not -path '*/tests/*' -not -path '*/target/*' -exec wc -l {} + |
         awk -v max="$MAX_LINES" '$2 != "total" && $1 > max { print $1, $2 }')
     [[ -z $long ]] || die "files over $MAX_LINES lines, to be split:"$'\n'"$long"
     printf 'no file is longer than %d lines\n' "$MAX_LINES"
@@ -148,4 +148,49 @@ peers_alone() {
     cargo test "${alone[@]}"
     # The page of the fleet is what the fleet does today.
     cargo run --locked --release --manifest-path peers/Cargo.toml --target-dir "$target/peers-alone" -p fleet -- --check
+}
+
+# --- The workspace of the adapters --------------------------------------------------------------
+
+# Lints, tests and examples of the adapters with these features, or of all.
+adapters() {
+    local here=(--locked --manifest-path gce-auth-adapters/Cargo.toml --target-dir gce-auth-adapters/target)
+    local chosen=(--all-features)
+    if (($#)); then
+        chosen=(--features "$*")
+    fi
+    cargo fmt --manifest-path gce-auth-adapters/Cargo.toml -- --check
+    cargo clippy "${here[@]}" "${chosen[@]}" --all-targets -- -D warnings
+    cargo test "${here[@]}" "${chosen[@]}"
+}
+
+adapter_features() {
+    cargo metadata --no-deps --format-version 1 --manifest-path gce-auth-adapters/Cargo.toml |
+        python3 -c 'import json, sys; print(*sorted(set(json.load(sys.stdin)["packages"][0]["features"]) - {"default"}))'
+}
+
+# Each adapter alone, by the lock file; licences and sources of all.
+adapters_alone() {
+    local feature
+    for feature in $(adapter_features); do
+        cargo clippy --locked --manifest-path gce-auth-adapters/Cargo.toml --target-dir gce-auth-adapters/target \
+            --no-default-features --features "$feature" -- -D warnings
+    done
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --manifest-path gce-auth-adapters/Cargo.toml \
+        --target-dir gce-auth-adapters/target --no-deps --all-features
+    (cd gce-auth-adapters && cargo deny --locked check licenses bans sources)
+}
+
+# Builds each adapter with the newest versions that its ranges allow, in a copy without a lock file, and
+# says which adapters no longer compile. New versions of foreign crates break them, not our changes.
+adapters_canary() {
+    local copy=$target/adapters-canary feature broken=()
+    rm -rf "$copy" && mkdir -p "$copy"
+    git ls-files -z | tar --null --files-from=- --create | tar --extract --directory "$copy"
+    rm "$copy/gce-auth-adapters/Cargo.lock"
+    for feature in $(adapter_features); do
+        cargo check --manifest-path "$copy/gce-auth-adapters/Cargo.toml" --target-dir "$target/adapters-canary-build" \
+            --no-default-features --features "$feature" || broken+=("$feature")
+    done
+    ((${#broken[@]} == 0)) || die "adapters that do not compile with the newest versions: ${broken[*]}"
 }

@@ -1,0 +1,19 @@
+//! Reads an object: `cargo run --example opendal --features opendal-0_59 -- BUCKET OBJECT`
+
+use gce_auth_adapters::opendal_0_59 as adapter;
+use opendal::{Operator, services::Gcs};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(bucket), Some(object)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: opendal BUCKET OBJECT".into());
+    };
+    let credentials = gce_auth::Credentials::new();
+    let service = Gcs::default()
+        .bucket(&bucket)
+        .credential_provider(adapter::credential_provider(&credentials));
+    let operator = Operator::new(service)?;
+    println!("{} bytes", operator.read(&object).await?.len());
+    Ok(())
+}

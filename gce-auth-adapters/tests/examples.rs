@@ -1,0 +1,66 @@
+//! Each adapter has a row in the README and an example, in which it is one line.
+
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+use std::fs;
+
+fn read(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The adapters: every feature but `default`.
+fn features() -> Vec<String> {
+    let manifest = read("Cargo.toml");
+    let (_, features) = manifest.split_once("\n[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    let names = features.lines().filter_map(|line| line.split_once(" = "));
+    names
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name != "default")
+        .collect()
+}
+
+#[test]
+fn each_adapter_is_one_line_of_its_example() {
+    let manifest = read("Cargo.toml");
+    let features = features();
+    assert!(features.len() >= 16, "{features:?}");
+    for feature in features {
+        let required = format!("required-features = [\"{feature}\"]");
+        let (before, _) = manifest
+            .split_once(&required)
+            .unwrap_or_else(|| panic!("no example for {feature}"));
+        let (_, name) = before.rsplit_once("name = \"").unwrap();
+        let name = name.split('"').next().unwrap();
+        let example = read(&format!("examples/{name}.rs"));
+        let import = example
+            .lines()
+            .find(|line| line.starts_with("use gce_auth_adapters::"))
+            .unwrap();
+        let import = import.trim_end_matches(';');
+        let item = import.rsplit([' ', ':']).next().unwrap();
+        // An extension trait is used by its method.
+        let used = match item {
+            "Authorize" => ".authorize(",
+            item => item,
+        };
+        let uses = example
+            .lines()
+            .filter(|line| !line.starts_with("use ") && line.contains(used));
+        assert_eq!(uses.count(), 1, "{name} uses {item}");
+    }
+}
+
+#[test]
+fn each_adapter_has_a_row_in_the_readme() {
+    let readme = read("README.md");
+    for feature in features() {
+        assert!(readme.contains(&format!("\n| `{feature}` |")), "{feature}");
+        let module = feature.replace(['-', '.'], "_");
+        assert!(
+            read("src/lib.rs").contains(&format!("pub mod {module};")),
+            "{module}"
+        );
+    }
+}
