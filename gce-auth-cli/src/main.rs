@@ -10,6 +10,7 @@ mod env;
 mod exit;
 mod helper;
 mod input;
+mod install;
 mod next_program;
 mod options;
 mod output;

@@ -33,13 +33,20 @@ pub(crate) fn run_next(name: &str, arguments: &[OsString]) -> Result<ExitCode, F
 /// Finds the first program of this name on PATH that is not this one.
 fn next(name: &str) -> Option<PathBuf> {
     let own = env::program().and_then(|path| path.canonicalize()).ok();
+    on_path(name).find(|file| file.canonicalize().ok() != own)
+}
+
+/// Returns the programs of this name on PATH, in order.
+pub(crate) fn on_path(name: &str) -> impl Iterator<Item = PathBuf> {
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    let path = env::var("PATH")?;
-    std::env::split_paths(&path)
+    let path = env::var("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders
+        .into_iter()
         // A relative entry is what the working directory happens to hold.
         .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(&name))
-        .find(|file| is_program(file) && file.canonicalize().ok() != own)
+        .map(move |folder| folder.join(&name))
+        .filter(|file| is_program(file))
 }
 
 #[cfg(unix)]

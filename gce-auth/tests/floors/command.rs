@@ -7,7 +7,7 @@ const COMMAND: House = House {
     floors: &[
         &["env", "exit", "sdk_environment", "signals", "text"],
         &["clock", "helper", "next_program", "output"],
-        &["deadline", "input", "temporary"],
+        &["deadline", "input", "install", "temporary"],
         &["real_tokens"],
         &["options"],
         &["cmd"],

@@ -2,6 +2,7 @@
 
 mod chain;
 mod environment;
+mod helpers;
 mod network;
 mod report;
 mod server;
@@ -73,6 +74,11 @@ impl Args {
         }
         for (name, finding) in chain::steps(env::var, DefaultSource::gcloud_file().as_deref()) {
             report.add(name, finding)?;
+        }
+        if let Ok(program) = env::program() {
+            for finding in helpers::steps(env::var, &program) {
+                report.add("helpers", finding)?;
+            }
         }
         let chosen = Source::choose(self.source.as_deref(), self.endpoint.as_deref());
         let file = match chosen {

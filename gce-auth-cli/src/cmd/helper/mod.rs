@@ -1,5 +1,6 @@
 //! `gce-auth helper`: the credential helpers of other tools.
 
+mod install;
 mod printed;
 mod protocols;
 mod reply;
@@ -63,6 +64,7 @@ macro_rules! helpers {
 }
 
 helpers! {
+    "install": Install(install::Install),
     "docker": Docker(protocols::Docker),
     "kubectl": Kubectl(protocols::Kubectl),
     "kubelet": Kubelet(protocols::Kubelet),

@@ -1,29 +1,114 @@
 //! Helpers that people and scripts run: they print what a tool reads.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     cmd::helper::{reply::print, source::HelperArgs},
+    env,
     exit::Failure,
-    helper::{export, gradle, index_url, maven, npmrc},
+    helper::{export, gradle, hosts::Hosts, index_url, maven, npmrc},
+    install::{
+        block,
+        edit::{After, Edit, refused},
+        file::{ConfigFile, Mode, write_private},
+        places,
+    },
     output::Output,
 };
 
-/// Prints lines for .npmrc with the token of npm registries.
+/// The name of npm's block, and of its file.
+const NPMRC: &str = "npmrc";
+
+/// Prints lines for .npmrc with the token of npm registries, or writes them.
+///
+/// npm asks no helper: write a new token before the old one expires.
 #[derive(Debug, clap::Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Npmrc {
     /// The URLs of the registries, separated by commas: https://HOST/PROJECT/REPOSITORY/
-    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        required_unless_present = "undo"
+    )]
     registries: Vec<String>,
+    /// Write them to the user's .npmrc, which gets the mode 0600, and print what changes
+    #[arg(long)]
+    write: bool,
+    /// Remove from the user's .npmrc what was written
+    #[arg(long, conflicts_with_all = ["write", "registries"])]
+    undo: bool,
+    /// The file, instead of the user's .npmrc
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     common: HelperArgs,
 }
 
 impl Npmrc {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        if self.undo {
+            return self.edit(out, |text| match text {
+                Some(text) => block::take(text, NPMRC, ';'),
+                None => Ok(Edit::none()),
+            });
+        }
         let (hosts, tokens) = (self.common.hosts(), self.common.tokens(out));
-        print(&npmrc::answer(&self.registries, &hosts, &tokens)?, out)
+        if !self.write {
+            return print(&npmrc::answer(&self.registries, &hosts, &tokens)?, out);
+        }
+        self.edit(out, |text| {
+            let text = text.map(str::to_owned);
+            self.check_foreign(text.as_deref().unwrap_or_default(), &hosts)?;
+            let lines = npmrc::answer(&self.registries, &hosts, &tokens)?;
+            block::put(text.as_deref(), NPMRC, ';', &lines.text)
+        })
+    }
+
+    fn edit(
+        &self,
+        out: &Output,
+        edit: impl FnOnce(Option<&str>) -> Result<Edit, Failure>,
+    ) -> Result<ExitCode, Failure> {
+        let path = self.file.clone().or_else(|| places::file(NPMRC, env::var));
+        let path = path.ok_or_else(|| refused("HOME is not set; name the file with --file"))?;
+        let file = ConfigFile::read(&path)?;
+        let edit = edit(file.text()?).map_err(|failure| {
+            let why = format!("{}: {failure}", path.display());
+            Failure::new(failure.exit(), why)
+        })?;
+        if edit.after != After::Same {
+            out.value(&path.display().to_string())?;
+            edit.changes.iter().try_for_each(|line| out.value(line))?;
+            file.replace(&edit.after, Mode::Private)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// npm takes the last of several lines, so that another token would stay in use.
+    fn check_foreign(&self, text: &str, hosts: &Hosts) -> Result<(), Failure> {
+        let own = block::take(text, NPMRC, ';')?;
+        let rest = match &own.after {
+            After::Same => text,
+            After::Text(rest) => rest,
+            After::Gone => "",
+        };
+        for registry in &self.registries {
+            let key = npmrc::key(registry, hosts)?;
+            let is_set = |line: &str| {
+                let name = line.split('=').next().unwrap_or_default();
+                name.trim() == key
+            };
+            if let Some(at) = rest.lines().position(is_set) {
+                let number = at + 1;
+                return Err(refused(format!(
+                    "line {number} without the block of gce-auth has another token for {key}; \
+                     remove that line first"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -53,16 +138,21 @@ pub(crate) struct Maven {
     /// The ids of the servers, separated by commas, as repositories in pom.xml have them
     #[arg(long, value_name = "ID", value_delimiter = ',', required = true)]
     servers: Vec<String>,
+    /// Write it to this file, readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     common: HelperArgs,
 }
 
 impl Maven {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
-        print(
-            &maven::answer(&self.servers, &self.common.tokens(out))?,
-            out,
-        )
+        let settings = maven::answer(&self.servers, &self.common.tokens(out))?;
+        let Some(file) = &self.output else {
+            return print(&settings, out);
+        };
+        write_private(file, &settings.text)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

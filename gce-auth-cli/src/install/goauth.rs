@@ -1,0 +1,132 @@
+//! Go's environment file: GOAUTH is a list of commands.
+
+use crate::{
+    exit::Failure,
+    install::edit::{After, Edit, refused},
+};
+
+const NAME: &str = "GOAUTH=";
+
+fn command(program: &str) -> String {
+    format!("{program} helper goauth")
+}
+
+/// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays.
+pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
+    if program.contains(char::is_whitespace) || program.contains([';', '\'', '"']) {
+        // GOAUTH had no quotes before Go 1.26.
+        return Err(refused(format!(
+            "GOAUTH takes no path with spaces, quotes or semicolons; move {program}"
+        )));
+    }
+    let ours = command(program);
+    let text = text.unwrap_or_default();
+    let Some(start) = value_at(text) else {
+        // Without a space after the semicolon: a value that was made here.
+        let line = format!("{NAME}{ours};netrc\n");
+        let changes = vec![format!("+ {}", line.trim_end())];
+        return Ok(Edit::text(format!("{line}{text}"), changes));
+    };
+    let (before, rest) = text.split_at(start);
+    if rest.starts_with(&ours) {
+        return Ok(Edit::none());
+    }
+    let value = rest.lines().next().unwrap_or_default();
+    if value.trim() == "off" {
+        return Err(refused("GOAUTH is off; remove that line first"));
+    }
+    let changes = vec![
+        format!("- {NAME}{value}"),
+        format!("+ {NAME}{ours}; {value}"),
+    ];
+    Ok(Edit::text(format!("{before}{ours}; {rest}"), changes))
+}
+
+/// Removes this command from GOAUTH.
+pub(crate) fn undo(text: &str, program: &str) -> Edit {
+    let ours = command(program);
+    let Some(start) = value_at(text) else {
+        return Edit::none();
+    };
+    let (before, rest) = text.split_at(start);
+    let value = rest.lines().next().unwrap_or_default();
+    if let Some(made) = rest.strip_prefix(&format!("{ours};netrc\n")) {
+        let before = before.strip_suffix(NAME).unwrap_or(before);
+        let changes = vec![format!("- {NAME}{value}")];
+        let rest = format!("{before}{made}");
+        // Go takes an empty file for one that is not there.
+        let after = if rest.is_empty() {
+            After::Gone
+        } else {
+            After::Text(rest)
+        };
+        return Edit { after, changes };
+    }
+    let Some(others) = rest.strip_prefix(&format!("{ours}; ")) else {
+        return Edit::none();
+    };
+    let changes = vec![format!("- {NAME}{value}")];
+    Edit::text(format!("{before}{others}"), changes)
+}
+
+/// Returns the program of the helper in GOAUTH.
+pub(crate) fn program_in(text: &str) -> Option<&str> {
+    let value = text[value_at(text)?..].lines().next()?;
+    let commands = value.split(';').map(str::trim);
+    let mut programs = commands.filter_map(|command| command.strip_suffix(" helper goauth"));
+    programs.next()
+}
+
+/// Returns where the value of GOAUTH begins: in the last of its lines, which Go reads.
+fn value_at(text: &str) -> Option<usize> {
+    let mut found = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with(NAME) {
+            found = Some(at + NAME.len());
+        }
+        at += line.len();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: &str = "/usr/bin/gce-auth";
+
+    #[test]
+    fn each_file_is_as_it_was_after_undo() {
+        for text in [
+            "GOPROXY=direct\n",
+            "# comment\nGOAUTH=netrc\nGOPROXY=direct",
+            "GOAUTH=git /src; netrc",
+            "GOAUTH=\n",
+        ] {
+            let edit = install(Some(text), PROGRAM).unwrap();
+            let After::Text(edited) = edit.after else {
+                panic!("{text}")
+            };
+            assert!(
+                edited.contains("/usr/bin/gce-auth helper goauth;"),
+                "{edited}"
+            );
+            assert_eq!(program_in(&edited), Some(PROGRAM));
+            assert_eq!(install(Some(&edited), PROGRAM).unwrap(), Edit::none());
+            assert_eq!(undo(&edited, PROGRAM).after, After::Text(text.to_owned()));
+            assert_eq!(undo(text, PROGRAM), Edit::none());
+        }
+        let After::Text(made) = install(None, PROGRAM).unwrap().after else {
+            panic!("nothing was made")
+        };
+        assert_eq!(made, "GOAUTH=/usr/bin/gce-auth helper goauth;netrc\n");
+        assert_eq!(undo(&made, PROGRAM).after, After::Gone);
+    }
+
+    #[test]
+    fn what_go_does_not_take_is_refused() {
+        assert!(install(None, "/with space/gce-auth").is_err());
+        assert!(install(Some("GOAUTH=off\n"), PROGRAM).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Where tools keep their configuration. Pure: variables come as a function.
+
+use std::path::PathBuf;
+
+/// Returns the configuration file of a tool, by the variables that the tool itself reads. `None` if
+/// there is no home directory.
+pub(crate) fn file(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let path = |name: &str| {
+        var(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let home = || path("HOME").or_else(|| path("USERPROFILE"));
+    let in_home = |name: &str| home().map(|home| home.join(name));
+    match tool {
+        "docker" => match path("DOCKER_CONFIG") {
+            Some(folder) => Some(folder.join("config.json")),
+            None => in_home(".docker/config.json"),
+        },
+        "git" => path("GIT_CONFIG_GLOBAL").or_else(|| in_home(".gitconfig")),
+        "cargo" => match path("CARGO_HOME") {
+            Some(folder) => Some(folder.join("config.toml")),
+            None => in_home(".cargo/config.toml"),
+        },
+        "kubectl" => match var("KUBECONFIG") {
+            // The first of a list is the one that kubectl writes.
+            Some(list) if !list.is_empty() => {
+                let mut files = std::env::split_paths(&list);
+                files.find(|file| !file.as_os_str().is_empty())
+            }
+            _ => in_home(".kube/config"),
+        },
+        "goauth" => path("GOENV").or_else(|| {
+            let folder = if cfg!(windows) {
+                path("AppData")
+            } else if cfg!(target_os = "macos") {
+                in_home("Library/Application Support")
+            } else {
+                path("XDG_CONFIG_HOME").or_else(|| in_home(".config"))
+            };
+            folder.map(|folder| folder.join("go/env"))
+        }),
+        "bazel" => in_home(".bazelrc"),
+        "npmrc" => path("npm_config_userconfig")
+            .or_else(|| path("NPM_CONFIG_USERCONFIG"))
+            .or_else(|| in_home(".npmrc")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tool_has_its_own_variable() {
+        let at = |tool: &str, set: &[(&str, &str)]| {
+            let var = |name: &str| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            file(tool, var).map(|path| path.to_str().unwrap().replace('\\', "/"))
+        };
+        for (tool, set, expected) in [
+            (
+                "docker",
+                &[("HOME", "/h")][..],
+                Some("/h/.docker/config.json"),
+            ),
+            (
+                "docker",
+                &[("HOME", "/h"), ("DOCKER_CONFIG", "/d")],
+                Some("/d/config.json"),
+            ),
+            (
+                "git",
+                &[("HOME", "/h"), ("GIT_CONFIG_GLOBAL", "/g")],
+                Some("/g"),
+            ),
+            ("cargo", &[("HOME", "/h")], Some("/h/.cargo/config.toml")),
+            (
+                "kubectl",
+                &[("HOME", "/h"), ("KUBECONFIG", "")],
+                Some("/h/.kube/config"),
+            ),
+            ("goauth", &[("GOENV", "/e")], Some("/e")),
+            ("bazel", &[("USERPROFILE", "/u")], Some("/u/.bazelrc")),
+            ("npmrc", &[("HOME", "")], None),
+            ("keyring", &[("HOME", "/h")], None),
+        ] {
+            assert_eq!(at(tool, set).as_deref(), expected, "{tool}");
+        }
+    }
+}

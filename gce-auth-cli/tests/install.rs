@@ -1,0 +1,298 @@
+//! `helper install`: what it writes, and that `--undo` leaves each byte as it was.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use support::{Ran, closed_port, emulator, gce_auth};
+
+/// A home directory, and a directory for links that is on PATH.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("install-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("bin")).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path(name)).ok()
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        let known = fs::metadata(self.path(name)).unwrap();
+        known.permissions().mode() & 0o777
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = gce_auth(arguments);
+        for name in [
+            "DOCKER_CONFIG",
+            "GIT_CONFIG_GLOBAL",
+            "CARGO_HOME",
+            "KUBECONFIG",
+            "GOENV",
+            "XDG_CONFIG_HOME",
+            "npm_config_userconfig",
+            "NPM_CONFIG_USERCONFIG",
+        ] {
+            command.env_remove(name);
+        }
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        command.env("HOME", &self.0).env("PATH", path);
+        command.env("GCE_METADATA_HOST", closed_port().to_string());
+        Ran::new(command.output().unwrap())
+    }
+
+    /// Installs with links in the directory of this home.
+    fn install(&self, tool: &str, more: &[&str]) -> Ran {
+        let bin = self.path("bin");
+        let linked = ["--bin-dir", bin.to_str().unwrap()];
+        self.run(&[&["helper", "install", tool], &linked[..], more].concat())
+    }
+}
+
+/// Each tool, its file, what may be in it, and the registries to name.
+const TOOLS: [(&str, &str, &str, &[&str]); 6] = [
+    (
+        "docker",
+        ".docker/config.json",
+        "{\n  \"auths\": {\"a.example\": {\"auth\": \"c2VjcmV0\"}},\n  \"credHelpers\": {\"b.example\": \"other\"}\n}",
+        &[],
+    ),
+    ("git", ".gitconfig", "[user]\n\tname = x # y", &[]),
+    (
+        "cargo",
+        ".cargo/config.toml",
+        "# mine\n[registries.mine]\nindex = \"sparse+https://crates.example/\"\n",
+        &["--registries", "mine"],
+    ),
+    (
+        "kubectl",
+        ".kube/config",
+        "users:\n- name: gke\n  user:\n    exec:\n      command: gke-gcloud-auth-plugin\n      env: null # x\n",
+        &[],
+    ),
+    ("goauth", ".config/go/env", "GOPROXY=direct\n", &[]),
+    ("bazel", ".bazelrc", "build --jobs=1", &[]),
+];
+
+#[test]
+fn install_then_undo_leaves_the_file_as_it_was() {
+    let home = Home::new("undo");
+    for (tool, file, text, more) in TOOLS {
+        home.write(file, text, 0o640);
+        let dry = home.install(tool, &[more, &["--dry-run"]].concat());
+        assert_eq!(dry.code, Some(0), "{dry:?}");
+        assert_eq!(home.read(file).as_deref(), Some(text), "{tool}");
+        let said = home.install(tool, more);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(said.stdout, dry.stdout, "{tool}");
+        assert!(said.stdout.contains("\n+ "), "{said:?}");
+        assert!(!said.stdout.contains("c2VjcmV0"), "{said:?}");
+        let installed = home.read(file).unwrap();
+        assert_ne!(installed, text, "{tool}");
+        assert_eq!(home.mode(file), 0o640, "{tool}");
+
+        let again = home.install(tool, more);
+        assert_eq!(
+            (again.code, again.stdout.as_str()),
+            (Some(0), ""),
+            "{again:?}"
+        );
+        assert_eq!(home.read(file).unwrap(), installed, "{tool}");
+
+        assert_eq!(home.install(tool, &["--undo"]).code, Some(0), "{tool}");
+        assert_eq!(home.read(file).as_deref(), Some(text), "{tool}");
+        assert_eq!(home.mode(file), 0o640, "{tool}");
+        let again = home.install(tool, &["--undo"]);
+        assert_eq!(
+            (again.code, again.stdout.as_str()),
+            (Some(0), ""),
+            "{again:?}"
+        );
+    }
+    let left = fs::read_dir(home.path("bin")).unwrap();
+    assert_eq!(left.count(), 0, "no link stays");
+}
+
+#[test]
+fn a_file_that_was_made_goes() {
+    let home = Home::new("made");
+    for (tool, file, _, _) in TOOLS {
+        // These need what the user has in the file.
+        if ["cargo", "kubectl"].contains(&tool) {
+            let ran = home.install(tool, &["--registries", "mine"]);
+            assert_eq!(ran.code, Some(2), "{ran:?}");
+            continue;
+        }
+        assert_eq!(home.install(tool, &[]).code, Some(0), "{tool}");
+        assert_eq!(home.mode(file), 0o600, "{tool}");
+        assert_eq!(home.install(tool, &["--undo"]).code, Some(0), "{tool}");
+        assert_eq!(home.read(file), None, "{tool}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_and_another_program_is_left_alone() {
+    let home = Home::new("links");
+    home.write("dotfiles/gitconfig", "[user]\n", 0o600);
+    symlink(home.path("dotfiles/gitconfig"), home.path(".gitconfig")).unwrap();
+    assert_eq!(home.install("git", &[]).code, Some(0));
+    let is_link = home.path(".gitconfig").symlink_metadata().unwrap();
+    assert!(is_link.is_symlink());
+    assert!(
+        home.read("dotfiles/gitconfig")
+            .unwrap()
+            .contains("helper git")
+    );
+
+    home.write("bin/keyring", "#!/bin/sh\n", 0o755);
+    let line = home.install("keyring", &[]).stderr;
+    assert!(line.contains("--bin-dir"), "{line}");
+    assert_eq!(home.install("keyring", &["--undo"]).code, Some(0));
+    assert_eq!(home.read("bin/keyring").as_deref(), Some("#!/bin/sh\n"));
+
+    symlink("/no/such/file", home.path(".bazelrc")).unwrap();
+    assert_eq!(home.install("bazel", &[]).code, Some(2));
+}
+
+#[test]
+fn what_cannot_be_edited_is_2_and_stays() {
+    let home = Home::new("wrong");
+    for (tool, file, text) in [
+        ("docker", ".docker/config.json", "{\"credHelpers\": "),
+        (
+            "docker",
+            ".docker/config.json",
+            "{\"credHelpers\": {\"gcr.io\": \"gcloud\"}}",
+        ),
+        ("git", ".gitconfig", "# >>> gce-auth helper git\n"),
+        ("goauth", ".config/go/env", "GOAUTH=off\n"),
+        ("kubectl", ".kube/config", "users: []\n"),
+    ] {
+        home.write(file, text, 0o600);
+        let ran = home.install(tool, &[]);
+        assert_eq!(ran.code, Some(2), "{text}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        assert!(ran.stderr.contains(file), "{ran:?}");
+        assert_eq!(home.read(file).as_deref(), Some(text));
+    }
+    let registry = ["--registries", "docker.io"];
+    assert_eq!(home.install("docker", &registry).code, Some(2));
+    let left = fs::read_dir(home.path("bin")).unwrap();
+    assert_eq!(left.count(), 0, "no link is made for nothing");
+}
+
+#[test]
+fn doctor_lists_the_helpers_and_runs_them() {
+    let home = Home::new("doctor");
+    let steps = || {
+        let said = home.run(&["doctor", "--json", "--timeout", "0.3"]).stdout;
+        let report: Value = serde_json::from_str(&said).unwrap();
+        let steps = report["steps"].as_array().unwrap().iter();
+        let steps = steps.filter(|step| step["step"] == "helpers").cloned();
+        steps.collect::<Vec<_>>()
+    };
+    assert_eq!(steps().len(), 1);
+    assert_eq!(steps()[0]["found"], "none is installed");
+    for (tool, file, text, more) in TOOLS {
+        home.write(file, text, 0o600);
+        assert_eq!(home.install(tool, more).code, Some(0), "{tool}");
+    }
+    assert_eq!(home.install("keyring", &[]).code, Some(0));
+    let found = steps();
+    assert_eq!(found.len(), 7, "{found:#?}");
+    for step in &found {
+        assert_eq!(step["result"], "ok", "{step}");
+        let found = step["found"].as_str().unwrap();
+        assert!(found.ends_with(" answers"), "{found}");
+    }
+    fs::remove_file(home.path("bin/docker-credential-gce-auth")).unwrap();
+    let found = steps();
+    assert_eq!(found[0]["result"], "warning", "{found:#?}");
+    let advice = found[0]["advice"].as_str().unwrap();
+    assert!(advice.contains("helper install docker"), "{advice}");
+}
+
+#[test]
+fn npm_gets_a_private_file_and_its_old_one_back() {
+    let (home, server) = (Home::new("npm"), emulator());
+    let address = server.addr().to_string();
+    let registry = "https://us-npm.pkg.dev/p/r/";
+    let write = || {
+        let npmrc = [
+            "helper",
+            "npmrc",
+            "--endpoint",
+            &address,
+            "--registries",
+            registry,
+        ];
+        home.run(&[&npmrc[..], &["--write"]].concat())
+    };
+    let mine = "registry=https://us-npm.pkg.dev/p/r/";
+    home.write(".npmrc", mine, 0o644);
+    let said = write();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!said.stdout.contains("ya29"), "{said:?}");
+    let text = home.read(".npmrc").unwrap();
+    assert!(
+        text.contains("//us-npm.pkg.dev/p/r/:_authToken=ya29."),
+        "{text}"
+    );
+    assert!(text.contains("; this token expires at "), "{text}");
+    assert_eq!(home.mode(".npmrc"), 0o600);
+    assert_eq!(write().code, Some(0));
+    assert_eq!(
+        home.read(".npmrc").unwrap().matches("_authToken").count(),
+        1
+    );
+    assert_eq!(home.run(&["helper", "npmrc", "--undo"]).code, Some(0));
+    assert_eq!(home.read(".npmrc").as_deref(), Some(mine));
+
+    home.write(".npmrc", "//us-npm.pkg.dev/p/r/:_authToken = old\n", 0o600);
+    let refused = write();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(!refused.stderr.contains("old"), "{refused:?}");
+}
+
+#[test]
+fn mavens_settings_are_private() {
+    let (home, server) = (Home::new("maven"), emulator());
+    let file = home.path("settings.xml");
+    let address = server.addr().to_string();
+    let maven = [
+        "helper",
+        "maven",
+        "--endpoint",
+        &address,
+        "--servers",
+        "a",
+        "--output",
+    ];
+    let said = home.run(&[&maven[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{said:?}");
+    assert_eq!(home.mode("settings.xml"), 0o600);
+    assert!(home.read("settings.xml").unwrap().contains("Bearer ya29."));
+}
