@@ -1,7 +1,11 @@
 //! The search, step by step.
 
 use std::path::PathBuf;
+#[cfg(feature = "adc")]
+use std::time::Duration;
 
+#[cfg(feature = "adc")]
+use crate::io::process;
 use crate::{
     adc::{DefaultCredentials, DefaultOptions, DefaultSource},
     client::{config::MetadataClient, residency::Detection},
@@ -9,6 +13,10 @@ use crate::{
     tokens::{credentials::Credentials, id_token_credentials::IdTokenCredentials},
     values::error::{Error, ErrorKind},
 };
+
+/// Time for gcloud to print a project.
+#[cfg(feature = "adc")]
+const GCLOUD: Duration = Duration::from_secs(10);
 
 /// The source that is used here, found without a request.
 pub(super) fn source() -> DefaultSource {
@@ -35,18 +43,20 @@ fn file(environment: &Environment) -> Option<DefaultSource> {
     Some(DefaultSource::GcloudFile(file))
 }
 
-pub(super) fn credentials(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
+pub(super) fn credentials(options: &DefaultOptions) -> Result<DefaultCredentials, Error> {
     let environment = Environment::read();
     let mut found = match file(&environment) {
-        Some(source) => of_file(&options, &source)?,
+        Some(source) => of_file(options, &source)?,
         None => of_metadata_server(options)?,
     };
-    if let Some(project) = environment.project.clone() {
-        found.project_id = Some(project);
+    let named = environment.project.clone();
+    // google-auth asks the metadata server also where the answer is of no use.
+    let exact = found.credentials.client().0.exact;
+    let asks_anyway = exact && found.source == DefaultSource::MetadataServer;
+    if found.project_id.is_none() && (named.is_none() || asks_anyway) {
+        found.project_id = project(&environment, options, &found);
     }
-    if found.project_id.is_none() {
-        found.project_id = project(&environment, &found);
-    }
+    found.project_id = named.or(found.project_id);
     Ok(found)
 }
 
@@ -82,17 +92,24 @@ fn unreadable(source: &DefaultSource) -> Error {
     )
 }
 
-fn of_metadata_server(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
-    let client = MetadataClient::one_of(options.client, None)?;
+fn of_metadata_server(options: &DefaultOptions) -> Result<DefaultCredentials, Error> {
+    let client = MetadataClient::one_of(options.client.clone(), None)?;
     on_gce(&client, options.detection)?;
     let mut builder = Credentials::builder().client(client);
-    if let Some(scopes) = options.scopes {
+    if options.unshared {
+        builder = builder.unshared();
+    }
+    #[cfg(feature = "iam")]
+    {
+        builder = builder.regional_access_boundary(options.boundary);
+    }
+    if let Some(scopes) = options.scopes.clone() {
         builder = builder.scopes(scopes);
     }
-    if let Some(scopes) = options.default_scopes {
+    if let Some(scopes) = options.default_scopes.clone() {
         builder = builder.default_scopes(scopes);
     }
-    let credentials = match options.quota_project_id {
+    let credentials = match &options.quota_project_id {
         Some(project) => builder.quota_project_id(project).build()?,
         None => builder.build()?.with_quota_project_from_environment()?,
     };
@@ -106,18 +123,44 @@ fn of_metadata_server(options: DefaultOptions) -> Result<DefaultCredentials, Err
 /// The project, where neither environment nor file names it. Without one a
 /// program can go on, so no failure is an error.
 #[cfg(feature = "adc")]
-fn project(environment: &Environment, found: &DefaultCredentials) -> Option<String> {
+fn project(
+    environment: &Environment,
+    options: &DefaultOptions,
+    found: &DefaultCredentials,
+) -> Option<String> {
     if let DefaultSource::GcloudFile(_) = found.source {
-        if let Some(project) = gcloud_project(environment) {
-            return Some(project);
+        let named = if options.asks_gcloud {
+            gcloud_says_project()
+        } else {
+            gcloud_project(environment)
+        };
+        if named.is_some() {
+            return named;
         }
     }
     found.credentials.blocking_project_id().ok().flatten()
 }
 
 #[cfg(not(feature = "adc"))]
-fn project(_: &Environment, found: &DefaultCredentials) -> Option<String> {
+fn project(_: &Environment, _: &DefaultOptions, found: &DefaultCredentials) -> Option<String> {
     found.credentials.client().blocking_project_id().ok()
+}
+
+/// The project that gcloud prints.
+#[cfg(feature = "adc")]
+fn gcloud_says_project() -> Option<String> {
+    const WINDOWS: bool = cfg!(windows);
+    let program = if WINDOWS { "gcloud.cmd" } else { "gcloud" };
+    printed(&[program, "config", "get", "project"])
+}
+
+/// What a command prints, without blanks around it, if that is anything.
+#[cfg(feature = "adc")]
+fn printed(command: &[&str]) -> Option<String> {
+    let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+    let printed = process::run(&command, &[], GCLOUD).ok()?;
+    let printed = std::str::from_utf8(&printed).ok()?.trim();
+    (!printed.is_empty()).then(|| printed.to_owned())
 }
 
 /// The project of gcloud's active configuration, from its files.
@@ -153,7 +196,15 @@ pub(super) fn id_token_credentials(
         return Err(unreadable(&source));
     }
     let client = MetadataClient::one_of(options.client.clone(), None)?;
-    on_gce(&client, options.detection)?;
+    match options.detection {
+        // Without a look at the firmware.
+        Detection::GoogleAuth => {
+            if !client.blocking_ping(None)? {
+                return Err(nowhere("where no metadata server answers"));
+            }
+        }
+        Detection::Fast => on_gce(&client, options.detection)?,
+    }
     IdTokenCredentials::builder(audience).client(client).build()
 }
 
@@ -162,12 +213,34 @@ fn on_gce(client: &MetadataClient, detection: Detection) -> Result<(), Error> {
     if residency.is_on_gce() {
         return Ok(());
     }
-    let found = "there are no default credentials: GOOGLE_APPLICATION_CREDENTIALS names no file, \
-                 gcloud has written none, and this program is";
-    Err(
-        Error::new(ErrorKind::NotOnGce, format!("{found} {residency}")).with_hint(
-            "run `gcloud auth application-default login`, or for a metadata server without a cloud \
-         `gce-auth emulate`",
+    Err(nowhere(&residency.to_string()))
+}
+
+/// There is no source; `place` is where this program is.
+fn nowhere(place: &str) -> Error {
+    Error::new(
+        ErrorKind::NotOnGce,
+        format!(
+            "there are no default credentials: GOOGLE_APPLICATION_CREDENTIALS names no file, \
+             gcloud has written none, and this program is {place}"
         ),
     )
+    .with_hint(
+        "run `gcloud auth application-default login`, or for a metadata server without a cloud \
+         `gce-auth emulate`",
+    )
+}
+
+#[cfg(all(test, unix, feature = "adc"))]
+mod tests {
+    use super::printed;
+
+    #[test]
+    fn a_project_is_what_gcloud_prints() {
+        let shell = |script| printed(&["/bin/sh", "-c", script]);
+        assert_eq!(shell("echo ' p-1 '").as_deref(), Some("p-1"));
+        assert_eq!(shell("echo"), None);
+        assert_eq!(shell("echo p-1; exit 1"), None);
+        assert_eq!(printed(&["/nonexistent/gcloud"]), None);
+    }
 }

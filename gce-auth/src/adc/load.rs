@@ -21,8 +21,9 @@ use crate::{
             external_account::ExternalTokens,
             external_user::ExternalUserTokens,
             impersonated::{Impersonated, ImpersonatedParams, Target},
+            key_file::KeyFile,
             origin::Origin,
-            service_account::{KeyFile, KeyParams, KeyTokens},
+            service_account::{KeyParams, KeyTokens},
         },
     },
     values::{error::Error, scope::Scopes},
@@ -145,6 +146,10 @@ impl<'a> Loader<'a> {
         let scopes = list(&self.options.scopes);
         let defaults = list(&self.options.default_scopes);
         let credentials = self.credentials(document, scopes, defaults)?;
+        let credentials = match self.options.boundary {
+            true => credentials.with_regional_access_boundary(true),
+            false => credentials,
+        };
         let project_id = credentials.0.inner.source.project_id().map(str::to_owned);
         let credentials = match &self.options.quota_project_id {
             Some(project) => credentials.with_quota_project(project.as_str())?,
@@ -217,7 +222,7 @@ impl<'a> Loader<'a> {
                 Arc::new(source)
             }
         };
-        Ok(handle(source))
+        Ok(self.handle(source))
     }
 
     fn external(
@@ -235,7 +240,7 @@ impl<'a> Loader<'a> {
         let client = self.client.clone();
         let tokens = ExternalTokens::new(client.clone(), self.origin.clone(), account);
         let Some(impersonation) = impersonation else {
-            return Ok(handle(Arc::new(tokens.scoped(scopes, defaults))));
+            return Ok(self.handle(Arc::new(tokens.scoped(scopes, defaults))));
         };
         let url = &impersonation.url;
         self.check("service_account_impersonation_url", url, Purpose::Iam)?;
@@ -243,14 +248,14 @@ impl<'a> Loader<'a> {
             Some(named) => named,
             None => Place::url(url)?,
         };
-        Ok(handle(Arc::new(Impersonated {
+        Ok(self.handle(Arc::new(Impersonated {
             client,
             origin: self.origin.clone(),
             kind: CredentialsKind::ExternalAccount,
             target: Arc::new(Target {
-                source: authorizing(&handle(Arc::new(tokens))),
+                source: authorizing(&self.handle(Arc::new(tokens))),
                 email: impersonation.target,
-                delegates: Vec::new(),
+                delegates: None,
                 place: Some(place),
             }),
             params: ImpersonatedParams {
@@ -287,18 +292,18 @@ impl<'a> Loader<'a> {
             _ => Ok(None),
         }
     }
-}
-
-fn handle(source: Arc<dyn TokenSource>) -> Credentials {
-    // google-auth renews nothing in the background unless it is told to.
-    let mode = if source.client().0.exact {
-        RefreshMode::Blocking
-    } else {
-        RefreshMode::default()
-    };
-    let options = Options {
-        mode,
-        ..Options::default()
-    };
-    Credentials(Handle::new(source, options))
+    fn handle(&self, source: Arc<dyn TokenSource>) -> Credentials {
+        // google-auth renews nothing in the background unless it is told to.
+        let mode = if source.client().0.exact {
+            RefreshMode::Blocking
+        } else {
+            RefreshMode::default()
+        };
+        let options = Options {
+            mode,
+            shared: !self.options.unshared,
+            ..Options::default()
+        };
+        Credentials(Handle::new(source, options))
+    }
 }

@@ -125,8 +125,12 @@ pub async fn default_credentials(options: DefaultOptions) -> Result<DefaultCrede
 ///
 /// # Errors
 /// As for [`default_credentials`].
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the same signature as the async form"
+)]
 pub fn blocking_default_credentials(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
-    find::credentials(options)
+    find::credentials(&options)
 }
 
 /// Fetches an ID token for `audience`: of the key or the impersonated account

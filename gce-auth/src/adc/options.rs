@@ -19,6 +19,11 @@ pub struct DefaultOptions {
     pub(super) scopes: Option<Vec<String>>,
     pub(super) default_scopes: Option<Vec<String>>,
     pub(super) quota_project_id: Option<String>,
+    pub(super) unshared: bool,
+    #[cfg(feature = "iam")]
+    pub(super) boundary: bool,
+    #[cfg(feature = "adc")]
+    pub(super) asks_gcloud: bool,
     #[cfg(feature = "adc")]
     universe_domain: Option<String>,
     #[cfg(feature = "adc")]
@@ -71,6 +76,20 @@ impl DefaultOptions {
         self
     }
 
+    /// Shares no token with other credentials of this process.
+    pub fn unshared(mut self) -> Self {
+        self.unshared = true;
+        self
+    }
+
+    /// Sends the regional access boundary of the account or the pool: see
+    /// [`CredentialsBuilder::regional_access_boundary`](crate::CredentialsBuilder::regional_access_boundary).
+    #[cfg(feature = "iam")]
+    pub fn regional_access_boundary(mut self, look_up: bool) -> Self {
+        self.boundary = look_up;
+        self
+    }
+
     #[cfg(feature = "adc")]
     pub(super) fn client_or_new(&self) -> MetadataClient {
         self.client.clone().unwrap_or_default()
@@ -96,6 +115,14 @@ impl DefaultOptions {
     /// file from another source may name any.
     pub fn trust_host(mut self, host: impl Into<String>) -> Self {
         self.trusted.push(host.into());
+        self
+    }
+
+    /// Asks the program `gcloud` for the project (`gcloud config get project`)
+    /// instead of reading its files, as google-auth does: costs up to a second.
+    /// Without effect unless the credentials are those of gcloud's file.
+    pub fn ask_gcloud(mut self) -> Self {
+        self.asks_gcloud = true;
         self
     }
 

@@ -1,10 +1,15 @@
 use crate::{
-    adc::{DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials},
-    client::config::MetadataClient,
+    adc::{
+        DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials,
+        blocking_fetch_id_token_credentials,
+    },
+    client::{config::MetadataClient, residency::Detection},
     io::fake::{HandClock, Reply, ScriptedTransport},
     values::error::ErrorKind,
 };
 
+#[cfg(feature = "adc")]
+mod copies;
 #[cfg(feature = "adc")]
 mod files;
 #[cfg(feature = "adc")]
@@ -48,4 +53,27 @@ fn elsewhere_the_error_says_what_was_looked_for() {
         said.contains("gcloud auth application-default login"),
         "{said}"
     );
+}
+
+#[test]
+fn google_auth_believes_the_firmware_in_the_search_for_access_tokens_alone() {
+    let broken = crate::transport::TransportErrorKind::Connect;
+    let firmware = std::env::temp_dir().join(format!("gce-auth-product-{}", std::process::id()));
+    std::fs::write(&firmware, "Google\n").unwrap();
+    let client = MetadataClient::builder()
+        .transport(std::sync::Arc::new(ScriptedTransport::new([
+            Reply::Broken(broken),
+        ])))
+        .clock(std::sync::Arc::new(HandClock::at(1)))
+        .endpoint("metadata")
+        .dmi_product_name_file(&firmware)
+        .build()
+        .unwrap();
+    let options = DefaultOptions::new()
+        .client(client)
+        .detection(Detection::GoogleAuth);
+    assert!(blocking_default_credentials(options.clone()).is_ok());
+    let error = blocking_fetch_id_token_credentials("a", options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotOnGce);
+    std::fs::remove_file(&firmware).unwrap();
 }

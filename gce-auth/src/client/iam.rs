@@ -74,19 +74,19 @@ impl<'a> Iam<'a> {
         signed
     }
 
-    /// The regional access boundary of `email`, encoded; `None` where the
-    /// account has none.
+    /// The regional access boundary of the resource with this name, encoded;
+    /// `None` where it has none.
     pub(crate) fn allowed_locations(
         &self,
         budget: &mut Budget,
-        email: &str,
+        name: &str,
         authorization: &HeaderValue,
     ) -> Result<Option<HeaderValue>, Error> {
         let host = host(self.config, DEFAULT_UNIVERSE);
         self.api(Server::Boundary).send(
             budget,
             || {
-                let request = boundary::lookup(&host, email, authorization.clone())?;
+                let request = boundary::lookup(&host, name, authorization.clone())?;
                 identified(self.config, request)
             },
             |response, _| boundary::found(&response),

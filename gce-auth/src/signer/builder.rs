@@ -153,7 +153,7 @@ impl SignerBuilder {
             Some(target) => (
                 target.source.clone(),
                 Some(target.email.clone()),
-                target.delegates.clone(),
+                target.delegates.clone().unwrap_or_default(),
                 endpoint.or_else(|| target.signing_endpoint()),
             ),
             None => (credentials, account, self.delegates, endpoint),

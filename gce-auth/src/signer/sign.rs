@@ -262,7 +262,7 @@ impl Signer {
         let email = self.blocking_service_account_email()?;
         let who = Signatory {
             email: &email,
-            delegates: &self.0.delegates,
+            delegates: Some(&self.0.delegates),
         };
         let request = make(&self.endpoint()?, who)?;
         let iam = Iam {

@@ -71,6 +71,15 @@ impl Credentials {
         self.0.inner.source.default_scopes().map(Scopes::into_vec)
     }
 
+    /// Returns the scopes that a user has granted, which may be fewer than were
+    /// asked for. `None` for other credentials, before the first token, and if
+    /// none were asked for.
+    #[cfg(feature = "adc")]
+    #[must_use]
+    pub fn granted_scopes(&self) -> Option<Vec<String>> {
+        self.0.inner.source.granted_scopes()
+    }
+
     /// Returns whether all of these are among the scopes, or among the default
     /// scopes if there are no others. Not to be trusted before a token was
     /// fetched.

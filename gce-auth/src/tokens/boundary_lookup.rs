@@ -21,7 +21,10 @@ use crate::{
         error::Error,
         token::{Now, Validity},
     },
-    wire::{boundary, response::DEFAULT_UNIVERSE},
+    wire::{
+        boundary::{self, Holder},
+        response::DEFAULT_UNIVERSE,
+    },
 };
 
 /// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
@@ -156,16 +159,22 @@ impl Handle {
     /// Whether the universe and the kind of the account have boundaries. A
     /// universe that cannot be told has none, for now.
     fn may_have_boundary(&self) -> bool {
-        if self.inner.source.acts_as_user() {
+        let Some(holder) = self.inner.source.boundary_holder() else {
             return false;
-        }
+        };
         let known = self.universe_domain();
         if known.is_ok_and(|universe| universe != DEFAULT_UNIVERSE) {
             return false;
         }
-        let email = self.inner.source.info().principal;
         self.known_universe().is_some()
-            && (email == "default" || boundary::is_service_account(&email))
+            && match holder {
+                Holder::Account => {
+                    let email = self.inner.source.info().principal;
+                    email == "default" || boundary::is_service_account(&email)
+                }
+                #[cfg(feature = "adc")]
+                Holder::Pool(_) => true,
+            }
     }
 
     fn refresh_boundary(&self, boundary: &Boundary, attempts: u32, patience: Duration) {
@@ -188,14 +197,11 @@ impl Handle {
         patience: Duration,
     ) -> Option<Option<HeaderValue>> {
         let settings = &self.inner.source.client().0;
-        if self.inner.source.info().principal == "default" {
-            self.inner.source.ask_account(&mut settings.budget()).ok()?;
-        }
-        let email = self.inner.source.info().principal;
-        if !boundary::is_service_account(&email) {
-            boundary.pointless.store(true, Ordering::Relaxed);
-            return None;
-        }
+        let name = match self.inner.source.boundary_holder()? {
+            Holder::Account => self.account_name(boundary)?,
+            #[cfg(feature = "adc")]
+            Holder::Pool(name) => name,
+        };
         let token = match self.valid() {
             Some(token) => token,
             None => self.inner.cache.blocking_get(self.mode()).ok()?,
@@ -206,8 +212,22 @@ impl Handle {
         iam.limits = iam.limits.within(patience);
         iam.limits.connect = patience;
         let mut budget = Budget::new(settings.clock.now(), LONGEST_LOOKUP);
-        let found = iam.allowed_locations(&mut budget, &email, token.value().header());
+        let found = iam.allowed_locations(&mut budget, &name, token.value().header());
         found.ok()
+    }
+
+    /// The resource name of the account, which is asked for if need be.
+    fn account_name(&self, boundary: &Boundary) -> Option<String> {
+        let source = &self.inner.source;
+        if source.info().principal == "default" {
+            source.ask_account(&mut source.client().0.budget()).ok()?;
+        }
+        let email = source.info().principal;
+        if !boundary::is_service_account(&email) {
+            boundary.pointless.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(boundary::account(&email))
     }
 }
 

@@ -153,6 +153,9 @@ impl Handle {
         }
         let settings = &source.client().0;
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
+        #[cfg(feature = "iam")]
+        let boundary = (options.boundary && source.boundary_holder().is_some())
+            .then(|| Arc::new(Boundary::beside(options.user_project.clone())));
         let any = Arc::new(AnySource(Arc::clone(&source)));
         let cache = Cache::new(refreshes, any, clock, executor);
         Self {
@@ -167,9 +170,7 @@ impl Handle {
                 #[cfg(feature = "adc")]
                 project: OnceLock::new(),
                 #[cfg(feature = "iam")]
-                boundary: options
-                    .boundary
-                    .then(|| Arc::new(Boundary::beside(options.user_project.clone()))),
+                boundary,
                 options,
             }),
         }

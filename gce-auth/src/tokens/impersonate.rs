@@ -8,6 +8,7 @@ use crate::{
         handle::{Handle, Options},
         info::CredentialsKind,
         source::{
+            Change,
             downscoped::Downscoped,
             impersonated::{Impersonated, ImpersonatedParams, Target},
             origin::Origin,
@@ -38,7 +39,7 @@ pub struct ImpersonateBuilder {
     source: Credentials,
     email: String,
     scopes: Option<Scopes>,
-    delegates: Vec<String>,
+    delegates: Option<Vec<String>>,
     lifetime: Duration,
     subject: Option<String>,
     quota_project_id: Option<String>,
@@ -66,7 +67,7 @@ impl ImpersonateBuilder {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.delegates = accounts.into_iter().map(Into::into).collect();
+        self.delegates = Some(accounts.into_iter().map(Into::into).collect());
         self
     }
 
@@ -152,9 +153,15 @@ impl ImpersonateBuilder {
 }
 
 /// Returns the credentials that authorize acting as an account: with the scope
-/// of IAM if they take scopes.
+/// of IAM if they take scopes. What is not shared fetches for itself there, too.
 pub(crate) fn authorizing(source: &Credentials) -> Credentials {
-    source.with_scopes([IAM_SCOPE])
+    let handle = &source.0;
+    let scopes = Change::Scopes(Some(Scopes::new([IAM_SCOPE])), None);
+    Credentials(match handle.changed(&scopes) {
+        Some(copy) => copy,
+        None if handle.inner.options.shared => handle.clone(),
+        None => handle.reconfigured(|_| ()),
+    })
 }
 
 impl Options {
@@ -194,7 +201,7 @@ impl Credentials {
             source: self.clone(),
             email: email.into(),
             scopes: None,
-            delegates: Vec::new(),
+            delegates: None,
             lifetime: LIFETIME,
             subject: None,
             quota_project_id: None,

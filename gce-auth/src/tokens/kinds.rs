@@ -136,7 +136,7 @@ impl Credentials {
         signer.sign(message).map(|(_, signature)| signature)
     }
 
-    fn changed_or_refused(&self, change: &Change, what: &str) -> Result<Self, Error> {
+    pub(crate) fn changed_or_refused(&self, change: &Change, what: &str) -> Result<Self, Error> {
         self.0.changed(change).map(Self).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,
@@ -171,53 +171,5 @@ impl IdTokenCredentials {
     #[must_use]
     pub fn kind(&self) -> CredentialsKind {
         self.0.inner.source.credentials_kind()
-    }
-}
-
-#[cfg(feature = "adc")]
-impl Credentials {
-    /// Returns credentials whose assertions make these claims, too: a JSON
-    /// object, which replaces claims of the same names.
-    ///
-    /// # Errors
-    /// [`Config`](ErrorKind::Config) for what is no JSON object;
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
-    /// key file.
-    pub fn with_claims(&self, json: &str) -> Result<Self, Error> {
-        crate::tokens::source::service_account::claims(json)?;
-        self.changed_or_refused(&Change::Claims(json.to_owned()), "make assertions")
-    }
-
-    /// Returns credentials that sign their tokens themselves and send them as
-    /// they are (AIP-4111): no server is asked. Default: for key files of
-    /// another universe, and those for an audience.
-    ///
-    /// # Errors
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
-    /// key file; [`Config`](ErrorKind::Config) to switch it off in another
-    /// universe.
-    pub fn with_jwt_access(&self, wanted: bool) -> Result<Self, Error> {
-        let universe = self.0.inner.source.universe_domain();
-        if !wanted && universe.is_some_and(|universe| universe != "googleapis.com") {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "key files of another universe always sign their tokens themselves",
-            ));
-        }
-        self.changed_or_refused(&Change::JwtAccess(wanted), "sign tokens")
-    }
-
-    /// Returns credentials whose tokens are signed here, for the service at
-    /// this URL, unless scopes are asked for.
-    ///
-    /// # Errors
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) unless these are of a
-    /// key file.
-    pub fn with_jwt_audience<'a>(
-        &self,
-        audience: impl Into<Option<&'a str>>,
-    ) -> Result<Self, Error> {
-        let audience = audience.into().map(str::to_owned);
-        self.changed_or_refused(&Change::JwtAudience(audience), "sign tokens")
     }
 }

@@ -26,6 +26,8 @@ pub(crate) mod info;
 mod kinds;
 #[cfg(feature = "adc")]
 mod project;
+#[cfg(feature = "adc")]
+mod self_signed;
 mod settings;
 #[cfg(feature = "iam")]
 mod signing;

@@ -155,6 +155,17 @@ impl Handle {
 
     pub(crate) fn with_quota_project(&self, project: Option<&str>) -> Result<Self, Error> {
         let value = project.map(quota_project).transpose()?;
+        #[cfg(feature = "adc")]
+        {
+            let change = Change::QuotaProject(project.map(str::to_owned));
+            if let Some(source) = self.inner.source.with(&change) {
+                let options = Options {
+                    user_project: value,
+                    ..self.inner.options.clone()
+                };
+                return Ok(self.copied(source, options));
+            }
+        }
         Ok(self.reconfigured(|options| options.user_project = value))
     }
 

@@ -54,23 +54,21 @@ pub(crate) fn grant(
     claims
 }
 
-/// The claims of a token that is sent to a service itself: for an audience, or
-/// with scopes.
+/// The claims of a token that is sent to a service itself: for an audience
+/// (`aud`), or with scopes (`scope`). `additional` come last, and replace.
 #[cfg(feature = "adc")]
 pub(crate) fn self_signed(
     email: &str,
-    audience: Option<&str>,
-    scope: Option<&str>,
+    what: (&str, &str),
+    lifetime: Duration,
+    additional: &Map<String, Value>,
     now: Now,
 ) -> Map<String, Value> {
-    let mut claims = times(now, LIFETIME);
+    let mut claims = times(now, lifetime);
     claims.insert("iss".to_owned(), email.into());
     claims.insert("sub".to_owned(), email.into());
-    for (name, value) in [("aud", audience), ("scope", scope)] {
-        if let Some(value) = value {
-            claims.insert(name.to_owned(), value.into());
-        }
-    }
+    claims.insert(what.0.to_owned(), what.1.into());
+    claims.extend(additional.clone());
     claims
 }
 
@@ -114,10 +112,17 @@ mod tests {
 
     #[test]
     fn a_token_of_its_own_names_its_account_twice() {
-        let claims = self_signed("e@x", None, Some("s"), now());
+        let claims = self_signed("e@x", ("scope", "s"), LIFETIME, &Map::new(), now());
         assert_eq!(
             Value::Object(claims),
             json!({"iss": "e@x", "sub": "e@x", "scope": "s", "iat": 1000, "exp": 4600})
+        );
+        let additional = Map::from_iter([("sub".to_owned(), "u@x".into())]);
+        let lifetime = Duration::from_secs(60);
+        let claims = self_signed("e@x", ("aud", "a"), lifetime, &additional, now());
+        assert_eq!(
+            Value::Object(claims),
+            json!({"iss": "e@x", "sub": "u@x", "aud": "a", "iat": 1000, "exp": 1060})
         );
     }
 

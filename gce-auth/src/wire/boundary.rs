@@ -33,20 +33,69 @@ pub(crate) fn is_service_account(email: &str) -> bool {
     !name.is_empty() && of_google.is_some_and(|of| !of.is_empty() && !of.contains('@'))
 }
 
-/// Where `email` may be used.
+/// Whose boundary is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The service account's, if the credentials are of one.
+    Account,
+    /// That of the pool with this resource name.
+    #[cfg(feature = "adc")]
+    Pool(String),
+}
+
+/// The pool that an audience is of: of workloads, else of a workforce.
+#[cfg(feature = "adc")]
+pub(crate) fn pool(audience: &str) -> Option<Holder> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(plain);
+    let parts: Vec<&str> = audience.split('/').collect();
+    let workload = parts.windows(6).find_map(|parts| match *parts {
+        [
+            "projects",
+            project,
+            "locations",
+            "global",
+            "workloadIdentityPools",
+            pool,
+        ] => Some([project, pool]),
+        _ => None,
+    });
+    let name = match workload {
+        Some(names) => names.iter().all(is_name).then(|| {
+            let [project, pool] = names;
+            format!("projects/{project}/locations/global/workloadIdentityPools/{pool}")
+        }),
+        None => {
+            let pool = parts.windows(4).find_map(|parts| match *parts {
+                ["locations", _, "workforcePools", pool] => Some(pool),
+                _ => None,
+            });
+            let pool = pool.filter(is_name)?;
+            Some(format!("locations/global/workforcePools/{pool}"))
+        }
+    };
+    name.map(Holder::Pool)
+}
+
+/// The resource name of a service account.
+pub(crate) fn account(email: &str) -> String {
+    format!("projects/-/serviceAccounts/{email}")
+}
+
+/// Where the tokens of the resource with this name may be used.
 pub(crate) fn lookup(
     host: &str,
-    email: &str,
+    name: &str,
     authorization: HeaderValue,
 ) -> Result<Request<Vec<u8>>, Error> {
-    let uri = format!("https://{host}/v1/projects/-/serviceAccounts/{email}/allowedLocations");
+    let uri = format!("https://{host}/v1/{name}/allowedLocations");
     Request::get(uri)
         .header(AUTHORIZATION, authorization)
         .body(Vec::new())
         .map_err(|_| {
             Error::new(
                 ErrorKind::InvalidResponse,
-                format!("{email:?} cannot stand in a URL"),
+                format!("{name:?} cannot stand in a URL"),
             )
         })
 }
@@ -166,11 +215,44 @@ mod tests {
 
     #[test]
     fn a_lookup_is_a_request_of_the_iam_api() {
-        let request = lookup("iam.example", "a@b", HeaderValue::from_static("Bearer t")).unwrap();
+        let token = HeaderValue::from_static("Bearer t");
+        let request = lookup("iam.example", &account("a@b"), token.clone()).unwrap();
         assert_eq!(
             request.uri(),
             "https://iam.example/v1/projects/-/serviceAccounts/a@b/allowedLocations"
         );
-        assert!(lookup("iam.example", "a b", HeaderValue::from_static("x")).is_err());
+        assert!(lookup("iam.example", &account("a b"), token).is_err());
+    }
+
+    #[cfg(feature = "adc")]
+    #[test]
+    fn the_boundary_of_an_external_account_is_its_pools() {
+        for (audience, name) in [
+            (
+                "//iam.googleapis.com/projects/12/locations/global/workloadIdentityPools/p-1/providers/x",
+                Some("projects/12/locations/global/workloadIdentityPools/p-1"),
+            ),
+            (
+                "//iam.googleapis.com/locations/eu/workforcePools/staff/providers/x",
+                Some("locations/global/workforcePools/staff"),
+            ),
+            (
+                "//iam.googleapis.com/projects/../locations/global/workloadIdentityPools/p",
+                None,
+            ),
+            (
+                "//iam.googleapis.com/locations/global/workforcePools/a?b",
+                None,
+            ),
+            (
+                "//iam.googleapis.com/locations/global/workforcePools/",
+                None,
+            ),
+            ("https://sts.example", None),
+            ("", None),
+        ] {
+            let name = name.map(|name| Holder::Pool(name.to_owned()));
+            assert_eq!(pool(audience), name, "{audience}");
+        }
     }
 }

@@ -104,14 +104,14 @@ fn not_an_account(email: &str) -> Error {
 pub(crate) struct Signatory<'a> {
     pub(crate) email: &'a str,
     /// The accounts between the caller and who signs, by email address.
-    pub(crate) delegates: &'a [String],
+    pub(crate) delegates: Option<&'a [String]>,
 }
 
 impl<'a> Signatory<'a> {
     pub(crate) fn alone(email: &'a str) -> Self {
         Self {
             email,
-            delegates: &[],
+            delegates: None,
         }
     }
 }
@@ -148,9 +148,9 @@ pub(crate) fn check_claims(claims: &str) -> Result<(), Error> {
 
 fn post(uri: Uri, who: Signatory<'_>, payload: &str) -> Result<Request<Vec<u8>>, Error> {
     let mut body = json!({ "payload": payload });
-    if !who.delegates.is_empty() {
+    if let Some(delegates) = who.delegates.filter(|delegates| !delegates.is_empty()) {
         let name = |email: &String| format!("projects/-/serviceAccounts/{email}");
-        body["delegates"] = who.delegates.iter().map(name).collect();
+        body["delegates"] = delegates.iter().map(name).collect();
     }
     Request::builder()
         .method(Method::POST)

@@ -68,8 +68,9 @@ pub(crate) fn access_token(
     lifetime: Duration,
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": unless_empty(who.delegates),
-        "scope": unless_empty(scopes),
+        "delegates": who.delegates,
+        // `null` where there are none, as in google-auth.
+        "scope": Some(scopes).filter(|scopes| !scopes.is_empty()),
         "lifetime": format!("{}s", lifetime.as_secs()),
     });
     let uri = place.uri(who.email, "generateAccessToken")?;
@@ -84,7 +85,7 @@ pub(crate) fn id_token(
     include_email: bool,
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": unless_empty(who.delegates),
+        "delegates": who.delegates,
         "audience": audience,
         "includeEmail": include_email,
     });
@@ -115,7 +116,7 @@ pub(crate) fn sign_blob(
     bytes: &[u8],
 ) -> Result<Request<Vec<u8>>, Error> {
     let body = json!({
-        "delegates": unless_empty(who.delegates),
+        "delegates": who.delegates,
         "payload": BASE64_STANDARD.encode(bytes),
     });
     post(place.uri(who.email, "signBlob")?, &body, None)
@@ -128,17 +129,9 @@ pub(crate) fn sign_jwt(
     who: Signatory<'_>,
     claims: &str,
 ) -> Result<Request<Vec<u8>>, Error> {
-    let body = json!({ "delegates": unless_empty(who.delegates), "payload": claims });
+    let body = json!({ "delegates": who.delegates, "payload": claims });
     let uri = place.uri(who.email, "signJwt")?;
     post(uri, &body, Some(request::METRICS_IMPERSONATED_TOKEN))
-}
-
-/// Returns a list as google-auth sends it: `null` where there is nothing to
-/// list. Delegates stay as they were given: full names
-/// (`projects/-/serviceAccounts/EMAIL`), as in the files of gcloud, or email
-/// addresses.
-fn unless_empty(list: &[String]) -> Option<&[String]> {
-    Some(list).filter(|list| !list.is_empty())
 }
 
 fn post(uri: Uri, body: &Value, metrics: Option<HeaderValue>) -> Result<Request<Vec<u8>>, Error> {
@@ -217,7 +210,7 @@ mod tests {
         let delegates = ["d@x".to_owned()];
         let who = Signatory {
             email: "t@x",
-            delegates: &delegates,
+            delegates: Some(&delegates),
         };
         let scopes = ["s".to_owned()];
         let request = access_token(&at_iam(), who, &scopes, LIFETIME).unwrap();

@@ -127,6 +127,9 @@ pub(crate) struct Granted {
     /// A refresh token in place of the one that was sent.
     #[cfg(feature = "adc")]
     pub(crate) refresh_token: Option<crate::values::secret::SecretText>,
+    /// The scopes of the token, with blanks between.
+    #[cfg(feature = "adc")]
+    pub(crate) scope: Option<String>,
 }
 
 /// Reads an answer to a request that was sent at `sent`.
@@ -148,6 +151,11 @@ pub(crate) fn granted(response: Response<Vec<u8>>, sent: Now) -> Result<Granted,
         token,
         #[cfg(feature = "adc")]
         refresh_token,
+        #[cfg(feature = "adc")]
+        scope: fields
+            .get("scope")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     })
 }
 

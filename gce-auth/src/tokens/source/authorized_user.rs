@@ -37,8 +37,16 @@ pub(crate) struct UserTokens {
     lane: LaneKey,
     scopes: Option<Scopes>,
     universe_domain: Option<String>,
-    /// The refresh token that came last; copies share it.
-    newest: Arc<RwLock<SecretText>>,
+    /// Copies share it.
+    newest: Arc<RwLock<Newest>>,
+}
+
+/// What the last answer said.
+#[derive(Clone, Debug)]
+struct Newest {
+    refresh_token: SecretText,
+    /// The scopes of the token, if scopes were asked for.
+    granted: Option<Vec<String>>,
 }
 
 impl UserTokens {
@@ -52,7 +60,10 @@ impl UserTokens {
     ) -> Self {
         let asked = scopes.or_else(|| user.scopes.clone().map(Scopes::new));
         Self {
-            newest: Arc::new(RwLock::new(user.refresh_token.clone())),
+            newest: Arc::new(RwLock::new(Newest {
+                refresh_token: user.refresh_token.clone(),
+                granted: None,
+            })),
             universe_domain: user.universe_domain.clone(),
             user: Arc::new(user),
             scopes: asked,
@@ -63,7 +74,7 @@ impl UserTokens {
         }
     }
 
-    fn newest(&self) -> SecretText {
+    fn newest(&self) -> Newest {
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
         newest.clone()
     }
@@ -81,14 +92,18 @@ impl TokenSource for UserTokens {
             )
             .with_hint("use a service account or a workforce pool in this universe"));
         }
-        let sent = self.newest();
+        let sent = self.newest().refresh_token;
         let scopes = self.scopes.clone().unwrap_or_default();
         let granted = grants::granted(&self.client.0, &within(self, context), || {
             wire_oauth::refresh(&self.token_uri, &self.user, &sent, scopes.as_slice())
         })?;
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(next) = granted.refresh_token {
-            let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-            *newest = next;
+            newest.refresh_token = next;
+        }
+        if let Some(scope) = granted.scope.filter(|_| !scopes.is_empty()) {
+            let scopes = scope.split_ascii_whitespace().map(str::to_owned);
+            newest.granted = Some(scopes.collect());
         }
         Ok(granted.token)
     }
@@ -157,7 +172,7 @@ impl TokenSource for UserTokens {
     fn file(&self) -> Option<Written> {
         let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
         let scopes = self.scopes.as_ref().map(Scopes::as_slice);
-        let newest = self.newest();
+        let newest = self.newest().refresh_token;
         Some(
             self.user
                 .written(&newest, &self.token_uri, universe, scopes),
@@ -174,6 +189,10 @@ impl TokenSource for UserTokens {
 
     fn scopes(&self) -> Option<Scopes> {
         self.scopes.clone()
+    }
+
+    fn granted_scopes(&self) -> Option<Vec<String>> {
+        self.newest().granted
     }
 
     fn metric(&self) -> Option<&'static str> {

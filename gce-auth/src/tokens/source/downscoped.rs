@@ -16,7 +16,7 @@ use crate::{
         source::{Change, TokenSource, within},
     },
     values::{error::Error, token::Bearer},
-    wire::sts,
+    wire::{boundary::Holder, sts},
 };
 
 /// Exchanges tokens of a source for narrower ones.
@@ -132,6 +132,10 @@ impl TokenSource for Downscoped {
         };
         let copy = Self::new(source, Arc::clone(&self.boundary), self.token_url.clone());
         Some(Arc::new(copy))
+    }
+
+    fn boundary_holder(&self) -> Option<Holder> {
+        None
     }
 
     fn email(&self) -> Option<String> {

@@ -15,6 +15,7 @@ use crate::{
     },
     values::{error::Error, headers::quota_project, scope::Scopes, token::Bearer},
     wire::{
+        boundary::{self, Holder},
         credentials_file::{
             credential_source::SubjectSource, external_account::ExternalAccount, written::Written,
         },
@@ -138,6 +139,10 @@ impl TokenSource for ExternalTokens {
 
     fn universe_domain(&self) -> Option<&str> {
         Some(&self.universe_domain)
+    }
+
+    fn boundary_holder(&self) -> Option<Holder> {
+        boundary::pool(&self.account.audience)
     }
 
     fn quota_project(&self) -> Option<HeaderValue> {

@@ -24,6 +24,7 @@ use crate::{
         token::{Bearer, Validity},
     },
     wire::{
+        boundary::{self, Holder},
         credentials_file::{external_user::ExternalUser, written::Written},
         federation,
     },
@@ -165,6 +166,10 @@ impl TokenSource for ExternalUserTokens {
 
     fn universe_domain(&self) -> Option<&str> {
         Some(self.universe_domain.as_deref().unwrap_or("googleapis.com"))
+    }
+
+    fn boundary_holder(&self) -> Option<Holder> {
+        boundary::pool(self.user.audience.as_deref()?)
     }
 
     fn quota_project(&self) -> Option<HeaderValue> {

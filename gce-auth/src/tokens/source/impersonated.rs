@@ -14,6 +14,7 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         credentials::Credentials,
+        impersonate::authorizing,
         info::{CredentialsInfo, CredentialsKind},
         source::{
             Change, Sign, TokenSource, impersonated_identity::ImpersonatedIdentity, origin::Origin,
@@ -28,6 +29,7 @@ use crate::{
     },
     wire::{
         assertion,
+        boundary::Holder,
         iam::{IamEndpoint, Signatory},
         iam_tokens::{self, Place},
         oauth::{self as wire_oauth, TOKEN_ENDPOINT},
@@ -46,7 +48,9 @@ pub(crate) struct Target {
     pub(crate) source: Credentials,
     /// By email address or unique id.
     pub(crate) email: String,
-    pub(crate) delegates: Vec<String>,
+    /// As they were given: full names (`projects/-/serviceAccounts/EMAIL`), as
+    /// in the files of gcloud, or email addresses.
+    pub(crate) delegates: Option<Vec<String>>,
     /// Where IAM is, if that was named.
     pub(crate) place: Option<Place>,
 }
@@ -55,7 +59,7 @@ impl Target {
     pub(crate) fn signatory(&self) -> Signatory<'_> {
         Signatory {
             email: &self.email,
-            delegates: &self.delegates,
+            delegates: self.delegates.as_deref(),
         }
     }
 
@@ -91,12 +95,13 @@ impl Target {
     }
 
     /// Returns what the source is asked for with, for slots to be shared.
-    pub(crate) fn key(&self) -> Option<(SharingKey, String, Vec<String>, Option<Place>)> {
+    pub(crate) fn key(&self) -> Option<SharingKey> {
         let source = self.source.0.inner.source.key()?;
         let quota = self.source.quota_project_id().map(str::to_owned);
         let source = SharingKey::of((source, quota));
         let (email, delegates) = (self.email.clone(), self.delegates.clone());
-        Some((source, email, delegates, self.place.clone()))
+        let own = (email, delegates, self.place.clone());
+        Some(SharingKey::of((source, own)))
     }
 
     /// Adds the source's token, and what it sends besides.
@@ -254,7 +259,27 @@ impl TokenSource for Impersonated {
                 copy.params.scopes = asked.or_else(|| defaults.clone());
             }
             Change::Subject(subject) => copy.params.subject.clone_from(subject),
+            // The file of an external account has one for both.
+            #[cfg(feature = "adc")]
+            Change::QuotaProject(project) if self.kind == CredentialsKind::ExternalAccount => {
+                let source = &self.target.source;
+                let source = source.with_quota_project(project.as_deref()).ok()?;
+                let target = Target {
+                    source,
+                    ..Target::clone(&self.target)
+                };
+                copy.target = Arc::new(target);
+            }
             _ => return None,
+        }
+        let source = &copy.target.source;
+        if !source.0.inner.options.shared {
+            let source = authorizing(source);
+            let target = Target {
+                source,
+                ..Target::clone(&copy.target)
+            };
+            copy.target = Arc::new(target);
         }
         Some(Arc::new(copy))
     }
@@ -310,12 +335,13 @@ impl TokenSource for Impersonated {
         };
         let url = place.uri(&target.email, "generateAccessToken").ok()?;
         let scopes = self.params.scopes.as_ref().map(Scopes::as_slice);
-        let delegates = &target.delegates;
+        let delegates = target.delegates.as_deref().unwrap_or_default();
         impersonated::written(source, &url.to_string(), delegates, scopes)
     }
 
-    fn acts_as_user(&self) -> bool {
-        self.params.subject.is_some()
+    fn boundary_holder(&self) -> Option<Holder> {
+        // A user has none.
+        self.params.subject.is_none().then_some(Holder::Account)
     }
 
     fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {

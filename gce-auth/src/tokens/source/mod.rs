@@ -21,10 +21,14 @@ pub(crate) mod impersonated;
 pub(crate) mod impersonated_identity;
 #[cfg(feature = "iam")]
 pub(crate) mod jwt_signer;
+#[cfg(feature = "adc")]
+pub(crate) mod key_file;
 pub(crate) mod metadata_access;
 pub(crate) mod metadata_identity;
 #[cfg(feature = "iam")]
 pub(crate) mod origin;
+#[cfg(feature = "adc")]
+pub(crate) mod self_signed;
 #[cfg(feature = "adc")]
 pub(crate) mod service_account;
 #[cfg(feature = "adc")]
@@ -36,6 +40,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
+#[cfg(feature = "iam")]
+use crate::wire::boundary::Holder;
 #[cfg(feature = "adc")]
 use crate::wire::credentials_file::written::Written;
 use crate::{
@@ -127,6 +133,12 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Returns the scopes that a user has granted.
+    #[cfg(feature = "adc")]
+    fn granted_scopes(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Returns the audience of ID tokens.
     fn audience(&self) -> Option<&str> {
         None
@@ -188,6 +200,13 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Returns a source of JWTs for `audience` that the private key signs, and
+    /// that are sent as they are; `None` if there is no key.
+    #[cfg(feature = "adc")]
+    fn self_signed(&self, _audience: &str) -> Option<Arc<dyn TokenSource>> {
+        None
+    }
+
     /// Returns the account that IAM signs as, and who acts as it, if the
     /// source's account is one that others act as.
     #[cfg(feature = "iam")]
@@ -214,10 +233,10 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// Returns whether the account acts for a user: no boundary is its.
+    /// Returns whose regional access boundary requests carry; `None`: nobody's.
     #[cfg(feature = "iam")]
-    fn acts_as_user(&self) -> bool {
-        false
+    fn boundary_holder(&self) -> Option<Holder> {
+        Some(Holder::Account)
     }
 
     /// Returns the credentials file that the source would be read from by now,
@@ -261,6 +280,9 @@ pub(crate) enum Change {
     /// The service account: `default`, an alias or an email address.
     Account(String),
     Audience(String),
+    /// The quota project, of sources whose own requests carry it, too.
+    #[cfg(feature = "adc")]
+    QuotaProject(Option<String>),
     #[cfg(feature = "iam")]
     TokenUri(String),
     #[cfg(feature = "iam")]
@@ -277,6 +299,9 @@ pub(crate) enum Change {
     /// The service that such tokens are for.
     #[cfg(feature = "adc")]
     JwtAudience(Option<String>),
+    /// How long such tokens last.
+    #[cfg(feature = "adc")]
+    JwtLifetime(Duration),
     /// Whether ID tokens name the email address.
     #[cfg(feature = "iam")]
     IncludeEmail(bool),

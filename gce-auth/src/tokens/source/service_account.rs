@@ -3,105 +3,36 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     client::{config::MetadataClient, grants},
-    io::{
-        crypto::RsaKey,
-        threads::{LaneKey, WorkKind},
-    },
+    io::threads::{LaneKey, WorkKind},
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, Sign, TokenSource, lane_of, origin::Origin, within},
+        source::{
+            Change, Sign, TokenSource,
+            key_file::{DEFAULT_UNIVERSE, KeyFile, claims},
+            lane_of,
+            origin::Origin,
+            self_signed::{SelfSigned, SelfSignedParams},
+            service_account_identity::{KeyIdentity, KeyIdentityParams},
+            within,
+        },
     },
     values::{
         error::{Error, ErrorKind},
         scope::Scopes,
-        secret::BearerValue,
-        token::{Bearer, Now, Validity},
+        token::Bearer,
     },
     wire::{
         assertion,
+        boundary::Holder,
         credentials_file::{service_account::ServiceAccountKey, written::Written},
         oauth::{self as wire_oauth, TOKEN_ENDPOINT},
-        private_key,
     },
 };
-
-pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
-
-/// A service account and its private key.
-#[derive(Debug)]
-pub(crate) struct KeyFile {
-    pub(crate) file: ServiceAccountKey,
-    key: RsaKey,
-}
-
-impl KeyFile {
-    /// Reads the key of the file that errors call `place`.
-    pub(crate) fn read(place: &str, file: ServiceAccountKey) -> Result<Arc<Self>, Error> {
-        let refuse = |why: &str| {
-            Error::new(
-                ErrorKind::Config,
-                format!("{place}: the member `private_key` {why}"),
-            )
-            .with_hint("create another key with `gcloud iam service-accounts keys create`")
-        };
-        let block = private_key::read(file.private_key.reveal()).map_err(refuse)?;
-        let key = RsaKey::read(&block).map_err(refuse)?;
-        Ok(Arc::new(Self { file, key }))
-    }
-
-    /// Signs claims as a JWT.
-    pub(crate) fn jwt(
-        &self,
-        claims: &Map<String, Value>,
-    ) -> Result<zeroize::Zeroizing<String>, Error> {
-        let to_sign = assertion::to_sign(self.file.private_key_id.as_deref(), claims);
-        let (_, signature) = self.sign(to_sign.as_bytes())?;
-        Ok(assertion::signed(&to_sign, &signature))
-    }
-
-    /// Returns a token that is signed here, for an audience or with a scope.
-    pub(crate) fn self_signed(
-        &self,
-        audience: Option<&str>,
-        scope: Option<&str>,
-        now: Now,
-    ) -> Result<Bearer, Error> {
-        let email = &self.file.client_email;
-        let jwt = self.jwt(&assertion::self_signed(email, audience, scope, now))?;
-        let value = BearerValue::new(&jwt)
-            .ok_or_else(|| Error::new(ErrorKind::Signing, "the signed token is empty"))?;
-        // What is in the token counts whole seconds.
-        let issued = Now::new(std::time::Duration::from_secs(now.wall.as_secs()), now.boot);
-        Ok(Bearer::new(
-            value,
-            Validity::lasting(issued, assertion::LIFETIME),
-        ))
-    }
-}
-
-impl Sign for KeyFile {
-    fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
-        let signature = self.key.sign(bytes);
-        let signature = signature.map_err(|why| Error::new(ErrorKind::Signing, why))?;
-        Ok((self.file.private_key_id.clone(), signature))
-    }
-
-    fn is_local(&self) -> bool {
-        true
-    }
-
-    fn sign_jwt(
-        &self,
-        claims: &Map<String, Value>,
-    ) -> Result<(Option<String>, zeroize::Zeroizing<String>), Error> {
-        Ok((self.file.private_key_id.clone(), self.jwt(claims)?))
-    }
-}
 
 /// What tokens are asked for with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -215,20 +146,6 @@ impl KeyTokens {
     }
 }
 
-/// Reads additional claims.
-pub(crate) fn claims(text: &str) -> Result<Map<String, Value>, Error> {
-    if text.is_empty() {
-        return Ok(Map::new());
-    }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(claims)) => Ok(claims),
-        _ => Err(
-            Error::new(ErrorKind::Config, "additional claims are not a JSON object")
-                .with_hint("write them like {\"role\":\"reader\"}"),
-        ),
-    }
-}
-
 impl TokenSource for KeyTokens {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
         let params = &self.params;
@@ -240,8 +157,8 @@ impl TokenSource for KeyTokens {
         }
         let now = self.client.0.clock.now();
         match self.way() {
-            Way::SignedFor(audience) => self.key.self_signed(Some(audience), None, now),
-            Way::SignedWith(scope) => self.key.self_signed(None, Some(&scope), now),
+            Way::SignedFor(audience) => self.key.self_signed(("aud", audience), now),
+            Way::SignedWith(scope) => self.key.self_signed(("scope", &scope), now),
             Way::Granted => self.granted(context),
         }
     }
@@ -302,7 +219,11 @@ impl TokenSource for KeyTokens {
                 params.jwt_access |= domain != DEFAULT_UNIVERSE;
                 params.universe_domain.clone_from(domain);
             }
-            Change::Account(_) | Change::Audience(_) | Change::IncludeEmail(_) => return None,
+            Change::Account(_)
+            | Change::Audience(_)
+            | Change::IncludeEmail(_)
+            | Change::JwtLifetime(_)
+            | Change::QuotaProject(_) => return None,
         }
         Some(Arc::new(copy))
     }
@@ -351,19 +272,31 @@ impl TokenSource for KeyTokens {
         )
     }
 
-    fn acts_as_user(&self) -> bool {
-        self.params.subject.is_some()
+    fn boundary_holder(&self) -> Option<Holder> {
+        // A user has none.
+        self.params.subject.is_none().then_some(Holder::Account)
     }
 
     fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
-        let params = super::service_account_identity::KeyIdentityParams {
+        let params = KeyIdentityParams {
             audience: audience.to_owned(),
             token_uri: self.params.token_uri.clone(),
             universe_domain: self.params.universe_domain.clone(),
         };
         let (client, origin) = (self.client.clone(), self.origin.clone());
         let key = Arc::clone(&self.key);
-        let source = super::service_account_identity::KeyIdentity::new(client, origin, key, params);
+        let source = KeyIdentity::new(client, origin, key, params);
         Some(Arc::new(source))
+    }
+
+    fn self_signed(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
+        Some(Arc::new(SelfSigned {
+            client: self.client.clone(),
+            origin: self.origin.clone(),
+            lane: self.lane.clone(),
+            key: Arc::clone(&self.key),
+            universe_domain: self.params.universe_domain.clone(),
+            params: SelfSignedParams::new(audience),
+        }))
     }
 }

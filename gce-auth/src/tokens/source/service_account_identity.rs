@@ -9,9 +9,10 @@ use crate::{
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
         source::{
-            Change, Sign, TokenSource, lane_of,
+            Change, Sign, TokenSource,
+            key_file::{DEFAULT_UNIVERSE, KeyFile},
+            lane_of,
             origin::Origin,
-            service_account::{DEFAULT_UNIVERSE, KeyFile},
             within,
         },
     },
@@ -87,7 +88,7 @@ impl KeyIdentity {
         let place = Place::Endpoint(iam::endpoint(config, &params.universe_domain)?);
         let token = self
             .key
-            .self_signed(None, Some(IAM_SCOPE), config.clock.now())?;
+            .self_signed(("scope", IAM_SCOPE), config.clock.now())?;
         let make = || {
             let mut request = iam_tokens::id_token_of_self(&place, email, &params.audience)?;
             let authorization = token.value().header().clone();

@@ -19,7 +19,7 @@ pub(crate) struct Impersonated {
     /// The account, by email address or unique id.
     pub(crate) target: String,
     pub(crate) url: String,
-    pub(crate) delegates: Vec<String>,
+    pub(crate) delegates: Option<Vec<String>>,
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) quota_project_id: Option<String>,
 }
@@ -53,7 +53,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<Impersonated, Error> {
         source: Box::new(source),
         target: target.to_owned(),
         url: url.to_owned(),
-        delegates: fields.texts("delegates")?.unwrap_or_default(),
+        delegates: fields.texts("delegates")?,
         scopes: fields.scopes("scopes")?,
         quota_project_id: fields.filled("quota_project_id")?,
     })

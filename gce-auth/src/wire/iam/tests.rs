@@ -50,7 +50,7 @@ fn delegates_are_sent_by_their_resource_names() {
     let delegates = ["a@b".to_owned(), "113400000000000000000".to_owned()];
     let who = Signatory {
         email: EMAIL,
-        delegates: &delegates,
+        delegates: Some(&delegates),
     };
     for request in [
         sign_blob(&endpoint, who, b"x").unwrap(),
