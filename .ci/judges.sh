@@ -2,7 +2,7 @@
 
 # Judges that live beside the repository. A judge runs if it is there and the driver has its
 # subcommand. Those named here decide whether the run passes; the verdict of the others is only shown.
-DECIDING_JUDGES='faults command oracle-public'
+DECIDING_JUDGES='faults command oracle-public oracle-adc random-public'
 ORACLE_AREAS='public adc'
 JUDGE_SECONDS=900
 
@@ -47,7 +47,7 @@ judge_oracle() {
         judge "oracle-$area" python3 ../shared/conformance/oracle.py compare \
             --truth "../shared/conformance/truth/$area" --driver "$driver oracle" \
             --allow conformance/allow.json --report "$target/oracle-$area.json"
-        judge "oracle-$area" conformance/random --area "$area" --fresh "${RANDOM_SEEDS:-2}" --driver "$driver oracle"
+        judge "random-$area" conformance/random --area "$area" --fresh "${RANDOM_SEEDS:-2}" --driver "$driver oracle"
         reports+=("$target/oracle-$area.json")
     done
     python3 .ci/used_differences.py conformance/allow.json "${reports[@]}" ||

@@ -123,15 +123,18 @@ impl Oracle {
         }
         if op == "use_self_signed_jwt" {
             let on = step["on"].as_str().unwrap_or_default();
-            let changed = self
-                .access(on)?
-                .with_jwt_audience(&step["args"]["audience"])?;
-            self.objects.insert(on.to_owned(), Object::Access(changed));
+            let Some(Object::Access(access)) = self.objects.get_mut(on) else {
+                return Err(Failure::missing());
+            };
+            access.sign_for(&step["args"]["audience"]);
             return Ok(Value::Null);
         }
         let Some(on) = step["on"].as_str() else {
             return ask::run(&self.world, op, step);
         };
+        if let Some(Object::Access(access)) = self.objects.get_mut(on) {
+            access.turn_to_audience(op)?;
+        }
         let made = match self.objects.get(on).ok_or_else(Failure::missing)? {
             Object::Access(access) => access.run(&self.world, op, step)?,
             Object::Identity(identity) => identity.run(&self.world, op, step)?,

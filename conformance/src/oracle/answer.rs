@@ -95,6 +95,10 @@ impl Failure {
             (_, Raiser::Sign | Raiser::Grant) if asks(error, "/instance/service-accounts/") => {
                 "refresh_error"
             }
+            (_, Raiser::Sign) if exchanges(error) && error.status().is_some() => "oauth_error",
+            (_, Raiser::Sign) if asks(error, "/token") && error.status().is_some() => {
+                "refresh_error"
+            }
             (_, Raiser::Grant) if refused_by_token_endpoint(error) => "refresh_error",
             (_, Raiser::Request | Raiser::Sign | Raiser::Grant) => "transport_error",
         };
@@ -118,6 +122,10 @@ impl Failure {
 fn of_source(error: &Error) -> &'static str {
     let answered = error.status().is_some();
     match error.kind() {
+        // What is not there at the time of asking.
+        ErrorKind::Config if says(error, "doesn't exist") || says(error, "is missing") => {
+            "refresh_error"
+        }
         // A file, an executable or its answer.
         ErrorKind::Config => "value_error",
         ErrorKind::InvalidResponse if error.request().is_none() => "value_error",
@@ -140,6 +148,10 @@ fn of_source(error: &Error) -> &'static str {
 /// Whether the request was one to a token exchange (STS).
 fn exchanges(error: &Error) -> bool {
     asks(error, "//sts.") || asks(error, "/oauthtoken")
+}
+
+fn says(error: &Error, what: &str) -> bool {
+    error.to_string().contains(what)
 }
 
 fn asks(error: &Error, path: &str) -> bool {

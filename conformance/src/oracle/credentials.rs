@@ -22,6 +22,8 @@ pub(super) struct Access {
     unfetched_until: Option<SystemTime>,
     /// Python keeps an empty quota project, and sends none.
     empty_quota: bool,
+    /// What tokens are signed for from the next refresh on.
+    next_audience: Option<String>,
     /// How the program wrote the scopes and the default scopes.
     scopes: Option<Form>,
     default_scopes: Option<Form>,
@@ -46,6 +48,7 @@ impl Access {
             origin,
             unfetched_until: None,
             empty_quota: args["quota_project_id"] == "",
+            next_audience: None,
             scopes: Form::of(&args["scopes"]),
             default_scopes: Form::of(&args["default_scopes"]),
         }
@@ -109,6 +112,7 @@ impl Access {
             origin: Origin::Machine,
             unfetched_until: None,
             empty_quota: quota == Some(""),
+            next_audience: None,
             scopes: Form::of(&args["scopes"]),
             default_scopes: Form::of(&args["default_scopes"]),
         })
@@ -218,6 +222,7 @@ impl Access {
             "default_scopes" => world
                 .texts
                 .show(credentials.default_scopes(), self.default_scopes),
+            "granted_scopes" => json!(credentials.granted_scopes()),
             "requires_scopes" => credentials.requires_scopes().into(),
             "has_scopes" => {
                 let wanted = scopes::read(&step["args"]["scopes"]).unwrap_or_default();
@@ -341,14 +346,28 @@ impl Access {
         Ok(self.changed(copy))
     }
 
-    /// The same for an audience that the caller of a self-signed JWT names.
-    pub(super) fn with_jwt_audience(&self, audience: &Value) -> Result<Self, Failure> {
-        let credentials = self.credentials()?;
-        let Some(audience) = audience.as_str() else {
-            return Ok(self.clone());
+    /// Has tokens signed for an audience from the next refresh on: Python keeps the token that it has.
+    pub(super) fn sign_for(&mut self, audience: &Value) {
+        self.next_audience = audience.as_str().map(str::to_owned);
+    }
+
+    /// Changes the audience if the step refreshes the token.
+    pub(super) fn turn_to_audience(&mut self, op: &str) -> Result<(), Failure> {
+        let Some(audience) = &self.next_audience else {
+            return Ok(());
         };
-        let copy = credentials.with_jwt_audience(audience);
-        Ok(self.changed(copy.raised_by(Raiser::Check)?))
+        let credentials = self.credentials()?;
+        let refreshes = match op {
+            "refresh" => true,
+            "before_request" => credentials.token_state() != TokenState::Fresh,
+            _ => false,
+        };
+        if refreshes {
+            let changed = credentials.with_jwt_audience(&**audience);
+            self.made = Ok(changed.raised_by(Raiser::Check)?);
+            self.next_audience = None;
+        }
+        Ok(())
     }
 }
 

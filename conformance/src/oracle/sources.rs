@@ -32,34 +32,42 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
         (_, Some(path)) => universe_of(Path::new(path)),
         _ => universe(&step["content"]),
     };
-    let options = options(world, args, universe)?;
-    let (found, origin) = match (op, step["path"].as_str()) {
-        ("default", _) => (blocking_default_credentials(options), Origin::Elsewhere),
-        (_, Some(path)) => (options.load_file(path), Origin::Elsewhere),
-        _ => (
-            options.load_json(&step["content"].to_string()),
-            Origin::Document,
-        ),
+    let quota = args["quota_project_id"].as_str();
+    let quota = quota.filter(|project| !project.is_empty());
+    let mut options = options(world, args, universe)?;
+    if let Some(project) = quota.filter(|_| op == "default") {
+        options = options.quota_project_id(project);
+    }
+    let found = match (op, step["path"].as_str()) {
+        ("default", _) => blocking_default_credentials(options),
+        (_, Some(path)) => options.load_file(path),
+        _ => options.load_json(&step["content"].to_string()),
     };
     let DefaultCredentials {
-        credentials,
-        project_id,
+        mut credentials,
+        mut project_id,
         ..
     } = found.raised_by(Raiser::Find)?;
-    let credentials = credentials
-        .unshared()
-        .with_regional_access_boundary(world.environment.looks_up_boundaries());
-    credentials.set_refresh_mode(RefreshMode::Blocking);
     let kind = credentials.kind();
-    let origin = match kind {
-        CredentialsKind::ComputeEngine => Origin::Machine,
-        _ => origin,
-    };
-    let mut project_id = project_id;
-    if kind == CredentialsKind::ExternalAccount && op == "load_credentials" {
-        // google-auth asks for it here, too; a failure is no failure of the file.
-        project_id = credentials.blocking_project_id().ok().flatten();
+    if op == "load_credentials" {
+        if kind == CredentialsKind::ExternalAccount {
+            // google-auth asks for it here, too; a failure is no failure of the file.
+            project_id = credentials.blocking_project_id().ok().flatten();
+        }
+        // And bills it to the project of the file.
+        if let Some(project) = quota {
+            credentials = credentials
+                .with_quota_project(project)
+                .raised_by(Raiser::Check)?;
+        }
     }
+    credentials.set_refresh_mode(RefreshMode::Blocking);
+    let origin = match (kind, op) {
+        (CredentialsKind::ComputeEngine, _) => Origin::Machine,
+        (_, "default") => Origin::Elsewhere,
+        // Python says where `default` found a file, and of no other.
+        _ => Origin::Document,
+    };
     let expired = match kind {
         // google-auth takes a saved token without its expiry for one that it should renew.
         CredentialsKind::AuthorizedUser => world.moment(&(-225).into()),
@@ -113,7 +121,10 @@ fn options(
     let client = world.client().raised_by(Raiser::Find)?;
     let mut options = DefaultOptions::new()
         .client(client)
-        .detection(Detection::GoogleAuth);
+        .detection(Detection::GoogleAuth)
+        .regional_access_boundary(world.environment.looks_up_boundaries())
+        .ask_gcloud()
+        .unshared();
     for host in TRUSTED {
         options = options.trust_host(host);
     }
@@ -126,12 +137,6 @@ fn options(
     if let Some(scopes) = scopes::read(&args["default_scopes"]) {
         options = options.default_scopes(scopes);
     }
-    if let Some(project) = args["quota_project_id"]
-        .as_str()
-        .filter(|id| !id.is_empty())
-    {
-        options = options.quota_project_id(project);
-    }
     Ok(options)
 }
 
@@ -142,14 +147,15 @@ pub(super) fn impersonated(
     args: &Value,
 ) -> Result<Access, Failure> {
     let text = |name: &str| args[name].as_str();
-    let list = |name: &str| scopes::read(&args[name]).unwrap_or_default();
     let credentials = source.credentials()?;
     // google-auth's constructor asks for it; here a failing side lookup fails nothing.
     let _ = credentials.blocking_universe_domain();
     let mut builder = credentials
         .impersonate(text("target_principal").unwrap_or_default())
-        .scopes(list("target_scopes"))
-        .delegates(list("delegates"));
+        .scopes(scopes::read(&args["target_scopes"]).unwrap_or_default());
+    if let Some(delegates) = scopes::read(&args["delegates"]) {
+        builder = builder.delegates(delegates);
+    }
     if let Some(seconds) = args["lifetime"].as_u64() {
         builder = builder.lifetime(Duration::from_secs(seconds));
     }
@@ -225,18 +231,18 @@ fn boundary_rule(rule: &Value) -> Result<AccessBoundaryRule, Failure> {
 
 /// A service account that signs its own JWTs for one audience, as google-auth's `jwt.Credentials`.
 pub(super) fn jwt(source: &Access, args: &Value) -> Result<Access, Failure> {
-    let credentials = source.credentials()?.without_scopes();
-    let credentials = credentials
-        .with_jwt_access(true)
-        .and_then(|made| made.with_jwt_audience(args["audience"].as_str()))
-        .raised_by(Raiser::Check)?;
-    let made = match &args["additional_claims"] {
-        claims @ Value::Object(_) => credentials.with_claims(&claims.to_string()),
-        _ => Ok(credentials),
-    };
-    Ok(Access::of(
-        made.raised_by(Raiser::Check)?,
-        Origin::Elsewhere,
-        &Value::Null,
-    ))
+    let audience = args["audience"].as_str().unwrap_or_default();
+    let made = source
+        .credentials()?
+        .self_signed_jwt(audience)
+        .and_then(|made| match args["token_lifetime"].as_u64() {
+            Some(seconds) => made.with_jwt_lifetime(Duration::from_secs(seconds)),
+            None => Ok(made),
+        })
+        .and_then(|made| match &args["additional_claims"] {
+            claims @ Value::Object(_) => made.with_claims(&claims.to_string()),
+            _ => Ok(made),
+        });
+    let made = made.raised_by(Raiser::Check)?;
+    Ok(Access::of(made, Origin::Elsewhere, &Value::Null))
 }
