@@ -12,17 +12,19 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::{ConnContext, READ_TIMEOUT, serve_connection};
 use super::shutdown::Phases;
-use crate::listen::{AllowedClients, PeerProcess};
+use crate::listen::{AllowedClients, Closed, PeerProcess};
 use crate::service::{Connection, Hooks, Peer, Service};
 
 /// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave
 /// first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Accepts connections of allowed clients until the server drains; closes those of others.
+/// Accepts connections of allowed clients until the server drains or the listener is closed; closes
+/// those of others.
 pub(super) async fn accept_tcp<S: Service, H: Hooks>(
     tcp: TcpListener,
     allowed: AllowedClients,
+    closed: Closed,
     context: Arc<ConnContext<S, H>>,
     phases: Phases,
 ) {
@@ -46,6 +48,7 @@ pub(super) async fn accept_tcp<S: Service, H: Hooks>(
     tokio::select! {
         biased;
         () = until.draining() => {}
+        () = closed.wait() => {}
         () = accept => {}
     }
 }
@@ -85,6 +88,7 @@ async fn tcp_connection<S: Service, H: Hooks>(
 #[cfg(unix)]
 pub(super) async fn accept_unix<S: Service, H: Hooks>(
     unix: tokio::net::UnixListener,
+    closed: Closed,
     context: Arc<ConnContext<S, H>>,
     phases: Phases,
 ) {
@@ -103,6 +107,7 @@ pub(super) async fn accept_unix<S: Service, H: Hooks>(
     tokio::select! {
         biased;
         () = until.draining() => {}
+        () = closed.wait() => {}
         () = accept => {}
     }
 }

@@ -67,12 +67,18 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
         match listener.socket {
             Socket::Tcp(port) => {
                 let tcp = port.listen()?;
-                tokio::spawn(accept_tcp(tcp, listener.allowed, context, phases));
+                tokio::spawn(accept_tcp(
+                    tcp,
+                    listener.allowed,
+                    listener.closed,
+                    context,
+                    phases,
+                ));
             }
             #[cfg(unix)]
             Socket::Unix(port) => {
                 let unix = port.listen()?;
-                tokio::spawn(accept::accept_unix(unix, context, phases));
+                tokio::spawn(accept::accept_unix(unix, listener.closed, context, phases));
             }
         }
     }

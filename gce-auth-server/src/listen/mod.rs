@@ -19,6 +19,8 @@ mod unix_socket;
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 pub use allowed_clients::{AllowedClients, Network};
 pub use peer_process::PeerProcess;
 pub use socket_owner::SocketOwner;
@@ -33,6 +35,7 @@ pub struct Listener {
     pub(crate) socket: Socket,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) allowed: AllowedClients,
+    pub(crate) closed: Closed,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,7 @@ impl Listener {
             socket,
             tls: None,
             allowed: AllowedClients::default(),
+            closed: Closed::default(),
         }
     }
 
@@ -85,5 +89,34 @@ impl Listener {
     pub fn allow(mut self, clients: AllowedClients) -> Self {
         self.allowed = clients;
         self
+    }
+
+    /// Returns what closes the listener while its server goes on: no connection is accepted then,
+    /// and open ones stay.
+    #[must_use]
+    pub fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.closed.0))
+    }
+}
+
+/// Closes a [`Listener`].
+#[derive(Clone, Debug)]
+pub struct Closer(Arc<Notify>);
+
+impl Closer {
+    /// Closes it.
+    pub fn close(&self) {
+        // Kept for a listener that is not served yet.
+        self.0.notify_one();
+    }
+}
+
+/// Tells that a listener is to be closed.
+#[derive(Debug, Default)]
+pub(crate) struct Closed(Arc<Notify>);
+
+impl Closed {
+    pub(crate) async fn wait(&self) {
+        self.0.notified().await;
     }
 }
