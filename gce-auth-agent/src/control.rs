@@ -1,0 +1,100 @@
+//! What signals and the admin listener do to a running agent.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gce_auth_server::listen::Listener;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::listeners::{self, Bound, Place};
+use crate::policy::{Config, Limits, ListenConfig, Policy};
+use crate::state::State;
+
+/// What signals and the admin listener do.
+#[derive(Clone, Debug)]
+pub(crate) struct Control {
+    pub(crate) state: Arc<State>,
+    pub(crate) bound: Arc<Mutex<Vec<Bound>>>,
+    pub(crate) limits: Limits,
+    pub(crate) parent: Option<u32>,
+    pub(crate) own_uid: u32,
+    pub(crate) opened: UnboundedSender<Listener>,
+}
+
+impl Control {
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.iter().map(|bound| bound.place.clone()).collect()
+    }
+
+    pub(crate) fn show_listening(&self) {
+        let shown = self.places().iter().map(ToString::to_string).collect();
+        let mut listening = self.state.listening.lock();
+        *listening.as_deref_mut().unwrap_or(&mut Vec::new()) = shown;
+    }
+
+    /// Reads the file again: see [`Agent::reload`]. Inside the runtime.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        if let Some(audit) = &self.state.audit
+            && let Err(error) = audit.reopen()
+        {
+            self.state
+                .log(&format!("cannot open the audit again: {error}"));
+        }
+        let Some(file) = &self.state.config_file else {
+            return Ok(());
+        };
+        self.reload_from(file).inspect_err(|why| {
+            self.state
+                .log(&format!("{why}; the rules before stay in force"));
+        })
+    }
+
+    fn reload_from(&self, file: &Path) -> Result<(), String> {
+        let config = Config::read(file, self.own_uid).map_err(|error| error.to_string())?;
+        let policy = narrowed(config.policy, &self.limits, self.parent)?;
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |bound: &Bound| match &bound.config {
+            Some(own) => config.listen.contains(own),
+            None => true,
+        };
+        let known = |config: &&ListenConfig| {
+            bound
+                .iter()
+                .any(|bound| bound.config.as_ref() == Some(*config))
+        };
+        let mut opened = Vec::new();
+        for config in config.listen.iter().filter(|config| !known(config)) {
+            opened.push(listeners::configured(config).map_err(|error| error.to_string())?);
+        }
+        bound.retain(wanted);
+        for (new, listener) in opened {
+            bound.push(new);
+            let _ = self.opened.send(listener);
+        }
+        drop(bound);
+        self.state.exchange_rules(policy);
+        self.show_listening();
+        self.state
+            .log(&format!("the rules of {} are in force", file.display()));
+        Ok(())
+    }
+
+    pub(crate) fn flush(&self) {
+        self.state.tokens.flush();
+        self.state.log("all tokens were dropped");
+    }
+}
+
+/// The rules of the file with what the arguments say.
+pub(crate) fn narrowed(
+    policy: Policy,
+    limits: &Limits,
+    parent: Option<u32>,
+) -> Result<Policy, String> {
+    let policy = policy.limited(limits);
+    match parent {
+        Some(parent) => policy.for_program(parent),
+        None => Ok(policy),
+    }
+}

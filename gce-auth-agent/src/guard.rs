@@ -1,0 +1,167 @@
+//! Who may ask at all: a program that means a metadata server, from here. Stricter than a metadata
+//! server's own guard, and in one line of text.
+
+use std::net::IpAddr;
+
+use gce_auth_server::protocol::guard;
+use gce_auth_server::protocol::hosts::AllowedHosts;
+use gce_auth_server::protocol::reply::Reply;
+use gce_auth_server::protocol::request::{Method, Request};
+
+use crate::policy::request::PREFIX;
+use crate::source::failure::line;
+
+/// A request that is not let in: the status of its answer, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    status: u16,
+    pub(crate) why: &'static str,
+}
+
+const fn forbidden(why: &'static str) -> Stopped {
+    Stopped { status: 403, why }
+}
+
+impl Stopped {
+    pub(crate) fn reply(self) -> Reply {
+        let reply = line(self.status, self.why);
+        if self.status == 405 {
+            return reply.with("Allow", "GET, HEAD");
+        }
+        reply
+    }
+}
+
+/// Lets a request in that names the agent by one of a metadata server's names, or by the address it
+/// came to, and that neither a browser nor a proxy sent.
+pub(crate) fn check(request: &Request, local: Option<IpAddr>) -> Result<(), Stopped> {
+    for proxy in ["x-forwarded-for", "forwarded", "via"] {
+        if request.header(proxy).is_some() {
+            return Err(forbidden(
+                "a request that came through a proxy is refused (X-Forwarded-For, Forwarded or Via)",
+            ));
+        }
+    }
+    check_host(request, local)?;
+    for browser in ["origin", "sec-fetch-site"] {
+        if request.header(browser).is_some() {
+            return Err(forbidden(
+                "a request of a web page is refused (Origin or Sec-Fetch-Site)",
+            ));
+        }
+    }
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return Err(Stopped {
+            status: 405,
+            why: "only GET and HEAD are served",
+        });
+    }
+    if request.path.starts_with(PREFIX) && !has_flavor(request) {
+        return Err(forbidden(
+            "Missing required header \"Metadata-Flavor\": \"Google\"",
+        ));
+    }
+    Ok(())
+}
+
+fn check_host(request: &Request, local: Option<IpAddr>) -> Result<(), Stopped> {
+    let mut hosts = AllowedHosts::default();
+    if let Some(local) = local {
+        hosts = hosts.with(&local.to_string());
+    }
+    let header = request.header("host");
+    let elsewhere = |host: &str| {
+        let name = host.split(':').next().unwrap_or_default();
+        name.trim_end_matches('.')
+            .eq_ignore_ascii_case("metadata.goog")
+    };
+    match guard::check_host(request, &hosts) {
+        Ok(()) if header.is_none() => Err(Stopped {
+            status: 400,
+            why: "a request needs a Host header",
+        }),
+        Ok(())
+            if [header, request.authority.as_deref()]
+                .into_iter()
+                .flatten()
+                .any(elsewhere) =>
+        {
+            Err(HOST)
+        }
+        Ok(()) => Ok(()),
+        Err(guard::Refusal::TwoHosts) => Err(Stopped {
+            status: 400,
+            why: "there must be one Host header",
+        }),
+        Err(_) => Err(HOST),
+    }
+}
+
+const HOST: Stopped = forbidden(
+    "the Host header names another server: use metadata.google.internal, or the agent's address",
+);
+
+/// Whether each `Metadata-Flavor` says Google, and there is one. What came before it does not do.
+fn has_flavor(request: &Request) -> bool {
+    let flavors = request.headers.iter();
+    let mut flavors = flavors
+        .filter(|(name, _)| *name == "metadata-flavor")
+        .peekable();
+    flavors.peek().is_some() && flavors.all(|(_, flavor)| flavor == "Google")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: (&str, &str) = ("host", "metadata.google.internal");
+    const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
+
+    fn status(path: &str, headers: &[(&str, &str)]) -> u16 {
+        let request = Request {
+            path: path.into(),
+            headers: headers.iter().copied().collect(),
+            ..Request::default()
+        };
+        let local = Some("10.8.0.1".parse().unwrap());
+        check(&request, local)
+            .err()
+            .map_or(200, |stopped| stopped.status)
+    }
+
+    #[test]
+    fn a_client_of_a_metadata_server_is_let_in() {
+        let zone = "/computeMetadata/v1/instance/zone";
+        assert_eq!(status(zone, &[HOST, FLAVOR]), 200);
+        assert_eq!(status("/", &[HOST]), 200);
+        assert_eq!(status(zone, &[("host", "10.8.0.1:80"), FLAVOR]), 200);
+        for (headers, expected) in [
+            (&[FLAVOR][..], 400),
+            (&[HOST, HOST, FLAVOR], 400),
+            (&[HOST], 403),
+            (&[HOST, FLAVOR, ("metadata-flavor", "x")], 403),
+            (&[HOST, ("x-google-metadata-request", "True")], 403),
+            (&[("host", "10.8.0.2"), FLAVOR], 403),
+            (&[("host", "metadata.goog:80"), FLAVOR], 403),
+            (&[HOST, FLAVOR, ("via", "")], 403),
+            (&[HOST, FLAVOR, ("forwarded", "for=x")], 403),
+            (&[HOST, FLAVOR, ("origin", "null")], 403),
+        ] {
+            assert_eq!(status(zone, headers), expected, "{headers:?}");
+        }
+        assert_eq!(status("/", &[HOST, ("x-forwarded-for", "")]), 403);
+    }
+
+    #[test]
+    fn nothing_is_written() {
+        for method in [Method::Post, Method::Put, Method::Other("BREW".into())] {
+            let request = Request {
+                method,
+                path: "/computeMetadata/v1/instance/zone".into(),
+                headers: [HOST, FLAVOR].into_iter().collect(),
+                ..Request::default()
+            };
+            assert_eq!(check(&request, None).unwrap_err().status, 405);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The sockets that callers come in by: bound at the start, and opened and closed by a reload.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use gce_auth_server::listen::{AllowedClients, Closer, Listener, Network, TcpPort};
+#[cfg(unix)]
+use gce_auth_server::listen::{SocketFile, UnixPort};
+
+use crate::builder::{Handed, HandedSocket};
+use crate::error::StartError;
+use crate::policy::config::{ListenAt, ListenConfig};
+
+/// A listener that is bound, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// What the file says of it; `None` for one of the arguments, which stays.
+    pub(crate) config: Option<ListenConfig>,
+    pub(crate) place: Place,
+    closer: Closer,
+    #[cfg(unix)]
+    _file: Option<SocketFile>,
+}
+
+/// Where a listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.closer.close();
+    }
+}
+
+/// Binds a TCP port of the arguments. One that other machines can reach needs networks.
+pub(crate) fn tcp(
+    address: SocketAddr,
+    name: &str,
+    allow_from: &[Network],
+) -> Result<(Bound, Listener), StartError> {
+    if !is_loopback(address.ip()) && allow_from.is_empty() {
+        return Err(StartError::setting(format_args!(
+            "other machines can reach {address}; name the networks of its callers with --allow-from, \
+             like 10.8.0.0/14, or listen on 127.0.0.1 or [::1]"
+        )));
+    }
+    let opened = TcpPort::open(address).and_then(|port| Ok((port.local_addr()?, port)));
+    let (address, port) = opened.map_err(|error| refused(&address.to_string(), &error))?;
+    let listener = Listener::tcp(port)
+        .named(name)
+        .allow(AllowedClients::of(allow_from.to_vec()));
+    let bound = Bound {
+        config: None,
+        place: Place::Tcp(address),
+        closer: listener.closer(),
+        #[cfg(unix)]
+        _file: None,
+    };
+    Ok((bound, listener))
+}
+
+/// Binds a Unix socket. Clients can connect at once, and are answered once it is served.
+#[cfg(unix)]
+pub(crate) fn unix(
+    path: PathBuf,
+    name: &str,
+    mode: Option<u32>,
+    group: Option<u32>,
+) -> Result<(Bound, Listener), StartError> {
+    let shown = path.display().to_string();
+    let bind = || -> io::Result<(SocketFile, UnixPort)> {
+        // Only its owner may connect until the group is right.
+        let first = group.map_or(mode, |_| Some(0o600));
+        let (file, port) = SocketFile::bind(path.clone(), first)?;
+        if group.is_some() {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::os::unix::fs::chown(&path, None, group)?;
+            let mode = std::fs::Permissions::from_mode(mode.unwrap_or(0o600));
+            std::fs::set_permissions(&path, mode)?;
+        }
+        port.open()?;
+        Ok((file, port))
+    };
+    let (file, port) = bind().map_err(|error| refused(&shown, &error))?;
+    let listener = Listener::unix(port).named(name);
+    let bound = Bound {
+        config: None,
+        place: Place::Unix(path),
+        closer: listener.closer(),
+        _file: Some(file),
+    };
+    Ok((bound, listener))
+}
+
+/// Binds what the file says.
+pub(crate) fn configured(config: &ListenConfig) -> Result<(Bound, Listener), StartError> {
+    let (mut bound, listener) = match &config.at {
+        ListenAt::Tcp {
+            address,
+            allow_from,
+        } => tcp(*address, &config.name, allow_from),
+        #[cfg(unix)]
+        ListenAt::Unix { path, mode, group } => unix(path.clone(), &config.name, *mode, *group),
+        #[cfg(not(unix))]
+        ListenAt::Unix { .. } => Err(StartError::setting("there are no Unix sockets here")),
+    }?;
+    bound.config = Some(config.clone());
+    Ok((bound, listener))
+}
+
+/// Takes a socket that was bound elsewhere.
+pub(crate) fn handed(
+    handed: Handed,
+    allow_from: &[Network],
+) -> Result<(Bound, Listener), StartError> {
+    let name = handed.name;
+    let (place, listener) = match handed.socket {
+        HandedSocket::Tcp(socket) => {
+            let address = socket.local_addr().map_err(StartError::system)?;
+            if !is_loopback(address.ip()) && allow_from.is_empty() {
+                return Err(StartError::setting(format_args!(
+                    "other machines can reach the socket at {address} that was handed over; name \
+                     the networks of its callers with --allow-from"
+                )));
+            }
+            let port = TcpPort::from_listener(socket).map_err(StartError::system)?;
+            let allowed = AllowedClients::of(allow_from.to_vec());
+            (Place::Tcp(address), Listener::tcp(port).allow(allowed))
+        }
+        #[cfg(unix)]
+        HandedSocket::Unix(socket) => {
+            let address = socket.local_addr().map_err(StartError::system)?;
+            let path = address.as_pathname().map(PathBuf::from).unwrap_or_default();
+            let port = UnixPort::from_listener(socket).map_err(StartError::system)?;
+            (Place::Unix(path), Listener::unix(port))
+        }
+    };
+    let listener = listener.named(&name);
+    let bound = Bound {
+        config: None,
+        place,
+        closer: listener.closer(),
+        #[cfg(unix)]
+        _file: None,
+    };
+    Ok((bound, listener))
+}
+
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn refused(place: &str, error: &io::Error) -> StartError {
+    StartError::system(format_args!("cannot listen on {place}: {error}"))
+}

@@ -1,0 +1,149 @@
+//! What all connections share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::audit::Audit;
+use crate::caller::Lookup;
+use crate::clock::HttpDate;
+use crate::decisions::Decisions;
+use crate::metrics::{Metrics, RuleCounts};
+use crate::policy::{Fit, Policy};
+use crate::rate::Limiter;
+use crate::source::Source;
+use crate::tokens::Tokens;
+use crate::values::Values;
+
+/// What a rule is called where none decided.
+pub(crate) const NO_RULE: &str = "none";
+
+/// The rules that are in force, with what belongs to each.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// Counts reloads, so that a connection knows when its rule has to be found again.
+    pub(crate) generation: u64,
+    pub(crate) policy: Policy,
+    counts: Vec<(Arc<str>, Arc<RuleCounts>)>,
+    none: (Arc<str>, Arc<RuleCounts>),
+    pub(crate) limiter: Limiter,
+}
+
+impl Rules {
+    fn new(generation: u64, policy: Policy, metrics: &Metrics) -> Self {
+        let counted = |name: Arc<str>| (Arc::clone(&name), metrics.rule(&name));
+        Self {
+            generation,
+            counts: policy.rule_names().into_iter().map(counted).collect(),
+            none: counted(Arc::from(NO_RULE)),
+            limiter: Limiter::default(),
+            policy,
+        }
+    }
+
+    /// Returns the name and the counts of the rule that decides; of none if no rule does.
+    pub(crate) fn of(&self, fit: Option<Fit>) -> &(Arc<str>, Arc<RuleCounts>) {
+        match fit {
+            Some(Fit::Rule(at)) => self.counts.get(at).unwrap_or(&self.none),
+            _ => &self.none,
+        }
+    }
+
+    /// Returns all rules, with their counts, in their order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &(Arc<str>, Arc<RuleCounts>)> {
+        self.counts.iter().chain([&self.none])
+    }
+}
+
+/// What all connections share.
+pub(crate) struct State {
+    rules: RwLock<Arc<Rules>>,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) values: Values,
+    pub(crate) metrics: Metrics,
+    pub(crate) audit: Option<Audit>,
+    pub(crate) decisions: Decisions,
+    pub(crate) date: HttpDate,
+    /// Where it listens, as the page and the ready line show it.
+    pub(crate) listening: Mutex<Vec<String>>,
+    unreadable: AtomicBool,
+    log: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+/// What a state is made of.
+pub(crate) struct Parts {
+    pub(crate) policy: Policy,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) source: Source,
+    pub(crate) no_cache: bool,
+    pub(crate) audit: Option<Audit>,
+    pub(crate) log: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl State {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let source = Arc::new(parts.source);
+        let metrics = Metrics::default();
+        Self {
+            rules: RwLock::new(Arc::new(Rules::new(0, parts.policy, &metrics))),
+            config_file: parts.config_file,
+            tokens: Arc::new(Tokens::new(Arc::clone(&source), parts.no_cache)),
+            values: Values::new(Arc::clone(&source)),
+            source,
+            metrics,
+            audit: parts.audit,
+            decisions: Decisions::default(),
+            date: HttpDate::default(),
+            listening: Mutex::default(),
+            unreadable: AtomicBool::new(false),
+            log: parts.log,
+        }
+    }
+
+    /// Returns the rules in force.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other rules in force, for the next request of each connection.
+    pub(crate) fn exchange_rules(&self, policy: Policy) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = rules.generation + 1;
+        *rules = Arc::new(Rules::new(generation, policy, &self.metrics));
+    }
+
+    /// Returns what is to be looked up of the callers of new connections.
+    pub(crate) fn lookup(&self) -> Lookup {
+        self.rules().policy.lookup()
+    }
+
+    /// Says something to the operator.
+    pub(crate) fn log(&self, text: &str) {
+        (self.log)(text);
+    }
+
+    /// Notes a caller of whom something can't be read; says so the first time.
+    pub(crate) fn unreadable(&self) {
+        if !self.unreadable.swap(true, Ordering::Relaxed) {
+            self.log(
+                "cannot read the exe or cgroup of other users' processes for want of a privilege \
+                 (CAP_SYS_PTRACE); rules that allow by them do not match",
+            );
+        }
+    }
+
+    /// Notes that a line of the audit was lost; says so the first time.
+    pub(crate) fn audit_lost(&self) {
+        if self.metrics.audit_lost.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.log("the audit can't be written as fast as requests come; lines are lost");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Long polls: one upstream for all callers that wait for the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gce_auth::{Error, MetadataChange, MetadataClient};
+use tokio::sync::watch;
+
+use super::found::{Found, slashed};
+use crate::source::failure::Failure;
+
+/// What is waited for: a path, and whether it is a directory with all below it.
+type Key = (String, bool);
+
+/// What a poll has seen; `None` before the first answer.
+type Seen = Option<Result<Found, Failure>>;
+
+/// The polls under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Polls {
+    client: MetadataClient,
+    all: Arc<Mutex<HashMap<Key, watch::Sender<Seen>>>>,
+    /// True once the agent stops.
+    stop: watch::Sender<bool>,
+}
+
+impl Polls {
+    pub(crate) fn new(client: MetadataClient) -> Self {
+        Self {
+            client,
+            all: Arc::default(),
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends all waits with what there is.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until the value at a path is another than the one with `last_etag`, else than the one
+    /// now, for at most `limit`; returns what is there then. The poll upstream ends with the last of
+    /// its callers.
+    pub(crate) async fn wait(
+        &self,
+        key: Key,
+        last_etag: Option<&str>,
+        limit: Option<Duration>,
+    ) -> Result<Found, Failure> {
+        let mut seen = self.joined(key);
+        let mut stop = self.stop.subscribe();
+        let news = async {
+            let first = seen.wait_for(Option::is_some).await;
+            let first = first.ok().and_then(|seen| seen.clone());
+            match first {
+                Some(Ok(found)) => {
+                    let is_known = last_etag.is_none_or(|last| same(found.etag.as_deref(), last));
+                    if !is_known {
+                        return Some(Ok(found));
+                    }
+                }
+                other => return other,
+            }
+            seen.changed().await.ok()?;
+            seen.borrow_and_update().clone()
+        };
+        let late = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let found = tokio::select! {
+            biased;
+            found = news => found,
+            _ = stop.wait_for(|stop| *stop) => None,
+            () = late => None,
+        };
+        let now = || seen.borrow().clone();
+        let outcome = found.or_else(now);
+        outcome.unwrap_or_else(|| Err(Failure::unavailable("the source failed: no answer in time")))
+    }
+
+    fn joined(&self, key: Key) -> watch::Receiver<Seen> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(poll) = all.get(&key) {
+            return poll.subscribe();
+        }
+        let (sender, receiver) = watch::channel(None);
+        all.insert(key.clone(), sender.clone());
+        let this = self.clone();
+        tokio::spawn(async move { this.poll(&key, &sender).await });
+        receiver
+    }
+
+    /// Takes a poll off the list if no caller waits. New ones come only while the list is locked.
+    fn ends(&self, key: &Key, sender: &watch::Sender<Seen>) -> bool {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = sender.receiver_count() == 0;
+        if ends {
+            all.remove(key);
+        }
+        ends
+    }
+
+    async fn poll(&self, key: &Key, sender: &watch::Sender<Seen>) {
+        let (path, directory) = key;
+        let mut watch = if *directory {
+            self.client.watch(slashed(path)).recursive()
+        } else {
+            self.client.watch(path.as_str())
+        };
+        loop {
+            tokio::select! {
+                change = watch.next() => {
+                    let failed = change.is_err();
+                    sender.send_replace(Some(found(change)));
+                    if failed {
+                        // Who comes now begins anew.
+                        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.remove(key);
+                        return;
+                    }
+                }
+                () = sender.closed() => {
+                    if self.ends(key, sender) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn found(change: Result<MetadataChange, Error>) -> Result<Found, Failure> {
+    let change = change.map_err(|error| Failure::of(&error))?;
+    let Some(value) = change.value() else {
+        return Err(Failure::not_found("it was deleted, or never set"));
+    };
+    Ok(Found {
+        body: value.text().to_owned().into(),
+        json: value.is_json(),
+        etag: change.etag().map(str::to_owned),
+    })
+}
+
+/// Some clients write the zeros that a server leaves out in front.
+fn same(etag: Option<&str>, last: &str) -> bool {
+    let bare = |etag: &str| etag.trim_start_matches('0').to_owned();
+    etag.is_some_and(|etag| bare(etag) == bare(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_in_front_of_an_etag_do_not_count() {
+        assert!(same(Some("0ab"), "ab") && same(Some("ab"), "00ab"));
+        assert!(!same(Some("ab"), "0") && !same(None, "0") && !same(Some("ab"), ""));
+    }
+}
