@@ -55,18 +55,18 @@ pub(crate) struct Args {
 /// Declares the commands: how each is called, and the file in `cmd/` that has its arguments and
 /// runs it. A third entry is an argument of its `run`.
 macro_rules! commands {
-    ($($name:literal: $variant:ident($module:ident $(, $extra:expr)?),)+) => {
+    ($($(#[$only:meta])? $name:literal: $variant:ident($module:ident $(, $extra:expr)?),)+) => {
         /// What `gce-auth` can do.
         #[derive(Debug, Subcommand)]
         enum Command {
-            $(#[command(name = $name)] $variant(cmd::$module::Args),)+
+            $($(#[$only])? #[command(name = $name)] $variant(cmd::$module::Args),)+
         }
 
         impl Command {
             /// Describes one command.
             fn describe(name: &str) -> Option<clap::Command> {
                 match name {
-                    $($name => {
+                    $($(#[$only])? $name => {
                         let command = clap::Command::new($name);
                         Some(<cmd::$module::Args as clap::Args>::augment_args(command))
                     })+
@@ -76,7 +76,7 @@ macro_rules! commands {
 
             fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
                 match self {
-                    $(Self::$variant(args) => {
+                    $($(#[$only])? Self::$variant(args) => {
                         args.run(out $(, $extra)?).map(Termination::report)
                     })+
                 }
@@ -100,6 +100,7 @@ commands! {
     "wait": Wait(wait),
     "doctor": Doctor(doctor),
     "emulate": Emulate(emulate),
+    #[cfg(unix)] "agent": Agent(agent),
     "exec": Exec(exec),
     "demo": Demo(demo),
     "helper": Helper(helper),

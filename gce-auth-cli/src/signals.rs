@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 #[cfg(unix)]
-pub(crate) use unix::{Ending, is_init, run, run_as_init};
+pub(crate) use unix::{Commands, Ending, Signalled, is_init, run, run_as_init};
 
 #[cfg(unix)]
 mod unix {
@@ -33,6 +33,35 @@ mod unix {
 
         pub(crate) fn wait(&mut self) {
             self.0.forever().next();
+        }
+    }
+
+    /// What a signal asks a server for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Signalled {
+        /// `SIGHUP`
+        Reload,
+        /// `SIGUSR1`
+        Flush,
+        /// `SIGTERM` or `SIGINT`
+        End,
+    }
+
+    /// Takes over the signals that a server is commanded by.
+    #[derive(Debug)]
+    pub(crate) struct Commands(SignalsInfo);
+
+    impl Commands {
+        pub(crate) fn new() -> io::Result<Self> {
+            SignalsInfo::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map(Self)
+        }
+
+        pub(crate) fn next(&mut self) -> Signalled {
+            match self.0.forever().next() {
+                Some(SIGHUP) => Signalled::Reload,
+                Some(SIGUSR1) => Signalled::Flush,
+                _ => Signalled::End,
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! A file for each command: its arguments, one call, its output. `cli.rs` lists them.
 
+#[cfg(unix)]
+pub(crate) mod agent;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod detect;
