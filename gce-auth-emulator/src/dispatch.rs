@@ -8,6 +8,7 @@ use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::route::{self, Credential, Op};
 use gce_auth_server::protocol::{Dialect, Method, Reply, Request, guard, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
+use tokio::runtime::Handle;
 
 use crate::access::{self, Caller};
 use crate::cloud;
@@ -25,13 +26,17 @@ const TREE: &str = "/computeMetadata";
 /// Where the requests lie that drive the emulator.
 const CONTROL: &str = "/emulator/v1/";
 
+/// Bodies of calls to Google's APIs are small. A larger one is not read on the thread that serves
+/// all.
+const LARGE: usize = 16 * 1024;
+
 /// Answers the requests of one emulator.
 pub(crate) struct Dispatcher(pub(crate) Arc<State>);
 
 /// A request that was let in and understood.
 enum Meaning {
     Metadata(Op),
-    Cloud(CloudCall),
+    Cloud(Endpoint, Request),
     Page,
     Events,
     Control(ControlCall),
@@ -64,8 +69,11 @@ impl Service for Dispatcher {
                 },
                 Some(request) => Answer::Later(Box::pin(relayed(state, op, request))),
             },
-            Ok(Meaning::Cloud(call)) => Answer::Later(Box::pin(async move {
-                cloud::dispatch::answer(state, &call).await
+            Ok(Meaning::Cloud(endpoint, request)) if request.body.len() > LARGE => {
+                Answer::Later(Box::pin(cloud_beside(&self.0, endpoint, request)))
+            }
+            Ok(Meaning::Cloud(endpoint, request)) => Answer::Later(Box::pin(async move {
+                cloud::dispatch::answer(state, &CloudCall::new(endpoint, request)).await
             })),
             Ok(Meaning::Page) => Answer::Ready(page::page()),
             Ok(Meaning::Events) => match page::follow(Arc::clone(&self.0)) {
@@ -85,6 +93,16 @@ async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
     answer.await.unwrap_or_else(|_| pages::internal())
 }
 
+/// The answer to a call with a large body, which takes a while to read, beside that thread.
+async fn cloud_beside(state: &Arc<State>, endpoint: Endpoint, request: Request) -> Reply {
+    let (state, runtime) = (Arc::clone(state), Handle::current());
+    let answer = tokio::task::spawn_blocking(move || {
+        let call = CloudCall::new(endpoint, request);
+        runtime.block_on(cloud::dispatch::answer(&state, &call))
+    });
+    answer.await.unwrap_or_else(|_| cloud::errors::internal())
+}
+
 /// An answer of the metadata server as the machine's platform has it.
 fn dressed(state: &State, mut reply: Reply) -> Reply {
     let bare = reply.status == 404 && reply.dialect == Dialect::Metadata;
@@ -100,7 +118,7 @@ fn understand(state: &State, mut request: Request, caller: Caller) -> Result<Mea
     access.check_caller(caller)?;
     if let Some(endpoint) = Endpoint::parse(&request.path) {
         access.check_origin(&request)?;
-        return Ok(Meaning::Cloud(CloudCall::new(endpoint, request)));
+        return Ok(Meaning::Cloud(endpoint, request));
     }
     if let Some(path) = request.path.strip_prefix(CONTROL) {
         access.check_control(&request, caller)?;

@@ -189,7 +189,7 @@ impl Emulator {
     /// together. They hold no tokens.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.state.journal().all()
+        self.state.requests()
     }
 
     /// How many of these asked for exactly this path: from the root if it begins with a slash, else

@@ -11,6 +11,7 @@ pub struct StartError(Reason);
 enum Reason {
     Listen(String, io::Error),
     Network(String, String),
+    Host(String),
     Thread(io::Error),
     Key(io::Error),
     Certificates(Box<dyn Error + Send + Sync>),
@@ -29,6 +30,10 @@ impl StartError {
 
     pub(crate) fn network(network: String, why: String) -> Self {
         Self(Reason::Network(network, why))
+    }
+
+    pub(crate) fn host(name: String) -> Self {
+        Self(Reason::Host(name))
     }
 
     pub(crate) fn thread(error: io::Error) -> Self {
@@ -81,6 +86,10 @@ impl fmt::Display for StartError {
         match &self.0 {
             Reason::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Reason::Network(network, why) => write!(f, "`{network}` is no network: {why}"),
+            Reason::Host(name) => write!(
+                f,
+                "`{name}` is no host name: give one as in `example.com`, or `*.example.com`"
+            ),
             Reason::Thread(error) => write!(f, "cannot start the emulator's thread: {error}"),
             Reason::Key(error) => write!(f, "cannot keep the signing key: {error}"),
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
@@ -103,6 +112,7 @@ impl Error for StartError {
             Reason::Certificates(error) => Some(&**error),
             Reason::Document(_)
             | Reason::Network(..)
+            | Reason::Host(_)
             | Reason::Overlay(_)
             | Reason::Plan(_)
             | Reason::Cloud(_)
@@ -128,7 +138,19 @@ pub struct SetError {
     why: String,
 }
 
+/// Why a document is not taken, or a value not set.
+pub(crate) const TOO_LARGE: &str = "the document is too large: at most 16,384 values and 4 MiB are";
+
 impl SetError {
+    /// There is no room for the value.
+    pub(crate) fn too_large(path: &str) -> Self {
+        Self::new(path, TOO_LARGE)
+    }
+
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.why == TOO_LARGE
+    }
+
     pub(crate) fn new(path: &str, why: &str) -> Self {
         Self {
             path: beginning(path),

@@ -1,6 +1,6 @@
 //! Guest attributes: the part of the tree that programs on the machine may write.
 
-use crate::document::limits;
+use crate::document::limits::Extent;
 use crate::profiles::attribute;
 use crate::state::State;
 use serde_json::Value;
@@ -39,8 +39,8 @@ impl State {
         }
         let place = |document: &Value| {
             let all = &document["instance"]["guestAttributes"];
-            let old = limits::size(&all[namespace][key]);
-            limits::size(all).saturating_sub(old) + key.len() + value.len() > MAX_BYTES
+            let old = Extent::of(&all[namespace][key]);
+            Extent::of(all).minus(old).bytes + key.len() + value.len() > MAX_BYTES
         };
         if self.document.read(place) {
             return pages::too_large();
@@ -50,6 +50,7 @@ impl State {
             value,
         ) {
             Ok(()) => render::lines(""),
+            Err(error) if error.is_too_large() => pages::too_large(),
             Err(_) => pages::bad_request("invalid guest attribute"),
         }
     }

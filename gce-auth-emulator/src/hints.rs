@@ -7,6 +7,11 @@ use gce_auth_server::protocol::hosts::AllowedHosts;
 use gce_auth_server::protocol::route::PREFIX;
 use gce_auth_server::protocol::tree::{LIVE, Node};
 
+/// In longer paths nothing is looked for.
+const MAX_DEPTH: usize = 32;
+/// Of larger directories only the first names are compared with what was asked.
+const MAX_NAMES: usize = 512;
+
 /// Returns a hint for the journal at a request that was refused, or led nowhere.
 pub(crate) fn hint(
     request: &RecordedRequest,
@@ -62,6 +67,9 @@ fn missing(path: &str, document: &Value) -> Option<String> {
     }
     let trimmed = rest.trim_end_matches('/');
     let segments: Vec<String> = trimmed.split('/').map(Into::into).collect();
+    if segments.len() > MAX_DEPTH {
+        return None;
+    }
     if rest.ends_with('/') && Node::find(document, &segments).is_some() {
         return Some(format!(
             "a value: ask for {} without the slash",
@@ -80,6 +88,7 @@ fn missing(path: &str, document: &Value) -> Option<String> {
     let (near, directory) = node
         .children()
         .into_iter()
+        .take(MAX_NAMES)
         .map(|(name, child)| (name, child.is_directory()))
         .chain(live.map(|name| ((*name).to_owned(), false)))
         .map(|(name, directory)| (distance(wanted, &name), name, directory))
@@ -160,6 +169,18 @@ mod tests {
         assert_eq!(hint(&"x/".repeat(1000)), None);
         let root = missing("/instance/id", &document).unwrap();
         assert_eq!(root, "did you mean /computeMetadata/v1/instance/id?");
+    }
+
+    #[test]
+    fn what_is_compared_is_bounded() {
+        let hint = |names: usize| {
+            let all = (0..names).map(|name| (format!("a{name:06}"), Value::from(1)));
+            let all: serde_json::Map<_, _> = all.chain([("zebra".into(), 1.into())]).collect();
+            let document = serde_json::json!({"instance": {"attributes": all}});
+            missing(&format!("{PREFIX}instance/attributes/zebr"), &document)
+        };
+        assert!(hint(MAX_NAMES - 1).unwrap().ends_with("zebra?"));
+        assert_eq!(hint(MAX_NAMES), None);
     }
 
     #[test]

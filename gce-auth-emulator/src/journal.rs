@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::clock::{Clock, Lap};
 use crate::recorded_request::RecordedRequest;
 use gce_auth_server::protocol::fields::Fields;
-use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::route::PREFIX;
 use gce_auth_server::protocol::{Method, Request};
 
@@ -18,6 +17,8 @@ const LONGEST: usize = 4096;
 const BYTES: usize = 8 << 20;
 /// Beyond this length the memory of a text is not used again: a short one would take it all.
 const SMALL: usize = 1024;
+/// How many requests are read at once. Meanwhile none can be recorded.
+const PAGE: usize = 64;
 const HEADERS: [&str; 9] = [
     "host",
     "metadata-flavor",
@@ -54,7 +55,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn path(&self) -> &str {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn path(&self) -> &str {
         self.what.get("path").unwrap_or_default()
     }
 
@@ -139,29 +144,13 @@ impl Journal {
         self.entries.back()
     }
 
-    pub(crate) fn all(&self) -> Vec<RecordedRequest> {
-        self.recent(KEPT)
-    }
-
-    /// At most so many of the last requests, the oldest first.
-    pub(crate) fn recent(&self, count: usize) -> Vec<RecordedRequest> {
-        let skipped = self.entries.len().saturating_sub(count);
-        self.entries.iter().skip(skipped).map(Entry::show).collect()
-    }
-
-    /// The requests for this path that had each of these parameters.
-    pub(crate) fn matching(&self, path: &str, parameters: &[(String, String)]) -> usize {
-        let path = full_path(path);
-        self.entries
-            .iter()
-            .filter(|entry| entry.path() == path)
-            .filter(|entry| {
-                let query = Query::parse(entry.query());
-                parameters
-                    .iter()
-                    .all(|(name, value)| query.get(name) == Some(value))
-            })
-            .count()
+    /// The oldest requests behind one, and at most as many as no other request has to wait for.
+    pub(crate) fn page(&self, behind: u64) -> impl Iterator<Item = &Entry> {
+        let first = self.entries.front().map_or(0, |entry| entry.id);
+        let skipped = behind.saturating_add(1).saturating_sub(first);
+        let rest = self.entries.iter();
+        rest.skip(usize::try_from(skipped).unwrap_or(usize::MAX))
+            .take(PAGE)
     }
 
     pub(crate) fn count(&self, path: &str) -> usize {
@@ -228,11 +217,15 @@ mod tests {
         }
     }
 
+    fn all(journal: &Journal) -> Vec<RecordedRequest> {
+        journal.entries.iter().map(Entry::show).collect()
+    }
+
     #[test]
     fn secrets_are_not_kept() {
         let mut journal = Journal::default();
         journal.record(&request("/tokeninfo", "access_token=ya29.secret&x=1"), None);
-        let all = journal.all();
+        let all = all(&journal);
         assert!(!format!("{all:?}").contains("ya29"));
         assert_eq!(all[0].query, "access_token=[redacted]&x=1");
         assert_eq!(all[0].header("User-Agent"), Some("test"));
@@ -247,10 +240,26 @@ mod tests {
         assert_eq!(journal.count("instance/id"), KEPT);
         assert_eq!(journal.count("/computeMetadata/v1/instance/id"), KEPT);
         assert_eq!(journal.count("instance"), 0);
-        let recent: Vec<u64> = journal.recent(2).iter().map(|entry| entry.id).collect();
-        assert_eq!(recent, [KEPT as u64 + 4, KEPT as u64 + 5]);
+        let ids: Vec<u64> = all(&journal).iter().map(|entry| entry.id).collect();
+        assert_eq!(ids, (6..=KEPT as u64 + 5).collect::<Vec<_>>());
         journal.clear();
-        assert!(journal.all().is_empty());
+        assert!(all(&journal).is_empty());
+    }
+
+    #[test]
+    fn all_are_read_in_pages() {
+        let mut journal = Journal::default();
+        for _ in 0..KEPT + 5 {
+            journal.record(&request("/a", ""), None);
+        }
+        let page = |behind| -> Vec<u64> { journal.page(behind).map(Entry::id).collect() };
+        let end = journal.last_id();
+        let oldest = end - KEPT as u64 + 1;
+        assert_eq!(page(0), page(oldest - 1));
+        assert_eq!(page(0)[0], oldest);
+        assert_eq!(page(0).len(), PAGE);
+        assert_eq!(page(end - 2), [end - 1, end]);
+        assert!(page(end).is_empty() && page(u64::MAX).is_empty());
     }
 
     #[test]
@@ -263,7 +272,7 @@ mod tests {
         );
         request.headers = [("user-agent", long.as_str())].into_iter().collect();
         journal.record(&request, None);
-        let recorded = &journal.all()[0];
+        let recorded = &all(&journal)[0];
         let agent = recorded.header("user-agent").unwrap();
         for kept in [&recorded.path, &recorded.query, agent] {
             let length = kept.len();
@@ -319,7 +328,7 @@ mod tests {
         assert_eq!(complete(third, Some(404)).as_deref(), Some("/c"));
         assert_eq!(complete(second, None).as_deref(), Some("/b"));
         assert_eq!(complete(0, None), None);
-        let all = journal.all();
+        let all = all(&journal);
         assert_eq!((all[0].status, all[1].status), (None, Some(404)));
         assert!(all[0].duration.is_some());
         assert_eq!(all[0].fault.as_deref(), Some("503"));

@@ -84,9 +84,10 @@
 //! | `POST reset` | everything as at the start |
 //! | `GET openapi.json` | all of this for programs, as OpenAPI 3.0 |
 //!
-//! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. By such requests the document
-//! grows to 4 MiB at most, nested 128 levels deep; guest attributes have 256 KiB in all. The last
-//! 10,000 requests are kept, with at most 8 MiB of text. An answer of an
+//! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. A document has at most 16,384
+//! values and 4 MiB, nested 128 levels deep; guest attributes have 256 KiB in all. At most 1,000
+//! faults with 256 KiB of text are kept, and the last 10,000 requests with 8 MiB of text: the
+//! oldest make room. An answer of an
 //! [upstream](EmulatorBuilder::upstream) has at most 4 MiB.
 //!
 //! A fault hits all requests whose path begins with `path`; with `method` only those of one method;
@@ -129,6 +130,7 @@ mod read;
 mod record;
 mod recorded_request;
 mod relay;
+mod requests;
 mod start;
 mod state;
 mod text_source;

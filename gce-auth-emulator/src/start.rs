@@ -175,10 +175,9 @@ impl EmulatorBuilder {
     fn access(&self) -> Result<Access, StartError> {
         let mut hosts = access::default_hosts();
         for name in &self.hosts {
-            hosts = match name.strip_prefix("*.") {
-                Some(above) => hosts.with_below(above),
-                None => hosts.with(name),
-            };
+            hosts = hosts
+                .with_pattern(name)
+                .ok_or_else(|| StartError::host(name.clone()))?;
         }
         let networks = networks(&self.control_networks)?;
         let control = if networks.is_empty() {

@@ -101,3 +101,15 @@ fn a_network_that_is_none_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_host_that_is_no_name_is_refused() {
+    for text in ["a b", "*", "http://example.com"] {
+        let error = Emulator::builder().allow_host(text).start().unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with(&format!("`{text}` is no host name: ")),
+            "{error}"
+        );
+    }
+}

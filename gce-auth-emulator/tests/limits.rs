@@ -134,6 +134,49 @@ fn a_document_grows_by_requests_to_a_size_and_no_further() {
     );
 }
 
+/// A directory of so many values.
+fn many(count: usize) -> String {
+    let all: Vec<String> = (0..count).map(|n| format!("\"{n:x}\":1")).collect();
+    format!("{{{}}}", all.join(","))
+}
+
+#[test]
+fn a_document_has_16384_values_and_no_more() {
+    let emulator = Emulator::builder()
+        .set("instance/attributes/enable-guest-attributes", "TRUE")
+        .start()
+        .unwrap();
+    let put = |name: &str, body: &str| {
+        let path = format!("document/instance/attributes/{name}");
+        control(&emulator, "PUT", &path, body.as_bytes())
+    };
+    assert_eq!(put("a", &many(20_000)), 409);
+    for _ in 0..5 {
+        assert_eq!(
+            put("a", &many(7000)),
+            200,
+            "what it replaces does not count"
+        );
+        assert_eq!(put("a", "1"), 200);
+    }
+    assert_eq!(put("a", &many(7000)), 200);
+    assert_eq!(put("b", &many(7000)), 200);
+    assert_eq!(put("c", &many(7000)), 409);
+    assert!(emulator.set_json("instance/x", &many(7000)).is_err());
+    let mut statuses = (0..3000).map(|n| {
+        let path = format!("/computeMetadata/v1/instance/guest-attributes/a/{n}");
+        let flavor = ("Metadata-Flavor", "Google");
+        request(emulator.addr(), "PUT", &path, &[flavor], b"1").status
+    });
+    assert!(statuses.any(|status| status == 413));
+    assert_eq!(put("b", "1"), 200);
+    assert_eq!(put("c", &many(6000)), 200);
+
+    let document = format!("{{\"instance\":{}}}", many(20_000));
+    let why = Emulator::builder().document(document).start().unwrap_err();
+    assert!(why.to_string().contains("16,384 values"), "{why}");
+}
+
 #[test]
 fn guest_attributes_hold_256_kib_in_all() {
     let emulator = Emulator::builder()

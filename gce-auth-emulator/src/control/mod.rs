@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::document::limits;
 use crate::document::places::segments;
 use crate::error::SetError;
 use crate::faults::fault_config::RuleConfig;
 use crate::policy::settings::CloudConfig;
-use crate::recorded_request::RecordedRequest;
 use crate::state::State;
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::tree::Node;
@@ -38,7 +36,10 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
     let answer = match (&call.method, room, rest) {
         (Method::Get, "document", path) => read(state, path),
         (Method::Put, "document", path) => text(&call.body)
-            .and_then(|json| put(state, path, json))
+            .and_then(|json| {
+                let set = state.document.set_json(path, json);
+                set.map_err(|error| unset(&error))
+            })
             .map(|()| json!({})),
         (Method::Delete, "document", path) => read(state, path)
             .and_then(|_| state.document.remove(path).map_err(|error| unset(&error)))
@@ -83,17 +84,6 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
         (_, room, rest) => Err(no_such(room, rest)),
     };
     answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
-}
-
-/// Puts any JSON at a path, unless the document becomes too large.
-fn put(state: &State, path: &str, json: &str) -> Result<(), Reply> {
-    let large = state.document.read(limits::size) + json.len() > limits::BYTES;
-    if large {
-        let why = format!("the document may have at most {} bytes", limits::BYTES);
-        return Err(refused(409, &why));
-    }
-    let set = state.document.set_json(path, json);
-    set.map_err(|error| unset(&error))
 }
 
 fn refused(status: u16, why: &str) -> Reply {
@@ -149,12 +139,11 @@ fn read(state: &State, path: &str) -> Result<Value, Reply> {
 }
 
 fn requests(state: &State, path: Option<&str>) -> Value {
-    let all = state.journal().all();
-    let shown: Vec<Value> = all
-        .iter()
-        .filter(|request| path.is_none_or(|path| request.path == path))
-        .map(RecordedRequest::to_json)
-        .collect();
+    let mut shown = Vec::new();
+    state.each_request(
+        |entry| path.is_none_or(|path| entry.path() == path),
+        |request| shown.push(request.to_json()),
+    );
     json!({ "requests": shown })
 }
 
@@ -177,7 +166,7 @@ fn assertion(state: &State, body: &[u8]) -> Result<Value, Reply> {
         }
         Some(_) => return Err(refused(400, "parameters must be an object")),
     }
-    let count = state.journal().matching(path, &parameters);
+    let count = state.matching_requests(path, &parameters);
     if u64::try_from(count) == Ok(times) {
         return Ok(json!({ "count": count }));
     }

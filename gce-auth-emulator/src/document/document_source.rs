@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::document::limits::Extent;
 use crate::document::overlay;
 use crate::document::versions::Document;
-use crate::error::StartError;
+use crate::error::{StartError, TOO_LARGE};
 use crate::identity::accounts::Account;
 use crate::profiles::{self, Facts, Profile};
 use crate::text_source::TextSource;
@@ -49,7 +50,11 @@ impl DocumentSource {
     }
 
     pub(crate) fn make(&self) -> Result<Value, StartError> {
-        let world = Document::new(self.base()?);
+        let base = self.base()?;
+        if Extent::of(&base).is_too_large() {
+            return Err(StartError::document(TOO_LARGE));
+        }
+        let world = Document::new(base);
         for layer in &self.layers {
             match layer {
                 Layer::Value(path, value) => world.set(path, value)?,

@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::document::limits;
+use crate::document::limits::{self, Room};
 use crate::document::places::{
     TOO_DEEP, container, copy_account, empty, keys, list, look, segments, step,
 };
@@ -28,12 +28,14 @@ struct State {
     document: Value,
     /// Of this version.
     shown: RenderCache,
+    room: Room,
 }
 
 impl Document {
     pub(crate) fn new(document: Value) -> Self {
         Self {
             state: Mutex::new(State {
+                room: Room::of(&document),
                 document,
                 shown: RenderCache::default(),
             }),
@@ -63,7 +65,9 @@ impl Document {
     /// The answer for a place as it is now, and its ETag; or the refusal.
     pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
         let mut state = self.lock();
-        let State { document, shown } = &mut *state;
+        let State {
+            document, shown, ..
+        } = &mut *state;
         let shape = Shape::new(target, reading);
         if let Some(known) = shown.find(target.place(), shape) {
             return Ok(known);
@@ -79,7 +83,9 @@ impl Document {
     /// The ETag of a place; `None` if there is no such place.
     pub(crate) fn etag(&self, place: &str) -> Option<Etag> {
         let mut state = self.lock();
-        let State { document, shown } = &mut *state;
+        let State {
+            document, shown, ..
+        } = &mut *state;
         if let Some(known) = shown.etag(place) {
             return Some(known);
         }
@@ -119,6 +125,10 @@ impl Document {
     pub(crate) fn set_json(&self, path: &str, json: &str) -> Result<(), SetError> {
         let value: Value = serde_json::from_str(json)
             .map_err(|error| SetError::new(path, &format!("not JSON: {error}")))?;
+        // Before the lock: to take it apart again needs time.
+        if Room::of(&value).is_exceeded() {
+            return Err(SetError::too_large(path));
+        }
         self.change(path, |_| Ok(value))
     }
 
@@ -160,6 +170,7 @@ impl Document {
         let mut state = self.lock();
         let document = make(&state.document);
         if state.document != document {
+            state.room = Room::of(&document);
             state.document = document;
             self.changed(state);
         }
@@ -210,6 +221,11 @@ impl Document {
         }
         if keys.len() + limits::depth(&value) > limits::DEPTH {
             return Err(SetError::new(path, TOO_DEEP));
+        }
+        let State { document, room, .. } = &mut *state;
+        let old = keys.iter().try_fold(&*document, look);
+        if !room.take(document, (&keys, old), &value) {
+            return Err(SetError::too_large(path));
         }
         let mut place = &mut state.document;
         for key in &keys {

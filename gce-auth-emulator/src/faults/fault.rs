@@ -50,6 +50,17 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The length of the texts in it.
+    pub(crate) fn text_length(&self) -> usize {
+        match self {
+            Self::Body {
+                content_type,
+                bytes,
+            } => content_type.len() + bytes.len(),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn action(&self) -> FaultAction {
         match self {
             Self::Status { code, retry_after } => {

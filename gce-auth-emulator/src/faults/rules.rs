@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::faults::client_name::ClientName;
 use crate::faults::fault::Fault;
 use crate::journal::full_path;
 use gce_auth_server::protocol::Request;
 use gce_auth_server::service::FaultAction;
 
-/// How many rules there can be at once; the oldest makes room.
+/// How many rules there can be at once, and how many bytes of text in them; the oldest makes room.
 const KEPT: usize = 1000;
+const BYTES: usize = 256 * 1024;
 
 /// A fault, and the requests that it hits.
 ///
@@ -106,19 +108,21 @@ impl FaultRule {
         (&self.path, self.client.as_deref(), self.when, &self.fault)
     }
 
-    fn fits(&self, request: &Request) -> bool {
-        let of_client = |name: &str, part: &str| {
-            request
-                .header(name)
-                .is_some_and(|value| value.to_lowercase().contains(part))
-        };
+    /// The length of its texts.
+    fn length(&self) -> usize {
+        let other = [&self.method, &self.client].map(|text| text.as_ref().map_or(0, String::len));
+        self.path.len() + other.iter().sum::<usize>() + self.fault.text_length()
+    }
+
+    fn fits(&self, request: &Request, client: &ClientName) -> bool {
         self.method
             .as_deref()
             .is_none_or(|method| method == request.method.as_str())
             && request.path.starts_with(&self.path)
-            && self.client.as_ref().is_none_or(|part| {
-                of_client("user-agent", part) || of_client("x-goog-api-client", part)
-            })
+            && self
+                .client
+                .as_ref()
+                .is_none_or(|part| client.contains(part))
     }
 }
 
@@ -226,8 +230,10 @@ impl Rules {
     /// Begins a rule; gives its number.
     pub(crate) fn add(&mut self, rule: FaultRule, now: Instant) -> u64 {
         self.active.retain(|active| !active.limit.is_over(now));
-        if self.active.len() >= KEPT {
-            self.active.remove(0);
+        let length = |active: &Active| active.rule.length();
+        let mut bytes = self.active.iter().map(length).sum::<usize>() + rule.length();
+        while !self.active.is_empty() && (self.active.len() >= KEPT || bytes > BYTES) {
+            bytes -= self.active.remove(0).rule.length();
         }
         self.last_id += 1;
         self.active.push(Active {
@@ -269,10 +275,11 @@ impl Rules {
         }
         let now = now();
         self.active.retain(|active| !active.limit.is_over(now));
+        let client = ClientName::of(request);
         let hit = self
             .active
             .iter_mut()
-            .filter(|active| active.rule.fits(request))
+            .filter(|active| active.rule.fits(request, &client))
             .find_map(|active| active.limit.hits(now).then_some(active))?;
         hit.hits += 1;
         Some((hit.rule.fault.action(), hit.rule.fault.to_string()))
@@ -336,6 +343,20 @@ mod tests {
             rules.add(status(503), NOW());
         }
         assert_eq!(rules.all(NOW()).count(), KEPT);
+    }
+
+    #[test]
+    fn the_texts_of_rules_are_bounded() {
+        let mut rules = Rules::default();
+        let long = FaultRule::new(Fault::Body {
+            content_type: "text/plain".into(),
+            bytes: vec![b'x'; BYTES / 3],
+        });
+        for _ in 0..10 {
+            rules.add(long.clone(), NOW());
+        }
+        let ids: Vec<u64> = rules.all(NOW()).map(|active| active.id).collect();
+        assert_eq!(ids, [9, 10]);
     }
 
     #[test]

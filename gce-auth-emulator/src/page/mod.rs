@@ -11,6 +11,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::journal::Entry;
+use crate::recorded_request::RecordedRequest;
 use crate::state::State;
 use gce_auth_server::protocol::Reply;
 
@@ -25,7 +27,7 @@ pub(crate) fn is_at(path: &str) -> bool {
 }
 
 /// How many requests of the past a new listener is told.
-const PAST: usize = 200;
+const PAST: u64 = 200;
 
 /// How many can listen at once.
 const LISTENERS: usize = 32;
@@ -71,11 +73,17 @@ pub(crate) fn follow(state: Arc<State>) -> Option<mpsc::Receiver<Vec<u8>>> {
     let mut told = state.told.subscribe();
     let (send, receive) = mpsc::channel(64);
     tokio::spawn(async move {
-        let past = state.journal().recent(PAST);
-        for request in past {
-            let past = event("request", &request.to_json());
-            if send.send(past).await.is_err() {
-                return;
+        let end = state.journal().last_id();
+        let mut last = end.saturating_sub(PAST);
+        while let Some(page) = next_page(&state, last, end) {
+            for request in page {
+                last = request.id;
+                let past = event("request", &request.to_json());
+                if send.send(past).await.is_err() {
+                    return;
+                }
+                // Other listeners may do the same at this moment, and all have to be short.
+                tokio::task::yield_now().await;
             }
         }
         let mut timer = tokio::time::interval(PERIOD);
@@ -106,6 +114,14 @@ pub(crate) fn follow(state: Arc<State>) -> Option<mpsc::Receiver<Vec<u8>>> {
         }
     });
     Some(receive)
+}
+
+/// The next requests behind one, up to another; `None` at the end.
+fn next_page(state: &State, behind: u64, end: u64) -> Option<Vec<RecordedRequest>> {
+    let journal = state.journal();
+    let page = journal.page(behind).take_while(|entry| entry.id() <= end);
+    let page: Vec<_> = page.map(Entry::show).collect();
+    (!page.is_empty()).then_some(page)
 }
 
 fn overview(state: &State) -> Value {

@@ -49,6 +49,18 @@ impl AllowedHosts {
         self
     }
 
+    /// Adds a name or an address as [`with`](Self::with), or for `*.example.com` all names below
+    /// `example.com`. Returns `None` if the text is none of these.
+    #[must_use]
+    pub fn with_pattern(self, pattern: &str) -> Option<Self> {
+        let above = pattern.strip_prefix("*.");
+        match (Host::parse(above.unwrap_or(pattern))?, above) {
+            (Host::Name(name), Some(_)) => Some(self.with_below(&name)),
+            (Host::Address(_), Some(_)) => None,
+            (_, None) => Some(self.with(pattern)),
+        }
+    }
+
     /// Adds all addresses. No page has one for its origin that could lead elsewhere.
     #[must_use]
     pub fn with_any_address(mut self) -> Self {
@@ -134,6 +146,33 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_names_addresses_or_all_below_a_name() {
+        let allow = |pattern| AllowedHosts::default().with_pattern(pattern);
+        for (pattern, host) in [
+            ("example.com", "Example.com:80"),
+            ("*.example.com.", "a.b.example.com"),
+            ("192.0.2.1", "192.0.2.1:8080"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("2001:db8::1", "[2001:db8::1]:80"),
+        ] {
+            assert!(allow(pattern).unwrap().admit(host), "{pattern}");
+        }
+        for pattern in [
+            "",
+            "*",
+            "*.",
+            "a b",
+            "*.a b",
+            "a,b",
+            "*.192.0.2.1",
+            "http://a",
+            "a*.b",
+        ] {
+            assert!(allow(pattern).is_none(), "{pattern}");
+        }
+    }
 
     #[test]
     fn the_server_s_own_names_are_admitted_in_every_spelling() {

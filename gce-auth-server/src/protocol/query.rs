@@ -1,5 +1,6 @@
 //! The query string: the only place where the metadata server decodes percent signs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,11 +49,9 @@ impl Query {
 
     /// The first name that stands more than once.
     pub fn repeated(&self) -> Option<&str> {
-        let names = || self.0.iter().map(|(name, _)| name.as_str());
-        names()
-            .enumerate()
-            .find(|(at, name)| names().take(*at).any(|earlier| earlier == *name))
-            .map(|(_, name)| name)
+        let mut seen = HashSet::new();
+        let mut names = self.0.iter().map(|(name, _)| name.as_str());
+        names.find(|name| !seen.insert(*name))
     }
 
     /// Returns whether the first parameter of this name says yes.

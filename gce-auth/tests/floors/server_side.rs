@@ -36,6 +36,7 @@ const HOUSES: [House; 2] = [
             &["profiles", "hints"],
             &["document", "events", "faults", "token_source"],
             &["state"],
+            &["requests"],
             &[
                 "read",
                 "credential",
