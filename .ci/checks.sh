@@ -35,9 +35,19 @@ clients_of_languages() {
     if [[ ${CI:-} == true ]]; then
         export GCE_AUTH_INTEROP=required
     fi
-    for program in go java mvn node npm; do
+    for program in go java mvn node npm docker kubectl git; do
         command -v "$program" >/dev/null || not_checked "clients that need $program"
     done
+    uv_of_tests
+}
+
+# uv, which the tests of credential helpers run.
+uv_of_tests() {
+    if ! command -v uv >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        python3 -m venv "$cache/uv" && "$cache/uv/bin/pip" install --quiet "uv==$UV"
+        PATH="$PATH:$cache/uv/bin"
+    fi
+    command -v uv >/dev/null || not_checked 'credential helpers with uv'
 }
 
 # --- Oldest Rust and other platforms ------------------------------------------------------------

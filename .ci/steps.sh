@@ -14,6 +14,7 @@ export PATH="$cache/bin:$PATH"
 CARGO_DENY=0.20.2
 CARGO_HACK=0.6.46
 CARGO_MUTANTS=27.1.0
+UV=0.13.9
 
 # --- Headings and times -------------------------------------------------------------------------
 

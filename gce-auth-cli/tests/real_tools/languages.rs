@@ -1,0 +1,252 @@
+//! pip, uv, npm, Go and Maven.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::{
+    basic,
+    cloud::{Answer, Request},
+    guarded,
+    machine::{Machine, python, run},
+    not_found,
+};
+
+const USER: &str = "oauth2accesstoken";
+const INDEX: &str = "https://oauth2accesstoken@us-python.pkg.dev/p/r/simple/";
+
+/// An index of Python packages with one package, `mine`.
+fn index(request: &Request, token: &str) -> Answer {
+    guarded(request, &basic(USER, token), || {
+        let wheel = "mine-1.2.3-py3-none-any.whl";
+        match request.path.as_str() {
+            "/p/r/simple/mine/" => {
+                let link = format!(
+                    "<a href=\"../../{wheel}\" data-dist-info-metadata=\"true\">{wheel}</a>"
+                );
+                (
+                    200,
+                    "text/html",
+                    format!("<!DOCTYPE html><html><body>{link}</body></html>").into(),
+                )
+            }
+            path if path.ends_with(&format!("{wheel}.metadata")) => {
+                let text = "Metadata-Version: 2.1\nName: mine\nVersion: 1.2.3\n";
+                (200, "text/plain", text.into())
+            }
+            _ => not_found(),
+        }
+    })
+}
+
+#[test]
+fn pip_asks_keyring() {
+    let machine = Machine::new("pip", index);
+    machine.install("keyring", &[]);
+    let Some(python) = python() else { return };
+    let mut pip = machine.tool("python3").unwrap();
+    // The shim looks for its Python in the home directory.
+    let mut command = Command::new(python);
+    command.envs(
+        pip.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    for (name, _) in pip.get_envs().filter(|(_, value)| value.is_none()) {
+        command.env_remove(name);
+    }
+    pip = command;
+    pip.args([
+        "-m",
+        "pip",
+        "index",
+        "versions",
+        "mine",
+        "--index-url",
+        INDEX,
+    ])
+    .args(["--keyring-provider", "subprocess", "--cert"])
+    .arg(&machine.cloud.ca)
+    .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+    let said = run(&mut pip).stdout;
+    assert!(said.contains("mine (1.2.3)"), "{said}");
+}
+
+#[test]
+fn uv_asks_keyring() {
+    let machine = Machine::new("uv", index);
+    machine.install("keyring", &[]);
+    let (Some(mut uv), Some(python)) = (machine.tool("uv"), python()) else {
+        return;
+    };
+    machine.write("requirements.in", "mine\n");
+    uv.args([
+        "pip",
+        "compile",
+        "requirements.in",
+        "--no-config",
+        "--index-url",
+        INDEX,
+    ])
+    .args(["--keyring-provider", "subprocess", "--python"])
+    .arg(python);
+    let said = run(&mut uv).stdout;
+    assert!(said.contains("mine==1.2.3"), "{said}");
+}
+
+#[test]
+fn pip_and_uv_take_the_url_of_an_index() {
+    let machine = Machine::new("index-url", index);
+    let plain = "https://us-python.pkg.dev/p/r/simple/";
+    let url = machine.gce_auth(&["helper", "index-url", plain]).stdout;
+    let (Some(mut uv), Some(python)) = (machine.tool("uv"), python()) else {
+        return;
+    };
+    machine.write("requirements.in", "mine\n");
+    uv.args([
+        "pip",
+        "compile",
+        "requirements.in",
+        "--no-config",
+        "--python",
+    ])
+    .arg(python)
+    .env("UV_INDEX_URL", url.trim());
+    let said = run(&mut uv).stdout;
+    assert!(said.contains("mine==1.2.3"), "{said}");
+}
+
+#[test]
+fn npm_reads_the_token_that_was_written() {
+    let machine = Machine::new("npm", |request, token| {
+        let path = request.path.clone();
+        guarded(request, &format!("Bearer {token}"), || {
+            match path.as_str() {
+                "/p/r/mine" => {
+                    let version = json!({"name": "mine", "version": "1.2.3", "dist": {
+                    "tarball": "https://us-npm.pkg.dev/p/r/mine.tgz", "shasum": "0".repeat(40)}});
+                    let body = json!({"name": "mine", "dist-tags": {"latest": "1.2.3"},
+                    "versions": {"1.2.3": version}});
+                    (200, "application/json", body.to_string().into())
+                }
+                _ => not_found(),
+            }
+        })
+    });
+    let registry = "https://us-npm.pkg.dev/p/r/";
+    machine.write(".npmrc", "fund=false\n");
+    machine.gce_auth(&["helper", "npmrc", "--registries", registry, "--write"]);
+    let Some(mut npm) = machine.tool("npm") else {
+        return;
+    };
+    npm.args(["view", "mine", "version", "--registry", registry]);
+    let said = run(&mut npm).stdout;
+    assert_eq!(said, "1.2.3\n");
+    machine.gce_auth(&["helper", "npmrc", "--undo"]);
+    assert_eq!(machine.read(".npmrc"), "fund=false\n");
+}
+
+#[test]
+fn go_asks_goauth_after_a_refusal() {
+    let machine = Machine::new("go", |request, token| {
+        let path = request.path.clone();
+        guarded(request, &format!("Bearer {token}"), || {
+            match path.as_str() {
+                "/p/r/example.com/mine/@v/v1.2.3.info" => {
+                    let body = json!({"Version": "v1.2.3", "Time": "2026-01-01T00:00:00Z"});
+                    (200, "application/json", body.to_string().into())
+                }
+                "/p/r/example.com/mine/@v/v1.2.3.mod" => {
+                    (200, "text/plain", b"module example.com/mine\n".to_vec())
+                }
+                _ => not_found(),
+            }
+        })
+    });
+    machine.install("goauth", &[]);
+    let Some(mut go) = machine.tool("go") else {
+        return;
+    };
+    go.args(["list", "-m", "example.com/mine@v1.2.3"])
+        .env("GOPROXY", "https://us-go.pkg.dev/p/r");
+    assert_eq!(run(&mut go).stdout, "example.com/mine v1.2.3\n");
+    machine.install("goauth", &["--undo"]);
+}
+
+#[test]
+fn maven_sends_the_header_of_its_settings() {
+    let machine = Machine::new("maven", |request, token| {
+        let path = request.path.clone();
+        guarded(request, &format!("Bearer {token}"), || {
+            if path == "/p/r/example/parent/1.2.3/parent-1.2.3.pom" {
+                let pom = "<project><modelVersion>4.0.0</modelVersion><groupId>example</groupId>\
+                           <artifactId>parent</artifactId><version>1.2.3</version>\
+                           <packaging>pom</packaging></project>";
+                return (200, "text/xml", pom.into());
+            }
+            not_found()
+        })
+    });
+    let settings = machine.home.join("settings.xml");
+    let path = settings.to_str().unwrap();
+    machine.gce_auth(&[
+        "helper",
+        "maven",
+        "--servers",
+        "artifact-registry",
+        "--output",
+        path,
+    ]);
+    let address = machine.cloud.address;
+    let global = machine.write(
+        "global.xml",
+        &format!(
+            "<settings><localRepository>{}</localRepository><proxies><proxy><id>p</id>\
+             <active>true</active><protocol>https</protocol><host>{}</host><port>{}</port>\
+             </proxy></proxies></settings>",
+            machine.home.join("m2").display(),
+            address.ip(),
+            address.port()
+        ),
+    );
+    machine.write(
+        "project/pom.xml",
+        "<project><modelVersion>4.0.0</modelVersion>\
+         <parent><groupId>example</groupId><artifactId>parent</artifactId><version>1.2.3</version>\
+         <relativePath/></parent><artifactId>project</artifactId><packaging>pom</packaging>\
+         <repositories><repository><id>artifact-registry</id>\
+         <url>https://us-maven.pkg.dev/p/r</url></repository></repositories></project>",
+    );
+    let store = machine.home.join("trust.p12");
+    let (Some(mut keytool), Some(mut maven)) = (machine.tool("keytool"), machine.tool("mvn"))
+    else {
+        return;
+    };
+    keytool
+        .args([
+            "-importcert",
+            "-noprompt",
+            "-alias",
+            "ca",
+            "-storepass",
+            "changeit",
+        ])
+        .arg("-keystore")
+        .arg(&store)
+        .arg("-file")
+        .arg(&machine.cloud.ca);
+    run(&mut keytool);
+    maven
+        .args(["-B", "-q", "-s", path, "-gs"])
+        .arg(global)
+        .arg(format!("-Djavax.net.ssl.trustStore={}", store.display()))
+        .arg("-Djavax.net.ssl.trustStorePassword=changeit")
+        .arg("validate")
+        .current_dir(machine.home.join("project"));
+    run(&mut maven);
+    let requests = machine.cloud.requests();
+    let parent = requests
+        .iter()
+        .find(|it| it.path.ends_with("parent-1.2.3.pom"))
+        .unwrap();
+    assert_eq!(parent.host, "us-maven.pkg.dev");
+}
