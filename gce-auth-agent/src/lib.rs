@@ -26,6 +26,9 @@ mod credential;
 mod decisions;
 mod error;
 mod flights;
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod kept;
 mod listeners;
