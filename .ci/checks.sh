@@ -3,6 +3,7 @@
 OLDEST_RUST=1.85.0 # the library's rust-version
 MAX_LINES=500
 MAX_CRATES=20
+KUBERNETES_VALIDATE=1.37.0
 
 # --- Checks of the repository itself ------------------------------------------------------------
 
@@ -146,6 +147,23 @@ machines() {
     }
     printf '%s\n' "$said"
     [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
+}
+
+# What lies beside the code: units, manifests, rules, guides; the image where the machine has the tools.
+packaging() {
+    local said home=$cache/packaging
+    if [[ ! -e $home/bin/python3 ]]; then
+        { python3 -m venv "$home" && "$home/bin/pip" install --quiet "kubernetes-validate==$KUBERNETES_VALIDATE"; } ||
+            rm -rf "$home"
+    fi
+    said=$(PATH="$home/bin:$PATH" packaging/check "$target/release/gce-auth" 2>&1) || {
+        printf '%s\n' "$said"
+        die 'packaging is not as it should be'
+    }
+    printf '%s\n' "$said"
+    while read -r gap; do
+        not_checked "${gap#SKIPPED }"
+    done < <(grep '^SKIPPED' <<<"$said")
 }
 
 # --- The workspace of the peers -----------------------------------------------------------------

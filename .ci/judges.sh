@@ -2,7 +2,7 @@
 
 # Judges that live beside the repository. A judge runs if it is there and the driver has its
 # subcommand. Those named here decide whether the run passes; the verdict of the others is only shown.
-DECIDING_JUDGES='faults command oracle-public oracle-adc random-public'
+DECIDING_JUDGES='faults command oracle-public oracle-adc random-public agent'
 ORACLE_AREAS='public adc'
 JUDGE_SECONDS=900
 
@@ -22,7 +22,7 @@ judges() {
         fi
         if [[ -e ../shared/agent/judge.py ]] && has_subcommand "$gce_auth" agent; then
             ran=1
-            judge agent python3 ../shared/agent/judge.py --agent "$gce_auth agent" --quiet --report "$target/agent.json"
+            judge_agent "$gce_auth"
         fi
     fi
     ((ran)) || not_checked 'judges: there are none beside this repository'
@@ -39,6 +39,21 @@ judge_faults() {
     judge command python3 ../shared/faults/run_matrix.py --only "$scenarios" \
         --driver "gce-auth=python3 conformance/command_driver.py $gce_auth" \
         --strict-kinds --gate --jobs 4 --out "$target/command.json"
+}
+
+# As root: other users, network namespaces and cgroups call. What the machine does not let it try is
+# named one by one.
+judge_agent() {
+    local case why
+    packages curl iproute2 util-linux
+    judge agent python3 ../shared/agent/judge.py --agent "$1 agent" --quiet --report "$target/agent.json"
+    while IFS=$'\t' read -r case why; do
+        not_checked "judge agent, case $case: $why"
+    done < <(python3 -c '
+import json, sys
+for result in json.load(open(sys.argv[1]))["results"]:
+    if result["verdict"] == "skipped":
+        print(result["id"], result["why"].replace("\n", " "), sep="\t")' "$target/agent.json")
 }
 
 judge_oracle() {

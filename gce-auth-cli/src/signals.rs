@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 #[cfg(unix)]
-pub(crate) use unix::{Commands, Ending, Signalled, is_init, run, run_as_init};
+pub(crate) use unix::{Commands, Ending, Signalled, adopt_orphans, is_init, run, run_as_init};
 
 #[cfg(unix)]
 mod unix {
@@ -87,6 +87,14 @@ mod unix {
         getpid().is_init()
     }
 
+    /// Becomes the parent of descendants whose own parent ends, as the first process of a container
+    /// is (prctl(2), `PR_SET_CHILD_SUBREAPER`).
+    pub(crate) fn adopt_orphans() -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        rustix::process::set_child_subreaper(Some(getpid()))?;
+        Ok(())
+    }
+
     /// Runs a program to its end as [`run`] does, and reaps all other processes that end before it.
     /// The process must have no other children of its own.
     pub(crate) fn run_as_init(command: &mut Command) -> io::Result<ExitStatus> {
@@ -163,6 +171,11 @@ mod elsewhere {
     }
 
     /// No process gets the orphans of others.
+    pub(crate) fn adopt_orphans() -> io::Result<()> {
+        Ok(())
+    }
+
+    /// No process gets the orphans of others.
     pub(crate) fn is_init() -> bool {
         false
     }
@@ -173,7 +186,7 @@ mod elsewhere {
 }
 
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{Ending, is_init, run, run_as_init};
+pub(crate) use elsewhere::{Ending, adopt_orphans, is_init, run, run_as_init};
 
 /// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that ended
 /// it.

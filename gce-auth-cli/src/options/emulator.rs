@@ -35,12 +35,7 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "EMAIL")]
     account: Vec<String>,
     /// The scopes of the service accounts, separated by commas. Default: cloud-platform
-    #[arg(
-        long,
-        value_name = "SCOPES",
-        value_parser = Scopes::parse,
-        requires = "account"
-    )]
+    #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
     scopes: Vec<Scopes>,
     /// The lifetime of access tokens. Default: an hour
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -118,6 +113,16 @@ impl From<Kind> for Profile {
 }
 
 impl EmulatorArgs {
+    /// Returns the scopes, which `exec --agent` takes, too.
+    pub(crate) fn scopes(&self) -> &[Scopes] {
+        &self.scopes
+    }
+
+    /// Returns the metadata server, which `exec --agent` takes, too.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+
     /// Returns a builder of this emulator with these tokens. Registers token commands in `commands`.
     pub(crate) fn builder(
         &self,
@@ -125,6 +130,9 @@ impl EmulatorArgs {
         commands: &Commands,
         out: &Output,
     ) -> Result<EmulatorBuilder, Failure> {
+        if !self.scopes.is_empty() && self.account.is_empty() {
+            return Err(Failure::new(Exit::Usage, "--scopes needs --account"));
+        }
         let real = tokens.open(self.token_lifetime, out)?;
         let mut builder = Emulator::builder()
             .profile(self.profile.into())

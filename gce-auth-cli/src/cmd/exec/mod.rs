@@ -1,9 +1,11 @@
 //! `gce-auth exec`.
 
+mod agent;
+
 use std::{
     ffi::OsString,
-    io::ErrorKind,
-    process::{Command, ExitCode},
+    io::{self, ErrorKind},
+    process::{Command, ExitCode, ExitStatus},
     time::Duration,
 };
 
@@ -28,9 +30,34 @@ Examples:
   gce-auth exec --profile cloud-run --project my-project -- ./server
   gce-auth exec --adc external_account -- python3 my_program.py
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
+  gce-auth exec --agent --source adc --as narrow@my-project.iam.gserviceaccount.com \\
+      --scopes devstorage.read_only -- ./untrusted
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
 such program, 126 if it cannot be run.";
+
+/// What has no meaning with --agent: everything of the emulator but --scopes and --upstream.
+const EMULATORS: [&str; 19] = [
+    "real",
+    "journal",
+    "adc",
+    "RealTokenArgs",
+    "profile",
+    "project",
+    "project_number",
+    "account",
+    "token_lifetime",
+    "token_renewal",
+    "set",
+    "overlay",
+    "document",
+    "plan",
+    "fault",
+    "cold_start",
+    "keys_directory",
+    "strict",
+    "cloud",
+];
 
 /// Runs a program with an emulator of the metadata server.
 ///
@@ -45,6 +72,13 @@ pub(crate) struct Args {
     /// Use this machine's own metadata server instead of an emulator
     #[arg(long, conflicts_with_all = ["EmulatorArgs", "RealTokenArgs", "journal", "adc"])]
     real: bool,
+    /// Run an agent for the program instead of an emulator: a guarded metadata server with this
+    /// machine's identity, for the program and its descendants alone
+    ///
+    /// CLOUDSDK_CONFIG points to an empty directory then. --as, --scopes, --max-lifetime, --boundary
+    /// and --config narrow the identity. --upstream is the address of the metadata server.
+    #[arg(long, conflicts_with_all = EMULATORS)]
+    agent: bool,
     /// With --real, the metadata server to use
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
     endpoint: Option<String>,
@@ -62,6 +96,8 @@ pub(crate) struct Args {
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
     #[command(flatten)]
+    narrowed: agent::AgentArgs,
+    #[command(flatten)]
     emulator: EmulatorArgs,
     #[command(flatten)]
     tokens: RealTokenArgs,
@@ -72,11 +108,14 @@ impl Args {
         if signals::is_init() {
             return run_again_as_child();
         }
+        if self.agent {
+            return self.narrowed.run(self, out);
+        }
         if self.adc.is_none() {
             warn_of_other_credentials(out);
         }
         if self.real {
-            return self.run_with(&self.real_server()?, out);
+            return self.run_with(&self.real_server()?, signals::run, out);
         }
         let commands = Commands::default();
         let emulator = start_emulator(self.emulator.builder(&self.tokens, &commands, out)?)?;
@@ -100,7 +139,7 @@ impl Args {
             let host = emulator.addr().to_string();
             variables.push(("GCE_AUTH_TRUST_HOSTS".to_owned(), host));
         }
-        let code = self.run_with(&variables, out)?;
+        let code = self.run_with(&variables, signals::run, out)?;
         drop(directory);
         if self.journal {
             let requests = emulator.requests();
@@ -140,7 +179,12 @@ impl Args {
         Ok(variables)
     }
 
-    fn run_with(&self, variables: &[(String, String)], out: &Output) -> Result<ExitCode, Failure> {
+    fn run_with(
+        &self,
+        variables: &[(String, String)],
+        run: fn(&mut Command) -> io::Result<ExitStatus>,
+        out: &Output,
+    ) -> Result<ExitCode, Failure> {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(Failure::new(Exit::Usage, "name a program after --"));
         };
@@ -155,7 +199,7 @@ impl Args {
         command
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .envs(without_proxy(variables));
-        match signals::run(&mut command) {
+        match run(&mut command) {
             Ok(status) => Ok(signals::code(status).into()),
             Err(error) => {
                 let program = program.to_string_lossy();
