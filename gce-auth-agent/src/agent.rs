@@ -61,7 +61,9 @@ impl AgentBuilder {
             None => Policy::own_user(own_uid),
         };
         let policy = narrowed(policy, &self.limits, self.parent).map_err(StartError::setting)?;
-        let configured = config.as_ref().map_or(&[][..], |config| &config.listen);
+        // The agent of one program has a port of its own, and none that others know.
+        let configured = config.as_ref().filter(|_| self.parent.is_none());
+        let configured = configured.map_or(&[][..], |config| &config.listen);
         let (bound, listeners) = self.bind(configured)?;
         if bound.is_empty() {
             return Err(StartError::setting(

@@ -11,6 +11,7 @@ use gce_auth_server::protocol::{pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 use serde_json::{Value, json};
 
+use crate::audit::AuditCaller;
 use crate::connection::Caller;
 use crate::credential;
 use crate::guard;
@@ -109,6 +110,7 @@ impl<'a> Turn<'a> {
         };
         match asked.topic {
             Topic::Home => Answer::Ready(record.end(home(&request))),
+            Topic::Caller => Answer::Ready(record.end(self.introduce())),
             Topic::Token { account, .. } => {
                 credential::access(self.state, record, &account, grant, email.as_deref())
             }
@@ -255,6 +257,17 @@ impl<'a> Turn<'a> {
     }
 
     /// The answer to what a rule refuses: one line that names it, and how to see why.
+    /// Says who the caller is taken for, and which rule decides.
+    fn introduce(&self) -> Reply {
+        let (rule, _) = self.rules.of(Some(self.fit));
+        let introduction = json!({
+            "agent": env!("CARGO_PKG_VERSION"),
+            "caller": AuditCaller(&self.caller.found),
+            "rule": &**rule,
+        });
+        Reply::new(200, "application/json", introduction.to_string())
+    }
+
     fn refused(&self, path: &str, why: &str) -> Reply {
         let (rule, _) = self.rules.of(Some(self.fit));
         let by = match self.fit {
@@ -357,7 +370,7 @@ fn home(request: &HttpRequest) -> Reply {
 
 fn names_account(asked: &Request) -> bool {
     match &asked.topic {
-        Topic::Home => false,
+        Topic::Home | Topic::Caller => false,
         Topic::Token { .. } | Topic::Identity { .. } => true,
         Topic::Value { path, .. } => {
             let accounts = "instance/service-accounts";
@@ -378,7 +391,7 @@ fn note_asked(record: &mut Record<'_>, asked: &Request) {
             record.asked.account = Some(account.as_str().into());
             record.asked.audience = Some(audience.clone());
         }
-        Topic::Home | Topic::Value { .. } => {}
+        Topic::Home | Topic::Caller | Topic::Value { .. } => {}
     }
 }
 

@@ -30,7 +30,7 @@ impl Allow {
                 scopes.as_ref().or(self.scopes.as_ref()).cloned(),
             ),
             Topic::Identity { account, .. } => (Some(account.as_str()), None),
-            Topic::Home | Topic::Value { .. } => (None, None),
+            Topic::Home | Topic::Caller | Topic::Value { .. } => (None, None),
         };
         let given = self.act_as.is_some() && account == self.act_as.as_deref();
         let first = || match self.accounts.as_deref() {

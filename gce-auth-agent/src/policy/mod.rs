@@ -222,7 +222,7 @@ impl Policy {
             return Decision::Refused(why.to_owned());
         };
         let refused = match &request.topic {
-            Topic::Home => None,
+            Topic::Home | Topic::Caller => None,
             Topic::Token { account, scopes } => allow
                 .refuses_account(account, default_email)
                 .or_else(|| allow.refuses_scopes(scopes.as_deref())),

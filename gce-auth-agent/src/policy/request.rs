@@ -8,6 +8,9 @@ use gce_auth_server::protocol::query::{Query, Reading};
 /// Where version 1 of the tree begins.
 pub const PREFIX: &str = "/computeMetadata/v1/";
 
+/// What the agent says of a caller itself; no metadata server has it.
+pub const CALLER: &str = "/gce-auth/caller";
+
 /// A request that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -23,6 +26,8 @@ pub enum Topic {
     /// `/`, `/computeMetadata/` or their spellings without a slash: names of versions, no values.
     /// Refused to callers with `deny = true`, and to those that `default` refuses.
     Home,
+    /// [`CALLER`]: who the agent takes the caller for. Refused as `Home` is.
+    Caller,
     /// `instance/service-accounts/ACCOUNT/token`
     Token {
         /// The account, as asked.
@@ -98,6 +103,12 @@ impl Request {
         ) {
             return Ok(Self {
                 topic: Topic::Home,
+                reading: Reading::default(),
+            });
+        }
+        if path == CALLER {
+            return Ok(Self {
+                topic: Topic::Caller,
                 reading: Reading::default(),
             });
         }
@@ -222,6 +233,7 @@ mod tests {
     #[test]
     fn a_place_is_its_path() {
         assert_eq!(topic("/"), Topic::Home);
+        assert_eq!(topic("/gce-auth/caller"), Topic::Caller);
         let at = |rest: &str| topic(&format!("{PREFIX}{rest}"));
         assert_eq!(at(""), place("", true));
         assert_eq!(at("?recursive=true"), place("", true));
@@ -274,6 +286,7 @@ mod tests {
         }
         assert_eq!(status("instance/zone"), 400);
         assert_eq!(status("/healthz"), 404);
+        assert_eq!(status("/gce-auth/caller/"), 404);
         assert_eq!(status("/0.1/meta-data/"), 404);
     }
 

@@ -137,7 +137,9 @@ impl CheckArgs {
 /// Asks the metadata server of the file for the address of its account `default`, where the
 /// decision may depend on it.
 fn default_email(config: &Config, request: &Request) -> Option<String> {
-    if config.source == Some(SourceKind::Adc) || matches!(request.topic, Topic::Home) {
+    if config.source == Some(SourceKind::Adc)
+        || matches!(request.topic, Topic::Home | Topic::Caller)
+    {
         return None;
     }
     let client = MetadataClient::builder().endpoint(config.upstream.as_deref()?);

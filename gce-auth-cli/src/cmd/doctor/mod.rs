@@ -1,5 +1,6 @@
 //! `gce-auth doctor`: the way to a token, step by step, with what was found.
 
+mod agent;
 mod chain;
 mod environment;
 mod helpers;
@@ -38,7 +39,7 @@ milliseconds. The exit code is that of the first step that failed, else 0. Token
 ///
 /// Shows which credentials Google's SDKs and this command choose here. Checks a credentials file that
 /// comes first and its permissions; else the metadata server: environment, firmware, name, proxies,
-/// connection, answer, clock, account, scopes, tokens, universe, and signatures by IAM.
+/// connection, answer, clock, agent, account, scopes, tokens, universe, and signatures by IAM.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -139,6 +140,8 @@ impl Args {
             server::clock,
         );
         report.add("clock", finding)?;
+        let finding = report.time(|| agent::ask(&addresses, endpoint, patience));
+        report.add("agent", finding)?;
         Ok(true)
     }
 

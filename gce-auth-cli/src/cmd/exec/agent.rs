@@ -56,8 +56,9 @@ impl AgentArgs {
     pub(super) fn run(&self, args: &Args, out: &Output) -> Result<ExitCode, Failure> {
         let agent = self.builder(args, *out)?.start().map_err(failure)?;
         // Daemons stay descendants of this process then, whose agent they may ask.
-        signals::adopt_orphans()
-            .map_err(|error| Failure::new(Exit::Failed, format!("cannot adopt orphans: {error}")))?;
+        signals::adopt_orphans().map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot adopt orphans: {error}"))
+        })?;
         let address = agent.tcp().first().copied();
         let address = address.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
         out.detail(format_args!("an agent listens on {address}"));
@@ -78,7 +79,9 @@ impl AgentArgs {
     }
 
     fn builder(&self, args: &Args, out: Output) -> Result<AgentBuilder, Failure> {
-        let scopes: Vec<String> = Scopes::all(args.emulator.scopes()).map(str::to_owned).collect();
+        let scopes: Vec<String> = Scopes::all(args.emulator.scopes())
+            .map(str::to_owned)
+            .collect();
         Ok(AgentBuilder {
             config_file: self.config.clone(),
             listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],

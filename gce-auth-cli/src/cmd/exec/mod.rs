@@ -30,8 +30,7 @@ Examples:
   gce-auth exec --profile cloud-run --project my-project -- ./server
   gce-auth exec --adc external_account -- python3 my_program.py
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
-  gce-auth exec --agent --source adc --as narrow@my-project.iam.gserviceaccount.com \\
-      --scopes devstorage.read_only -- ./untrusted
+  gce-auth exec --agent --source adc --scopes devstorage.read_only -- ./untrusted
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
 such program, 126 if it cannot be run.";
