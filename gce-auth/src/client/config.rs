@@ -14,6 +14,7 @@ use crate::{
         threads::{Executor, LaneKey},
         transport::{Limits, Transport},
     },
+    task::under_way,
     values::{address::ByAddress, budget::Budget, endpoint::Endpoint, error::Error},
     wire::retry::RetryPolicy,
 };
@@ -103,9 +104,12 @@ impl Config {
     }
 
     /// Returns the budget of the operation that asks: of the one that is under
-    /// way, or of one that starts now.
+    /// way, or of one that starts now, which may be a part of another.
     pub(crate) fn budget(&self) -> Budget {
-        let new = || Budget::new(self.clock.now(), self.retry.total());
+        let new = || {
+            let now = self.clock.now();
+            Budget::new(now, under_way::left(self.retry.total(), now))
+        };
         self.under_way.clone().unwrap_or_else(new)
     }
 

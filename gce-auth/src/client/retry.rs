@@ -11,6 +11,7 @@ use crate::{
         events,
         transport::{TransportError, TransportErrorKind},
     },
+    task::under_way,
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
@@ -73,13 +74,14 @@ pub(super) fn retry<E: Exchange>(
     exchange: &mut E,
 ) -> Result<E::Answer, Error> {
     loop {
-        let request = exchange.request()?;
+        let request = under_way::within(budget, || exchange.request())?;
         let sent = clock.now();
         let limit = match attempts.begin(exchange.limit(), budget, sent) {
             Ok(limit) => limit,
             Err(error) => return Err(exchange.explain(error).at(exchange.location())),
         };
-        let Sent { response, allowed } = exchange.send(request, limit, budget.left(sent));
+        let left = budget.left(sent);
+        let Sent { response, allowed } = under_way::outside(|| exchange.send(request, limit, left));
         let ended = clock.now();
         let attempt = exchange.read(response, sent);
         if let Some(error) = attempt.error() {

@@ -15,9 +15,13 @@ use crate::{
         refreshes::{Decision, Reason, Refreshes},
         source::{FetchContext, RefreshMode, Source},
         thread_local::PerThread,
+        unsettled::Unsettled,
         value::Value,
     },
-    task::shared_task::{self, SharedTask},
+    task::{
+        shared_task::{self, SharedTask},
+        under_way,
+    },
     values::{budget::Budget, error::Error, token::Now},
 };
 
@@ -47,6 +51,13 @@ enum Next<V> {
     },
     /// This is the outcome.
     Done(Result<V, Error>),
+}
+
+/// The task that a caller has waited for.
+struct Waited<V> {
+    task: Arc<SharedTask<V>>,
+    id: TaskId,
+    lead: bool,
 }
 
 impl<S: Source> Cache<S> {
@@ -207,7 +218,7 @@ impl<S: Source> Cache<S> {
                     if lead {
                         self.depart(&task);
                     }
-                    (landed.await, Some((task, id)))
+                    (landed.await, Some(Waited { task, id, lead }))
                 }
             };
             if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
@@ -218,13 +229,21 @@ impl<S: Source> Cache<S> {
     }
 
     fn blocking_wait(&self, why: Reason) -> Result<S::Value, Error> {
-        let budget = Budget::new(self.clock.now(), self.source.budget());
+        let now = self.clock.now();
+        let budget = Budget::new(now, under_way::left(self.source.budget(), now));
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
-                Next::Wait { task, id, .. } => {
-                    (task.blocking_outcome(budget.left(now)), Some((task, id)))
+                Next::Wait { task, id, lead } => {
+                    let left = budget.left(now);
+                    // The work of others takes what they have.
+                    let outcome = if lead || left >= task.budget() {
+                        task.blocking_outcome(left)
+                    } else {
+                        task.wait(left)
+                    };
+                    (outcome, Some(Waited { task, id, lead }))
                 }
             };
             if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
@@ -237,23 +256,27 @@ impl<S: Source> Cache<S> {
     /// What an outcome means to a caller with this budget that waited for it;
     /// `None`: nothing, as it is of before a rejection, of before a refresh that
     /// the program asked for, or of before a pause that it did not outlive; or
-    /// as the refresh was queued until the budget of others was spent.
+    /// as the refresh was queued until the budget of others was spent, or had
+    /// less time than this caller.
     fn checked(
         &self,
         why: Reason,
         outcome: Result<S::Value, Error>,
-        waited: Option<(Arc<SharedTask<S::Value>>, TaskId)>,
+        waited: Option<Waited<S::Value>>,
         budget: &Budget,
     ) -> Option<Result<S::Value, Error>> {
         let held = || self.refreshes.read(self.clock.now());
         let has_time = || !budget.left(self.clock.now()).is_zero();
         match (&outcome, waited) {
-            (Ok(value), Some((_, id))) if self.refreshes.is_obsolete(id, value) => match why {
+            (Ok(value), Some(it)) if self.refreshes.is_obsolete(it.id, value) => match why {
                 why if why.is_for_another() => None,
                 _ => held().map(|(entry, _)| Ok(entry.value)),
             },
             (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
-            (Err(_), Some((task, _))) if task.expired_undone() && has_time() => None,
+            (Err(_), Some(it)) if it.task.expired_undone() && has_time() => None,
+            (Err(error), Some(it)) if self.was_hasty(&it) && error.is_retryable() && has_time() => {
+                None
+            }
             // A valid value is never given up.
             (Err(_), _) if !why.is_for_another() => {
                 Some(held().map_or(outcome, |(entry, _)| Ok(entry.value)))
@@ -262,15 +285,25 @@ impl<S: Source> Cache<S> {
         }
     }
 
+    /// Whether a caller that had less time than others did the work.
+    fn was_hasty(&self, waited: &Waited<S::Value>) -> bool {
+        !waited.lead && waited.task.budget() < self.source.budget()
+    }
+
     fn expired_on_its_way(&self, value: &S::Value) -> bool {
         let deadlines = value.deadlines(self.refreshes.shared.policy, 0.0);
         deadlines.judge(self.clock.now().into()) == Freshness::Invalid
             && value.validity().lifetime() >= LONGER_THAN_ANY_WAY
     }
 
-    /// Returns whether the refresh was done here.
+    /// Returns whether the refresh was done here. A part of an operation that has
+    /// less time left than a refresh may take leaves it to the next caller.
     fn begin(&self, why: Reason) -> bool {
-        match self.plan(why, self.clock.now()) {
+        let (now, budget) = (self.clock.now(), self.source.budget());
+        if under_way::left(budget, now) < budget {
+            return false;
+        }
+        match self.plan(why, now) {
             Decision::Lead(task, _) => self.depart(&task),
             _ => false,
         }
@@ -279,23 +312,31 @@ impl<S: Source> Cache<S> {
     fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
         let budget = self.source.budget();
         let process = std::process::id();
+        // A part of another operation has no more time than that.
+        let left = under_way::left(budget, now);
+        let passed = budget.saturating_sub(left);
         let refreshes = &self.refreshes;
-        refreshes.plan(why, now, process, budget, |id, waits| {
+        refreshes.plan(why, now, process, left, |id, waits| {
             let source = Arc::clone(&self.source);
-            let end = Budget::new(now, budget);
-            let mut unsettled = Unsettled::new(refreshes.clone(), id, self.clock.clone(), end);
-            let mut context = FetchContext {
-                began: now,
-                forced: why.is_full(),
-                waits,
+            let mut unsettled = Unsettled {
+                refreshes: refreshes.clone(),
+                id: Some(id),
+                clock: self.clock.clone(),
+                budget: Budget::new(now, left),
+                begun: false,
+                is_hasty: !passed.is_zero(),
             };
-            SharedTask::new(now, budget, process, move || {
+            SharedTask::new(now, left, process, move || {
                 unsettled.begun = true;
-                if let Some(since) = unsettled.refreshes.budget_since(id) {
-                    context.began = since;
-                }
+                let since = unsettled.refreshes.budget_since(id).unwrap_or(now);
+                let context = FetchContext {
+                    began: since.earlier(passed),
+                    forced: why.is_full(),
+                    waits,
+                };
                 let span = events::refresh(S::WHAT, context.forced);
-                let outcome = source.fetch(&context);
+                let end = Budget::new(since, left);
+                let outcome = under_way::within(&end, || source.fetch(&context));
                 events::refreshed(span, outcome.as_ref().err());
                 unsettled.settle(&outcome);
                 outcome
@@ -328,50 +369,6 @@ impl<S: Source> Behind for Cache<S> {
 
     fn renew(&self) -> bool {
         Self::renew(self)
-    }
-}
-
-/// Settles a refresh also if its source panics, or the executor drops it.
-struct Unsettled<V: Value> {
-    refreshes: Refreshes<V>,
-    id: Option<TaskId>,
-    clock: AnyClock,
-    budget: Budget,
-    begun: bool,
-}
-
-impl<V: Value> Unsettled<V> {
-    fn new(refreshes: Refreshes<V>, id: TaskId, clock: AnyClock, budget: Budget) -> Self {
-        Self {
-            refreshes,
-            id: Some(id),
-            clock,
-            budget,
-            begun: false,
-        }
-    }
-
-    fn settle(&mut self, outcome: &Result<V, Error>) {
-        if let Some(id) = self.id.take() {
-            let (now, jitter) = (self.clock.now(), self.clock.jitter());
-            self.refreshes.settle(id, now, outcome, jitter);
-        }
-    }
-}
-
-impl<V: Value> Drop for Unsettled<V> {
-    fn drop(&mut self) {
-        if self.begun {
-            self.settle(&Err(shared_task::panicked()));
-        } else if let Some(id) = self.id.take() {
-            let now = self.clock.now();
-            let error = if self.budget.left(now).is_zero() {
-                shared_task::late()
-            } else {
-                shared_task::dropped()
-            };
-            self.refreshes.not_begun(id, now, error);
-        }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod shared_map;
 pub(crate) mod slot;
 pub(crate) mod source;
 pub(crate) mod thread_local;
+pub(crate) mod unsettled;
 pub(crate) mod value;
 
 pub use source::RefreshMode;

@@ -90,17 +90,10 @@ impl Policy {
             .saturating_sub(self.jitter.mul_f64(sample.clamp(0.0, 1.0)))
             .max(skew);
         Deadlines {
-            stale: earlier(ends, margin).into(),
-            invalid: earlier(ends, skew).into(),
+            stale: ends.earlier(margin).into(),
+            invalid: ends.earlier(skew).into(),
         }
     }
-}
-
-fn earlier(moment: Now, by: Duration) -> Now {
-    Now::new(
-        moment.wall.saturating_sub(by),
-        moment.boot.saturating_sub(by),
-    )
 }
 
 /// The moments at which a value changes; either clock may reach them.
@@ -177,6 +170,31 @@ mod tests {
         policy
             .deadlines(&validity, 0.0)
             .judge(at(1000 + age, 10 + age).into())
+    }
+
+    #[test]
+    fn the_exact_policy_adds_nothing_to_google_auths() {
+        let exact = Policy::chosen(true);
+        let nothing = [
+            exact.jitter,
+            exact.skew,
+            exact.gentle,
+            exact.quiet,
+            exact.first_backoff,
+            exact.most_backoff,
+        ];
+        assert_eq!(nothing, [Duration::ZERO; 6]);
+        assert_eq!(exact.stale_margin, Policy::chosen(false).stale_margin);
+    }
+
+    #[test]
+    fn what_ends_at_the_same_moment_outlasts_nothing() {
+        let deadlines = |lifetime| {
+            let validity = Validity::lasting(at(1000, 10), Duration::from_secs(lifetime));
+            Policy::new().deadlines(&validity, 0.0)
+        };
+        assert!(!deadlines(100).outlasts(deadlines(100), at(1001, 11)));
+        assert!(deadlines(101).outlasts(deadlines(100), at(1001, 11)));
     }
 
     #[test]

@@ -290,9 +290,10 @@ impl<V: Value> Refreshes<V> {
         drop(current);
     }
 
-    /// Takes note of a refresh that no thread began. That says nothing about the
-    /// server: the next caller, who may do the work itself, asks at once.
-    pub(crate) fn not_begun(&self, id: TaskId, now: Now, error: Error) {
+    /// Takes note of a refresh that no thread began, or that had less time than
+    /// other callers have. That says nothing about the server: the next caller,
+    /// who may do the work itself, asks at once.
+    pub(crate) fn inconclusive(&self, id: TaskId, now: Now, error: Error) {
         let mut control = lock(&self.group.control);
         let current = control.current.take_if(|current| current.id == id);
         if current.is_some() {

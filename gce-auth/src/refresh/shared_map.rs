@@ -263,6 +263,8 @@ mod tests {
             registry.leave(&registry.get_or_insert(n, || n), &any);
         }
         assert_eq!(lock(&registry.0).left.len(), 64);
+        let keys = lock(&registry.0).alive.as_ref().map(HashMap::len);
+        assert_eq!(keys, Some(64), "its key is forgotten");
         assert_eq!(
             *registry.get_or_insert(0, || 100),
             100,

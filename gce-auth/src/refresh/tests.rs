@@ -204,6 +204,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 
 mod dropped;
 mod flights;
+mod parts;
 mod rejected;
 mod renewals;
 mod settings;

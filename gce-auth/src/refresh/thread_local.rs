@@ -128,4 +128,15 @@ mod tests {
         );
         assert!(slots.find(1 + SLOTS as u64, 7).is_none());
     }
+
+    #[test]
+    fn neighbours_have_a_place_each() {
+        let mut slots = Slots::new();
+        for reader in 1..=SLOTS as u64 {
+            slots.keep(reader, 7, deadlines(), &Text(reader.to_string()));
+        }
+        for reader in 1..=SLOTS as u64 {
+            assert_eq!(slots.find(reader, 7).unwrap().value.0, reader.to_string());
+        }
+    }
 }

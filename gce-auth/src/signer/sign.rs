@@ -15,7 +15,7 @@ use crate::{
     },
     io::{threads::WorkKind, transport::Limits},
     signer::signature::{Signature, SignedJwt},
-    task::background::Background,
+    task::{background::Background, under_way},
     tokens::{credentials::Credentials, source::Sign},
     values::{
         budget::Budget,
@@ -259,12 +259,13 @@ impl Signer {
         read: impl Fn(Response<Vec<u8>>) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         let credentials = &self.0.credentials;
-        let email = self.blocking_service_account_email()?;
+        let asked = || Ok((self.blocking_service_account_email()?, self.endpoint()?));
+        let (email, endpoint) = under_way::within(&budget, asked)?;
         let who = Signatory {
             email: &email,
             delegates: Some(&self.0.delegates),
         };
-        let request = make(&self.endpoint()?, who)?;
+        let request = make(&endpoint, who)?;
         let iam = Iam {
             config: &credentials.client().0,
             policy: &self.0.retry,

@@ -7,7 +7,7 @@ use crate::{
         clock::Clock,
         threads::{Executor, LaneKey, WorkKind},
     },
-    task::shared_task::SharedTask,
+    task::{shared_task::SharedTask, under_way},
     values::{budget::Budget, error::Error},
 };
 
@@ -33,7 +33,7 @@ impl Background<'_> {
         let budget = Budget::new(now, self.budget);
         let process = std::process::id();
         let task = Arc::new(SharedTask::new(now, self.budget, process, move || {
-            work(budget)
+            under_way::within(&budget.clone(), || work(budget))
         }));
         let outcome = task.outcome(self.budget);
         task.depart(self.kind, self.lane, self.executor);

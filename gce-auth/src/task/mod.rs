@@ -9,3 +9,4 @@ pub(crate) mod per_process;
 pub(crate) mod shared_task;
 pub(crate) mod sync;
 pub(crate) mod timer;
+pub(crate) mod under_way;

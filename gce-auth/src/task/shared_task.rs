@@ -109,6 +109,10 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         }
     }
 
+    pub(crate) fn budget(&self) -> Duration {
+        self.budget
+    }
+
     /// Returns when the budget began to run.
     pub(crate) fn since(&self) -> Now {
         lock(&self.state).since

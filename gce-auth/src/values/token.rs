@@ -31,6 +31,11 @@ impl Now {
         Self { wall, boot }
     }
 
+    /// This moment less `by`, on both clocks.
+    pub(crate) fn earlier(self, by: Duration) -> Self {
+        Self::new(self.wall.saturating_sub(by), self.boot.saturating_sub(by))
+    }
+
     /// The wall clock reading as a [`SystemTime`].
     #[must_use]
     pub fn system_time(self) -> SystemTime {

@@ -111,3 +111,45 @@ fn a_waiter_of_before_the_rejection_asks_again_for_another_token() {
     world.queue.run_all();
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Ok(token)) if token.name == "b"));
 }
+
+#[test]
+fn after_a_rejection_no_earlier_failure_is_in_the_way() {
+    let world = World::with_a_failing_renewal();
+    world.advance(3400);
+    world.cache.renew();
+    world.queue.run_all();
+    assert_eq!(world.cache.refreshes().known().failures, 1);
+    assert!(world.reject("a"));
+    assert_eq!(world.get().as_deref(), Ok("b"), "the quiet second is over");
+    assert_eq!(world.fetches(), 3);
+}
+
+#[test]
+fn what_stays_though_it_is_rejected_again_may_come_again() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3600)), Ok(("a", 3600))]);
+    world.get().unwrap();
+    assert!(world.reject("a"));
+    world.get().unwrap();
+    world.advance(3400);
+    // It is renewed, and rejected meanwhile: there is no other one.
+    world.cache.renew();
+    assert!(world.reject("a"));
+    let before = world.clock.now();
+    world.advance(1);
+    world.queue.run_all();
+    let success = world.cache.refreshes().known().last_success.unwrap();
+    assert!(success.boot > before.boot, "it is as good as before");
+}
+
+#[test]
+fn what_is_cleared_is_forgotten_with_its_rejections() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3600))]);
+    world.get().unwrap();
+    assert!(world.reject("a"));
+    world.cache.refreshes().clear();
+    world.get().unwrap();
+    assert!(world.reject("a"), "as if it were new");
+    assert_eq!(world.cached(), None);
+}

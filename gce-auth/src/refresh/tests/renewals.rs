@@ -82,3 +82,14 @@ fn a_stale_value_takes_no_lock_while_its_renewal_is_out() {
     world.advance(5);
     assert!(due());
 }
+
+#[test]
+fn no_renewal_is_announced_before_one_has_failed() {
+    let world = World::with_a_failing_renewal();
+    assert_eq!(world.cache.refreshes().known().next_renewal, None);
+    world.advance(3400);
+    world.cache.renew();
+    world.queue.run_all();
+    let at = world.cache.refreshes().known().next_renewal;
+    assert_eq!(at, Some(world.clock.now().boot + POLICY.first_backoff));
+}
