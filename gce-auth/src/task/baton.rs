@@ -3,6 +3,8 @@
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
+use crate::io::threads::Work;
+
 /// Decides which thread of a simulated process runs.
 pub trait Baton {
     /// Waits until something may have changed, at most for `limit`; returns how
@@ -17,6 +19,14 @@ pub trait Baton {
 
     /// Has `ring` called `limit` from now.
     fn alarm(&self, limit: Duration, ring: Box<dyn FnOnce() + Send>);
+
+    /// Starts a thread of the process that does `run(work)`; gives the work back
+    /// if there are too many.
+    fn spawn(&self, work: Work, run: Box<dyn FnOnce(Work) + Send>) -> Result<(), Work>;
+
+    /// Returns how many threads of the library one origin may have, and all of
+    /// them together.
+    fn threads(&self) -> (usize, usize);
 }
 
 thread_local! {

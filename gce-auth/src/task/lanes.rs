@@ -4,13 +4,18 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
+#[cfg(feature = "_simulation")]
+use crate::task::baton;
 use crate::{
     io::threads::{Executor, LaneKey, Work, WorkKind, spawn},
-    task::per_process::PerProcess,
+    task::{
+        per_process::PerProcess,
+        sync::{Condvar, Mutex, MutexGuard, lock, notify_one, wait_until},
+    },
 };
 
 /// Threads at most for one origin, the one for access tokens included.
@@ -80,7 +85,7 @@ impl Executor for LaneExecutor {
     fn execute(&self, work: Work) -> Result<(), Work> {
         if work.kind() == WorkKind::Watch {
             work.progress().set_assigned();
-            return spawn("gce-auth", work, Work::run);
+            return start(work, Work::run);
         }
         Lanes::execute(&self.0.get(), work)
     }
@@ -88,7 +93,7 @@ impl Executor for LaneExecutor {
 
 impl Lanes {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn execute(self: &Arc<Self>, work: Work) -> Result<(), Work> {
@@ -102,14 +107,13 @@ impl Lanes {
         state.take(&work);
         let Some(work) = state.hand(work) else {
             drop(state);
-            self.handed.notify_one();
+            notify_one(&self.handed);
             return Ok(());
         };
         state.threads += 1;
         drop(state);
         let lanes = Arc::clone(self);
-        spawn("gce-auth", work, move |work| lanes.serve(work))
-            .or_else(|work| self.not_started(work))
+        start(work, move |work| lanes.serve(work)).or_else(|work| self.not_started(work))
     }
 
     /// Decides what becomes of work whose thread, which was counted, could not
@@ -120,7 +124,7 @@ impl Lanes {
         // One may have come to its end meanwhile, and wait.
         let Some(work) = state.hand(work) else {
             drop(state);
-            self.handed.notify_one();
+            notify_one(&self.handed);
             return Ok(());
         };
         let left = state.release(work.lane(), work.kind());
@@ -161,10 +165,9 @@ impl Lanes {
     /// Waits for work; `None` if none came, and the thread is to end.
     fn linger(&self, mut state: MutexGuard<'_, State>) -> Option<Work> {
         state.idle += 1;
-        let (mut state, _) = self
-            .handed
-            .wait_timeout_while(state, LINGER, |state| state.handed.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = wait_until(&self.handed, &self.state, state, LINGER, |state| {
+            !state.handed.is_empty()
+        });
         // The caller that handed something over has counted this thread already.
         let work = state.handed.pop();
         if work.is_none() {
@@ -173,6 +176,24 @@ impl Lanes {
         }
         work
     }
+}
+
+/// Starts a thread of the library that does `run(work)`, or gives the work back.
+fn start(work: Work, run: impl FnOnce(Work) + Send + 'static) -> Result<(), Work> {
+    #[cfg(feature = "_simulation")]
+    if let Some(baton) = baton::held() {
+        return baton.spawn(work, Box::new(run));
+    }
+    spawn("gce-auth", work, run)
+}
+
+/// Returns the most threads of one origin, and of all together.
+fn bounds() -> (usize, usize) {
+    #[cfg(feature = "_simulation")]
+    if let Some(baton) = baton::held() {
+        return baton.threads();
+    }
+    (PER_ORIGIN, IN_ALL)
 }
 
 /// Does a piece of work. A task that panics tells its waiters itself; the thread
@@ -195,7 +216,7 @@ impl State {
 
     /// Returns whether a thread may begin `work` now, one more than there are.
     fn may_begin(&self, work: &Work) -> bool {
-        let more = self.idle > 0 || self.threads < IN_ALL;
+        let more = self.idle > 0 || self.threads < bounds().1;
         let lane = self.lanes.get(work.lane());
         lane.is_none_or(|lane| lane.busy == 0 || (more && lane.has_room_for(work.kind())))
     }
@@ -269,8 +290,8 @@ impl State {
 
 impl Lane {
     fn has_room_for(&self, kind: WorkKind) -> bool {
-        self.busy < PER_ORIGIN
-            && (kind == WorkKind::AccessToken || self.busy_with_other < PER_ORIGIN - 1)
+        let most = bounds().0;
+        self.busy < most && (kind == WorkKind::AccessToken || self.busy_with_other < most - 1)
     }
 
     /// Adds `work`; returns the queue that it waits in.

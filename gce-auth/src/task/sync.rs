@@ -43,6 +43,15 @@ pub(crate) fn notify_all(condition: &Condvar) {
     condition.notify_all();
 }
 
+/// Wakes one of the threads that wait for `condition`.
+pub(crate) fn notify_one(condition: &Condvar) {
+    #[cfg(feature = "_simulation")]
+    if let Some(baton) = baton::held() {
+        baton.notify();
+    }
+    condition.notify_one();
+}
+
 /// Waits until `done`, at most for `limit`, pauses of the process left out.
 pub(crate) fn wait_until<'a, T>(
     condition: &Condvar,

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -23,12 +26,15 @@ pub(crate) enum Manner {
     Drops,
     /// Gives it back.
     GivesBack,
+    /// There is none: the library's own threads run it.
+    Library,
 }
 
 pub(crate) struct Crew {
     stage: Arc<Stage>,
     pub(crate) manner: Manner,
     state: Mutex<State>,
+    drops: AtomicU64,
 }
 
 #[derive(Default)]
@@ -43,7 +49,13 @@ impl Crew {
             stage: Arc::clone(stage),
             manner,
             state: Mutex::default(),
+            drops: AtomicU64::new(0),
         })
+    }
+
+    /// Returns how many pieces it has dropped.
+    pub(crate) fn drops(&self) -> u64 {
+        self.drops.load(Relaxed)
     }
 
     /// What one of its threads does until it is over.
@@ -96,7 +108,9 @@ impl Executor for Crew {
             return Err(work);
         }
         if drops {
+            self.drops.fetch_add(1, Relaxed);
             drop(work);
+            self.drops.fetch_add(1, Relaxed);
             return Ok(());
         }
         self.state.lock().unwrap().queue.push_back(work);

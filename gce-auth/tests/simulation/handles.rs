@@ -3,21 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use gce_auth::{
-    Credentials, Error, Headers, IdTokenCredentials, IdTokenVerifier, MetadataClient, RefreshMode,
-    RetryPolicy, Signer, executor::Executor, transport::Limits,
+    Credentials, Error, Headers, IdTokenVerifier, MetadataClient, RefreshMode, RetryPolicy, Signer,
+    executor::Executor, transport::Limits,
 };
 
 use crate::{
     executors::{Crew, Manner},
     servers::{FIRST_CLASS, IAM, KEYS, METADATA, Net},
+    sources::{ACCOUNT, KINDS, Kind, Patience, Tokens, Wanted},
     stage::Stage,
 };
-
-#[derive(Clone)]
-pub(crate) enum Tokens {
-    Access(Credentials),
-    Identity(IdTokenCredentials),
-}
 
 #[derive(Clone)]
 pub(crate) struct Handle {
@@ -29,25 +24,49 @@ pub(crate) struct Handle {
     pub(crate) slot: String,
     /// The path that its token is asked at.
     pub(crate) path: String,
-    pub(crate) server: &'static str,
+    /// The servers that a fetch asks; the last one makes the token.
+    pub(crate) servers: Vec<&'static str>,
+    /// The metadata server that the client asks.
+    pub(crate) metadata: &'static str,
     pub(crate) class: usize,
     pub(crate) mode: RefreshMode,
     pub(crate) manner: Manner,
+    pub(crate) crew: Arc<Crew>,
+    /// The budget of a fetch of its token.
     pub(crate) budget: Duration,
+    /// The budget of what asks the metadata server alone.
+    pub(crate) own_budget: Duration,
     /// Whether its settings give a healthy server the time that it needs.
     pub(crate) is_patient: bool,
+    /// Whether its tokens say until when they live, and not how long.
+    pub(crate) is_dated: bool,
+    /// Whether a thread may be missing when its work is to begin.
+    is_poor: bool,
 }
 
 impl Handle {
-    /// Handle number `n`, with settings by chance.
-    pub(crate) fn new(n: usize, stage: &Arc<Stage>, net: &Arc<Net>, crew: &Arc<Crew>) -> Self {
-        let (server, kind, wants) = stage.roll(|dice| {
+    /// Handle number `n`, with settings by chance; of `alike` if that is given.
+    pub(crate) fn new(
+        n: usize,
+        stage: &Arc<Stage>,
+        net: &Arc<Net>,
+        crew: &Arc<Crew>,
+        alike: Option<Kind>,
+    ) -> Self {
+        let (metadata, kind, mut wants) = stage.roll(|dice| {
             (
                 METADATA[dice.index(2)],
-                dice.roll(3),
+                KINDS[dice.index(KINDS.len())],
                 [(); 4].map(|()| dice.roll(4)),
             )
         });
+        let (metadata, kind) = match alike {
+            Some(kind) => {
+                wants[3] = 0;
+                (METADATA[0], kind)
+            }
+            None => (metadata, kind),
+        };
         let mut limits = Limits::new();
         limits.header_lines = FIRST_CLASS + n;
         let (retry, budget) = match wants[0] {
@@ -59,20 +78,28 @@ impl Handle {
             }
             _ => (RetryPolicy::new(), Duration::from_secs(10)),
         };
+        let patience = Patience {
+            retry,
+            budget,
+            is_recorded: wants[0] == 0,
+        };
         let mode = if wants[1] == 0 {
             RefreshMode::Blocking
         } else {
             RefreshMode::Background
         };
         let client = MetadataClient::builder()
-            .endpoint(server)
+            .endpoint(metadata)
             .transport(Arc::clone(net) as _)
             .clock(Arc::clone(stage) as _)
-            .executor(Arc::clone(crew) as Arc<dyn Executor>)
             .limits(limits)
-            .retry(retry)
-            .build()
-            .unwrap();
+            .retry(patience.retry.clone());
+        let client = if crew.manner == Manner::Library {
+            client
+        } else {
+            client.executor(Arc::clone(crew) as Arc<dyn Executor>)
+        };
+        let client = client.build().unwrap();
         let unshared = wants[2] == 0;
         let credentials = Credentials::builder()
             .client(client.clone())
@@ -83,22 +110,24 @@ impl Handle {
             credentials
         };
         let credentials = credentials.build().unwrap();
-        let audience = format!("audience-{}", wants[3] % 2);
-        let account = "/computeMetadata/v1/instance/service-accounts/default";
-        let (tokens, path) = if kind == 0 {
-            let tokens = IdTokenCredentials::builder(&audience)
-                .client(client.clone())
-                .refresh_mode(mode);
-            let tokens = if unshared { tokens.unshared() } else { tokens };
-            let path = format!("{server}{account}/identity?audience={audience}");
-            (Tokens::Identity(tokens.build().unwrap()), path)
-        } else {
-            let path = format!("{server}{account}/token");
-            (Tokens::Access(credentials.clone()), path)
+        let wanted = Wanted {
+            kind,
+            class: n,
+            client: &client,
+            metadata,
+            credentials: &credentials,
+            patience: &patience,
+            mode,
+            unshared,
+            which: wants[3] % 2,
         };
+        let source = wanted.source();
+        if kind == Kind::IamIdentity {
+            net.note_grants(n);
+        }
         let signer = Signer::builder()
             .credentials(credentials)
-            .service_account("a@p.iam.gserviceaccount.com")
+            .service_account(ACCOUNT)
             .iam_endpoint(format!("http://{IAM}"))
             .build()
             .unwrap();
@@ -109,30 +138,55 @@ impl Handle {
             .client(client.clone())
             .build()
             .unwrap();
-        let alone = if unshared {
-            format!("#{n}")
-        } else {
+        let alone = if source.is_shared {
             String::new()
+        } else {
+            format!("#{n}")
         };
+        let path = source.path;
         Self {
-            tokens,
+            tokens: source.tokens,
             client,
             signer,
             verifier,
-            slot: format!("{path}{alone}"),
+            slot: format!("{metadata} {path}{alone}"),
             path,
-            server,
+            servers: source.servers,
+            metadata,
             class: n,
             mode,
             manner: crew.manner,
-            budget,
+            crew: Arc::clone(crew),
+            budget: source.budget,
+            own_budget: budget,
             is_patient: wants[0] != 1,
+            is_dated: source.is_dated,
+            is_poor: stage.is_poor,
         }
     }
 
-    /// Whether its tokens say how long they live, and not until when.
-    pub(crate) fn is_access(&self) -> bool {
-        matches!(self.tokens, Tokens::Access(_))
+    /// The server that makes its tokens.
+    pub(crate) fn maker(&self) -> &'static str {
+        self.servers[self.servers.len() - 1]
+    }
+
+    /// Whether its work is begun soon, on whatever thread.
+    pub(crate) fn is_reliable(&self) -> bool {
+        matches!(
+            self.manner,
+            Manner::Good | Manner::GivesBack | Manner::Library
+        )
+    }
+
+    /// Whether a caller's own thread may do work that was to be done elsewhere.
+    pub(crate) fn works_here(&self) -> bool {
+        self.manner == Manner::GivesBack || self.manner == Manner::Library && self.is_poor
+    }
+
+    /// Whether a caller waits for the renewal of a stale token: an executor that
+    /// gives renewals back has the caller make them.
+    pub(crate) fn waits_for_renewals(&self) -> bool {
+        self.mode == RefreshMode::Blocking || self.works_here()
     }
 
     pub(crate) fn cached(&self) -> Option<String> {
@@ -140,12 +194,6 @@ impl Handle {
             Tokens::Access(it) => it.cached_token().map(|token| token.secret().to_owned()),
             Tokens::Identity(it) => it.cached_token().map(|token| token.secret().to_owned()),
         }
-    }
-
-    /// Whether a caller waits for the renewal of a stale token: an executor that
-    /// gives renewals back has the caller make them.
-    pub(crate) fn waits_for_renewals(&self) -> bool {
-        self.mode == RefreshMode::Blocking || self.manner == Manner::GivesBack
     }
 
     /// The token that is held, also when it has expired.

@@ -1,7 +1,7 @@
 //! A whole process in a world of faults, one seed after another: which thread
 //! runs next, what breaks and when, is all decided by the seed.
 //!
-//! `SIMULATION_SEEDS=2000 cargo test --features _simulation,iam,verify --test
+//! `SIMULATION_SEEDS=2000 cargo test --features _simulation,adc,verify --test
 //! simulation` runs as many; `SIMULATION_SEED=7` runs that one again.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
@@ -10,11 +10,15 @@
     reason = "it is told things in the environment"
 )]
 
+mod answers;
 mod callers;
 mod dice;
 mod executors;
 mod handles;
+mod judge;
+mod part;
 mod servers;
+mod sources;
 mod stage;
 
 use std::{
@@ -28,16 +32,20 @@ use std::{
 use gce_auth::time::{Clock, SystemClock};
 
 use crate::{
+    answers::is_slot,
     callers::World,
     executors::{Crew, Manner},
     handles::Handle,
     servers::{Health, Net, SERVERS},
+    sources::KINDS,
     stage::Stage,
 };
 
-const MANNERS: [Manner; 6] = [
+const MANNERS: [Manner; 8] = [
     Manner::Good,
     Manner::Good,
+    Manner::Library,
+    Manner::Library,
     Manner::Late,
     Manner::Never,
     Manner::Drops,
@@ -82,17 +90,26 @@ fn simulate(seed: u64) -> u64 {
     let world = World::new(&stage, &net);
     let crews: Vec<_> = MANNERS.iter().map(|it| Crew::new(&stage, *it)).collect();
     let count = 3 + stage.roll(|dice| dice.index(5));
+    // In some processes all credentials share what they can share.
+    let alike = stage.roll(|dice| {
+        let kind = KINDS[dice.index(KINDS.len())];
+        dice.one_in(3).then_some(kind)
+    });
     let handles: Vec<_> = (0..count)
         .map(|n| {
             let crew = stage.roll(|dice| dice.index(crews.len()));
-            Handle::new(n, &stage, &net, &crews[crew])
+            Handle::new(n, &stage, &net, &crews[crew], alike)
         })
         .collect();
     let handles = Arc::new(handles);
     let mut threads = Vec::new();
     for crew in &crews {
         // A good executor has a thread for all that callers may have begun.
-        let threads_of_it = if crew.manner == Manner::Good { 10 } else { 2 };
+        let threads_of_it = match crew.manner {
+            Manner::Good => 10,
+            Manner::Library => 0,
+            _ => 2,
+        };
         for _ in 0..threads_of_it {
             let crew = Arc::clone(crew);
             threads.push(stage.act(move || crew.serve()));
@@ -121,6 +138,7 @@ fn simulate(seed: u64) -> u64 {
             stage.fail("a thread panicked");
         }
     }
+    stage.close();
     bounded(&stage, &net);
     drop((world, handles));
     let held = Arc::strong_count(&net);
@@ -142,12 +160,12 @@ fn call(world: &World, handles: &[Handle]) {
                 1..=3 => dice.millis(0, 20_000),
                 _ => dice.millis(0, 1500),
             };
-            (dice.index(handles.len()), dice.roll(14), pause)
+            (dice.index(handles.len()), dice.roll(16), pause)
         });
         let handle = &handles[which];
         match what {
             0..=7 => world.headers(handle, &mut last[which]),
-            8 => world.refresh(handle),
+            8 | 14 | 15 => world.refresh(handle),
             9 => {
                 if let Some(headers) = &last[which] {
                     world.invalidate(handle, headers);
@@ -175,7 +193,7 @@ fn disturb(world: &World, left: &AtomicUsize) {
             _ => dice.millis(0, 15_000),
         });
         stage.sleep(pause);
-        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(4)], dice.roll(14)));
+        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(SERVERS.len())], dice.roll(14)));
         let health = match what {
             0..=4 => Health::Well,
             5 => Health::Status(503),
@@ -221,7 +239,7 @@ fn recover(world: &World, handles: &[Handle]) {
     }
     stage.sleep(Duration::from_secs(20));
     for handle in handles {
-        let able = matches!(handle.manner, Manner::Good | Manner::GivesBack) && handle.is_patient;
+        let able = handle.is_reliable() && handle.is_patient;
         let token = handle.cached();
         let truth = token.and_then(|token| world.net.truth(&token));
         let fresh = truth.is_some_and(|truth| truth.expires > stage.boot() + RENEWED);
@@ -235,7 +253,7 @@ fn recover(world: &World, handles: &[Handle]) {
 fn bounded(stage: &Stage, net: &Net) {
     let asked = net.asked();
     for (n, first) in asked.iter().enumerate() {
-        if net.is_forced(&first.path) || !first.path.contains("service-accounts") {
+        if net.is_forced(&first.path) || !is_slot(&first.path) {
             continue;
         }
         let end = first.at + Duration::from_secs(10);
@@ -243,7 +261,7 @@ fn bounded(stage: &Stage, net: &Net) {
             |it: &&servers::Asked| it.at < end && it.path == first.path && it.class == first.class;
         let count = asked[n..].iter().filter(same).count();
         // A refresh that a suspend has made old is replaced, and goes on.
-        let since = first.at.saturating_sub(servers::LONGEST);
+        let since = first.at.saturating_sub(servers::longest(&first.path));
         let around = asked.iter().filter(|it| it.at >= since && it.at < end);
         let cut = around
             .map(|it| it.upheavals)

@@ -1,5 +1,5 @@
-//! Two metadata servers, IAM, a token endpoint and a server of keys: what they
-//! answer, and the truth about it.
+//! Two metadata servers, IAM, token endpoints and a server of keys: what they
+//! are asked, and the truth about it.
 
 use std::{
     collections::HashMap,
@@ -7,21 +7,36 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use gce_auth::transport::{Limits, Transport, TransportError, TransportErrorKind};
 use http::{Request, Response};
 
-use crate::stage::Stage;
+use crate::{answers::is_slot, stage::Stage};
 
 pub(crate) const METADATA: [&str; 2] = ["metadata-a", "metadata-b"];
 pub(crate) const IAM: &str = "iam";
 pub(crate) const KEYS: &str = "keys";
-pub(crate) const SERVERS: [&str; 4] = [METADATA[0], METADATA[1], IAM, KEYS];
+pub(crate) const OAUTH: &str = "oauth";
+pub(crate) const STS: &str = "sts";
+/// The server that knows an external account.
+pub(crate) const SUBJECT: &str = "subject";
+pub(crate) const SERVERS: [&str; 7] = [METADATA[0], METADATA[1], IAM, KEYS, OAUTH, STS, SUBJECT];
 /// A class of equal settings shows in this limit, which nothing here reaches.
 pub(crate) const FIRST_CLASS: usize = 100;
 
-/// A refresh that began before a rejection may go on for so long.
-pub(crate) const LONGEST: Duration = Duration::from_secs(40);
+/// A refresh that began before a rejection may go on for so long: it asks
+/// several servers in a row for some tokens.
+pub(crate) fn longest(path: &str) -> Duration {
+    Duration::from_secs(match path {
+        _ if path.contains("/grant-") => 160,
+        _ if METADATA.iter().any(|server| path.starts_with(server)) => 40,
+        _ => 75,
+    })
+}
+
+/// No token is renewed earlier than this before it expires.
+const STALE: Duration = Duration::from_secs(227);
+/// Callers with equal settings share a failure for so long.
+const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -32,14 +47,21 @@ pub(crate) enum Health {
     Garbage,
 }
 
+impl Health {
+    /// Whether an answer of it is repeated by no policy.
+    fn is_final(self) -> bool {
+        matches!(self, Self::Status(403 | 404) | Self::Garbage)
+    }
+}
+
 #[derive(Debug)]
-struct Server {
-    health: Health,
+pub(crate) struct Server {
+    pub(crate) health: Health,
     /// Since when it has been well; the end of time where it is not.
     well_since: Duration,
-    lifetime: Duration,
+    pub(crate) lifetime: Duration,
     /// The token of each path, as the server keeps it.
-    tokens: HashMap<String, (String, Duration)>,
+    pub(crate) tokens: HashMap<String, (String, Duration)>,
 }
 
 /// What is known of a token.
@@ -47,9 +69,8 @@ struct Server {
 pub(crate) struct Truth {
     /// When it expires, by the boot clock.
     pub(crate) expires: Duration,
-    /// The number of the last request that brought it, and of its answer.
+    /// The number of the last request that brought it.
     pub(crate) asked: u64,
-    pub(crate) given: u64,
 }
 
 /// A request that a server was sent.
@@ -64,17 +85,27 @@ pub(crate) struct Asked {
 }
 
 pub(crate) struct Net {
-    stage: Arc<Stage>,
+    pub(crate) stage: Arc<Stage>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    servers: HashMap<&'static str, Server>,
-    truths: HashMap<String, Truth>,
+pub(crate) struct State {
+    pub(crate) servers: HashMap<&'static str, Server>,
+    pub(crate) truths: HashMap<String, Truth>,
     asked: Vec<Asked>,
-    events: u64,
-    issued: u64,
+    /// When an operation of a class failed at a path, by the boot clock.
+    failed: HashMap<(String, usize), Duration>,
+    /// Until when the token that a class got at a path is fresh, by the boot clock,
+    /// and what had changed clocks before that.
+    fresh: HashMap<(String, usize), (Duration, u64)>,
+    /// Classes whose access tokens google-auth's methods get, for a grant: they
+    /// refresh what another caller has just fetched.
+    granted: Vec<usize>,
+    /// When a class was sent the request that brought it its first keys.
+    keys: HashMap<usize, Duration>,
+    pub(crate) events: u64,
+    pub(crate) issued: u64,
     /// For each path: how many refresh it, and when one of them ended, or a
     /// token was rejected.
     forced: HashMap<String, (usize, u64, Duration)>,
@@ -103,7 +134,7 @@ impl Net {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
@@ -147,6 +178,16 @@ impl Net {
         self.lock().truths.get(token).cloned()
     }
 
+    /// When the class was sent the request that brought it its first keys.
+    pub(crate) fn first_keys(&self, class: usize) -> Option<Duration> {
+        self.lock().keys.get(&class).copied()
+    }
+
+    /// Takes note that a class needs access tokens for grants.
+    pub(crate) fn note_grants(&self, class: usize) {
+        self.lock().granted.push(class);
+    }
+
     /// Every request so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.lock().asked.clone()
@@ -167,10 +208,14 @@ impl Net {
 
     /// Does what may make two requests overlap: a refresh, or a rejection.
     pub(crate) fn forcing<R>(&self, path: &str, act: impl FnOnce() -> R) -> R {
-        self.lock().forced.entry(path.to_owned()).or_default().0 += 1;
+        let mut state = self.lock();
+        state.fresh.retain(|(of, _), _| of != path);
+        state.forced.entry(path.to_owned()).or_default().0 += 1;
+        drop(state);
         let done = act();
         let running = self.stage.running();
         let mut state = self.lock();
+        state.fresh.retain(|(of, _), _| of != path);
         state.events += 1;
         let moment = state.events;
         let forced = state.forced.entry(path.to_owned()).or_default();
@@ -182,25 +227,44 @@ impl Net {
         self.lock().forced.contains_key(path)
     }
 
-    /// One refresh at a time for a slot and a class of settings.
+    /// One refresh at a time for a slot and a class of settings, none in the second
+    /// after a failure, and none while the token is fresh.
     fn begin(&self, path: &str, class: usize) -> (usize, u64) {
-        let running = self.stage.running();
+        let (running, boot) = (self.stage.running(), self.stage.boot());
         let upheavals = self.stage.upheavals();
+        let longest = longest(path);
         let mut state = self.lock();
         let same = |asked: &&Asked| asked.path == path && asked.class == class && !asked.ended;
         let twice = state.asked.iter().find(same).cloned();
         if let Some(other) = twice {
             let forced = state.forced.get(path);
             let forced = forced.is_some_and(|(now, last, at)| {
-                *now > 0 || *last > other.number || running < *at + LONGEST
+                *now > 0 || *last > other.number || running < *at + longest
             });
-            let upset = other.upheavals != upheavals || running < self.stage.upset_at() + LONGEST;
-            let is_slot = path.ends_with("/token") || path.contains("/identity");
-            if is_slot && !forced && !upset {
+            let upset = other.upheavals != upheavals || running < self.stage.upset_at() + longest;
+            if is_slot(path) && !forced && !upset {
                 drop(state);
                 self.stage.fail(&format!(
                     "two requests at once for {path} with equal settings, the first since {:?}",
                     running - other.at
+                ));
+            }
+        }
+        let key = (path.to_owned(), class);
+        let failed = state.failed.get(&key).copied();
+        let failed = failed.filter(|at| boot < *at + QUIET);
+        let fresh = state.fresh.get(&key).copied();
+        let fresh = fresh
+            .filter(|(until, upset)| boot < *until && *upset == upheavals && self.stage.is_right());
+        if failed.is_some() || fresh.is_some() {
+            let forced = state.forced.get(path);
+            let forced = forced.is_some_and(|(now, _, last)| *now > 0 || running < *last + longest);
+            let upset = upheavals > 0 && running < self.stage.upset_at() + longest;
+            if !forced && !upset {
+                drop(state);
+                self.stage.fail(&format!(
+                    "class {class} asks for {path} at {boot:?}: it failed at {failed:?}, and has a \
+                     fresh token until {fresh:?}"
                 ));
             }
         }
@@ -219,109 +283,6 @@ impl Net {
         self.stage.tell(|| format!("class {class} asks for {path}"));
         (at, number)
     }
-
-    fn answer(&self, request: &Request<Vec<u8>>, server: &str, asked: u64) -> Response<Vec<u8>> {
-        let uri = request.uri();
-        let path = uri.path();
-        let health = self.lock().servers[server].health;
-        let flavor = Response::builder().header("Metadata-Flavor", "Google");
-        let json = |body: String| {
-            let response = Response::builder()
-                .header("Metadata-Flavor", "Google")
-                .header("Content-Type", "application/json");
-            response.body(body.into_bytes()).unwrap()
-        };
-        match health {
-            Health::Status(status) => return flavor.status(status).body(Vec::new()).unwrap(),
-            Health::Garbage => return json("{\"access_token\":".to_owned()),
-            _ => {}
-        }
-        if path.ends_with("/token") {
-            let (token, left) = self.token(server, path, asked);
-            let seconds = left.as_secs();
-            return json(format!(
-                r#"{{"access_token":"{token}","expires_in":{seconds},"token_type":"Bearer"}}"#
-            ));
-        }
-        if path.ends_with("/identity") {
-            let query = uri.query().unwrap_or_default();
-            let (token, _) = self.token(server, &format!("{path}?{query}"), asked);
-            return flavor.body(token.into_bytes()).unwrap();
-        }
-        if path.ends_with(":signBlob") {
-            return json(r#"{"keyId":"k","signedBlob":"c2lnbmF0dXJl"}"#.to_owned());
-        }
-        if server == KEYS {
-            let n = BASE64_URL_SAFE_NO_PAD.encode([0xd5; 256]);
-            let key = format!(r#"{{"kty":"RSA","kid":"k","alg":"RS256","n":"{n}","e":"AQAB"}}"#);
-            return json(format!(r#"{{"keys":[{key}]}}"#));
-        }
-        if path.contains("service-accounts/") {
-            return json(
-                r#"{"aliases":["default"],"email":"a@p.iam.gserviceaccount.com","scopes":["s"]}"#
-                    .to_owned(),
-            );
-        }
-        flavor.body(b"project".to_vec()).unwrap()
-    }
-
-    /// The token of a path: the one that the server keeps, or a new one.
-    fn token(&self, server: &str, path: &str, asked: u64) -> (String, Duration) {
-        let boot = self.stage.boot();
-        let wall = self.stage.true_wall();
-        let mut state = self.lock();
-        let lifetime = state.servers[server].lifetime;
-        let kept = state.servers[server].tokens.get(path).cloned();
-        let kept = kept.filter(|(_, expires)| *expires > boot + Duration::from_secs(300));
-        let (token, expires) = kept.unwrap_or_else(|| {
-            state.issued += 1;
-            let name = state.issued;
-            let token = if path.contains("/identity") {
-                let claims = format!(
-                    r#"{{"aud":"{}","iat":{},"exp":{},"jti":"{name}"}}"#,
-                    audience(path),
-                    wall.as_secs(),
-                    (wall + lifetime).as_secs()
-                );
-                let claims = BASE64_URL_SAFE_NO_PAD.encode(claims);
-                format!("eyJhbGciOiJSUzI1NiJ9.{claims}.c2ln")
-            } else {
-                format!("token-{name}")
-            };
-            (token, boot + lifetime)
-        });
-        let kept = (token.clone(), expires);
-        state
-            .servers
-            .get_mut(server)
-            .unwrap()
-            .tokens
-            .insert(path.to_owned(), kept);
-        let truth = state.truths.entry(token.clone()).or_insert(Truth {
-            expires,
-            asked,
-            given: 0,
-        });
-        truth.asked = truth.asked.max(asked);
-        (token, expires.saturating_sub(boot))
-    }
-
-    fn given(&self, response: &Response<Vec<u8>>) {
-        let body = String::from_utf8_lossy(response.body()).into_owned();
-        let token = body.split('"').find(|part| part.starts_with("token-"));
-        let token = token.unwrap_or(&body);
-        let mut state = self.lock();
-        state.events += 1;
-        let moment = state.events;
-        if let Some(truth) = state.truths.get_mut(token) {
-            truth.given = moment;
-        }
-    }
-}
-
-fn audience(path: &str) -> &str {
-    let query = path.split("audience=").nth(1).unwrap_or_default();
-    query.split('&').next().unwrap_or_default()
 }
 
 impl std::fmt::Debug for Net {
@@ -352,9 +313,11 @@ impl Transport for Net {
             let what = format!("{what} for class {class}");
             Err(TransportError::new(kind, what))
         };
-        let way = self
-            .stage
-            .roll(|dice| (dice.millis(1, 150), dice.millis(1, 150)));
+        let way = self.stage.roll(|dice| {
+            // Some answers are slow, so that what began later may end earlier.
+            let slow = if dice.one_in(8) { 1000 } else { 150 };
+            (dice.millis(1, 150), dice.millis(1, slow))
+        });
         if way.0 + way.1 > limits.attempt {
             self.stage.sleep(limits.attempt);
             return end(TransportErrorKind::Timeout, "too slow");
@@ -369,16 +332,30 @@ impl Transport for Net {
             Health::Refuses => return end(TransportErrorKind::Connect, "it refuses"),
             _ => {}
         }
-        let response = self.answer(&request, server, asked);
+        let sent = self.stage.boot();
+        let response = self.answer(&request, server, &path, health, asked);
         self.stage.sleep(way.1);
-        self.given(&response);
+        let expires = self.given(&response);
         self.stage.tell(|| {
             format!(
                 "class {class} is answered {}",
                 String::from_utf8_lossy(response.body())
             )
         });
-        self.lock().asked[number].ended = true;
+        let boot = self.stage.boot();
+        let mut state = self.lock();
+        state.asked[number].ended = true;
+        if let Some(expires) = expires.filter(|_| !state.granted.contains(&class)) {
+            let fresh = (expires.saturating_sub(STALE), self.stage.upheavals());
+            state.fresh.insert((path.clone(), class), fresh);
+        }
+        if health.is_final() && is_slot(&path) {
+            state.failed.insert((path, class), boot);
+        }
+        if server == KEYS && health == Health::Well {
+            state.keys.entry(class).or_insert(sent);
+        }
+        drop(state);
         Ok(response)
     }
 }

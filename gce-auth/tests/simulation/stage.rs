@@ -4,20 +4,21 @@
 //! to the next moment at which one of them is to wake.
 
 use std::{
-    cell::Cell,
     io::Write,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    task::Wake,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use gce_auth::{
-    simulation::{Baton, install},
+    simulation::install,
     time::{Clock, Now},
 };
 
-use crate::dice::Dice;
+use crate::{
+    dice::Dice,
+    part::{Part, me},
+};
 
 /// The wall clock at the beginning.
 const MORNING: Duration = Duration::from_secs(1_700_000_000);
@@ -28,7 +29,11 @@ const EVER: Duration = Duration::MAX;
 pub(crate) struct Stage {
     seed: u64,
     tells: bool,
+    /// Whether threads can often not be started.
+    pub(crate) is_poor: bool,
     state: Mutex<State>,
+    /// Threads that the library has started.
+    started: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct State {
@@ -58,11 +63,14 @@ struct Actor {
 
 impl Stage {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
+        let mut dice = Dice::new(seed);
         Arc::new(Self {
             seed,
             tells: std::env::var_os("SIMULATION_TELLS").is_some(),
+            is_poor: dice.one_in(6),
+            started: Mutex::default(),
             state: Mutex::new(State {
-                dice: Dice::new(seed),
+                dice,
                 actors: Vec::new(),
                 current: 0,
                 running: Duration::ZERO,
@@ -120,18 +128,17 @@ impl Stage {
         drop(state);
         let stage = Arc::clone(self);
         thread::spawn(move || {
-            let part_of = Part {
-                stage: Arc::clone(&stage),
-                me,
-            };
-            install(Some(Arc::new(part_of)));
             // Number 0 is the one that plays first.
             let mut state = stage.lock();
             while state.turns == 0 || state.current != me {
                 state = gate.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             drop(state);
-            ME.set(me);
+            Part {
+                stage: Arc::clone(&stage),
+                me,
+            }
+            .take();
             part();
             install(None);
             let mut state = stage.lock();
@@ -204,7 +211,29 @@ impl Stage {
         }
     }
 
-    fn give_way(&self, me: usize, waits: Option<Duration>) {
+    /// Starts a thread of the library.
+    pub(crate) fn start(self: &Arc<Self>, part: impl FnOnce() + Send + 'static) {
+        let thread = self.act(part);
+        self.started.lock().unwrap().push(thread);
+    }
+
+    /// Has `ring` called when the machine has run for `limit`.
+    pub(crate) fn ring_after(&self, limit: Duration, ring: Box<dyn FnOnce() + Send>) {
+        let mut state = self.lock();
+        let at = state.running.saturating_add(limit);
+        state.alarms.push((at, ring));
+    }
+
+    /// Waits for the threads that the library has started.
+    pub(crate) fn close(&self) {
+        while let Some(thread) = self.started.lock().unwrap().pop() {
+            if thread.join().is_err() {
+                self.fail("a thread of the library panicked");
+            }
+        }
+    }
+
+    pub(crate) fn give_way(&self, me: usize, waits: Option<Duration>) {
         let mut state = self.lock();
         state.actors[me].waits = waits;
         let gate = Arc::clone(&state.actors[me].gate);
@@ -326,54 +355,5 @@ impl Clock for Stage {
 
     fn jitter(&self) -> f64 {
         self.roll(|dice| dice.roll(1000) as f64 / 1000.0)
-    }
-}
-
-thread_local! {
-    static ME: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// Returns which actor this thread is.
-pub(crate) fn me() -> usize {
-    ME.get()
-}
-
-struct Part {
-    stage: Arc<Stage>,
-    me: usize,
-}
-
-impl Baton for Part {
-    fn wait(&self, limit: Duration) -> Duration {
-        let before = self.stage.running();
-        self.stage
-            .give_way(self.me, Some(before.saturating_add(limit)));
-        self.stage.running() - before
-    }
-
-    fn pass(&self) {
-        self.stage.give_way(self.me, None);
-    }
-
-    fn notify(&self) {
-        self.stage.notify_all();
-    }
-
-    fn alarm(&self, limit: Duration, ring: Box<dyn FnOnce() + Send>) {
-        let mut state = self.stage.lock();
-        let at = state.running.saturating_add(limit);
-        state.alarms.push((at, ring));
-    }
-}
-
-/// Wakes an actor that polls a future.
-pub(crate) struct Bell {
-    pub(crate) stage: Arc<Stage>,
-    pub(crate) actor: usize,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.stage.notify(self.actor);
     }
 }
