@@ -82,6 +82,7 @@ def mutate(tree, out, arguments, seconds):
     command = [
         "cargo", "mutants", "--baseline", "skip", "--in-place", "--package", "gce-auth", "--all-features", "--shuffle",
         "--timeout", "60", "--build-timeout", "300", "--no-times", "--colors", "never",
+        "--exclude", "**/tests.rs", "--exclude", "**/tests/**", "--exclude", "**/model.rs",
         "--output", out, "--cargo-arg=--locked", "--cargo-arg=--lib", *arguments,
     ]
     process = subprocess.Popen(command, cwd=tree, env=environment)
