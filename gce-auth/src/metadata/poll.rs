@@ -103,7 +103,8 @@ impl Poll {
     /// What `found` changes, if anything; what is known afterwards.
     fn news(&mut self, found: MetadataChange) -> Option<MetadataChange> {
         let same = match &self.known {
-            Some(known) => known.value() == found.value(),
+            // Another version of the same value is none.
+            Some(known) => content(known) == content(&found),
             None => self.etag.is_some() && self.etag.as_deref() == found.etag(),
         };
         self.etag = found.etag().map(str::to_owned);
@@ -189,4 +190,10 @@ fn gently(idle: u32, clock: &dyn Clock) -> Duration {
         .longest_wait(Duration::from_secs(5))
         .next_wait(idle, 0, None, Duration::MAX, clock.jitter());
     wait.unwrap_or_default()
+}
+
+/// What a change is of: the text, and whether it is a document.
+fn content(change: &MetadataChange) -> Option<(&str, bool)> {
+    let value = change.value()?;
+    Some((value.text(), value.is_json()))
 }
