@@ -149,7 +149,12 @@ fn go_s_auth_gets_tokens_with_the_files_whose_addresses_it_honours() {
         .start()
         .expect("an emulator starts");
     let folder = files(&emulator, "go");
-    let seen = foreign::run(&client, &emulator, &[("ADC_FOLDER", folder)]);
+    let kinds = "service_account impersonated external_account".to_owned();
+    let seen = foreign::run(
+        &client,
+        &emulator,
+        &[("ADC_FOLDER", folder), ("ADC_KINDS", kinds)],
+    );
     let mut judge = Judge::new("Go, credentials files", &seen);
     judge.library("cloud.google.com/go/auth");
     let principal = format!(

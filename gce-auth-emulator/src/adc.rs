@@ -86,7 +86,7 @@ impl Emulator {
     ///
     /// Google's libraries for Python, Node and Go ignore the `token_uri` of `authorized_user`; the
     /// other kinds lead them here. The file of an impersonated account has a service account as its
-    /// source for this reason.
+    /// source for this reason. Java's takes no `token_url` of an external account without TLS.
     ///
     /// # Errors
     ///

@@ -72,10 +72,9 @@ func main() {
 	authenticate(ctx)
 }
 
-// files gets a token with each credentials file whose addresses auth honours: it takes those of
-// Google for a user's token endpoint, whatever the file says.
+// files gets a token with each credentials file of ADC_KINDS.
 func files(ctx context.Context, folder string) {
-	for _, kind := range []string{"service_account", "impersonated", "external_account"} {
+	for _, kind := range strings.Fields(os.Getenv("ADC_KINDS")) {
 		found := must(credentials.DetectDefault(&credentials.DetectOptions{
 			CredentialsFile: filepath.Join(folder, kind+".json"),
 			Scopes:          []string{"https://www.googleapis.com/auth/cloud-platform"},

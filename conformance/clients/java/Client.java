@@ -12,7 +12,10 @@ import com.google.auth.oauth2.IdTokenCredentials;
 import com.google.auth.oauth2.IdTokenProvider;
 import com.google.auth.oauth2.TokenVerifier;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.util.Arrays;
@@ -41,6 +44,10 @@ public final class Client {
     library = "com.google.http-client:google-http-client";
     say("library", "name", library, "version", HttpRequest.class.getPackage().getImplementationVersion());
 
+    if (System.getenv("ADC_FOLDER") != null) {
+      files(System.getenv("ADC_FOLDER"));
+      return;
+    }
     GoogleCredentials found = GoogleCredentials.getApplicationDefault();
     say("detection", "present", found instanceof ComputeEngineCredentials);
     ComputeEngineCredentials credentials = (ComputeEngineCredentials) found;
@@ -58,6 +65,35 @@ public final class Client {
     idToken(credentials);
   }
 
+  /** Gets a token with each credentials file of ADC_KINDS. */
+  private static void files(String folder) throws Exception {
+    for (String kind : System.getenv("ADC_KINDS").split(" ")) {
+      GoogleCredentials made;
+      try (InputStream file = Files.newInputStream(Path.of(folder, kind + ".json"))) {
+        made =
+            GoogleCredentials.fromStream(file)
+                .createScoped("https://www.googleapis.com/auth/cloud-platform");
+      }
+      made.refresh();
+      AccessToken token = made.getAccessToken();
+      double left = (token.getExpirationTime().getTime() - System.currentTimeMillis()) / 1000.0;
+      say(
+          kind,
+          "token", redacted(token.getTokenValue()),
+          "seconds_left", left,
+          "info", info(token.getTokenValue()));
+    }
+  }
+
+  private static GenericJson info(String token) throws IOException {
+    GenericUrl url = new GenericUrl(System.getenv("TOKENINFO_URL"));
+    url.set("access_token", token);
+    return get(url)
+        .setParser(new JsonObjectParser(GsonFactory.getDefaultInstance()))
+        .execute()
+        .parseAs(GenericJson.class);
+  }
+
   private static void accessToken(ComputeEngineCredentials credentials) throws Exception {
     credentials.refresh();
     AccessToken token = credentials.getAccessToken();
@@ -68,10 +104,7 @@ public final class Client {
         credentials.getRequestMetadata().get("Authorization").get(0).replace("Bearer ", "");
     say("headers", "carry_the_token", authorization.equals(token.getTokenValue()));
 
-    GenericUrl url = new GenericUrl(System.getenv("TOKENINFO_URL"));
-    url.set("access_token", token.getTokenValue());
-    GenericJson info = get(url).setParser(new JsonObjectParser(GsonFactory.getDefaultInstance()))
-        .execute().parseAs(GenericJson.class);
+    GenericJson info = info(token.getTokenValue());
     say("access_token_info", "email", info.get("email"), "scope", info.get("scope"));
   }
 

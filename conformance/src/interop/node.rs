@@ -12,11 +12,12 @@ use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text}
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 /// The programs, which stand beside their packages.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "package.json",
     "package-lock.json",
     "client.js",
     "access_token.js",
+    "files.js",
     "issue.js",
     "verify.js",
 ];
