@@ -1,6 +1,6 @@
 //! Reads an object: `cargo run --example opendal --features opendal-0_59 -- BUCKET OBJECT`
 
-use gce_auth_adapters::opendal_0_59 as adapter;
+use gce_auth_adapters::opendal_0_59::Authorize;
 use opendal::{Operator, services::Gcs};
 
 #[tokio::main]
@@ -10,10 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: opendal BUCKET OBJECT".into());
     };
     let credentials = gce_auth::Credentials::new();
-    let service = Gcs::default()
-        .bucket(&bucket)
-        .credential_provider(adapter::credential_provider(&credentials));
-    let operator = Operator::new(service)?;
+    let operator = Operator::new(Gcs::default().bucket(&bucket).authorize(&credentials))?;
     println!("{} bytes", operator.read(&object).await?.len());
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex},
     thread,
 };
@@ -73,7 +73,7 @@ impl Api {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                thread::spawn(move || serve(&stream.unwrap(), &kept, &*answer));
+                thread::spawn(move || serve(stream.unwrap(), &kept, &*answer));
             }
         });
         Self {
@@ -88,7 +88,12 @@ impl Api {
     }
 }
 
-fn serve(mut stream: &TcpStream, kept: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen, usize) -> Reply) {
+/// Answers the requests of one connection, until it ends.
+pub fn serve(
+    stream: impl Read + Write,
+    kept: &Mutex<Vec<Seen>>,
+    answer: &dyn Fn(&Seen, usize) -> Reply,
+) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         let before = {
@@ -106,7 +111,8 @@ fn serve(mut stream: &TcpStream, kept: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen,
         if request.method != "HEAD" {
             bytes.extend(reply.body);
         }
-        if stream.write_all(&bytes).is_err() {
+        let last = request.header("connection") == Some("close");
+        if reader.get_mut().write_all(&bytes).is_err() || last {
             return;
         }
     }

@@ -9,6 +9,8 @@
 )]
 
 pub mod api;
+pub mod postgres;
+pub mod store;
 
 use std::{
     io::{Read, Write},
@@ -42,8 +44,7 @@ impl Scene {
         // reqwest has no cryptography of its own here; the second scene finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let emulator = Emulator::builder().project_id("test-project");
-        let https = SocketAddr::from(([127, 0, 0, 1], 0));
-        let emulator = emulator.https(https).start().unwrap();
+        let emulator = emulator.start().unwrap();
         let now = SystemClock::new().now().system_time();
         let now = now.duration_since(UNIX_EPOCH).unwrap();
         let clock = Arc::new(HandClock::at(now.as_secs()));

@@ -1,0 +1,204 @@
+//! Logins to PostgreSQL with tokens as passwords, by each client.
+
+#![cfg(all(
+    feature = "bb8-0_9",
+    feature = "deadpool-postgres-0_14",
+    feature = "sqlx-0_9"
+))]
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::{error::Error, time::Duration};
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use gce_auth_adapters::{
+    bb8_0_9::IamManager, deadpool_postgres_0_14::IamConnect, sqlx_0_9, tokio_postgres_0_7::login,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use support::{Scene, postgres::Postgres};
+use tokio_postgres::{Config, NoTls};
+
+const WHO: &str = "SELECT current_user::text";
+
+/// A scene whose account may log in, and the name of its user there.
+async fn admitted(server: &Postgres) -> (Scene, String) {
+    let scene = Scene::new();
+    let email = scene.ours.account().await.unwrap().email;
+    server.admit(scene.emulator.addr(), &email);
+    let user = email
+        .strip_suffix(".gserviceaccount.com")
+        .unwrap()
+        .to_owned();
+    (scene, user)
+}
+
+fn config(server: &Postgres) -> Config {
+    format!("host=127.0.0.1 port={} dbname=postgres", server.port)
+        .parse()
+        .unwrap()
+}
+
+/// The error and all of its causes.
+fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// One server for all: what starts it takes longer than the tests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_passwords() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    by_tokio_postgres(&server).await;
+    by_deadpool(&server).await;
+    by_bb8(&server).await;
+    by_sqlx(&server).await;
+}
+
+async fn by_tokio_postgres(server: &Postgres) {
+    let (scene, user) = admitted(server).await;
+    let mut config = config(server);
+    login(&mut config, &scene.ours).await.unwrap();
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let row = client.query_one(WHO, &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), user);
+    let scoped = |path: &str| path.contains("sqlservice.login");
+    let asked = scene.emulator.requests();
+    assert!(
+        asked.iter().any(|request| scoped(&format!("{request:?}"))),
+        "{asked:?}"
+    );
+
+    let mut other = config.clone();
+    other.password("ya29.invented");
+    assert!(other.connect(NoTls).await.is_err());
+    scene.expire();
+    assert!(
+        config.connect(NoTls).await.is_err(),
+        "an expired token logged in"
+    );
+    login(&mut config, &scene.ours).await.unwrap();
+    assert!(config.connect(NoTls).await.is_ok());
+}
+
+async fn by_deadpool(server: &Postgres) {
+    let (scene, user) = admitted(server).await;
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Verified,
+    };
+    let manager = Manager::from_connect(
+        config(server),
+        IamConnect::new(&scene.ours, NoTls),
+        recycling,
+    );
+    let pool = Pool::builder(manager).max_size(4).build().unwrap();
+    let who = async || {
+        let client = pool.get().await?;
+        let row = client.query_one(WHO, &[]).await?;
+        Ok::<String, deadpool_postgres::PoolError>(row.get(0))
+    };
+    assert_eq!(who().await.unwrap(), user);
+    scene.expire();
+    assert_eq!(who().await.unwrap(), user, "an open connection stays");
+    server.cut();
+    assert_eq!(who().await.unwrap(), user);
+
+    // A rejected token is dropped, so that the next connection has another.
+    scene.revoke();
+    server.cut();
+    let error = whole(&who().await.unwrap_err());
+    assert!(error.contains("authentication failed"), "{error}");
+    assert_eq!(who().await.unwrap(), user);
+
+    scene.break_down();
+    scene.expire();
+    server.cut();
+    let error = whole(&who().await.unwrap_err());
+    assert!(error.contains("503"), "{error}");
+    scene.heal();
+    assert_eq!(who().await.unwrap(), user);
+}
+
+async fn by_bb8(server: &Postgres) {
+    let (scene, user) = admitted(server).await;
+    let manager = IamManager::new(config(server), &scene.ours, NoTls);
+    let pool = bb8::Pool::builder().max_size(4).test_on_check_out(true);
+    let pool = pool
+        .connection_timeout(Duration::from_secs(60))
+        .build(manager)
+        .await
+        .unwrap();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let pool = pool.clone();
+        clients.spawn(async move {
+            let client = pool.get().await.unwrap();
+            client
+                .query_one(WHO, &[])
+                .await
+                .unwrap()
+                .get::<_, String>(0)
+        });
+    }
+    assert!(clients.join_all().await.iter().all(|name| *name == user));
+    let asked = scene.token_requests();
+    assert_eq!(asked, 1, "one token for all connections");
+    scene.expire();
+    server.cut();
+    let row = pool.get().await.unwrap().query_one(WHO, &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), user);
+}
+
+async fn by_sqlx(server: &Postgres) {
+    let (scene, user) = admitted(server).await;
+    let options = PgConnectOptions::new_without_pgpass();
+    let options = options
+        .host("127.0.0.1")
+        .port(server.port)
+        .database("postgres");
+    let pool = sqlx_0_9::connect(PgPoolOptions::new(), options.clone(), &scene.ours)
+        .await
+        .unwrap();
+    let who = async || sqlx::query_scalar::<_, String>(WHO).fetch_one(&pool).await;
+    assert_eq!(who().await.unwrap(), user);
+
+    scene.expire();
+    // What the task does every 20 s, it does when it begins, too.
+    let task = tokio::spawn(sqlx_0_9::keep_logged_in(pool.clone(), scene.ours.clone()));
+    let asked = scene.token_requests();
+    let renewed = async {
+        while scene.token_requests() == asked {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), renewed)
+        .await
+        .unwrap();
+    server.cut();
+    let mut outcome = who().await;
+    // The cut connections are found out one by one, and the password follows the token's arrival.
+    for _ in 0..100 {
+        if outcome.is_ok() {
+            break;
+        }
+        outcome = who().await;
+    }
+    assert_eq!(outcome.unwrap(), user);
+    pool.close().await;
+    task.await.unwrap();
+
+    scene.break_down();
+    scene.expire();
+    let error = sqlx_0_9::connect(PgPoolOptions::new(), options, &scene.ours)
+        .await
+        .unwrap_err();
+    assert!(whole(&error).contains("503"), "{}", whole(&error));
+}
