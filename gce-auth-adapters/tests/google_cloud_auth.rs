@@ -5,15 +5,21 @@
 
 mod support;
 
-use std::{collections::HashSet, future::Future};
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use gce_auth::{Credentials, IdTokenCredentials, ProvideHeaders, Signer};
 use gce_auth_adapters::google_cloud_auth_1 as adapter;
+use gce_auth_emulator::Fault;
 use google_cloud_auth::credentials::{CacheableResource, EntityTag};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_secretmanager_v1::client::SecretManagerService;
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
-use support::{Scene, api::Api, tokens};
+use support::{DEFAULT_TOKEN, Scene, api::Api, tokens};
 
 const SECRET: &str = r#"{"name":"projects/p/secrets/s/versions/1","payload":{"data":"aGVsbG8="}}"#;
 const NAME: &str = "projects/p/secrets/s/versions/1";
@@ -181,11 +187,12 @@ async fn a_tag_says_whether_the_headers_have_changed() {
 async fn calls_at_once_and_calls_dropped_ask_once() {
     let scene = Scene::new();
     let theirs = adapter::access_token_credentials(&scene.ours);
+    let late = Fault::Delay(Duration::from_millis(300));
+    scene.emulator.fail_next(DEFAULT_TOKEN, 1, late);
+    // The call is dropped at its first wait.
     let mut begun = Box::pin(theirs.access_token());
-    let polled =
-        std::future::poll_fn(|context| std::task::Poll::Ready(begun.as_mut().poll(context)));
-    assert!(polled.await.is_pending());
-    drop(begun);
+    let first = poll_fn(|context| Poll::Ready(begun.as_mut().poll(context))).await;
+    drop((first, begun));
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let theirs = theirs.clone();
