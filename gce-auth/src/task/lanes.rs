@@ -105,6 +105,7 @@ impl Lanes {
             return Ok(());
         }
         state.take(&work);
+        let progress = work.progress().clone();
         let Some(work) = state.hand(work) else {
             drop(state);
             notify_one(&self.handed);
@@ -113,7 +114,15 @@ impl Lanes {
         state.threads += 1;
         drop(state);
         let lanes = Arc::clone(self);
-        start(work, move |work| lanes.serve(work)).or_else(|work| self.not_started(work))
+        match start(work, move |work| lanes.serve(work)) {
+            Ok(()) => {
+                // Not before: without a thread it may wait, and its callers watch
+                // their budgets.
+                progress.set_assigned();
+                Ok(())
+            }
+            Err(work) => self.not_started(work),
+        }
     }
 
     /// Decides what becomes of work whose thread, which was counted, could not
@@ -210,6 +219,7 @@ impl State {
             return Some(work);
         }
         self.idle -= 1;
+        work.progress().set_assigned();
         self.handed.push(work);
         None
     }
@@ -221,8 +231,8 @@ impl State {
         lane.is_none_or(|lane| lane.busy == 0 || (more && lane.has_room_for(work.kind())))
     }
 
+    /// Counts work that a thread is to do.
     fn take(&mut self, work: &Work) {
-        work.progress().set_assigned();
         let lane = self.lanes.entry(work.lane().clone()).or_default();
         lane.busy += 1;
         if work.kind() != WorkKind::AccessToken {
@@ -275,6 +285,7 @@ impl State {
         let work = own.or_else(|| self.lanes.values_mut().find_map(Lane::pop))?;
         self.queued -= 1;
         self.take(&work);
+        work.progress().set_assigned();
         Some(work)
     }
 

@@ -160,3 +160,16 @@ impl State {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_costs_no_more_than_the_wait_itself() {
+        let asked = Duration::from_millis(250);
+        let longest = asked + PAUSE;
+        assert_eq!(counted(asked, longest), longest);
+        assert_eq!(counted(asked, longest + Duration::from_nanos(1)), asked);
+    }
+}

@@ -128,8 +128,15 @@ impl World {
         blocking: bool,
         error: &Error,
     ) {
-        // A blocking caller does the work itself, whatever its executor does.
+        let text = format!("{error:?}");
+        // A blocking caller does the work itself where its executor begins none; an
+        // earlier failure of the executor is none of the server.
         let undropped = blocking && handle.crew.drops() == before.drops;
+        let undropped = match handle.manner {
+            Manner::Never => undropped,
+            Manner::Drops => undropped && text.contains("executor dropped"),
+            _ => false,
+        };
         if (handle.is_reliable() || undropped)
             && self.owes_nothing(handle, servers, handle.budget, before.running)
         {
@@ -138,7 +145,6 @@ impl World {
                 "class {class} ({manner:?}, blocking: {blocking}) fails at healthy servers: {error:?}"
             ));
         }
-        let text = format!("{error:?}");
         if let Some((_, of)) = text.split_once("for class ") {
             let of: String = of.chars().take_while(char::is_ascii_digit).collect();
             self.stage.check(of == handle.class.to_string(), || {

@@ -231,6 +231,43 @@ fn a_panic_takes_no_thread_away() {
     ended(&lanes);
 }
 
+#[test]
+fn work_whose_thread_did_not_start_is_no_thread_s_yet() {
+    let mut state = State::default();
+    let work = work(WorkKind::Other, || ());
+    let (progress, lane) = (work.progress().clone(), work.lane().clone());
+    state.take(&work);
+    assert_eq!(state.release(&lane, WorkKind::Other), 0);
+    state.queue(work);
+    assert!(!progress.is_assigned());
+    assert!(state.pop(&lane).is_some() && progress.is_assigned());
+}
+
+#[test]
+fn no_thread_comes_beyond_the_bound_but_the_first_of_a_lane() {
+    let mut state = State::default();
+    let (first, second) = (work(WorkKind::Other, || ()), work(WorkKind::Other, || ()));
+    state.take(&first);
+    for (threads, begins) in [(IN_ALL - 1, true), (IN_ALL, false), (IN_ALL + 1, false)] {
+        state.threads = threads;
+        assert_eq!(state.may_begin(&second), begins, "{threads}");
+        assert!(state.may_begin(&at("http://b", WorkKind::Other, || ())));
+    }
+    state.idle = 1;
+    assert!(state.may_begin(&second));
+}
+
+#[test]
+fn the_executor_of_the_process_does_what_it_is_given() {
+    let (done, waits) = mpsc::channel();
+    let job = move || done.send(()).unwrap();
+    shared()
+        .execute(work(WorkKind::Watch, job.clone()))
+        .unwrap();
+    shared().execute(work(WorkKind::Other, job)).unwrap();
+    assert_eq!((waits.recv(), waits.recv()), (Ok(()), Ok(())));
+}
+
 /// Does a piece of work; gives the thread that did it, once it waits for
 /// the next one or has ended.
 fn done_by(lanes: &Arc<Lanes>, kind: WorkKind) -> thread::ThreadId {

@@ -261,3 +261,37 @@ fn nobody_flies_for_those_who_left() {
     drop(flight);
     work.run();
 }
+
+#[test]
+fn what_ends_unbegun_is_told_from_what_failed() {
+    let task = |budget| SharedTask::new(NOW, budget, std::process::id(), || Ok(1));
+    let unbegun = task(Duration::ZERO);
+    unbegun.cancel(late());
+    assert!(unbegun.expired_undone());
+    let dropped_one = task(Duration::ZERO);
+    dropped_one.cancel(dropped());
+    assert!(!dropped_one.expired_undone(), "its time was not over");
+    let begun = task(Duration::ZERO);
+    begun.run();
+    begun.cancel(late());
+    assert!(!begun.expired_undone());
+}
+
+#[test]
+fn a_thread_that_waits_is_counted_while_it_does() {
+    let task = Arc::new(SharedTask::new(
+        NOW,
+        Duration::from_secs(10),
+        std::process::id(),
+        || Ok(1),
+    ));
+    let waits = Arc::clone(&task);
+    let waiter = thread::spawn(move || waits.wait_briefly(Duration::from_secs(60)));
+    while lock(&task.state).threads == 0 {
+        assert!(!waiter.is_finished(), "it does not wait");
+        thread::yield_now();
+    }
+    task.run();
+    assert!(matches!(waiter.join(), Ok(Some(Ok(1)))));
+    assert_eq!(lock(&task.state).threads, 0);
+}
