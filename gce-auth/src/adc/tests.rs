@@ -14,6 +14,8 @@ mod copies;
 mod files;
 #[cfg(feature = "adc")]
 mod saved;
+#[cfg(feature = "adc")]
+mod told;
 
 fn client(replies: impl IntoIterator<Item = Reply>) -> MetadataClient {
     MetadataClient::builder()

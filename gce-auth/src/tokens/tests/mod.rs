@@ -7,4 +7,5 @@ mod id_tokens;
 #[cfg(feature = "iam")]
 mod made_of;
 mod sharing;
+mod told;
 mod waiting;
