@@ -68,7 +68,7 @@ fn id_tokens_say_when_they_expire_and_for_whom_they_are() {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL};
     let claims = format!(r#"{{"aud":"aud","iat":{START},"exp":{}}}"#, START + 3600);
     let world = World::new([Reply::text(&format!("e30.{}.c2ln", URL.encode(claims)))]);
-    let builder = IdTokenCredentials::builder("aud").client(world.client.clone());
+    let builder = IdTokenCredentials::builder("aud").client(world.client);
     let credentials = builder.build().unwrap();
     assert_eq!(credentials.0.inner.source.audience(), Some("aud"));
     let expires = credentials.blocking_token().unwrap().expires_at();
