@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gce_auth_server::listen::{Listener, TcpPort};
 use gce_auth_server::serve_with_shutdown;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -34,12 +34,22 @@ const USE_TICKS: u64 = 600;
 /// An agent that serves. Dropped, it ends at once.
 #[derive(Debug)]
 pub struct Agent {
-    // Before the runtime, so that nothing is spawned on one that is gone.
     control: Control,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    runtime: Runtime,
+    handle: Handle,
+    /// Until the end.
+    runtime: Option<Runtime>,
     admin: Option<SocketAddr>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Threads that wait for a source are not waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl AgentBuilder {
@@ -111,7 +121,8 @@ impl AgentBuilder {
             tasks: JoinSet::new(),
             stop: watch::Sender::new(false),
             admin: admin.as_ref().map(|(address, _)| *address),
-            runtime,
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
         };
         agent.spawn(listeners, admin.map(|(_, listener)| listener), more);
         Ok(agent)
@@ -220,7 +231,7 @@ impl Agent {
         mut more: tokio::sync::mpsc::UnboundedReceiver<Listener>,
     ) {
         let state = Arc::clone(&self.control.state);
-        let handle = self.runtime.handle().clone();
+        let handle = self.handle.clone();
         let stopped = |stop: &watch::Sender<bool>| {
             let mut stop = stop.subscribe();
             async move {
@@ -265,7 +276,7 @@ impl Agent {
             self.tasks
                 .spawn_on(async move { drop(serve.await) }, &handle);
         }
-        drop(self.runtime.spawn(look_after(state)));
+        drop(self.handle.spawn(look_after(state)));
     }
 
     /// Returns the TCP addresses that it listens on, with their real ports.
@@ -304,13 +315,13 @@ impl Agent {
     ///
     /// What is wrong with the file, in one line.
     pub fn reload(&self) -> Result<(), String> {
-        let _runtime = self.runtime.enter();
+        let _runtime = self.handle.enter();
         self.control.reload()
     }
 
     /// Calls `f` every `period`, as long as the agent can do anything.
     pub fn every(&self, period: Duration, f: impl Fn() + Send + 'static) {
-        drop(self.runtime.spawn(async move {
+        drop(self.handle.spawn(async move {
             loop {
                 f();
                 tokio::time::sleep(period).await;
@@ -320,7 +331,7 @@ impl Agent {
 
     /// Drops all tokens.
     pub fn flush(&self) {
-        let _runtime = self.runtime.enter();
+        let _runtime = self.handle.enter();
         self.control.flush();
     }
 
@@ -330,12 +341,10 @@ impl Agent {
         self.stop.send_replace(true);
         self.control.state.values.polls.stop();
         let tasks = std::mem::take(&mut self.tasks);
-        self.runtime.block_on(async {
+        self.handle.block_on(async {
             let mut tasks = tasks;
             while tasks.join_next().await.is_some() {}
         });
-        // Threads that wait for a source are not waited for.
-        self.runtime.shutdown_background();
     }
 }
 

@@ -53,11 +53,15 @@ macro_rules! handed_out {
     ($ready:ident, $fetched:ident, $credentials:ty, $token:ty) => {
         /// The token in hand, until it really expires. Starts its renewal when that is due.
         fn $ready(credentials: &$credentials) -> Option<Valid<$token>> {
-            let _ = credentials.with_cached(|_| ());
             let token = credentials.held_token()?;
             let left = token.valid_for(clock::now()).unwrap_or(ENDLESS);
+            if left.is_zero() {
+                return None;
+            }
+            // Without a token it would start a fetch out of turn.
+            let _ = credentials.with_cached(|_| ());
             let hit = true;
-            (!left.is_zero()).then_some(Valid { token, left, hit })
+            Some(Valid { token, left, hit })
         }
 
         async fn $fetched(credentials: &$credentials) -> Result<Valid<$token>, Failure> {

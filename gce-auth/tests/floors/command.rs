@@ -15,6 +15,7 @@ const COMMAND: House = House {
         &["cli", "main"],
     ],
     named_only_in: &[("println!", &["output.rs"]), ("std::env::var", &["env.rs"])],
+    circles_in: &[],
 };
 
 #[test]

@@ -157,6 +157,7 @@ fn handed() -> Result<Vec<Handed>, Failure> {
     let refused = |error| Failure::new(Exit::Usage, format!("a socket of LISTEN_FDS: {error}"));
     let mut handed = Vec::new();
     for at in 0..sockets.len() {
+        let name = names.next().unwrap_or_default().to_owned();
         let socket = if let Ok(Some(socket)) = sockets.take_unix_listener(at) {
             HandedSocket::Unix(socket)
         } else if let Some(socket) = sockets.take_tcp_listener(at).map_err(refused)? {
@@ -164,7 +165,6 @@ fn handed() -> Result<Vec<Handed>, Failure> {
         } else {
             continue;
         };
-        let name = names.next().unwrap_or_default().to_owned();
         handed.push(Handed { name, socket });
     }
     Ok(handed)

@@ -1,0 +1,85 @@
+//! A reload: other rules, other listeners, the same connections and tokens.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+
+mod support;
+
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::Ordering;
+
+use gce_auth_agent::AgentBuilder;
+use support::{Client, Scratch, Source, start, token_path};
+
+fn rules(port: u16, socket: &str, metadata: &str) -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    format!(
+        "default = \"deny\"\n\
+         [[listen]]\nname = \"first\"\ntcp = \"127.0.0.1:{port}\"\n\
+         [[listen]]\nname = \"second\"\nunix = \"{socket}\"\nmode = \"0640\"\n\
+         [[rule]]\nname = \"me\"\n[rule.caller]\nuid = [{uid}]\n[rule.allow]\n\
+         metadata = [{metadata}]\n"
+    )
+}
+
+#[test]
+fn listeners_change_and_connections_stay() {
+    let source = Source::start();
+    let scratch = Scratch::new("reload");
+    let sockets = ["a", "b"].map(|name| scratch.0.join(name).display().to_string());
+    let color = "\"instance/attributes/color\"";
+    let file = scratch.file("agent.toml", &rules(0, &sockets[0], color));
+    let agent = start(
+        &source,
+        AgentBuilder {
+            config_file: Some(file),
+            ..AgentBuilder::default()
+        },
+    );
+    let first = agent.tcp()[0];
+    let mut held = Client::connect(first);
+    assert_eq!(held.get("instance/attributes/color").0, 200);
+    assert_eq!(held.get(&token_path("default")).0, 200);
+    let fetched = source.script.tokens.load(Ordering::Relaxed);
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&sockets[0]), 0o640);
+
+    // Another port, another socket, and no values any more.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    scratch.file("agent.toml", &rules(port, &sockets[1], ""));
+    agent.reload().unwrap();
+    assert_eq!(agent.tcp()[0].port(), port);
+    while TcpStream::connect(first).is_ok() {}
+    assert!(!std::path::Path::new(&sockets[0]).exists());
+    assert_eq!(mode(&sockets[1]), 0o640);
+    assert_eq!(
+        held.get("instance/attributes/color").0,
+        403,
+        "the new rules decide"
+    );
+    assert_eq!(held.get(&token_path("default")).0, 200);
+    let mut other = Client::connect(agent.tcp()[0]);
+    assert_eq!(other.get(&token_path("default")).0, 200);
+    assert_eq!(
+        source.script.tokens.load(Ordering::Relaxed),
+        fetched,
+        "tokens stay"
+    );
+
+    // A bad file, and one whose port is taken, change nothing.
+    scratch.file("agent.toml", "colour = 1\n");
+    assert!(agent.reload().unwrap_err().contains("agent.toml:1:1"));
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = busy.local_addr().unwrap().port();
+    scratch.file("agent.toml", &rules(taken, &sockets[1], color));
+    assert!(agent.reload().unwrap_err().contains(&taken.to_string()));
+    assert_eq!(agent.tcp()[0].port(), port);
+    assert_eq!(other.get("instance/attributes/color").0, 403);
+    agent.flush();
+    assert_eq!(other.get(&token_path("default")).0, 200);
+    assert!(source.script.tokens.load(Ordering::Relaxed) > fetched);
+    agent.stop();
+    assert!(!std::path::Path::new(&sockets[1]).exists());
+}
