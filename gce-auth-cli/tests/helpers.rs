@@ -122,6 +122,9 @@ fn every_name_of_the_executable_is_a_helper() {
     let mut keyring = link(&folder, "keyring", &server);
     let ran = feed(keyring.args(["get", url, "oauth2accesstoken"]), b"").value();
     assert_eq!(ran, format!("{token}\n"));
+    let plain = ["helper", "keyring", "get", url, "oauth2accesstoken"];
+    let ran = support::ask(server.addr(), &plain).value();
+    assert_eq!(ran, format!("{token}\n"));
 }
 
 #[test]

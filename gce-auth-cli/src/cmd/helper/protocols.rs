@@ -195,7 +195,7 @@ pub(crate) struct Keyring {
     #[command(flatten)]
     common: HelperArgs,
     /// The arguments of keyring
-    #[arg(last = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
