@@ -1,5 +1,6 @@
-//! `gce-auth token` as a whole process, from its start to its end, beside others that get the same token from the same
-//! server: the least that a program can do, and the clients of Python and Node.
+//! `gce-auth token` and credential helpers as whole processes, from their start to their end, beside others that get
+//! the same token from the same server: the least that a program can do, Google's own helpers where they are
+//! installed, and the clients of Python and Node.
 //!
 //! `cargo bench -p gce-auth-conformance --bench command` prints a table in Markdown. With a number after `--` that many
 //! rounds are made instead of 200.
@@ -12,7 +13,9 @@
 )]
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +31,8 @@ const ROUNDS: usize = 200;
 struct Program {
     name: &'static str,
     client: Client,
+    /// What a tool writes to its helper.
+    input: &'static str,
     /// It runs in every so-many-th round.
     every: usize,
     times: Vec<Duration>,
@@ -37,16 +42,18 @@ struct Program {
 impl Program {
     fn run(&mut self, environment: &[(String, String)]) {
         let mut command = self.client.command(environment.iter().cloned());
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let start = Instant::now();
         let mut child = command.spawn().unwrap();
-        let mut token = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut token).unwrap();
+        // Not every program reads it; the pipe holds it all.
+        let _ = child.stdin.take().unwrap().write_all(self.input.as_bytes());
+        let mut said = String::new();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_to_string(&mut said).unwrap();
         let ended = child.wait4().unwrap();
         let time = start.elapsed();
         assert!(ended.status.success(), "{}: {}", self.name, ended.status);
-        assert!(token.starts_with("ya29."), "{}: no token", self.name);
+        assert!(said.contains("ya29."), "{}: no token", self.name);
         self.times.push(time);
         self.memory = self.memory.max(ended.rusage.maxrss);
     }
@@ -93,14 +100,95 @@ fn target() -> &'static Path {
     inside.parent().unwrap()
 }
 
+/// The names of helpers, with the arguments and the input of their tools.
+const HELPERS: [(&str, &str, &[&str], &str); 4] = [
+    (
+        "`docker-credential-gce-auth get`",
+        "docker-credential-gce-auth",
+        &["get"],
+        "us-docker.pkg.dev",
+    ),
+    ("`gce-auth-kubectl`", "gce-auth-kubectl", &[], ""),
+    (
+        "`git-credential-gce-auth get`",
+        "git-credential-gce-auth",
+        &["get"],
+        "protocol=https\nhost=googlesource.com\n\n",
+    ),
+    (
+        "`keyring get`",
+        "keyring",
+        &[
+            "get",
+            "https://us-python.pkg.dev/p/r/simple/",
+            "oauth2accesstoken",
+        ],
+        "",
+    ),
+];
+
+/// Google's own helpers.
+const OF_GOOGLE: [(&str, &str, &[&str], &str); 2] = [
+    (
+        "docker-credential-gcloud get",
+        "docker-credential-gcloud",
+        &["get"],
+        "us-docker.pkg.dev",
+    ),
+    (
+        "gke-gcloud-auth-plugin",
+        "gke-gcloud-auth-plugin",
+        &["--use_application_default_credentials"],
+        "",
+    ),
+];
+
+fn client(program: PathBuf, arguments: &[&str]) -> Client {
+    let arguments = arguments.iter().map(OsString::from).collect();
+    Client::new("helper", program, arguments)
+}
+
+/// A link of this name to the command, in a folder of its own.
+fn link(gce_auth: &Path, name: &str) -> PathBuf {
+    let folder = target().join("interop/helpers");
+    fs::create_dir_all(&folder).unwrap();
+    let link = folder.join(name);
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(gce_auth, &link).unwrap();
+    link
+}
+
 fn programs(gce_auth: PathBuf) -> Vec<Program> {
-    let fast = [
-        ("std alone, one request", interop::floor(target())),
-        (
-            "`gce-auth token`",
-            Ok(Client::new("gce-auth", gce_auth, vec!["token".into()])),
-        ),
-    ];
+    let new = |name, client, every, input| Program {
+        name,
+        client,
+        input,
+        every,
+        times: Vec::new(),
+        memory: 0,
+    };
+    let mut all = Vec::new();
+    if let Some(floor) = interop::ready_or_skip(interop::floor(target())) {
+        all.push(new("std alone, one request", floor, 1, ""));
+    }
+    for (name, program, arguments, input) in HELPERS {
+        all.push(new(
+            name,
+            client(link(&gce_auth, program), arguments),
+            1,
+            input,
+        ));
+    }
+    for (name, program, arguments, input) in OF_GOOGLE {
+        // One that is missing is not in the table.
+        if let Some(program) = interop::installed(program) {
+            all.push(new(name, client(program, arguments), 10, input));
+        }
+    }
+    all.insert(
+        1,
+        new("`gce-auth token`", client(gce_auth, &["token"]), 1, ""),
+    );
     let slow = [
         (
             "Python, google-auth",
@@ -111,19 +199,12 @@ fn programs(gce_auth: PathBuf) -> Vec<Program> {
             interop::node(target(), "access_token.js"),
         ),
     ];
-    let fast = fast.map(|(name, client)| (name, client, 1));
-    let slow = slow.map(|(name, client)| (name, client, 10));
-    let all = fast.into_iter().chain(slow);
-    all.filter_map(|(name, client, every)| {
-        Some(Program {
-            name,
-            client: interop::ready_or_skip(client)?,
-            every,
-            times: Vec::new(),
-            memory: 0,
-        })
-    })
-    .collect()
+    for (name, client) in slow {
+        if let Some(client) = interop::ready_or_skip(client) {
+            all.push(new(name, client, 10, ""));
+        }
+    }
+    all
 }
 
 fn main() {

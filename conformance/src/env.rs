@@ -29,6 +29,11 @@ pub(crate) fn of_this_package() -> Vec<OsString> {
         .collect()
 }
 
+/// Where programs are looked for.
+pub(crate) fn path() -> OsString {
+    env::var_os("PATH").unwrap_or_default()
+}
+
 /// What any program needs to start, and nothing that could steer it.
 pub(crate) fn bare() -> Vec<(OsString, OsString)> {
     ["PATH", "SYSTEMROOT", "TMPDIR", "TEMP"]

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use self::command::{Build, gce_auth};
+pub use self::command::{Build, gce_auth, installed};
 pub use self::floor::floor;
 pub use self::go::go;
 pub use self::java::java;

@@ -44,3 +44,11 @@ pub fn gce_auth(target: &Path, build: Build) -> Result<PathBuf, Unavailable> {
     };
     Ok(target.join(folder).join(name))
 }
+
+/// A program that is installed on this machine.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&env::path())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
