@@ -168,6 +168,8 @@ def change(driver):
     gce.Credentials._retrieve_info = retrieve_named
     gce.Credentials._perform_refresh_token = refresh_named
 
+    from_files(played)
+
     # --- 5: 502 ------------------------------------------------------------------------------------
     class Transient(tuple):
         def __contains__(self, status):
@@ -187,6 +189,148 @@ def change(driver):
         ping = _metadata.ping
         _metadata.ping = lambda request, **kwargs: (
             ping(request, **kwargs) if "retry_count" in kwargs else refuse())
+
+
+def from_files(played):
+    """Changes the credentials of files, and those that are made of others."""
+    from google.auth import (
+        _helpers, aws, downscoped, exceptions, external_account, identity_pool, impersonated_credentials,
+        pluggable)
+    from google.auth import external_account_authorized_user as external_user
+    from google.auth.compute_engine import credentials as gce
+    from google.oauth2 import credentials as user, service_account, sts
+
+    # --- 1: what has expired when it comes; a refresh that fails leaves nothing behind ------------
+    def living(cls, name, error):
+        original = getattr(cls, name)
+
+        def refresh(self, request, *args, **kwargs):
+            held = self.token, self.expiry
+            original(self, request, *args, **kwargs)
+            if self.expiry is None or self.expiry <= _helpers.utcnow():
+                played.rule("expired-token")
+                self.token, self.expiry = held
+                # The driver names errors by the server that was asked.
+                elsewhere = "//sts." not in getattr(self, "_token_url", "//sts.")
+                raise (exceptions.RefreshError if elsewhere else error)("the token has expired")
+
+        setattr(cls, name, refresh)
+
+    living(user.Credentials, "_perform_refresh_token", exceptions.RefreshError)
+    living(service_account.Credentials, "_perform_refresh_token", exceptions.RefreshError)
+    living(impersonated_credentials.Credentials, "_perform_refresh_token", exceptions.RefreshError)
+    living(external_user.Credentials, "_perform_refresh_token", ValueError)
+
+    # --- 1: a number in quotes ---------------------------------------------------------------------
+    make_request = sts.Client._make_request
+
+    def with_numbers(self, *args, **kwargs):
+        answer = make_request(self, *args, **kwargs)
+        if isinstance(answer.get("expires_in"), str):
+            played.rule("number-in-quotes")
+            answer["expires_in"] = int(answer["expires_in"])
+        return answer
+
+    sts.Client._make_request = with_numbers
+
+    # --- 1: a narrowed token ends with its source ---------------------------------------------------
+    narrow = downscoped.Credentials.refresh
+
+    def narrow_no_longer(self, request):
+        narrow(self, request)
+        source = self._source_credentials.expiry
+        if source is not None and self.expiry > source:
+            played.rule("narrow-token")
+            self.expiry = source
+
+    downscoped.Credentials.refresh = narrow_no_longer
+
+    # --- 3: the project is a side question ----------------------------------------------------------
+    get_project_id = external_account.Credentials.get_project_id
+
+    def project_if_any(self, request):
+        try:
+            return get_project_id(self, request)
+        except Exception:
+            if not sys._getframe(1).f_code.co_name in ("_get_external_account_credentials", "default"):
+                raise
+            played.rule("project-unknown")
+            return None
+
+    for cls in (external_account, identity_pool, pluggable, aws):
+        if "get_project_id" in vars(cls.Credentials):
+            cls.Credentials.get_project_id = project_if_any
+
+    # --- 8: ID tokens -------------------------------------------------------------------------------
+    def for_its_audience(cls):
+        original = cls.refresh
+
+        def refresh(self, request):
+            held = self.token, self.expiry
+            original(self, request)
+            claims = self.token.split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+            for bad, rule in (
+                (claims.get("aud", self._target_audience) != self._target_audience, "other-audience"),
+                (self.expiry <= _helpers.utcnow(), "expired-id-token"),
+            ):
+                if bad:
+                    played.rule(rule)
+                    self.token, self.expiry = held
+                    of_token_endpoint = getattr(self, "_token_uri", None) and self.universe_domain == "googleapis.com"
+                    raise (exceptions.RefreshError if of_token_endpoint else ValueError)(rule)
+
+        cls.refresh = refresh
+
+    for_its_audience(service_account.IDTokenCredentials)
+    for_its_audience(impersonated_credentials.IDTokenCredentials)
+
+    # --- 10: a copy is the same credential ----------------------------------------------------------
+    with_token_uri = external_user.Credentials.with_token_uri
+
+    def asks_where_it_says(self, token_uri):
+        played.rule("copy-asks-there")
+        copy = with_token_uri(self, token_uri)
+        copy._sts_client = sts.Client(token_uri, self._sts_client._client_authentication)
+        return copy
+
+    external_user.Credentials.with_token_uri = asks_where_it_says
+
+    init = impersonated_credentials.Credentials.__init__
+
+    def knows_the_universe(self, source_credentials, *args, **kwargs):
+        init(self, source_credentials, *args, **kwargs)
+        inner = self._source_credentials
+        if isinstance(inner, gce.Credentials) and not inner._universe_domain_cached:
+            played.rule("copy-knows-universe")
+            inner._universe_domain = self._universe_domain
+            inner._universe_domain_cached = True
+
+    impersonated_credentials.Credentials.__init__ = knows_the_universe
+
+    initialize = external_account.Credentials._initialize_impersonated_credentials
+
+    def keeps_the_boundary(self):
+        made = initialize(self)
+        if self._rab_manager._data.encoded_locations:
+            played.rule("copy-keeps-boundary")
+            made._rab_manager = self._rab_manager
+        return made
+
+    external_account.Credentials._initialize_impersonated_credentials = keeps_the_boundary
+
+    retrieve, regions = aws.Credentials.retrieve_subject_token, {}
+
+    def knows_the_region(self, request):
+        if self._request_signer is None and self._audience in regions:
+            played.rule("copy-knows-region")
+            self._region = regions[self._audience]
+            self._request_signer = aws.RequestSigner(self._region)
+        token = retrieve(self, request)
+        regions[self._audience] = self._region
+        return token
+
+    aws.Credentials.retrieve_subject_token = knows_the_region
 
 
 def main():

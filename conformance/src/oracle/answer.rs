@@ -96,6 +96,11 @@ impl Failure {
                 "refresh_error"
             }
             (_, Raiser::Sign) if exchanges(error) && error.status().is_some() => "oauth_error",
+            (ErrorKind::InvalidResponse | ErrorKind::Expired, Raiser::Sign)
+                if asks(error, "/token") =>
+            {
+                "refresh_error"
+            }
             (_, Raiser::Sign) if asks(error, "/token") && error.status().is_some() => {
                 "refresh_error"
             }
@@ -147,7 +152,7 @@ fn of_source(error: &Error) -> &'static str {
 
 /// Whether the request was one to a token exchange (STS).
 fn exchanges(error: &Error) -> bool {
-    asks(error, "//sts.") || asks(error, "/oauthtoken")
+    asks(error, "//sts.") || asks(error, "/oauthtoken") || says(error, "the token exchange")
 }
 
 fn says(error: &Error, what: &str) -> bool {

@@ -1,5 +1,7 @@
 //! What the file of credentials says, as google-auth's properties show it.
 
+use std::time::SystemTime;
+
 use gce_auth::Credentials;
 use serde_json::{Value, json};
 
@@ -27,7 +29,61 @@ pub(super) fn property(credentials: &Credentials, name: &str) -> Result<Value, F
             .iter()
             .all(|name| document[name].is_string())
             .into(),
-        "info" | "to_json" => document,
+        "info" | "to_json" => with_token(document, credentials),
         _ => return Err(unknown()),
     })
+}
+
+/// Python shows the token of a user, too.
+fn with_token(mut document: Value, credentials: &Credentials) -> Value {
+    let is_user = document["type"] == "authorized_user"
+        || document["type"] == "external_account_authorized_user";
+    if let Some(token) = credentials.held_token().filter(|_| is_user) {
+        document["token"] = token.secret().into();
+        if let Some(expiry) = token.expires_at() {
+            document["expiry"] = utc(expiry).into();
+        }
+    }
+    document
+}
+
+/// A time as Python writes it: whole seconds, in UTC.
+fn utc(moment: SystemTime) -> String {
+    let seconds = moment.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = seconds.unwrap_or_default().as_secs();
+    // Days since 0000-03-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    let days = seconds / 86400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (day, month) = (
+        of_year - (153 * shifted + 2) / 5 + 1,
+        (shifted + 2) % 12 + 1,
+    );
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_calendar_has_them() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(
+                utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+                text
+            );
+        }
+    }
 }

@@ -38,6 +38,10 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
     if let Some(project) = quota.filter(|_| op == "default") {
         options = options.quota_project_id(project);
     }
+    let document = match step["path"].as_str() {
+        Some(path) => document(Path::new(path)),
+        None => Some(step["content"].clone()),
+    };
     let found = match (op, step["path"].as_str()) {
         ("default", _) => blocking_default_credentials(options),
         (_, Some(path)) => options.load_file(path),
@@ -49,17 +53,25 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
         ..
     } = found.raised_by(Raiser::Find)?;
     let kind = credentials.kind();
-    if op == "load_credentials" {
-        if kind == CredentialsKind::ExternalAccount {
-            // google-auth asks for it here, too; a failure is no failure of the file.
-            project_id = credentials.blocking_project_id().ok().flatten();
+    if op == "load_credentials" && kind == CredentialsKind::ExternalAccount {
+        // google-auth asks for it here, too, and bills it to the project of the file; a failure is
+        // no failure of the file.
+        let of_file = match &document {
+            Some(document) => document["quota_project_id"].as_str(),
+            None => None,
+        };
+        let asking = credentials.with_quota_project(of_file);
+        let asking = asking.raised_by(Raiser::Check)?;
+        project_id = asking.blocking_project_id().ok().flatten();
+        if credentials.quota_project_id() == asking.quota_project_id() {
+            credentials = asking;
         }
-        // And bills it to the project of the file.
-        if let Some(project) = quota {
-            credentials = credentials
-                .with_quota_project(project)
-                .raised_by(Raiser::Check)?;
-        }
+    }
+    // A copy, which forgets what the search has asked for.
+    if let Some(project) = quota {
+        credentials = credentials
+            .with_quota_project(project)
+            .raised_by(Raiser::Check)?;
     }
     credentials.set_refresh_mode(RefreshMode::Blocking);
     let origin = match (kind, op) {
@@ -102,7 +114,11 @@ pub(super) fn found_identity(world: &World, args: &Value) -> Result<(Identity, V
 
 /// The universe that a file names. google-auth believes it; here the program has to name it, too.
 fn universe_of(path: &Path) -> Option<String> {
-    universe(&serde_json::from_slice(&fs::read(path).ok()?).ok()?)
+    universe(&document(path)?)
+}
+
+fn document(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 fn universe(document: &Value) -> Option<String> {
@@ -170,7 +186,7 @@ pub(super) fn impersonated(
     }
     let made = builder.build().raised_by(Raiser::Check)?;
     let now = world.moment(&0.into());
-    Ok(Access::of(made, Origin::Elsewhere, args).expired_since(now))
+    Ok(Access::of(made, Origin::Document, args).expired_since(now))
 }
 
 /// ID tokens of an account that is impersonated.
@@ -199,11 +215,10 @@ pub(super) fn downscoped(source: &Access, args: &Value) -> Result<Access, Failur
     let rules = args["rules"].as_array().into_iter().flatten();
     let rules: Vec<_> = rules.map(boundary_rule).collect::<Result<_, _>>()?;
     let boundary = CredentialAccessBoundary::new(rules).raised_by(Raiser::Check)?;
+    // google-auth's default, whatever the universe of the source; here the source's is.
+    let domain = args["universe_domain"].as_str().unwrap_or("googleapis.com");
     let made = credentials.downscope(&boundary);
-    let made = match args["universe_domain"].as_str() {
-        Some(domain) => made.map(|made| made.with_universe_domain(domain)),
-        None => made,
-    };
+    let made = made.map(|made| made.with_universe_domain(domain));
     let made = made.and_then(|made| match args["quota_project_id"].as_str() {
         Some(project) => made.with_quota_project(project),
         None => Ok(made),

@@ -10,6 +10,7 @@ use crate::{
     adc::{DefaultCredentials, DefaultOptions, DefaultSource},
     client::{config::MetadataClient, residency::Detection},
     io::env::Environment,
+    refresh::RefreshMode,
     tokens::{credentials::Credentials, id_token_credentials::IdTokenCredentials},
     values::error::{Error, ErrorKind},
 };
@@ -95,9 +96,14 @@ fn unreadable(source: &DefaultSource) -> Error {
 fn of_metadata_server(options: &DefaultOptions) -> Result<DefaultCredentials, Error> {
     let client = MetadataClient::one_of(options.client.clone(), None)?;
     on_gce(&client, options.detection)?;
+    let exact = client.0.exact;
     let mut builder = Credentials::builder().client(client);
     if options.unshared {
         builder = builder.unshared();
+    }
+    if exact {
+        // google-auth renews nothing in the background unless it is told to.
+        builder = builder.refresh_mode(RefreshMode::Blocking);
     }
     #[cfg(feature = "iam")]
     {

@@ -146,10 +146,6 @@ impl<'a> Loader<'a> {
         let scopes = list(&self.options.scopes);
         let defaults = list(&self.options.default_scopes);
         let credentials = self.credentials(document, scopes, defaults)?;
-        let credentials = match self.options.boundary {
-            true => credentials.with_regional_access_boundary(true),
-            false => credentials,
-        };
         let project_id = credentials.0.inner.source.project_id().map(str::to_owned);
         let credentials = match &self.options.quota_project_id {
             Some(project) => credentials.with_quota_project(project.as_str())?,
@@ -202,6 +198,7 @@ impl<'a> Loader<'a> {
                     }),
                     params: ImpersonatedParams {
                         scopes: asked.or_else(|| file.scopes.map(Scopes::new)),
+                        default_scopes: None,
                         lifetime: LIFETIME,
                         subject: None,
                     },
@@ -259,7 +256,8 @@ impl<'a> Loader<'a> {
                 place: Some(place),
             }),
             params: ImpersonatedParams {
-                scopes: scopes.or(defaults),
+                scopes,
+                default_scopes: defaults,
                 lifetime: impersonation.lifetime.unwrap_or(LIFETIME),
                 subject: None,
             },
@@ -302,6 +300,7 @@ impl<'a> Loader<'a> {
         let options = Options {
             mode,
             shared: !self.options.unshared,
+            boundary: self.options.boundary,
             ..Options::default()
         };
         Credentials(Handle::new(source, options))

@@ -3,7 +3,11 @@
 use crate::{
     client::config::MetadataClient,
     io::threads::WorkKind,
-    tokens::{credentials::Credentials, handle::Handle, info::CredentialsInfo},
+    tokens::{
+        credentials::Credentials,
+        handle::Handle,
+        info::{CredentialsInfo, CredentialsKind},
+    },
     values::{error::Error, scope::Scopes},
     wire::response::AccountInfo,
 };
@@ -92,10 +96,20 @@ impl Credentials {
     }
 
     /// Returns whether no scopes are asked for or known: a library may then
-    /// name its own. A token can be had all the same.
+    /// name its own. A token can be had all the same. Never for users, who have
+    /// granted theirs.
     #[must_use]
     pub fn requires_scopes(&self) -> bool {
-        self.scopes().is_none_or(|scopes| scopes.is_empty())
+        let lacks = |scopes: Option<Vec<String>>| scopes.is_none_or(|scopes| scopes.is_empty());
+        match self.kind() {
+            CredentialsKind::AuthorizedUser | CredentialsKind::ExternalAccountAuthorizedUser => {
+                false
+            }
+            CredentialsKind::ExternalAccount => {
+                lacks(self.scopes()) && lacks(self.default_scopes())
+            }
+            _ => lacks(self.scopes()),
+        }
     }
 }
 

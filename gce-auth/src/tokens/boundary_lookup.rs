@@ -137,6 +137,7 @@ impl Handle {
         };
         let process = std::process::id();
         if !boundary.is_due(self.now())
+            || self.inner.source.boundary_holder().is_none()
             || boundary.running.swap(process, Ordering::AcqRel) == process
         {
             return;

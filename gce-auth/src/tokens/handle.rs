@@ -141,6 +141,17 @@ impl Handle {
         copy
     }
 
+    /// Returns a handle that knows the same boundary, and fetches for itself if
+    /// this one does.
+    #[cfg(feature = "iam")]
+    pub(crate) fn twin(&self) -> Self {
+        let mut twin = self.reconfigured(|_| ());
+        if let Some(inner) = Arc::get_mut(&mut twin.inner) {
+            inner.boundary.clone_from(&self.inner.boundary);
+        }
+        twin
+    }
+
     fn assemble(
         source: Arc<dyn TokenSource>,
         refreshes: Refreshes<Bearer>,
@@ -154,7 +165,8 @@ impl Handle {
         let settings = &source.client().0;
         let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
         #[cfg(feature = "iam")]
-        let boundary = (options.boundary && source.boundary_holder().is_some())
+        let boundary = options
+            .boundary
             .then(|| Arc::new(Boundary::beside(options.user_project.clone())));
         let any = Arc::new(AnySource(Arc::clone(&source)));
         let cache = Cache::new(refreshes, any, clock, executor);

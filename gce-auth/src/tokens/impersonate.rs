@@ -137,6 +137,7 @@ impl ImpersonateBuilder {
             }),
             params: ImpersonatedParams {
                 scopes: Some(scopes).filter(|scopes| !scopes.is_empty()),
+                default_scopes: None,
                 lifetime: self.lifetime,
                 subject: self.subject,
             },
@@ -160,7 +161,7 @@ pub(crate) fn authorizing(source: &Credentials) -> Credentials {
     Credentials(match handle.changed(&scopes) {
         Some(copy) => copy,
         None if handle.inner.options.shared => handle.clone(),
-        None => handle.reconfigured(|_| ()),
+        None => handle.twin(),
     })
 }
 

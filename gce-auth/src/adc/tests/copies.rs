@@ -13,7 +13,10 @@ use crate::{
     },
     io::fake::Reply,
     tokens::credentials::Credentials,
-    values::error::ErrorKind,
+    values::{
+        access_boundary::{AccessBoundaryRule, CredentialAccessBoundary},
+        error::ErrorKind,
+    },
     world::{START, World},
 };
 
@@ -204,4 +207,52 @@ fn the_boundary_of_an_external_account_is_that_of_its_pool() {
     assert_eq!(bounded(&file, replies), (None, None));
     let replies = vec![Reply::token("t", 3600), found];
     assert_eq!(bounded(&user(), replies), (None, None));
+}
+
+#[test]
+fn default_scopes_count_where_there_are_no_others() {
+    let world = World::new([Reply::token("user", 3600), impersonated("t")]);
+    let user = load(&world, &user(), &[]);
+    assert!(!user.requires_scopes(), "a user has granted them");
+    let acting = user.impersonate("t@x").build().unwrap();
+    let copy = acting.without_scopes();
+    assert!(copy.requires_scopes());
+    let copy = copy.with_default_scopes([SCOPE]);
+    assert_eq!(copy.scopes().unwrap(), [SCOPE]);
+    copy.blocking_refresh().unwrap();
+    let requests = world.transport.requests();
+    let body: Value = serde_json::from_slice(requests[1].body()).unwrap();
+    assert_eq!(body["scope"], json!([SCOPE]));
+    // An external account tells them apart, also where it acts as another.
+    for url in ["", &impersonation("t@x")] {
+        let mut file = external(&serde_json::from_str(URL).unwrap());
+        if !url.is_empty() {
+            file["service_account_impersonation_url"] = url.into();
+        }
+        let options = options(&world).default_scopes([SCOPE]);
+        let credentials = options.load_json(&file.to_string()).unwrap().credentials;
+        assert_eq!(credentials.scopes(), None);
+        assert_eq!(credentials.default_scopes().unwrap(), [SCOPE]);
+        assert!(!credentials.requires_scopes());
+        let other = credentials.without_scopes().with_default_scopes(["d"]);
+        assert_eq!(other.default_scopes().unwrap(), ["d"]);
+    }
+}
+
+#[test]
+fn a_narrowed_credential_may_be_of_another_universe_than_its_source() {
+    let world = World::new([Reply::token("user", 3600), Reply::token("narrow", 3600)]);
+    let rule = AccessBoundaryRule::new(
+        "//storage.googleapis.com/projects/_/buckets/b",
+        ["inRole:p"],
+    );
+    let boundary = CredentialAccessBoundary::new([rule.unwrap()]).unwrap();
+    let source = load(&world, &user(), &[]);
+    let narrow = source.downscope(&boundary).unwrap();
+    let moved = narrow.with_universe_domain("u.example");
+    assert_eq!(moved.blocking_universe_domain().unwrap(), "u.example");
+    assert_eq!(moved.blocking_token().unwrap().secret(), "narrow");
+    let sent = &world.transport.requests()[1];
+    assert_eq!(sent.uri(), "https://sts.u.example/v1/token");
+    assert_eq!(source.blocking_universe_domain().unwrap(), "googleapis.com");
 }

@@ -28,6 +28,8 @@ pub(crate) struct Downscoped {
     pub(crate) boundary: Arc<str>,
     /// Where the exchange is, if that was named.
     pub(crate) token_url: Option<String>,
+    /// The universe of the exchange, if it is not the source's.
+    universe_domain: Option<String>,
     /// The source's token that was exchanged last.
     last: Mutex<Option<Bearer>>,
 }
@@ -43,6 +45,7 @@ impl Downscoped {
             source,
             boundary: boundary.into(),
             token_url,
+            universe_domain: None,
             last: Mutex::new(None),
         }
     }
@@ -74,7 +77,8 @@ impl TokenSource for Downscoped {
         let url = match &self.token_url {
             Some(url) => url.clone(),
             None => {
-                let universe = self.source.0.known_universe();
+                let own = self.universe_domain.clone();
+                let universe = own.or_else(|| self.source.0.known_universe());
                 let universe = universe.unwrap_or_else(|| "googleapis.com".to_owned());
                 format!("https://sts.{universe}/v1/token")
             }
@@ -106,6 +110,7 @@ impl TokenSource for Downscoped {
         let own = (
             self.boundary.clone(),
             self.token_url.clone(),
+            self.universe_domain.clone(),
             self.source.0.known_universe(),
         );
         Some(SharingKey::of((client, source, own)))
@@ -125,13 +130,16 @@ impl TokenSource for Downscoped {
     }
 
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
-        let source = match change {
-            Change::Nothing => self.source.clone(),
-            Change::UniverseDomain(domain) => self.source.with_universe_domain(domain.clone()),
+        let universe_domain = match change {
+            Change::Nothing => self.universe_domain.clone(),
+            Change::UniverseDomain(domain) => Some(domain.clone()),
             _ => return None,
         };
-        let copy = Self::new(source, Arc::clone(&self.boundary), self.token_url.clone());
-        Some(Arc::new(copy))
+        let (source, boundary) = (self.source.clone(), Arc::clone(&self.boundary));
+        Some(Arc::new(Self {
+            universe_domain,
+            ..Self::new(source, boundary, self.token_url.clone())
+        }))
     }
 
     fn boundary_holder(&self) -> Option<Holder> {
@@ -140,6 +148,10 @@ impl TokenSource for Downscoped {
 
     fn email(&self) -> Option<String> {
         self.source.0.inner.source.email()
+    }
+
+    fn universe_domain(&self) -> Option<&str> {
+        self.universe_domain.as_deref()
     }
 
     fn made_of(&self) -> Option<&Credentials> {

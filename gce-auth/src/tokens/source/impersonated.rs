@@ -140,9 +140,19 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ImpersonatedParams {
     pub(crate) scopes: Option<Scopes>,
+    /// Of an external account, which tells them apart.
+    pub(crate) default_scopes: Option<Scopes>,
     pub(crate) lifetime: Duration,
     /// The user on whose behalf the account acts.
     pub(crate) subject: Option<String>,
+}
+
+impl ImpersonatedParams {
+    /// An empty list hides the default scopes, as in google-auth.
+    fn asked(&self) -> Scopes {
+        let scopes = self.scopes.as_ref().or(self.default_scopes.as_ref());
+        scopes.cloned().unwrap_or_default()
+    }
 }
 
 /// Asks IAM for tokens of an account.
@@ -164,7 +174,7 @@ impl Impersonated {
     fn as_itself(&self, context: &FetchContext) -> Result<Bearer, Error> {
         let (config, target) = (&*self.client.0, &self.target);
         let place = target.place(config)?;
-        let scopes = self.params.scopes.clone().unwrap_or_default();
+        let scopes = self.params.asked();
         let make = || {
             let who = target.signatory();
             let mut request =
@@ -187,7 +197,7 @@ impl Impersonated {
             ));
         }
         let place = target.other_place(config)?;
-        let scopes = self.params.scopes.clone().unwrap_or_default();
+        let scopes = self.params.asked();
         let claims = assertion::grant(
             &target.email,
             TOKEN_ENDPOINT,
@@ -254,9 +264,19 @@ impl TokenSource for Impersonated {
         let mut copy = self.clone();
         match change {
             Change::Nothing => {}
+            Change::Scopes(scopes, defaults) if self.kind == CredentialsKind::ExternalAccount => {
+                copy.params.scopes.clone_from(scopes);
+                copy.params.default_scopes.clone_from(defaults);
+            }
+            Change::DefaultScopes(defaults) if self.kind == CredentialsKind::ExternalAccount => {
+                copy.params.default_scopes = Some(defaults.clone());
+            }
             Change::Scopes(scopes, defaults) => {
                 let asked = scopes.clone().filter(|scopes| !scopes.is_empty());
                 copy.params.scopes = asked.or_else(|| defaults.clone());
+            }
+            Change::DefaultScopes(defaults) => {
+                copy.params.scopes.get_or_insert_with(|| defaults.clone());
             }
             Change::Subject(subject) => copy.params.subject.clone_from(subject),
             // The file of an external account has one for both.
@@ -290,6 +310,10 @@ impl TokenSource for Impersonated {
 
     fn scopes(&self) -> Option<Scopes> {
         self.params.scopes.clone()
+    }
+
+    fn default_scopes(&self) -> Option<Scopes> {
+        self.params.default_scopes.clone()
     }
 
     fn metric(&self) -> Option<&'static str> {
