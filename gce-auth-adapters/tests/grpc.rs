@@ -1,6 +1,6 @@
 //! A tonic pair, and exporters of OpenTelemetry, against a collector that checks tokens.
 
-#![cfg(feature = "opentelemetry-otlp-0_33")]
+#![cfg(all(feature = "opentelemetry-otlp-0_33", feature = "reqwest-0_13"))]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
 mod support;

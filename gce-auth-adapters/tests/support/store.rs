@@ -124,6 +124,23 @@ fn decoded(value: &str) -> String {
     value.replace("%2F", "/").replace("%40", "@")
 }
 
+/// Sends a request without a token to a signed URL; returns the answer.
+pub async fn fetch(method: &str, url: &str, body: &str) -> String {
+    let (host, target) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let request = format!(
+        "{method} /{target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = host.parse().unwrap();
+    tokio::task::spawn_blocking(move || exchange(address, request.as_bytes()))
+        .await
+        .unwrap()
+}
+
 /// A proxy that is every HTTPS host itself and asks the emulator, as these clients know IAM by its name
 /// alone.
 pub struct Proxy {
