@@ -151,7 +151,8 @@ machines() {
 
 # What lies beside the code: units, manifests, rules, guides; the image where the machine has the tools.
 packaging() {
-    local said home=$cache/packaging
+    local said gap home=$cache/packaging
+    packages bubblewrap nftables
     if [[ ! -e $home/bin/python3 ]]; then
         { python3 -m venv "$home" && "$home/bin/pip" install --quiet "kubernetes-validate==$KUBERNETES_VALIDATE"; } ||
             rm -rf "$home"
