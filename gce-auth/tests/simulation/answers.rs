@@ -109,12 +109,13 @@ impl Net {
     }
 
     /// Takes note that an answer has come; returns when its token expires, if there
-    /// is one in it.
+    /// is one in it that was not rejected.
     pub(crate) fn given(&self, response: &Response<Vec<u8>>) -> Option<Duration> {
         let body = String::from_utf8_lossy(response.body()).into_owned();
         let mut state = self.lock();
         state.events += 1;
-        let truth = body.split('"').find_map(|part| state.truths.get(part));
+        let mut tokens = body.split('"').filter(|it| !state.rejected.contains(*it));
+        let truth = tokens.find_map(|token| state.truths.get(token));
         truth.map(|truth| truth.expires)
     }
 }

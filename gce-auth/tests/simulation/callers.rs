@@ -156,6 +156,7 @@ impl World {
             self.net.revoke(handle.maker());
         }
         let moment = self.net.moment();
+        self.net.note_rejected(&token);
         self.net.forcing(&handle.path, || {
             self.change(handle, |_| {});
             let rejected = handle.invalidate(headers);

@@ -2,7 +2,7 @@
 //! are asked, and the truth about it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -99,6 +99,8 @@ pub(crate) struct State {
     /// Until when the token that a class got at a path is fresh, by the boot clock,
     /// and what had changed clocks before that.
     fresh: HashMap<(String, usize), (Duration, u64)>,
+    /// Tokens that were rejected: they are fresh no more, also if they come again.
+    pub(crate) rejected: HashSet<String>,
     /// Classes whose access tokens google-auth's methods get, for a grant: they
     /// refresh what another caller has just fetched.
     granted: Vec<usize>,
@@ -181,6 +183,11 @@ impl Net {
     /// When the class was sent the request that brought it its first keys.
     pub(crate) fn first_keys(&self, class: usize) -> Option<Duration> {
         self.lock().keys.get(&class).copied()
+    }
+
+    /// Takes note that a token is rejected.
+    pub(crate) fn note_rejected(&self, token: &str) {
+        self.lock().rejected.insert(token.to_owned());
     }
 
     /// Takes note that a class needs access tokens for grants.
