@@ -230,7 +230,9 @@ impl<S: Source> Cache<S> {
 
     fn blocking_wait(&self, why: Reason) -> Result<S::Value, Error> {
         let now = self.clock.now();
-        let budget = Budget::new(now, under_way::left(self.source.budget(), now));
+        let total = under_way::left(self.source.budget(), now);
+        let is_hasty = total < self.source.budget();
+        let budget = Budget::new(now, total);
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let (outcome, waited) = match self.next(why, now) {
@@ -238,7 +240,7 @@ impl<S: Source> Cache<S> {
                 Next::Wait { task, id, lead } => {
                     let left = budget.left(now);
                     // The work of others takes what they have.
-                    let outcome = if lead || left >= task.budget() {
+                    let outcome = if lead || !is_hasty {
                         task.blocking_outcome(left)
                     } else {
                         task.wait(left)
