@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
 mod overtaken;
+mod told;
 
 use std::{
     sync::{Arc, LazyLock},

@@ -28,11 +28,11 @@ fn a_status_says_when_the_next_attempt_is_until_then() {
     let credentials = credentials(&world).unshared();
     credentials.blocking_token().unwrap();
     assert_eq!(credentials.status().next_attempt, None);
-    world.advance(3400);
+    world.advance(3450);
     credentials.blocking_token().unwrap();
     world.queue.run_all();
     let status = credentials.status();
-    let next = SystemTime::UNIX_EPOCH + Duration::from_secs(START + 3405);
+    let next = SystemTime::UNIX_EPOCH + Duration::from_secs(START + 3455);
     assert_eq!((status.failures, status.next_attempt), (1, Some(next)));
     world.advance(5);
     assert_eq!(credentials.status().next_attempt, None, "it is due");
