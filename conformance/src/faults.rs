@@ -181,7 +181,7 @@ fn call(
             Box::pin(async move {
                 match credentials.account().await {
                     Ok(account) => {
-                        json!({"ok": true, "email": account.email, "scopes": account.scopes})
+                        json!({"ok": true, "email": account.email(), "scopes": account.scopes()})
                     }
                     Err(error) => failed(&error),
                 }

@@ -22,7 +22,7 @@ pub(crate) async fn user(ours: &Credentials) -> Result<String, Error> {
     let email = if known.contains('@') {
         known
     } else {
-        ours.account().await?.email
+        ours.account().await?.email().to_owned()
     };
     Ok(user_name(&email).to_owned())
 }

@@ -357,9 +357,9 @@ fn every_getter_tells_what_the_server_knows() {
         "googleapis.com"
     );
     let info = both!(account_info, blocking_account_info("default"));
-    assert_eq!(info.email, "one@proj.iam");
-    assert_eq!(info.aliases, ["default", "uno"]);
-    assert_eq!(info.scopes, [PLATFORM]);
+    assert_eq!(info.email(), "one@proj.iam");
+    assert_eq!(info.aliases(), ["default", "uno"]);
+    assert_eq!(info.scopes(), [PLATFORM]);
     assert_eq!(both!(get, blocking_get("instance/name")), "emulator");
     assert_eq!(
         client.endpoint().unwrap(),
@@ -439,7 +439,7 @@ fn a_named_account_has_a_token_of_its_own() {
     let two = one.with_service_account("two@p.iam").unwrap();
     assert_ne!(one.blocking_token().unwrap(), two.blocking_token().unwrap());
     assert_eq!(two.service_account_email(), "two@p.iam");
-    assert_eq!(two.blocking_account().unwrap().email, "two@p.iam");
+    assert_eq!(two.blocking_account().unwrap().email(), "two@p.iam");
     let built = builder(&emulator).service_account("two@p.iam").build();
     assert_eq!(
         built.unwrap().blocking_token().unwrap(),
@@ -846,7 +846,7 @@ fn the_account_is_known_once_it_was_asked_for() {
     let credentials = builder(&emulator).scopes([READ_ONLY]).build().unwrap();
     assert_eq!(credentials.status().scopes_not_granted, None);
     let account = credentials.blocking_account().unwrap();
-    assert_eq!(account.email, EMAIL);
+    assert_eq!(account.email(), EMAIL);
     assert_eq!(credentials.service_account_email(), EMAIL);
     let missing = credentials.status().scopes_not_granted;
     assert_eq!(missing.as_deref(), Some(&[READ_ONLY.to_owned()][..]));

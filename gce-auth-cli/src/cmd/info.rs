@@ -96,7 +96,7 @@ impl Args {
             Some(known?)
         };
         let (email, scopes) = known
-            .map(|known| (known.email, known.scopes))
+            .map(|known| (known.email().to_owned(), known.scopes().to_vec()))
             .map_or((None, None), |(email, scopes)| {
                 (Some(email.into()), Some(scopes.into()))
             });

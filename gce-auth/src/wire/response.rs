@@ -279,17 +279,33 @@ pub(crate) fn id_token(token: &str, audience: &str, now: Now) -> Result<Bearer, 
 
 /// A service account, as the server describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct AccountInfo {
-    /// The email address; on GKE without a Google service account, the name
-    /// of the workload identity pool.
-    pub email: String,
-    /// Other names for the account in paths, `default` among them.
-    pub aliases: Vec<String>,
-    /// The OAuth 2.0 scopes granted to the instance, or to the workload.
-    pub scopes: Vec<String>,
+    pub(crate) email: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// Whether the server said anything about scopes.
     pub(crate) states_scopes: bool,
+}
+
+impl AccountInfo {
+    /// Returns the email address; on GKE without a Google service account, the
+    /// name of the workload identity pool.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// Returns the other names for the account in paths, `default` among them.
+    #[must_use]
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// Returns the OAuth 2.0 scopes granted to the instance, or to the workload.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
 }
 
 pub(crate) fn account_info(answer: &Answer) -> Result<AccountInfo, Error> {

@@ -48,7 +48,7 @@ fn project(client: &MetadataClient) -> Step<()> {
 
 fn account(credentials: &Credentials) -> Step<()> {
     let account = credentials.blocking_account()?;
-    let found = Found::new(account.email).and("  scopes", account.scopes.join(" "));
+    let found = Found::new(account.email()).and("  scopes", account.scopes().join(" "));
     Ok((found, ()))
 }
 

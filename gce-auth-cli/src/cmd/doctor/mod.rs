@@ -154,7 +154,7 @@ impl Args {
         let (finding, known) = report.time(|| server::account(&credentials));
         report.add("account", finding)?;
         if let Some(known) = known {
-            report.add("scopes", server::scopes(&known.scopes))?;
+            report.add("scopes", server::scopes(known.scopes()))?;
             let finding = report.time(|| server::access_token(&credentials));
             report.add("access token", finding)?;
             let finding = report.time(|| server::id_token(client, account));

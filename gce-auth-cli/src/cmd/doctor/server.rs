@@ -40,8 +40,8 @@ pub(crate) fn clock(server: SystemTime) -> Finding {
 pub(crate) fn account(credentials: &Credentials) -> (Finding, Option<AccountInfo>) {
     match credentials.blocking_account() {
         Ok(account) => {
-            let aliases = account.aliases.join(", ");
-            let found = format!("{} ({aliases})", account.email);
+            let aliases = account.aliases().join(", ");
+            let found = format!("{} ({aliases})", account.email());
             (Finding::good(found), Some(account))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => (

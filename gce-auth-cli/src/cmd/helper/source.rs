@@ -73,7 +73,7 @@ impl Tokens for FromSource<'_> {
         }
         let credentials = source.own_credentials(&[], self.out).ok()?;
         let name = match source.choose().ok()? {
-            Source::Metadata(_) => credentials.blocking_account().ok()?.email,
+            Source::Metadata(_) => credentials.blocking_account().ok()?.email().to_owned(),
             Source::File(..) => credentials.info().principal,
         };
         Some(name).filter(|name| !name.is_empty())
