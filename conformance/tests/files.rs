@@ -1,4 +1,4 @@
-//! Google's own libraries with each kind of credentials file that the emulator
+//! Google's own libraries in five languages with each kind of credentials file that the emulator
 //! writes: from the file to a token that the emulator knows.
 //!
 //! What a library takes from its built-in addresses, whatever the file says, runs in a namespace
@@ -92,6 +92,15 @@ fn java_takes_a_workload_s_file_where_google_s_names_lead_here() {
     );
     let trusting = [("JAVA_TOOL_OPTIONS", options)];
     in_namespace(name, client, JAVA, "external_account", prepare, &trusting);
+}
+
+/// From a service account's key google-cloud-auth signs tokens itself, which the emulator's IAM does
+/// not take: it impersonates nobody with them here.
+#[test]
+fn rust_takes_the_files_that_need_no_token_of_its_own() {
+    let client = interop::rust(foreign::target());
+    let kinds = "authorized_user service_account external_account";
+    as_they_are("Rust, files", client, "google-cloud-auth", kinds);
 }
 
 /// Runs a client with files alone.

@@ -9,6 +9,8 @@
 //! Each step prints one JSON document on a line of its own. A token is shown only by its length and
 //! the beginning of its SHA-256.
 
+mod files;
+
 use std::env;
 use std::error::Error;
 
@@ -35,6 +37,9 @@ async fn main() -> Result<()> {
             "{}",
             json!({"step": "library", "name": name, "version": version(name)})
         );
+    }
+    if let Ok(folder) = env::var("ADC_FOLDER") {
+        return files::tokens(&folder).await;
     }
     metadata().await?;
     authentication().await?;
@@ -170,7 +175,7 @@ async fn tokeninfo(token: &str) -> Result<Value> {
         .send()
         .await?;
     let info: Value = response.error_for_status()?.json().await?;
-    Ok(json!({"email": info["email"], "scope": info["scope"]}))
+    Ok(json!({"email": info["email"], "principal": info["principal"], "scope": info["scope"]}))
 }
 
 fn say(library: &str, step: &str, mut found: Value) {
