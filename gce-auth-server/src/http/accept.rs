@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,18 +25,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(super) async fn accept_tcp<S: Service, H: Hooks>(
     tcp: TcpListener,
     allowed: AllowedClients,
-    closed: Closed,
+    (closed, most): (Closed, Option<Arc<Semaphore>>),
     context: Arc<ConnContext<S, H>>,
     phases: Phases,
 ) {
     let mut until = phases.clone();
     let accept = async {
         loop {
+            let permit = permit(most.as_ref()).await;
             match tcp.accept().await {
                 Ok((stream, peer)) if allowed.admit(peer.ip()) => {
                     let _ = stream.set_nodelay(true);
                     let context = Arc::clone(&context);
-                    tokio::spawn(tcp_connection(stream, peer, context, phases.clone()));
+                    let phases = phases.clone();
+                    tokio::spawn(async move {
+                        tcp_connection(stream, peer, context, phases).await;
+                        drop(permit);
+                    });
                 }
                 Ok((stream, peer)) => {
                     drop(stream);
@@ -88,17 +94,22 @@ async fn tcp_connection<S: Service, H: Hooks>(
 #[cfg(unix)]
 pub(super) async fn accept_unix<S: Service, H: Hooks>(
     unix: tokio::net::UnixListener,
-    closed: Closed,
+    (closed, most): (Closed, Option<Arc<Semaphore>>),
     context: Arc<ConnContext<S, H>>,
     phases: Phases,
 ) {
     let mut until = phases.clone();
     let accept = async {
         loop {
+            let permit = permit(most.as_ref()).await;
             match unix.accept().await {
                 Ok((stream, _)) => {
                     let context = Arc::clone(&context);
-                    tokio::spawn(unix_connection(stream, context, phases.clone()));
+                    let phases = phases.clone();
+                    tokio::spawn(async move {
+                        unix_connection(stream, context, phases).await;
+                        drop(permit);
+                    });
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -138,6 +149,11 @@ async fn unix_connection<S: Service, H: Hooks>(
             }
         }
     }
+}
+
+/// Waits until one more connection may be open.
+async fn permit(most: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(most?).acquire_owned().await.ok()
 }
 
 /// Identifies the caller of a connection, unless the connection is to be closed before.

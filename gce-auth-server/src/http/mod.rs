@@ -70,7 +70,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
                 tokio::spawn(accept_tcp(
                     tcp,
                     listener.allowed,
-                    listener.closed,
+                    (listener.closed, listener.most),
                     context,
                     phases,
                 ));
@@ -78,7 +78,12 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
             #[cfg(unix)]
             Socket::Unix(port) => {
                 let unix = port.listen()?;
-                tokio::spawn(accept::accept_unix(unix, listener.closed, context, phases));
+                tokio::spawn(accept::accept_unix(
+                    unix,
+                    (listener.closed, listener.most),
+                    context,
+                    phases,
+                ));
             }
         }
     }

@@ -19,7 +19,7 @@ mod unix_socket;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use allowed_clients::{AllowedClients, Network};
 pub use peer_process::PeerProcess;
@@ -36,6 +36,7 @@ pub struct Listener {
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) allowed: AllowedClients,
     pub(crate) closed: Closed,
+    pub(crate) most: Option<Arc<Semaphore>>,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,16 @@ impl Listener {
             tls: None,
             allowed: AllowedClients::default(),
             closed: Closed::default(),
+            most: None,
         }
+    }
+
+    /// Takes a permit for each connection, as long as it is open. Default: none is needed. Without
+    /// one left, clients wait to be accepted, so that the descriptors of a process last.
+    #[must_use]
+    pub fn permits(mut self, permits: Arc<Semaphore>) -> Self {
+        self.most = Some(permits);
+        self
     }
 
     /// Sets the name by which a service knows the listener. Default: empty.
