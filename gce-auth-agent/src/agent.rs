@@ -239,10 +239,13 @@ impl Agent {
                 DRAIN
             }
         };
+        let permits = listeners::permits(self.control.parent.is_none());
         let serve = {
             let (state, stop) = (Arc::clone(&state), self.stop.clone());
             move |listeners: Vec<Listener>| {
                 let service = Arc::new(AgentService(Arc::clone(&state)));
+                let permitted = |listener: Listener| listener.permits(Arc::clone(&permits));
+                let listeners = listeners.into_iter().map(permitted).collect();
                 let (state, stopped) = (Arc::clone(&state), stopped(&stop));
                 async move {
                     let served = serve_with_shutdown(listeners, service, Arc::new(()), stopped);

@@ -3,14 +3,19 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gce_auth_server::listen::{AllowedClients, Closer, Listener, Network, TcpPort};
 #[cfg(unix)]
 use gce_auth_server::listen::{SocketFile, UnixPort};
+use tokio::sync::Semaphore;
 
 use crate::builder::{Handed, HandedSocket};
 use crate::error::StartError;
 use crate::policy::config::{ListenAt, ListenConfig};
+
+/// For the source, files of `/proc`, the audit and the runtime.
+const OWN_DESCRIPTORS: usize = 1024;
 
 /// A listener that is bound, as long as it lives.
 #[derive(Debug)]
@@ -165,4 +170,38 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 
 fn refused(place: &str, error: &io::Error) -> StartError {
     StartError::system(format_args!("cannot listen on {place}: {error}"))
+}
+
+/// Lets so many connections be open that descriptors are left to ask the kernel who calls, and the
+/// source: a caller that can't be looked up would be refused. With `raise`, raises the limit of this
+/// process as far as it may; a program that it starts would inherit that.
+pub(crate) fn permits(raise: bool) -> Arc<Semaphore> {
+    let descriptors = descriptors(raise);
+    let own = OWN_DESCRIPTORS.min(descriptors / 2);
+    Arc::new(Semaphore::new(
+        (descriptors - own).min(Semaphore::MAX_PERMITS),
+    ))
+}
+
+#[cfg(unix)]
+fn descriptors(raise: bool) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let most = if raise && setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    };
+    most.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    })
+}
+
+#[cfg(not(unix))]
+fn descriptors(_: bool) -> usize {
+    usize::MAX
 }

@@ -137,6 +137,32 @@ fn clients_outlive_an_agent_that_is_killed_again_and_again() {
 }
 
 #[test]
+fn descriptors_that_ran_out_come_back() {
+    let source = emulator();
+    let agent = Agent::under(
+        r#"ulimit -n 64; exec "$@""#,
+        &source,
+        &["--listen", "127.0.0.1:0"],
+    );
+    let address = agent.address();
+    token(address).unwrap();
+    // The system takes connections which the agent can't accept.
+    let held: Vec<_> = (0..200)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let mut first = &held[0];
+    first
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    write!(first, "GET / HTTP/1.1\r\nHost: metadata\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(held);
+    token(address).unwrap();
+}
+
+#[test]
 fn an_agent_is_commanded_by_its_admin_listener_and_by_signals() {
     let source = emulator();
     let directory = std::env::temp_dir().join(format!("gce-auth-agent-{}", std::process::id()));

@@ -76,7 +76,7 @@ const HOUSES: [House; 3] = [
             &["record", "control"],
             &["credential"],
             &["service"],
-            &["admin", "agent"],
+            &["admin", "agent", "fuzzing"],
             &["lib"],
         ],
         named_only_in: &[

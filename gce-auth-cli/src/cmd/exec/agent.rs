@@ -1,10 +1,10 @@
 //! `gce-auth exec --agent`: an agent for one program.
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     path::PathBuf,
-    process::{ExitCode, id},
+    process::{Command, ExitCode, ExitStatus, id},
     sync::Arc,
     time::Duration,
 };
@@ -16,14 +16,16 @@ use gce_auth_agent::{
 };
 use gce_auth_emulator::Emulator;
 
-use super::Args;
 use crate::{
     exit::{Exit, Failure},
-    options::Scopes,
+    options::{EmulatorArgs, Scopes},
     output::Output,
     signals,
     temporary::TemporaryDirectory,
 };
+
+/// Runs a program to its end.
+type Run = fn(&mut Command) -> io::Result<ExitStatus>;
 
 /// What narrows the program's identity.
 #[derive(Debug, clap::Args)]
@@ -52,9 +54,15 @@ pub(super) struct AgentArgs {
 }
 
 impl AgentArgs {
-    /// Runs the program with an agent of its own. Only its descendants are served.
-    pub(super) fn run(&self, args: &Args, out: &Output) -> Result<ExitCode, Failure> {
-        let agent = self.builder(args, *out)?.start().map_err(failure)?;
+    /// Runs the program with an agent of its own. Only its descendants are served. `program` runs it
+    /// with these variables, in this way.
+    pub(super) fn run(
+        &self,
+        emulator: &EmulatorArgs,
+        out: &Output,
+        program: impl FnOnce(&[(String, String)], Run) -> Result<ExitCode, Failure>,
+    ) -> Result<ExitCode, Failure> {
+        let agent = self.builder(emulator, *out)?.start().map_err(failure)?;
         // Daemons stay descendants of this process then, whose agent they may ask.
         signals::adopt_orphans().map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot adopt orphans: {error}"))
@@ -71,22 +79,20 @@ impl AgentArgs {
         variables.push(("CLOUDSDK_CONFIG".to_owned(), path));
         warn_of_login(out);
         // Commands of credentials files are children, too, and waited for where they are started.
-        let run = match self.source {
+        let run: Run = match self.source {
             Some(SourceKind::Adc) => signals::run,
             _ => signals::run_as_init,
         };
-        args.run_with(&variables, run, out)
+        program(&variables, run)
     }
 
-    fn builder(&self, args: &Args, out: Output) -> Result<AgentBuilder, Failure> {
-        let scopes: Vec<String> = Scopes::all(args.emulator.scopes())
-            .map(str::to_owned)
-            .collect();
+    fn builder(&self, emulator: &EmulatorArgs, out: Output) -> Result<AgentBuilder, Failure> {
+        let scopes: Vec<String> = Scopes::all(emulator.scopes()).map(str::to_owned).collect();
         Ok(AgentBuilder {
             config_file: self.config.clone(),
             listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             source: self.source,
-            upstream: args.emulator.upstream().map(str::to_owned),
+            upstream: emulator.upstream().map(str::to_owned),
             iam_endpoint: self.iam_endpoint.clone(),
             limits: Limits {
                 act_as: self.act_as.as_deref().map(Arc::from),

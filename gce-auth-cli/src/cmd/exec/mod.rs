@@ -108,7 +108,8 @@ impl Args {
             return run_again_as_child();
         }
         if self.agent {
-            return self.narrowed.run(self, out);
+            let run = |variables: &[_], run| self.run_with(variables, run, out);
+            return self.narrowed.run(&self.emulator, out, run);
         }
         if self.adc.is_none() {
             warn_of_other_credentials(out);
