@@ -143,7 +143,7 @@ fn no_credential_comes_before_the_metadata_server() {
             doctor.env_remove(name);
         }
         let output = doctor
-            .args(["doctor"])
+            .args(["doctor", "--source", "metadata"])
             .env("GCE_METADATA_HOST", &host)
             .env("GCE_METADATA_IP", &host)
             .env(name, "ya29.before")

@@ -204,7 +204,7 @@ fn what_is_wrong_is_found_and_a_cure_is_named() {
         .start()
         .unwrap();
     emulator.advance(Duration::from_secs(3600));
-    let mut command = doctor(emulator.addr(), &[]);
+    let mut command = doctor(emulator.addr(), &["--source", "metadata"]);
     command
         .env("GCE_METADATA_IP", "10.0.0.1")
         .env("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")
