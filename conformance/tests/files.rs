@@ -94,13 +94,10 @@ fn java_takes_a_workload_s_file_where_google_s_names_lead_here() {
     in_namespace(name, client, JAVA, "external_account", prepare, &trusting);
 }
 
-/// From a service account's key google-cloud-auth signs tokens itself, which the emulator's IAM does
-/// not take: it impersonates nobody with them here.
 #[test]
-fn rust_takes_the_files_that_need_no_token_of_its_own() {
+fn rust_takes_every_file() {
     let client = interop::rust(foreign::target());
-    let kinds = "authorized_user service_account external_account";
-    as_they_are("Rust, files", client, "google-cloud-auth", kinds);
+    as_they_are("Rust, files", client, "google-cloud-auth", ALL);
 }
 
 /// Runs a client with files alone.

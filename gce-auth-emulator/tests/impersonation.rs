@@ -233,3 +233,52 @@ fn control_requests_change_what_is_configured() {
     emulator.reset();
     assert_eq!(call(&emulator, "signBlob", body, &[]).status, 200);
 }
+
+#[test]
+fn a_token_that_an_account_signed_itself_is_taken() {
+    let emulator = Emulator::builder().service_account(TARGET).start().unwrap();
+    let now = token_time(&emulator);
+    let self_signed = |claims: Value| {
+        let bearer = token(emulator.addr(), "default");
+        let body = json!({ "payload": claims.to_string() });
+        let signed = iam(&emulator, &bearer, &format!("{MACHINE}:signJwt"), &body);
+        signed.json()["signedJwt"].as_str().unwrap().to_owned()
+    };
+    let status = |bearer: &str| {
+        let call = format!("{TARGET}:generateAccessToken");
+        iam(&emulator, bearer, &call, &json!({"scope": [SCOPE]})).status
+    };
+    let base = json!({"iss": MACHINE, "sub": MACHINE, "iat": now, "exp": now + 3600});
+    let with = |more: &[(&str, Value)]| {
+        let mut claims = base.clone();
+        for (name, value) in more {
+            claims[name] = value.clone();
+        }
+        self_signed(claims)
+    };
+    let scope = ("scope", json!(SCOPE));
+    assert_eq!(status(&with(std::slice::from_ref(&scope))), 200);
+    let api = ("aud", json!("https://iamcredentials.googleapis.com/"));
+    assert_eq!(status(&with(&[api])), 200);
+    for refused in [
+        with(&[]),
+        with(&[("aud", json!("https://storage.googleapis.com/"))]),
+        with(&[scope.clone(), ("sub", json!(TARGET))]),
+        with(&[scope.clone(), ("iss", json!("x")), ("sub", json!("x"))]),
+        with(&[scope.clone(), ("exp", json!(now - 1))]),
+        with(&[scope.clone(), ("exp", json!(now + 90_000))]),
+        with(std::slice::from_ref(&scope)) + "x",
+        "a.b.c".to_owned(),
+    ] {
+        assert_eq!(status(&refused), 401, "{refused}");
+    }
+    let storage = "https://www.googleapis.com/auth/devstorage.read_only";
+    assert_eq!(status(&with(&[("scope", json!(storage))])), 403);
+}
+
+/// The emulator's time, by a token that it made.
+fn token_time(emulator: &Emulator) -> i64 {
+    let path = "instance/service-accounts/default/identity?audience=a";
+    let made = client::get(emulator.addr(), path);
+    claims(made.text())["iat"].as_i64().unwrap()
+}

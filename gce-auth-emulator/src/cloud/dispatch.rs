@@ -14,8 +14,8 @@ pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {
         Endpoint::TokenInfo => tokeninfo::answer(state, call).await,
         Endpoint::Sts(what) => sts::answer(state, *what, call).await,
         Endpoint::Iam { account, method } => iam::answer(state, account, method, call).await,
-        Endpoint::PoolLocations => iam::pool_locations(state, call),
-        Endpoint::Project(name) => project::answer(state, name, call),
+        Endpoint::PoolLocations => iam::pool_locations(state, call).await,
+        Endpoint::Project(name) => project::answer(state, name, call).await,
         Endpoint::Jwks
         | Endpoint::Certificates
         | Endpoint::AccountKeys { .. }

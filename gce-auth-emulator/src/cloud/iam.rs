@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::cloud::call::CloudCall;
-use crate::cloud::{errors, lookup, oauth};
+use crate::cloud::{errors, lookup, oauth, self_signed};
 use crate::identity::accounts::{CLOUD_PLATFORM, Identity};
 use crate::identity::claims::{Detail, claims};
 use crate::identity::jwt;
@@ -19,6 +19,7 @@ use crate::state::State;
 use gce_auth_server::protocol::{Method, Reply};
 
 const IAM: &str = "https://www.googleapis.com/auth/iam";
+const ORIGIN: &str = "https://iamcredentials.googleapis.com";
 const SERVICE: &str = "iamcredentials.googleapis.com";
 const HOUR: Duration = Duration::from_secs(3600);
 const TWELVE_HOURS: Duration = Duration::from_secs(12 * 3600);
@@ -74,7 +75,7 @@ async fn call_verb(
     method: &str,
     call: &CloudCall,
 ) -> Result<Reply, Reply> {
-    let caller = caller(state, call, method)?;
+    let caller = caller(state, call, method).await?;
     let account = known(state, account)?;
     if matches!(verb, Verb::AllowedLocations) {
         return Ok(locations());
@@ -97,11 +98,11 @@ async fn call_verb(
 }
 
 /// The locations of a pool's workloads.
-pub(crate) fn pool_locations(state: &State, call: &CloudCall) -> Reply {
+pub(crate) async fn pool_locations(state: &State, call: &CloudCall) -> Reply {
     if call.method != Method::Get {
         return errors::no_method();
     }
-    match caller(state, call, "allowedLocations") {
+    match caller(state, call, "allowedLocations").await {
         Ok(_) => locations(),
         Err(refusal) => refusal,
     }
@@ -109,17 +110,24 @@ pub(crate) fn pool_locations(state: &State, call: &CloudCall) -> Reply {
 
 /// Who calls: the holder of a token that is accepted, with a scope that covers IAM, and without a
 /// boundary, as none leaves anything of IAM's.
-pub(crate) fn caller(state: &State, call: &CloudCall, method: &str) -> Result<Principal, Reply> {
+pub(crate) async fn caller(
+    state: &State,
+    call: &CloudCall,
+    method: &str,
+) -> Result<Principal, Reply> {
     let token = call
         .bearer()
         .ok_or_else(|| errors::unauthenticated(false))?;
     let now = state.clock.now();
-    let grant = state
-        .issuer()
-        .tokens
-        .known(token, now)
-        .map(|issued| issued.grant.clone())
-        .ok_or_else(|| errors::unauthenticated(true))?;
+    let known = {
+        let issuer = state.issuer();
+        let known = issuer.tokens.known(token, now);
+        known.map(|issued| issued.grant.clone())
+    };
+    let grant = match known {
+        Some(grant) => grant,
+        None => self_signed::grant(state, token, (ORIGIN, &[IAM]), now).await?,
+    };
     if !grant.has_scope(&[IAM, CLOUD_PLATFORM]) {
         return Err(errors::insufficient_scopes(SERVICE, method));
     }

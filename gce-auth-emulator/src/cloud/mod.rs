@@ -10,6 +10,7 @@ mod lookup;
 mod oauth;
 mod oidc;
 mod project;
+mod self_signed;
 mod sts;
 mod subject;
 mod tokeninfo;

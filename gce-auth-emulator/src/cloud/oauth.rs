@@ -122,12 +122,10 @@ fn check_assertion(
     if !known {
         return Err("Invalid JWT: Failed audience check.");
     }
-    let (Some(issued), Some(expires)) = (seconds(&claims["iat"]), seconds(&claims["exp"])) else {
+    if seconds(&claims["iat"]).is_none() || seconds(&claims["exp"]).is_none() {
         return Err("Invalid JWT: iat and exp are required.");
-    };
-    let now = now.seconds();
-    if issued > now.saturating_add(SKEW) || expires <= now || expires.saturating_sub(issued) > HOUR
-    {
+    }
+    if !is_timely(claims, now, HOUR) {
         return Err(
             "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable \
              timeframe. Check your iat and exp \
@@ -135,6 +133,15 @@ fn check_assertion(
         );
     }
     Ok(())
+}
+
+/// Whether what an account signed is good now, and for so many seconds at most.
+pub(crate) fn is_timely(claims: &Value, now: Instant, longest: i64) -> bool {
+    let (Some(issued), Some(expires)) = (seconds(&claims["iat"]), seconds(&claims["exp"])) else {
+        return false;
+    };
+    let now = now.seconds();
+    issued <= now.saturating_add(SKEW) && expires > now && expires.saturating_sub(issued) <= longest
 }
 
 /// Whether scopes look like Google's; unless strict, any text does.

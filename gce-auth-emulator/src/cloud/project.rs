@@ -9,11 +9,11 @@ use crate::state::State;
 use gce_auth_server::protocol::{Method, Reply};
 
 /// Answers `GET /v1/projects/NAME`. Unless strict, each number is that of the emulator's project.
-pub(crate) fn answer(state: &State, name: &str, call: &CloudCall) -> Reply {
+pub(crate) async fn answer(state: &State, name: &str, call: &CloudCall) -> Reply {
     if call.method != Method::Get {
         return errors::no_method();
     }
-    if let Err(refusal) = iam::caller(state, call, "projects.get") {
+    if let Err(refusal) = iam::caller(state, call, "projects.get").await {
         return refusal;
     }
     let (id, number) = state.document.read(|document| {

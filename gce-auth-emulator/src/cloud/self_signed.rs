@@ -1,0 +1,57 @@
+//! Tokens that a service account signs itself, which Google's APIs take as they take access tokens
+//! (AIP-4111).
+
+use serde_json::Value;
+
+use crate::clock::Instant;
+use crate::cloud::oauth::is_timely;
+use crate::cloud::{errors, lookup};
+use crate::identity::jwt;
+use crate::policy::principal::Principal;
+use crate::policy::tokens::Grant;
+use crate::state::State;
+use gce_auth_server::protocol::Reply;
+
+/// For how long a token is good, in seconds: an hour, from some seconds ago as libraries sign it.
+const LONGEST: i64 = 3900;
+
+/// What a token allows, if an account of the emulator signed it for an API: with scopes, or with
+/// the API's origin for its audience, which allows all of `scopes`.
+pub(crate) async fn grant(
+    state: &State,
+    token: &str,
+    (api, scopes): (&str, &[&str]),
+    now: Instant,
+) -> Result<Grant, Reply> {
+    let refused = || errors::unauthenticated(true);
+    let claims = match token.split('.').count() {
+        3 => verified(state, token).await.ok_or_else(refused)?,
+        _ => return Err(refused()),
+    };
+    let issuer = claims["iss"].as_str().unwrap_or_default();
+    if claims["sub"] != issuer || !is_timely(&claims, now, LONGEST) {
+        return Err(refused());
+    }
+    let account = lookup::account(state, issuer).ok_or_else(refused)?;
+    let wanted = claims["scope"].as_str().unwrap_or_default();
+    let scopes: Vec<String> = if !wanted.is_empty() {
+        wanted.split_whitespace().map(Into::into).collect()
+    } else if claims["aud"]
+        .as_str()
+        .map(|name| name.trim_end_matches('/'))
+        == Some(api)
+    {
+        scopes.iter().map(|scope| (*scope).into()).collect()
+    } else {
+        return Err(refused());
+    };
+    Ok(Grant::new(Principal::service_account(account), scopes))
+}
+
+/// The claims, if the emulator's key or that of an account signed them.
+async fn verified(state: &State, token: &str) -> Option<Value> {
+    let key = state.key().await?;
+    jwt::verify(&key, token)
+        .map(|(_, claims)| claims)
+        .or_else(|| jwt::verify_assertion(state.accounts(), token))
+}
