@@ -132,7 +132,7 @@ async fn an_expired_token_is_refused() {
 #[tokio::test]
 async fn a_layer_turns_callers_away() {
     let scene = Scene::new();
-    let email = scene.ours.account().await.unwrap().email;
+    let email = scene.ours.account().await.unwrap().email().to_owned();
     let guarded = |allowed: String| {
         let layer = RequireIdentity::new(verifier(&scene, AUDIENCE));
         let layer = layer.allow(|caller| caller.is_email_verified());

@@ -112,7 +112,7 @@ async fn opendal_takes_no_other_identity() {
 async fn opendal_signs_urls_through_iam() {
     let scene = Scene::new();
     let api = store::start(&scene);
-    let email = scene.ours.account().await.unwrap().email;
+    let email = scene.ours.account().await.unwrap().email().to_owned();
     let provider = credential_provider(&scene.ours).with_signer_email(email);
     let operator = operator(&scene, &api, provider);
     operator.write("object", "hello").await.unwrap();

@@ -24,7 +24,7 @@ const WHO: &str = "SELECT current_user::text";
 /// A scene whose account may log in, and the name of its user there.
 async fn admitted(server: &Postgres) -> (Scene, String) {
     let scene = Scene::new();
-    let email = scene.ours.account().await.unwrap().email;
+    let email = scene.ours.account().await.unwrap().email().to_owned();
     server.admit(scene.emulator.addr(), &email);
     let user = email
         .strip_suffix(".gserviceaccount.com")
