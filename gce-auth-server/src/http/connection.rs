@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -68,12 +68,14 @@ where
     let caller = &caller;
     let (secure, peer) = (connection.secure, connection.peer);
     drop(connection);
-    let reset = AtomicBool::new(false);
+    let (reset, last) = (AtomicBool::new(false), AtomicBool::new(false));
     let activity = Arc::new(Activity::default());
     let service = service_fn(|request| {
         let busy = activity.begin();
         let (request, body) = understand(request, secure);
-        Box::pin(exchange(request, body, busy, caller, context, &reset))
+        Box::pin(exchange(
+            request, body, busy, caller, context, &reset, &last,
+        ))
     });
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
@@ -84,14 +86,16 @@ where
     let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
     let drains = async {
         phases.draining().await;
+        last.store(true, Ordering::Relaxed);
         // A request that has arrived in the meantime is seen after this.
         tokio::task::yield_now().await;
     };
     let mut end = tokio::select! {
         biased;
+        // First, so that an answer that is ready at the same time says that it is the last.
+        () = drains => End::Drain,
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => End::Done(ended),
         () = idle => End::Idle,
-        () = drains => End::Drain,
     };
     // Without a request, it has nothing to end with.
     if matches!(end, End::Drain) && activity.is_used() {
@@ -151,6 +155,7 @@ async fn exchange<S: Service, H: Hooks>(
     caller: &S::Caller,
     context: &ConnContext<S, H>,
     reset: &AtomicBool,
+    last: &AtomicBool,
 ) -> Result<hyper::Response<Content>, Closed> {
     let (service, hooks) = (&*context.service, &*context.hooks);
     let mut too_large = false;
@@ -200,13 +205,18 @@ async fn exchange<S: Service, H: Hooks>(
         reply = reply.flavored(other);
     }
     visit.status = Some(reply.status);
-    Ok(response(
+    let mut response = response(
         reply,
         (service.date(), service.server()),
         &context.header_case,
         pace,
         busy,
-    ))
+    );
+    if last.load(Ordering::Relaxed) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }
 
 /// The headers of a request; what is no text in them is replaced.
