@@ -18,7 +18,8 @@ body{margin:1rem auto;max-width:72rem;padding:0 1rem}\
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.5rem 0 .4rem}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #8883;vertical-align:top}\
-td.n{text-align:right;font-variant-numeric:tabular-nums}code{overflow-wrap:anywhere}\
+td{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+code{overflow-wrap:anywhere}td code{display:inline-block;min-width:16rem;white-space:normal}\
 progress{width:8rem}.bad{color:#c33}</style></head><body>";
 
 /// What a full bar stands for.
