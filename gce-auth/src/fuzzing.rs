@@ -266,7 +266,7 @@ fn check_key(material: &crate::wire::jwks::Material) {
     assert!(!crypto::verifies(material, b"message", &[1; 64]));
 }
 
-/// A token that somebody sends, which no key has signed: after a first byte
+/// A token that a client sends, which no key has signed: after a first byte
 /// that is even the token, after one that is odd its header and its claims, a
 /// line each. None is ever accepted.
 #[cfg(feature = "verify")]

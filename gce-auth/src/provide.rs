@@ -54,8 +54,9 @@ pub trait ProvideHeaders: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Takes note that a server rejected these headers. Returns whether the next
-    /// ones may differ. Default: `false`.
+    /// Takes note that a server rejected these headers. Returns whether they were
+    /// still in hand. `false` says nothing of the next ones, as another request may
+    /// have replaced these: ask again and compare. Default: `false`.
     fn invalidate_headers(&self, rejected: &Headers) -> bool {
         let _ = rejected;
         false

@@ -224,7 +224,7 @@ impl MetadataClientBuilder {
     }
 }
 
-/// The endpoint, and whether somebody chose it.
+/// The endpoint, and whether code or environment chose it.
 fn endpoint(code: Option<&str>, environment: &Environment) -> (Result<Endpoint, Error>, bool) {
     if let Some(text) = code {
         return (Endpoint::parse(text), true);

@@ -46,7 +46,7 @@ pub struct MetadataClient(pub(crate) Arc<Config>);
 /// Everything a call needs to know.
 pub(crate) struct Config {
     pub(super) endpoint: Result<Endpoint, Error>,
-    /// Whether somebody, in code or in the environment, said where the server is.
+    /// Whether code or environment said where the server is.
     pub(crate) configured: bool,
     /// Whether it was code that said so.
     pub(crate) in_code: bool,

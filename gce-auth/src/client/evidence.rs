@@ -38,7 +38,7 @@ pub(super) fn said(environment: &Environment) -> Option<Evidence> {
             "METADATA_SERVER_DETECTION is assume-present".to_owned(),
         ),
         Some("none") => (Verdict::No, "METADATA_SERVER_DETECTION is none".to_owned()),
-        // Somebody's word comes before what the platform sets.
+        // A setting comes before what the platform sets.
         _ => (Verdict::Yes, format!("{} is set", environment.serverless?)),
     };
     Some(Evidence::new(verdict, why))

@@ -126,7 +126,7 @@ impl MetadataClient {
                 why: evidence.why,
             });
         }
-        // Somebody who says that it is not must be believed; firmware may be
+        // A setting that denies it must be believed; firmware may be
         // wrong where a metadata server stands in for Google's.
         let silenced = environment.no_gce_check.as_deref() == Some("true")
             || environment.detection.as_deref() == Some("none");

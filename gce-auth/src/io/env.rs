@@ -157,8 +157,7 @@ impl Environment {
 
 #[cfg(feature = "tls")]
 impl Environment {
-    /// Whether somebody wants, or does not want, client certificates shown;
-    /// `None` where nobody says.
+    /// Whether client certificates are to be shown; `None` where no variable says.
     pub(crate) fn wants_client_certificate(&self) -> Option<bool> {
         let said = self.use_client_certificate.as_ref()?;
         Some(said.eq_ignore_ascii_case("true"))

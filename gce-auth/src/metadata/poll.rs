@@ -25,7 +25,7 @@ use crate::{
 const SLACK: Duration = Duration::from_secs(10);
 /// The longest wait that a server is granted with `Retry-After`.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
-/// How long a wait goes on after nobody waits any more.
+/// How long a wait goes on after its last caller left.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// What is watched, and how.

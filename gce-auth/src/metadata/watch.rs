@@ -184,12 +184,12 @@ impl Watch {
         iter::repeat_with(|| self.blocking_next())
     }
 
-    /// The wait for the next change, and whether it is a new one, which nobody
-    /// does yet.
+    /// The wait for the next change, and whether it is a new one, which no
+    /// caller does yet.
     fn begun(&mut self) -> (Arc<SharedTask<MetadataChange>>, bool) {
         let process = std::process::id();
         if let Some(under_way) = &self.under_way {
-            // Nobody in this process does what was begun before a fork.
+            // A child process does not go on with what was begun before its fork.
             if under_way.flight.process == process {
                 return (Arc::clone(&under_way.flight), false);
             }
@@ -214,7 +214,7 @@ impl Watch {
         (flight, true)
     }
 
-    /// The wait for the next change, which somebody does.
+    /// The wait for the next change, which one of the callers does.
     fn started(&mut self) -> Arc<SharedTask<MetadataChange>> {
         let (flight, is_new) = self.begun();
         if is_new {

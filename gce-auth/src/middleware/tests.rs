@@ -70,7 +70,7 @@ impl ProvideHeaders for Tokens {
             self.current.fetch_add(1, SeqCst);
         }
         self.rejected.lock().unwrap().push(token);
-        // Whoever was there first has dropped it: that says nothing.
+        // Another request has dropped it first: that says nothing.
         false
     }
 }

@@ -88,7 +88,7 @@ impl Assertion<'_> {
     }
 }
 
-/// The assertion and its signature, as a request for an ID token. Whoever holds
+/// The assertion and its signature, as a request for an ID token. A program that holds
 /// its body may have the token.
 pub(crate) fn request(
     token_uri: &str,

@@ -43,7 +43,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure of whoever was asked.
+    /// A failure of the server that was asked.
     pub(crate) fn new(error: Error) -> Self {
         Self {
             error,
@@ -68,7 +68,7 @@ pub(crate) fn accept(response: Response<Vec<u8>>, now: Now) -> Result<Answer, Fa
         return Ok(Answer(response));
     }
     if status.is_success() {
-        // No content, a part of it, or somebody else's version of it.
+        // No content, a part of it, or another server's version of it.
         return Err(Failure::new(
             unusable("the metadata server answered with a success that is not 200")
                 .with_status(status.as_u16()),

@@ -48,7 +48,7 @@ fn judge(answer: &str) -> Finding {
         ("200", Ok(value)) if value["agent"].is_string() => Finding::good(introduction(&value)),
         ("403", _) if body.contains("gce-auth agent check") => Finding::warning(
             format!("an agent that refuses this process: {}", body.trim()),
-            "ask whoever runs the agent for a rule, or run as a user that has one",
+            "ask the operator of the agent for a rule, or run as a user that has one",
         ),
         _ => Finding::good("none; the metadata server itself answers"),
     }

@@ -112,7 +112,7 @@ fn firmware_and_environment_answer_without_a_request() {
     assert_eq!(unknown.fast(&silenced), (false, 0));
     let none = environment(|it| it.detection = text("none"));
     assert_eq!(unknown.fast(&none), (false, 0));
-    // What somebody says comes before what a platform sets.
+    // A setting comes before what a platform sets.
     let both = environment(|it| {
         it.serverless = Some("K_SERVICE");
         it.no_gce_check = text("true");

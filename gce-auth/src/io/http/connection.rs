@@ -36,7 +36,7 @@ impl Connection {
         }
     }
 
-    /// Shakes hands with whoever can prove to be `host`, within `end`.
+    /// Shakes hands with a peer that proves to be `host`, within `end`.
     #[cfg(feature = "tls")]
     pub(super) fn secured(
         stream: TcpStream,

@@ -294,7 +294,7 @@ fn a_cancelled_wait_is_taken_up_by_the_next() {
     assert_eq!(change.text(), Some("one"));
     assert_eq!(world.transport.requests().len(), 1);
 
-    // Whoever blocks does what was not begun.
+    // A blocking caller does what was not begun.
     assert!(pin!(watch.next()).poll(&mut context).is_pending());
     assert_eq!(text(&mut watch), some("two"));
     assert_eq!(world.queue.run_all(), 1);
