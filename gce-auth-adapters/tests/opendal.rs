@@ -63,7 +63,7 @@ async fn opendal_writes_and_reads() {
     scene.break_down();
     assert_eq!(read().await.unwrap(), b"hello");
     scene.expire();
-    // opendal keeps the cause to itself, and takes nobody else's token.
+    // opendal keeps the cause to itself, and takes no other identity.
     let before = api.seen().len();
     let error = format!("{:?}", read().await.unwrap_err());
     assert!(

@@ -22,7 +22,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the work for `key`, or starts it. It goes on to its end whoever leaves. `None` if it
+    /// Joins the work for `key`, or starts it. It ends even if every caller leaves. `None` if it
     /// panicked, or the runtime shuts down.
     pub(crate) async fn join<F>(&self, key: K, work: impl FnOnce() -> F) -> Option<V>
     where

@@ -3,6 +3,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use gce_auth::{Error, ErrorKind};
+use gce_auth_agent::StartError;
 
 /// The exit codes. They are part of the interface and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,15 @@ impl Exit {
             ErrorKind::Expired => Self::TooShort,
             ErrorKind::Config => Self::Usage,
             _ => Self::Failed,
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Setting(why) => Self::new(Exit::Usage, why),
+            StartError::System(why) => Self::new(Exit::Failed, why),
         }
     }
 }

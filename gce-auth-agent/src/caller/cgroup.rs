@@ -1,6 +1,6 @@
 //! `/proc/PID/cgroup`, of both versions (cgroups(7)), and what it says of containers and pods.
 //!
-//! The outermost container counts: what lies below it is named by whoever runs in it.
+//! The outermost container counts: what lies below it is named by the programs in it.
 
 /// Returns the paths in the text of `/proc/PID/cgroup`, each once.
 pub fn paths(text: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The files of one process in `/proc` (proc(5)).
 //!
 //! They are read through a descriptor of the process's directory, which belongs to this process
-//! alone: once it has ended, reading fails, whoever has its id then.
+//! alone: once it has ended, reading fails, even if another process has its id.
 
 use std::ffi::OsStr;
 use std::fs::File;

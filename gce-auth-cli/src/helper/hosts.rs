@@ -129,7 +129,7 @@ impl Pattern {
             None => (false, text),
         };
         match authority_parts(rest) {
-            // A whole top-level domain is nobody's.
+            // No registry owns a whole top-level domain.
             Some((host, port)) if !below || host.contains('.') => Ok(Self { below, host, port }),
             _ => Err("write HOST, HOST:PORT, or *.DOMAIN".to_owned()),
         }

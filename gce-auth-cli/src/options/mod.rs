@@ -1,6 +1,7 @@
 //! Options that several commands have.
 
 mod adc_kind;
+mod agent;
 mod client;
 mod emulator;
 mod metadata_path;
@@ -14,6 +15,7 @@ mod verbosity;
 
 pub(crate) use self::{
     adc_kind::adc_kind,
+    agent::{agent_source, token_lifetime},
     client::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT},
     emulator::{EmulatorArgs, start_emulator},
     metadata_path::metadata_path,

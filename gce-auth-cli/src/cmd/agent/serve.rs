@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gce_auth_agent::{
-    Agent, AgentBuilder, AuditTarget, Handed, HandedSocket, Network, StartError,
-    policy::{Limits, SourceKind, parse_lifetime},
+    Agent, AgentBuilder, AuditTarget, Handed, HandedSocket, Network,
+    policy::{Limits, SourceKind},
 };
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     env,
     exit::{Exit, Failure},
+    options::{agent_source, token_lifetime},
     output::Output,
     signals::{Commands, Signalled},
 };
@@ -31,7 +32,7 @@ pub(crate) struct ServeArgs {
     config: Option<PathBuf>,
     /// Where tokens come from: the metadata server of this machine, or Application Default
     /// Credentials
-    #[arg(long, value_name = "metadata|adc", value_parser = source)]
+    #[arg(long, value_name = "metadata|adc", value_parser = agent_source)]
     source: Option<SourceKind>,
     /// The address of the metadata server; default: GCE_METADATA_HOST, else 169.254.169.254
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -43,7 +44,7 @@ pub(crate) struct ServeArgs {
     #[arg(long = "as", value_name = "EMAIL")]
     act_as: Option<String>,
     /// How long the tokens of --as live at most, like 15m
-    #[arg(long, value_name = "D", requires = "act_as", value_parser = lifetime)]
+    #[arg(long, value_name = "D", requires = "act_as", value_parser = token_lifetime)]
     max_lifetime: Option<Duration>,
     /// Serve health, metrics and a page here, for this machine alone
     #[arg(long, value_name = "ADDR")]
@@ -67,7 +68,7 @@ impl ServeArgs {
         let mut commands = Commands::new().map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot receive signals: {error}"))
         })?;
-        let agent = self.builder(*out)?.start().map_err(failure)?;
+        let agent = self.builder(*out)?.start()?;
         self.say_ready(&agent, out)?;
         notify(&[NotifyState::Ready]);
         if let Some(period) = sd_notify::watchdog_enabled() {
@@ -173,23 +174,4 @@ fn handed() -> Result<Vec<Handed>, Failure> {
 /// Tells systemd, if it listens. An agent without it works as well.
 fn notify(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
-}
-
-fn failure(error: StartError) -> Failure {
-    match error {
-        StartError::Setting(why) => Failure::new(Exit::Usage, why),
-        StartError::System(why) => Failure::new(Exit::Failed, why),
-    }
-}
-
-fn source(text: &str) -> Result<SourceKind, String> {
-    match text {
-        "metadata" => Ok(SourceKind::Metadata),
-        "adc" => Ok(SourceKind::Adc),
-        _ => Err("use metadata or adc".to_owned()),
-    }
-}
-
-fn lifetime(text: &str) -> Result<Duration, String> {
-    parse_lifetime(text).map_err(str::to_owned)
 }

@@ -11,14 +11,14 @@ use std::{
 
 use gce_auth::{CredentialAccessBoundary, DefaultSource};
 use gce_auth_agent::{
-    AgentBuilder, StartError,
-    policy::{Limits, SourceKind, parse_lifetime},
+    AgentBuilder,
+    policy::{Limits, SourceKind},
 };
 use gce_auth_emulator::Emulator;
 
 use crate::{
     exit::{Exit, Failure},
-    options::{EmulatorArgs, Scopes},
+    options::{EmulatorArgs, Scopes, agent_source, token_lifetime},
     output::Output,
     signals,
     temporary::TemporaryDirectory,
@@ -37,7 +37,7 @@ pub(super) struct AgentArgs {
     config: Option<PathBuf>,
     /// Where tokens come from: the metadata server of this machine, or Application Default
     /// Credentials
-    #[arg(long, value_name = "metadata|adc", value_parser = source, requires = "agent")]
+    #[arg(long, value_name = "metadata|adc", value_parser = agent_source, requires = "agent")]
     source: Option<SourceKind>,
     /// The URL of the IAM Credentials API, for emulators and private endpoints
     #[arg(long, value_name = "URL", requires = "agent")]
@@ -46,7 +46,7 @@ pub(super) struct AgentArgs {
     #[arg(long = "as", value_name = "EMAIL", requires = "agent")]
     act_as: Option<String>,
     /// How long the tokens of --as live at most, like 15m
-    #[arg(long, value_name = "D", requires = "act_as", value_parser = lifetime)]
+    #[arg(long, value_name = "D", requires = "act_as", value_parser = token_lifetime)]
     max_lifetime: Option<Duration>,
     /// A JSON file with a Credential Access Boundary, to which tokens are downscoped
     #[arg(long, value_name = "FILE", requires = "agent")]
@@ -62,7 +62,7 @@ impl AgentArgs {
         out: &Output,
         program: impl FnOnce(&[(String, String)], Run) -> Result<ExitCode, Failure>,
     ) -> Result<ExitCode, Failure> {
-        let agent = self.builder(emulator, *out)?.start().map_err(failure)?;
+        let agent = self.builder(emulator, *out)?.start()?;
         // Daemons stay descendants of this process then, whose agent they may ask.
         signals::adopt_orphans().map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot adopt orphans: {error}"))
@@ -128,23 +128,4 @@ fn warn_of_login(out: &Output) {
              agent; set HOME to another directory to hide it"
         ));
     }
-}
-
-fn failure(error: StartError) -> Failure {
-    match error {
-        StartError::Setting(why) => Failure::new(Exit::Usage, why),
-        StartError::System(why) => Failure::new(Exit::Failed, why),
-    }
-}
-
-fn source(text: &str) -> Result<SourceKind, String> {
-    match text {
-        "metadata" => Ok(SourceKind::Metadata),
-        "adc" => Ok(SourceKind::Adc),
-        _ => Err("use metadata or adc".to_owned()),
-    }
-}
-
-fn lifetime(text: &str) -> Result<Duration, String> {
-    parse_lifetime(text).map_err(str::to_owned)
 }
