@@ -11,7 +11,9 @@ use crate::{
 impl Credentials {
     /// Returns what a credentials file of these credentials says by now: with
     /// the refresh token that came last, and what copies have changed. Without
-    /// an access token. No I/O.
+    /// an access token. A user that a service account acts for
+    /// (`with_subject`), more claims and a lifetime stand in no file: set them
+    /// again on what is made of it. No I/O.
     ///
     /// `None` where no file describes them: for the metadata server, downscoped
     /// and fixed credentials, and accounts that others than users and keys act

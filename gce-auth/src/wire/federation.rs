@@ -3,7 +3,6 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -115,16 +114,15 @@ fn basic(client: &Client) -> Result<HeaderValue, Error> {
 pub(crate) fn refreshed(
     response: Response<Vec<u8>>,
     sent: Now,
-) -> Result<(Bearer, Option<SecretText>), Error> {
+) -> Result<(Result<Bearer, Error>, Option<SecretText>), Error> {
     let mut fields = accept(response)?;
-    let token = response::access_token(&mut fields, sent)?;
-    let next = match fields.remove("refresh_token") {
-        Some(Value::String(text)) if !text.is_empty() => {
-            Some(SecretText::new(&Zeroizing::new(text)))
-        }
-        _ => None,
-    };
-    Ok((token, next))
+    let next = oauth::next_refresh_token(&mut fields);
+    let token = response::access_token(&mut fields, sent);
+    Ok(match next {
+        // It must not be lost with an unusable token: the one that was sent is spent.
+        Some(_) => (token, next),
+        None => (Ok(token?), None),
+    })
 }
 
 #[cfg(test)]

@@ -123,7 +123,8 @@ pub(crate) fn assertion(url: &str, assertion: &str) -> Result<Request<Vec<u8>>, 
 /// An access token, and what came with it.
 #[derive(Debug)]
 pub(crate) struct Granted {
-    pub(crate) token: Bearer,
+    /// The token may be unusable beside a new refresh token, which must not be lost with it.
+    pub(crate) token: Result<Bearer, Error>,
     /// A refresh token in place of the one that was sent.
     #[cfg(feature = "adc")]
     pub(crate) refresh_token: Option<crate::values::secret::SecretText>,
@@ -139,14 +140,14 @@ pub(crate) fn granted(response: Response<Vec<u8>>, sent: Now) -> Result<Granted,
         return Err(refused(&response, "the token endpoint"));
     }
     let mut fields = object(response.body())?;
-    let token = response::access_token(&mut fields, sent)?;
     #[cfg(feature = "adc")]
-    let refresh_token = match fields.remove("refresh_token") {
-        Some(Value::String(text)) if !text.is_empty() => Some(
-            crate::values::secret::SecretText::new(&Zeroizing::new(text)),
-        ),
-        _ => None,
-    };
+    let refresh_token = next_refresh_token(&mut fields);
+    let token = response::access_token(&mut fields, sent);
+    #[cfg(feature = "adc")]
+    let is_spent = refresh_token.is_some();
+    #[cfg(not(feature = "adc"))]
+    let is_spent = false;
+    let token = if is_spent { token } else { Ok(token?) };
     Ok(Granted {
         token,
         #[cfg(feature = "adc")]
@@ -157,6 +158,19 @@ pub(crate) fn granted(response: Response<Vec<u8>>, sent: Now) -> Result<Granted,
             .and_then(Value::as_str)
             .map(str::to_owned),
     })
+}
+
+/// The refresh token that replaces the one that was sent.
+#[cfg(feature = "adc")]
+pub(crate) fn next_refresh_token(
+    fields: &mut Map<String, Value>,
+) -> Option<crate::values::secret::SecretText> {
+    match fields.remove("refresh_token") {
+        Some(Value::String(text)) if !text.is_empty() => Some(
+            crate::values::secret::SecretText::new(&Zeroizing::new(text)),
+        ),
+        _ => None,
+    }
 }
 
 /// The JSON object of an answer.
@@ -282,7 +296,16 @@ mod tests {
     fn a_grant_is_read_with_what_came_with_it() {
         let body = r#"{"access_token":"t","expires_in":60,"refresh_token":"r2","scope":"a b"}"#;
         let granted = granted(answer(200, body), now()).unwrap();
-        assert_eq!(granted.token.value().token(), "t");
+        assert_eq!(granted.token.unwrap().value().token(), "t");
+        assert_eq!(granted.refresh_token.unwrap().reveal(), "r2");
+    }
+
+    #[cfg(feature = "adc")]
+    #[test]
+    fn a_new_refresh_token_survives_an_access_token_that_is_of_no_use() {
+        let body = r#"{"access_token":"t","expires_in":0,"refresh_token":"r2"}"#;
+        let granted = granted(answer(200, body), now()).unwrap();
+        assert_eq!(granted.token.unwrap_err().kind(), ErrorKind::Expired);
         assert_eq!(granted.refresh_token.unwrap().reveal(), "r2");
     }
 

@@ -105,7 +105,7 @@ impl TokenSource for UserTokens {
             let scopes = scope.split_ascii_whitespace().map(str::to_owned);
             newest.granted = Some(scopes.collect());
         }
-        Ok(granted.token)
+        granted.token
     }
 
     fn client(&self) -> &MetadataClient {

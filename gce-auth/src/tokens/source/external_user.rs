@@ -97,7 +97,7 @@ impl TokenSource for ExternalUserTokens {
         if let Some(next) = next {
             *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
         }
-        Ok(token)
+        token
     }
 
     fn client(&self) -> &MetadataClient {

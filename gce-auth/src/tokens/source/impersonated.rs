@@ -214,7 +214,7 @@ impl Impersonated {
         };
         let jwt = grants::signed_jwt(config, &within(self, context), make)?;
         let make = || wire_oauth::assertion(TOKEN_ENDPOINT, &jwt);
-        grants::granted(config, &within(self, context), make).map(|granted| granted.token)
+        grants::granted(config, &within(self, context), make).and_then(|granted| granted.token)
     }
 }
 

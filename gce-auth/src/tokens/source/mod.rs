@@ -233,7 +233,7 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// Returns whose regional access boundary requests carry; `None`: nobody's.
+    /// Returns whose regional access boundary requests carry; `None` for no boundary.
     #[cfg(feature = "iam")]
     fn boundary_holder(&self) -> Option<Holder> {
         Some(Holder::Account)

@@ -142,7 +142,7 @@ impl KeyTokens {
         );
         let jwt = self.key.jwt(&claims)?;
         let make = || wire_oauth::assertion(&params.token_uri, &jwt);
-        grants::granted(config, &within(self, context), make).map(|granted| granted.token)
+        grants::granted(config, &within(self, context), make).and_then(|granted| granted.token)
     }
 }
 

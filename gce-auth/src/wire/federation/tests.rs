@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use serde_json::Value;
+
 use super::*;
 use crate::wire::credentials_file::{self, Document};
 
@@ -81,6 +83,20 @@ fn a_workforce_user_may_be_given_another_refresh_token() {
     *response.status_mut() = StatusCode::OK;
     let now = Now::new(Duration::from_secs(1000), Duration::from_secs(1));
     let (token, next) = refreshed(response, now).unwrap();
-    assert_eq!(token.value().token(), "t");
+    assert_eq!(token.unwrap().value().token(), "t");
     assert_eq!(next.unwrap().reveal(), "r2");
+}
+
+#[test]
+fn a_new_refresh_token_survives_an_access_token_that_is_of_no_use() {
+    let now = Now::new(Duration::from_secs(1000), Duration::from_secs(1));
+    for body in [
+        r#"{"access_token":"t","expires_in":0,"refresh_token":"r2"}"#,
+        r#"{"access_token":"t","refresh_token":"r2"}"#,
+    ] {
+        let response = Response::new(body.as_bytes().to_vec());
+        let (token, next) = refreshed(response, now).unwrap();
+        assert!(token.is_err(), "{body}");
+        assert_eq!(next.unwrap().reveal(), "r2", "{body}");
+    }
 }
