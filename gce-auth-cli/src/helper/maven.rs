@@ -6,6 +6,14 @@ use crate::{
     text::rfc3339,
 };
 
+/// The first line of a settings file.
+const MARK: &str = "<!-- by gce-auth helper maven -->";
+
+/// Returns whether a settings file was made here, or is empty.
+pub(crate) fn is_own(text: &str) -> bool {
+    text.is_empty() || text.lines().next() == Some(MARK)
+}
+
 /// Returns a settings file for the servers of these ids.
 pub(crate) fn answer(servers: &[String], tokens: &dyn Tokens) -> Result<Reply, Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -36,7 +44,7 @@ pub(crate) fn answer(servers: &[String], tokens: &dyn Tokens) -> Result<Reply, F
             ])
         })
         .collect();
-    let mut pieces = vec!["<settings>\n", &expiry, "  <servers>\n"];
+    let mut pieces = vec![MARK, "\n<settings>\n", &expiry, "  <servers>\n"];
     pieces.extend(servers.iter().map(|server| server.as_str()));
     pieces.push("  </servers>\n</settings>\n");
     Ok(Reply::text(&pieces))
@@ -60,6 +68,9 @@ mod tests {
         );
         assert!(reply.text.contains("<id>artifact-registry</id>"));
         assert!(reply.text.contains("expires at 2026-01-31T23:59:59Z"));
+        assert!(is_own(&reply.text));
+        assert!(is_own(""));
+        assert!(!is_own("<settings>\n</settings>\n"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     install::{
         block,
         edit::{After, Edit, refused},
-        file::{ConfigFile, Mode, write_private},
+        file::{ConfigFile, Mode},
         places,
     },
     output::Output,
@@ -23,7 +23,10 @@ const NPMRC: &str = "npmrc";
 ///
 /// npm asks no helper: write a new token before the old one expires.
 #[derive(Debug, clap::Args)]
-#[command(args_override_self = true)]
+#[command(
+    args_override_self = true,
+    group = clap::ArgGroup::new("edited").args(["write", "undo"]).multiple(true)
+)]
 pub(crate) struct Npmrc {
     /// The URLs of the registries, separated by commas: https://HOST/PROJECT/REPOSITORY/
     #[arg(
@@ -40,7 +43,7 @@ pub(crate) struct Npmrc {
     #[arg(long, conflicts_with_all = ["write", "registries"])]
     undo: bool,
     /// The file, instead of the user's .npmrc
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "edited")]
     file: Option<PathBuf>,
     #[command(flatten)]
     common: HelperArgs,
@@ -81,7 +84,12 @@ impl Npmrc {
         if edit.after != After::Same {
             out.value(&path.display().to_string())?;
             edit.changes.iter().try_for_each(|line| out.value(line))?;
-            file.replace(&edit.after, Mode::Private)?;
+        }
+        // What is undone leaves no token.
+        match (self.undo, &edit.after) {
+            (true, after) => file.replace(after, Mode::Kept)?,
+            (false, After::Same) => file.make_private()?,
+            (false, after) => file.replace(after, Mode::Private)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -147,11 +155,18 @@ pub(crate) struct Maven {
 
 impl Maven {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
-        let settings = maven::answer(&self.servers, &self.common.tokens(out))?;
-        let Some(file) = &self.output else {
-            return print(&settings, out);
+        let answer = || maven::answer(&self.servers, &self.common.tokens(out));
+        let Some(path) = &self.output else {
+            return print(&answer()?, out);
         };
-        write_private(file, &settings.text)?;
+        let file = ConfigFile::read(path)?;
+        if !file.text()?.is_none_or(maven::is_own) {
+            return Err(refused(format!(
+                "{} is a settings file of your own; name another file",
+                path.display()
+            )));
+        }
+        file.write_private(&answer()?.text)?;
         Ok(ExitCode::SUCCESS)
     }
 }
