@@ -20,13 +20,14 @@ pub(crate) fn answer(
         .map(|registry| key(registry, hosts))
         .collect::<Result<Vec<_>, _>>()?;
     let token = tokens.access()?;
+    let secret = token.plain()?;
     let expiry = match token.expires_at {
         Some(at) => format!("; this token expires at {}\n", rfc3339(at)),
         None => String::new(),
     };
     let mut pieces = vec![&*expiry];
     for key in &keys {
-        pieces.extend([&**key, "=", &token.secret, "\n"]);
+        pieces.extend([&**key, "=", secret, "\n"]);
     }
     Ok(Reply::text(&pieces))
 }
@@ -64,6 +65,20 @@ mod tests {
              //us-npm.pkg.dev/p/r/:_authToken=ya29.access\n\
              //eu-npm.pkg.dev/p/r/:_authToken=ya29.access\n"
         );
+    }
+
+    /// npm expands `${NAME}`, and a line more would be a setting of its own.
+    #[test]
+    fn a_token_with_a_meaning_to_npm_is_refused() {
+        let registry = ["us-npm.pkg.dev/p/r".to_owned()];
+        for secret in ["ya29.${HOME}", "ya29\nregistry=https://evil.example/"] {
+            let tokens = Fake {
+                secret: Some(secret),
+                ..Fake::default()
+            };
+            let refused = answer(&registry, &Hosts::default(), &tokens).unwrap_err();
+            assert!(!refused.to_string().contains("ya29"), "{refused}");
+        }
     }
 
     #[test]

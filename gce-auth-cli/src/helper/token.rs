@@ -119,13 +119,15 @@ pub(crate) mod fake {
     pub(crate) struct Fake {
         pub(crate) fails: bool,
         pub(crate) given: Cell<usize>,
+        /// The access token, instead of `ya29.access`.
+        pub(crate) secret: Option<&'static str>,
     }
 
     impl Fake {
         pub(crate) fn failing() -> Self {
             Self {
                 fails: true,
-                given: Cell::new(0),
+                ..Self::default()
             }
         }
 
@@ -144,7 +146,7 @@ pub(crate) mod fake {
 
     impl Tokens for Fake {
         fn access(&self) -> Result<Token, Failure> {
-            self.token("ya29.access".to_owned())
+            self.token(self.secret.unwrap_or("ya29.access").to_owned())
         }
 
         fn identity(&self, audience: &str) -> Result<Token, Failure> {
