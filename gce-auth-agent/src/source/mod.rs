@@ -53,8 +53,18 @@ impl AccessKey {
 
     /// What a token of this one is made of; `None` if it comes from the source itself.
     pub(crate) fn made_of(&self) -> Option<Self> {
-        let narrowed = self.act_as.is_some() || self.boundary.is_some();
-        narrowed.then(|| Self::plain(Arc::clone(&self.account)))
+        let plain = Self::plain(Arc::clone(&self.account));
+        if self.act_as.is_some() {
+            // Impersonation asks for the scopes.
+            return Some(plain);
+        }
+        self.boundary.as_ref()?;
+        // A boundary leaves a token its scopes, so what it narrows has no more than these.
+        Some(Self {
+            scopes: self.scopes.clone(),
+            enforce: self.enforce,
+            ..plain
+        })
     }
 }
 
@@ -210,5 +220,30 @@ impl Source {
             .licenses(key.licenses)
             .unshared()
             .build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn narrowed(act_as: Option<&str>, boundary: Option<&str>) -> AccessKey {
+        AccessKey {
+            scopes: Some(vec!["read".to_owned()]),
+            enforce: true,
+            act_as: act_as.map(Arc::from),
+            boundary: boundary.map(Arc::from),
+            ..AccessKey::plain("default".into())
+        }
+    }
+
+    #[test]
+    fn a_boundary_narrows_a_token_of_the_scopes_and_impersonation_one_of_the_account() {
+        let plain = AccessKey::plain("default".into());
+        assert_eq!(narrowed(None, None).made_of(), None);
+        let of_scopes = narrowed(None, Some("{}")).made_of();
+        assert_eq!(of_scopes, Some(narrowed(None, None)));
+        let acting = narrowed(Some("narrow@p"), Some("{}")).made_of();
+        assert_eq!(acting, Some(plain));
     }
 }
