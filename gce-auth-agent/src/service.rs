@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gce_auth_server::protocol::query::Reading;
+use gce_auth_server::protocol::query::{Reading, Wait};
 use gce_auth_server::protocol::reply::Reply;
 use gce_auth_server::protocol::request::Request as HttpRequest;
 use gce_auth_server::protocol::route::Target;
@@ -70,7 +70,8 @@ impl Service for AgentService {
         };
         // Whether `default` is the account that an address names has to be known first.
         let email = state.values.known_email();
-        if email.is_none() && names_account(&asked) && turn.rules.policy.compares_accounts(fit) {
+        let compares = turn.rules.policy.compares_accounts(fit) || turn.is_of_other_account(&asked);
+        if email.is_none() && names_account(&asked) && compares {
             return Answer::Later(Box::pin(async move {
                 let email = turn.state.values.default_email().await;
                 match turn.decided(record, asked, request, email) {
@@ -92,6 +93,16 @@ struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
+    /// Whether a token is asked for by an address, where the source has one account alone.
+    fn is_of_other_account(&self, asked: &Request) -> bool {
+        match &asked.topic {
+            Topic::Token { account, .. } | Topic::Identity { account, .. } => {
+                !self.state.source.has_account(account)
+            }
+            Topic::Home | Topic::Caller | Topic::Value { .. } => false,
+        }
+    }
+
     fn decided(
         self,
         mut record: Record<'a>,
@@ -155,7 +166,7 @@ impl<'a> Turn<'a> {
             let reply = self.own_document(&own, &value);
             return record.end(reply);
         }
-        let found = match &value.reading.wait {
+        let found = match self.wait(&value) {
             None => {
                 let values = &self.state.values;
                 values.value(&value.path, value.reading.alt).await
@@ -193,6 +204,13 @@ impl<'a> Turn<'a> {
         record.end(reply)
     }
 
+    /// How a change is waited for, where values may change: those of Application Default Credentials
+    /// do not.
+    fn wait<'v>(&self, value: &'v AskedValue) -> Option<&'v Wait> {
+        let waits = self.state.source.as_adc().is_none();
+        value.reading.wait.as_ref().filter(|_| waits)
+    }
+
     /// A path with a slash: a directory, of which the caller sees what its rule shows.
     async fn directory(self, mut record: Record<'a>, value: AskedValue) -> Reply {
         if let Some(own) = value.own_account() {
@@ -200,7 +218,7 @@ impl<'a> Turn<'a> {
             return record.end(reply);
         }
         let values = &self.state.values;
-        let found = match &value.reading.wait {
+        let found = match self.wait(&value) {
             Some(wait) if value.reading.recursive => {
                 let _waits = self.state.metrics.waiters.enter();
                 let (last, limit) = (wait.last_etag.as_deref(), wait.timeout);
@@ -256,7 +274,6 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The answer to what a rule refuses: one line that names it, and how to see why.
     /// Says who the caller is taken for, and which rule decides.
     fn introduce(&self) -> Reply {
         let (rule, _) = self.rules.of(Some(self.fit));
@@ -268,6 +285,7 @@ impl<'a> Turn<'a> {
         Reply::new(200, "application/json", introduction.to_string())
     }
 
+    /// The answer to what a rule refuses: one line that names it, and how to see why.
     fn refused(&self, path: &str, why: &str) -> Reply {
         let (rule, _) = self.rules.of(Some(self.fit));
         let by = match self.fit {

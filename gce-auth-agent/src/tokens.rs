@@ -123,6 +123,7 @@ impl Tokens {
         self: &Arc<Self>,
         key: AccessKey,
     ) -> Result<Valid<AccessToken>, Failure> {
+        self.check_account(&key.account)?;
         let credentials = self
             .access_credentials(&key)
             .map_err(|error| Failure::of(&error))?;
@@ -159,6 +160,7 @@ impl Tokens {
         self: &Arc<Self>,
         key: IdentityKey,
     ) -> Result<Valid<IdToken>, Failure> {
+        self.check_account(&key.account)?;
         let made = self.identity.get_or_insert(&key, || {
             let of = AccessKey::plain(Arc::clone(&key.account));
             self.source.identity(&key, &self.access_credentials(&of)?)
@@ -182,6 +184,13 @@ impl Tokens {
             fetched_identity(&credentials).await
         };
         in_time(self.identity_flights.join(key, work)).await
+    }
+
+    fn check_account(&self, account: &str) -> Result<(), Failure> {
+        if self.source.has_account(account) {
+            return Ok(());
+        }
+        Err(Failure::not_found("not of these credentials"))
     }
 
     fn access_credentials(&self, key: &AccessKey) -> Result<Credentials, gce_auth::Error> {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use gce_auth_emulator::Emulator;
+use gce_auth_emulator::{AdcKind, Emulator};
 use serde_json::Value;
 use support::{cleared, emulator, run};
 
@@ -66,16 +66,22 @@ impl Drop for Agent {
     }
 }
 
-/// A token, or what kept it from coming.
-fn token(address: SocketAddr) -> std::io::Result<String> {
+/// Asks for a path, and reads the whole answer.
+fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     write!(
         stream,
-        "GET {TOKEN} HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// A token, or what kept it from coming.
+fn token(address: SocketAddr) -> std::io::Result<String> {
+    let answer = ask(address, TOKEN)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     if !head.starts_with("HTTP/1.1 200 ") {
         return Err(std::io::Error::other(head.to_owned()));
@@ -223,4 +229,48 @@ fn a_source_that_is_the_agent_itself_is_refused() {
     }
     let why = run(&["agent", "--listen", "127.0.0.1:0", "--max-lifetime", "5m"]);
     assert_eq!(why.code, Some(2), "{why:?}");
+}
+
+#[test]
+fn a_login_is_one_account_and_shows_nothing_of_the_machine() {
+    let source = emulator();
+    let directory = std::env::temp_dir().join(format!("gce-auth-login-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = source
+        .write_adc(&directory, AdcKind::ServiceAccount)
+        .unwrap();
+    let script = format!(
+        r#"GCE_METADATA_HOST={0} GCE_AUTH_TRUST_HOSTS={0} GOOGLE_APPLICATION_CREDENTIALS={1} exec "$@""#,
+        source.addr(),
+        file.display()
+    );
+    let arguments = ["--source", "adc", "--listen", "127.0.0.1:0"];
+    let agent = Agent::under(&script, &source, &arguments);
+    let status = |path: &str| {
+        let answer = ask(agent.address(), &format!("/computeMetadata/v1/{path}")).unwrap();
+        answer["HTTP/1.1 ".len()..][..3].to_owned()
+    };
+    let login: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let email = login["client_email"].as_str().unwrap();
+    for (account, expected) in [
+        (email, "200"),
+        ("default", "200"),
+        ("other@p.example", "404"),
+    ] {
+        let account = format!("instance/service-accounts/{account}");
+        assert_eq!(status(&format!("{account}/token")), expected, "{account}");
+    }
+    let other = "instance/service-accounts/other@p.example/identity?audience=a";
+    assert_eq!(status(other), "404");
+    let before = source.requests().len();
+    for path in ["instance/zone", "instance/attributes/?recursive=true"] {
+        let join = if path.contains('?') { '&' } else { '?' };
+        let waits = format!("{path}{join}wait_for_change=true&timeout_sec=1");
+        assert_eq!(
+            (status(path), status(&waits)),
+            ("404".to_owned(), "404".to_owned())
+        );
+    }
+    assert_eq!(source.requests().len(), before, "the machine was asked");
+    std::fs::remove_dir_all(directory).unwrap();
 }

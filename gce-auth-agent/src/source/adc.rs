@@ -34,7 +34,8 @@ impl AdcSource {
             .default_scopes(SCOPES);
         let found = blocking_default_credentials(options)?;
         Ok(Self {
-            credentials: found.credentials,
+            // Key files take no default scopes.
+            credentials: found.credentials.with_scopes_if_required(SCOPES),
             project: found.project_id,
             found: found.source.to_string(),
         })

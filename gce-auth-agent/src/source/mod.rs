@@ -132,6 +132,12 @@ impl Source {
         self.adc.as_ref()
     }
 
+    /// Returns whether it may have tokens of an account. Application Default Credentials are one
+    /// account.
+    pub(crate) fn has_account(&self, account: &str) -> bool {
+        self.adc.is_none() || account == DEFAULT
+    }
+
     /// Returns the client that asks the metadata server for values.
     pub(crate) fn values(&self) -> &MetadataClient {
         &self.values
