@@ -95,6 +95,8 @@ async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
 
 /// The answer to a call with a large body, which takes a while to read, beside that thread.
 async fn cloud_beside(state: &Arc<State>, endpoint: Endpoint, request: Request) -> Reply {
+    // Made on a thread of the same pool: calls that waited for it there would leave it none.
+    state.key().await;
     let (state, runtime) = (Arc::clone(state), Handle::current());
     let answer = tokio::task::spawn_blocking(move || {
         let call = CloudCall::new(endpoint, request);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Notify, broadcast};
 
 use crate::access::Access;
 use crate::clock::{Clock, Instant};
@@ -23,9 +23,6 @@ use crate::profiles::Profile;
 use crate::recorded_request::RecordedRequest;
 use crate::token_source::{Lookups, SharedSource};
 use crate::upstream::Upstream;
-
-/// How many requests are answered in a row of those that a change wakes.
-const AT_ONCE: usize = 64;
 
 /// What a state is made from.
 pub(crate) struct Parts {
@@ -61,8 +58,6 @@ pub(crate) struct State {
     journal: Mutex<Journal>,
     pub(crate) told: broadcast::Sender<RecordedRequest>,
     rules: Mutex<Rules>,
-    /// What requests that waited go through before they are answered.
-    pub(crate) turnstile: Semaphore,
     /// Notified of the first request.
     pub(crate) asked: Notify,
     /// The rules at the start.
@@ -92,7 +87,6 @@ impl State {
             journal: Mutex::default(),
             told: broadcast::Sender::new(1024),
             rules: Mutex::default(),
-            turnstile: Semaphore::new(AT_ONCE),
             asked: Notify::new(),
             planned: parts.plan.rules,
         };
@@ -180,8 +174,8 @@ impl State {
     /// The signing key. Making the shared one takes a while, so it is not made on the thread that
     /// serves all.
     pub(crate) async fn key(&self) -> Option<Arc<SigningKey>> {
-        if self.key.is_some() {
-            return self.key.clone();
+        if let Some(key) = self.own_key().or_else(SigningKey::shared_if_made) {
+            return Some(key);
         }
         tokio::task::spawn_blocking(SigningKey::shared)
             .await

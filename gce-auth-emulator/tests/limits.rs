@@ -4,6 +4,8 @@
 
 mod client;
 
+use std::io::{Read, Write};
+
 use client::cloud::{ACCESS_TOKEN, EXCHANGE, post, token_info};
 use client::{get, request, token};
 use gce_auth_emulator::Emulator;
@@ -207,4 +209,28 @@ fn control_bodies_are_bounded() {
         "{{\"path\":\"/\",\"fault\":{{\"kind\":\"body\",\"contentType\":\"a/b\",\"text\":\"{text}\"}}}}"
     );
     assert_eq!(control(&emulator, "POST", "faults", fault.as_bytes()), 413);
+}
+
+#[test]
+fn large_calls_at_once_leave_the_emulator_at_work() {
+    let emulator = Emulator::builder().start().unwrap();
+    let path = "/v1/projects/-/serviceAccounts/a@p.iam.gserviceaccount.com:generateAccessToken";
+    let body = json!({"scope": ["s".repeat(32 * 1024)]}).to_string();
+    let mut callers: Vec<_> = (0..200).map(|_| client::connect(emulator.addr())).collect();
+    for caller in &mut callers {
+        // No token of any issuer, so that the keys are looked at.
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: iamcredentials.googleapis.com\r\nAuthorization: Bearer a.b.c\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        caller.write_all(head.as_bytes()).unwrap();
+        caller.write_all(body.as_bytes()).unwrap();
+    }
+    for mut caller in callers {
+        let mut status = [0; 12];
+        caller.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 401");
+    }
+    assert_eq!(control(&emulator, "GET", "document", b""), 200);
 }

@@ -31,16 +31,23 @@ pub(crate) struct SigningKey {
     certificate: String,
 }
 
+static SHARED: OnceLock<Option<Arc<SigningKey>>> = OnceLock::new();
+
 impl SigningKey {
     /// The key of this process. The first call takes as long as it takes to find two primes; `None`
     /// if that fails.
     pub(crate) fn shared() -> Option<Arc<Self>> {
-        static KEY: OnceLock<Option<Arc<SigningKey>>> = OnceLock::new();
-        KEY.get_or_init(|| {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
-            Self::new(pair).map(Arc::new)
-        })
-        .clone()
+        SHARED
+            .get_or_init(|| {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
+                Self::new(pair).map(Arc::new)
+            })
+            .clone()
+    }
+
+    /// The key of this process, if the first call of [`shared`](Self::shared) is over. Never waits.
+    pub(crate) fn shared_if_made() -> Option<Arc<Self>> {
+        SHARED.get().cloned().flatten()
     }
 
     /// The key that lies in a directory; if there is none, a new one is put there, readable by its
