@@ -174,6 +174,14 @@ impl Hosts {
     }
 }
 
+/// Returns what may be shown of a URL: what stands before an `@` may be a password, wherever it is.
+pub(crate) fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("[redacted]@{rest}"),
+        None => url.to_owned(),
+    }
+}
+
 /// Returns whether the place is one of these of Google, at the port of https.
 pub(crate) fn is_among(google: &[&str], place: &Place) -> bool {
     place.port.is_none()
@@ -279,6 +287,19 @@ mod tests {
             "a b",
         ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_before_an_at_sign_is_shown() {
+        for (url, expected) in [
+            ("https://a.example/", "https://a.example/"),
+            ("https://user:ya29.x@a.example/b", "[redacted]@a.example/b"),
+            ("ya29.x@a.example", "[redacted]@a.example"),
+            // A password that was not encoded.
+            ("https://user:ya29/x@y@a.example", "[redacted]@a.example"),
+        ] {
+            assert_eq!(shown(url), expected);
         }
     }
 

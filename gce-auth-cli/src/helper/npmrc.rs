@@ -3,7 +3,7 @@
 use crate::{
     exit::{Exit, Failure},
     helper::{
-        hosts::{Hosts, Place, REGISTRIES},
+        hosts::{self, Hosts, Place, REGISTRIES},
         token::{Reply, Tokens},
     },
     text::rfc3339,
@@ -41,8 +41,9 @@ pub(crate) fn key(registry: &str, hosts: &Hosts) -> Result<String, Failure> {
         return Err(Failure::new(
             Exit::Usage,
             format!(
-                "{registry:?} is not one of Google's registries; write https://HOST/PROJECT/REPOSITORY/, \
-                 or add its host with --allow-host"
+                "{:?} is not one of Google's registries; write https://HOST/PROJECT/REPOSITORY/, \
+                 or add its host with --allow-host",
+                hosts::shown(registry)
             ),
         ));
     };
@@ -97,5 +98,8 @@ mod tests {
             assert_eq!(refused.expect_err(registry).exit(), Exit::Usage);
             assert_eq!(tokens.given.get(), 0);
         }
+        let url = "https://oauth2accesstoken:ya29.old@us-npm.pkg.dev/p/r/".to_owned();
+        let refused = answer(&[url], &Hosts::default(), &Fake::default()).unwrap_err();
+        assert!(!refused.to_string().contains("ya29"), "{refused}");
     }
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::{
     exit::Failure,
-    helper::hosts::{BUILD, GIT, Hosts, Place, REGISTRIES},
+    helper::hosts::{self, BUILD, GIT, Hosts, Place, REGISTRIES},
     install::{
         block, cargo, docker,
         edit::{Edit, refused},
@@ -156,8 +156,9 @@ fn host(text: &str, google: &[&str], hosts: &Hosts) -> Result<String, Failure> {
         .filter(|place| place.path().trim_matches('/').is_empty() && hosts.cover(google, place));
     let place = place.ok_or_else(|| {
         refused(format!(
-            "{text:?} is not one of Google's hosts for this tool; add it with --allow-host, and to \
-             GCE_AUTH_HELPER_FLAGS, if it takes Google's tokens"
+            "{:?} is not one of Google's hosts for this tool; add it with --allow-host, and to \
+             GCE_AUTH_HELPER_FLAGS, if it takes Google's tokens",
+            hosts::shown(text)
         ))
     })?;
     Ok(place.authority())
@@ -233,6 +234,8 @@ mod tests {
             assert!(install(tool, &[registry], "/p").is_err(), "{registry}");
         }
         assert!(install(Tool::Cargo, &[], "/p").is_err());
+        let refused = install(Tool::Docker, &["https://me:ya29.x@gcr.io"], "/p").unwrap_err();
+        assert!(!refused.to_string().contains("ya29"), "{refused}");
         assert!(install(Tool::Bazel, &[], "/a b/p").is_err());
     }
 }
