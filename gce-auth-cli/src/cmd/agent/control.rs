@@ -1,9 +1,11 @@
 //! Commands a running agent: by its admin listener, or by a signal.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -98,7 +100,13 @@ fn ask(address: SocketAddr, verb: Verb) -> Result<(), Failure> {
 
 /// Finds the one agent of this user, or the one with this file, by its command line.
 fn find(config: Option<&Path>) -> Result<i32, Failure> {
-    let program = env::program().ok();
+    let program = env::program().map_err(|error| {
+        let why =
+            format!("cannot find this executable: {error}; name the agent with --admin or --pid");
+        Failure::new(Exit::Failed, why)
+    })?;
+    let program = as_installed(program);
+    let user = rustix::process::geteuid().as_raw();
     let own = std::process::id();
     let wanted = config.map(|file| fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()));
     let mut found = Vec::new();
@@ -110,11 +118,14 @@ fn find(config: Option<&Path>) -> Result<i32, Failure> {
         else {
             continue;
         };
-        let exe = fs::read_link(entry.path().join("exe")).ok();
+        if fs::metadata(entry.path()).map(|known| known.uid()).ok() != Some(user) {
+            continue;
+        }
+        let exe = fs::read_link(entry.path().join("exe")).map(as_installed);
         let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let directory = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
         if u32::try_from(pid).is_ok_and(|pid: u32| pid != own)
-            && exe == program
+            && exe.is_ok_and(|exe| exe == program)
             && is_agent(&command, &directory, wanted.as_deref())
         {
             found.push(pid);
@@ -128,12 +139,27 @@ fn find(config: Option<&Path>) -> Result<i32, Failure> {
     Err(Failure::new(Exit::Failed, why))
 }
 
+/// Returns the path of an executable as it was when it was started: Linux marks one that was replaced.
+fn as_installed(path: PathBuf) -> PathBuf {
+    let before = path
+        .as_os_str()
+        .as_bytes()
+        .strip_suffix(b" (deleted)")
+        .map(|before| PathBuf::from(OsStr::from_bytes(before)));
+    before.unwrap_or(path)
+}
+
 /// Whether a command line, with a NUL behind each argument, is that of an agent which serves, with
 /// this file if one is named.
 fn is_agent(command: &[u8], directory: &Path, config: Option<&Path>) -> bool {
     let command = String::from_utf8_lossy(command);
     let arguments: Vec<_> = command.split('\0').skip(1).collect();
-    let Some(at) = arguments.iter().position(|argument| *argument == "agent") else {
+    // Options before the command have no values.
+    let Some(at) = arguments
+        .iter()
+        .position(|argument| !argument.starts_with('-'))
+        .filter(|at| arguments[*at] == "agent")
+    else {
         return false;
     };
     let rest = arguments.get(at + 1..).unwrap_or_default();
@@ -172,5 +198,18 @@ mod tests {
         assert!(!is("gce-auth agent --config b.toml", Some(&*config)));
         assert!(!is("gce-auth agent reload", None));
         assert!(!is("gce-auth token", None));
+        assert!(!is("gce-auth exec -- agent --listen x", None));
+        assert!(!is("gce-auth get agent", None));
+    }
+
+    #[test]
+    fn a_replaced_executable_is_the_same_agent() {
+        for (path, expected) in [
+            ("/bin/gce-auth (deleted)", "/bin/gce-auth"),
+            ("/bin/gce-auth", "/bin/gce-auth"),
+            ("/x (deleted)/gce-auth", "/x (deleted)/gce-auth"),
+        ] {
+            assert_eq!(as_installed(PathBuf::from(path)), Path::new(expected));
+        }
     }
 }
