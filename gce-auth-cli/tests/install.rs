@@ -8,6 +8,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::Value;
@@ -45,6 +46,10 @@ impl Home {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::new(self.command(arguments).output().unwrap())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = gce_auth(arguments);
         for name in [
             "DOCKER_CONFIG",
@@ -61,7 +66,7 @@ impl Home {
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
         command.env("HOME", &self.0).env("PATH", path);
         command.env("GCE_METADATA_HOST", closed_port().to_string());
-        Ran::new(command.output().unwrap())
+        command
     }
 
     /// Installs with links in the directory of this home.
@@ -175,6 +180,34 @@ fn a_link_is_followed_and_another_program_is_left_alone() {
 
     symlink("/no/such/file", home.path(".bazelrc")).unwrap();
     assert_eq!(home.install("bazel", &[]).code, Some(2));
+}
+
+#[test]
+fn a_link_to_where_the_executable_was_is_replaced() {
+    let home = Home::new("moved");
+    let link = home.path("bin/docker-credential-gce-auth");
+    for undo in [&[][..], &["--undo"]] {
+        let _ = fs::remove_file(&link);
+        symlink("/no/such/place/gce-auth", &link).unwrap();
+        assert_eq!(home.install("docker", undo).code, Some(0), "{undo:?}");
+        assert_eq!(link.exists(), undo.is_empty());
+        assert_eq!(link.symlink_metadata().is_ok(), undo.is_empty());
+    }
+    symlink("/no/such/place/other", &link).unwrap();
+    assert_eq!(home.install("docker", &[]).code, Some(2));
+}
+
+#[test]
+fn what_turns_a_file_off_or_contradicts_is_refused() {
+    let home = Home::new("off");
+    let mut off = home.command(&["helper", "install", "goauth"]);
+    let off = Ran::new(off.env("GOENV", "off").output().unwrap()).failure(2);
+    assert!(off.contains("GOENV is off"), "{off}");
+    for more in [["--registries", "gcr.io"], ["--allow-host", "a.example"]] {
+        let ran = home.install("docker", &[&["--undo"], &more[..]].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(more[0]), "{ran:?}");
+    }
 }
 
 #[test]
@@ -312,7 +345,7 @@ fn mavens_settings_are_private() {
 fn a_device_is_not_replaced_and_a_pipe_is_not_waited_for() {
     let home = Home::new("devices");
     let pipe = home.path("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
     for file in ["/dev/null", pipe.to_str().unwrap()] {
         let refused = home.install("git", &["--file", file]);

@@ -30,14 +30,21 @@ pub(crate) fn install(
                 "there is no table [registries.{registry}]; add it with the index of the registry"
             )));
         };
-        let table = lines[header + 1..]
-            .iter()
+        let mut table = lines[header + 1..]
+            .iter_mut()
             .take_while(|line| !line.trim_start().starts_with('['));
-        let known = table
-            .clone()
-            .find(|line| line.trim_start().starts_with("credential-provider"));
+        let known = table.find(|line| line.trim_start().starts_with("credential-provider"));
         match known {
             Some(known) if known.trim_end() == line => continue,
+            // The executable was elsewhere.
+            Some(known) if known.trim_end().ends_with(MARK) => {
+                let content = known.trim_end().to_owned();
+                let end = known.split_off(content.len());
+                *known = format!("{line}{end}");
+                changes.push(format!("- [registries.{registry}] {content}"));
+                changes.push(format!("+ [registries.{registry}] {line}"));
+                continue;
+            }
             Some(_) => {
                 return Err(refused(format!(
                     "[registries.{registry}] has a credential-provider; remove that line first"
@@ -126,6 +133,14 @@ mod tests {
             assert_eq!(install_in(&edited, "mine").unwrap(), Edit::none());
             assert_eq!(undo(&edited).after, After::Text(text.to_owned()));
             assert_eq!(undo(text), Edit::none());
+
+            let moved = install(Some(&edited), &["mine".to_owned()], "/opt/gce-auth").unwrap();
+            let After::Text(moved) = moved.after else {
+                panic!("{text}")
+            };
+            assert_eq!(program_in(&moved), Some("/opt/gce-auth"));
+            assert!(!moved.contains(PROGRAM), "{moved}");
+            assert_eq!(undo(&moved).after, After::Text(text.to_owned()));
         }
     }
 

@@ -7,8 +7,21 @@ use crate::{
 
 const NAME: &str = "GOAUTH=";
 
+/// What stands behind the program.
+const HELPER: &str = " helper goauth";
+
 fn command(program: &str) -> String {
-    format!("{program} helper goauth")
+    format!("{program}{HELPER}")
+}
+
+/// Returns the first command of a value, if it is one of an edit: by a path, before others, and of an
+/// executable with the name of this one, wherever it was.
+fn own<'a>(value: &'a str, program: &str) -> Option<&'a str> {
+    let name = |path: &'a str| path.rsplit_once(['/', '\\']).map(|(_, name)| name);
+    let (command, _) = value.split_once(';')?;
+    let found = name(command.strip_suffix(HELPER)?)?;
+    let own = program.rsplit(['/', '\\']).next();
+    (own == Some(found)).then_some(command)
 }
 
 /// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays.
@@ -32,6 +45,15 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
         return Ok(Edit::none());
     }
     let value = rest.lines().next().unwrap_or_default();
+    if let Some(known) = own(value, program) {
+        let after = &rest[known.len()..];
+        let others = &value[known.len()..];
+        let changes = vec![
+            format!("- {NAME}{value}"),
+            format!("+ {NAME}{ours}{others}"),
+        ];
+        return Ok(Edit::text(format!("{before}{ours}{after}"), changes));
+    }
     if value.trim() == "off" {
         return Err(refused("GOAUTH is off; remove that line first"));
     }
@@ -44,12 +66,14 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
 
 /// Removes this command from GOAUTH.
 pub(crate) fn undo(text: &str, program: &str) -> Edit {
-    let ours = command(program);
     let Some(start) = value_at(text) else {
         return Edit::none();
     };
     let (before, rest) = text.split_at(start);
     let value = rest.lines().next().unwrap_or_default();
+    let Some(ours) = own(value, program) else {
+        return Edit::none();
+    };
     if let Some(made) = rest.strip_prefix(&format!("{ours};netrc\n")) {
         let before = before.strip_suffix(NAME).unwrap_or(before);
         let changes = vec![format!("- {NAME}{value}")];
@@ -73,7 +97,7 @@ pub(crate) fn undo(text: &str, program: &str) -> Edit {
 pub(crate) fn program_in(text: &str) -> Option<&str> {
     let value = text[value_at(text)?..].lines().next()?;
     let commands = value.split(';').map(str::trim);
-    let mut programs = commands.filter_map(|command| command.strip_suffix(" helper goauth"));
+    let mut programs = commands.filter_map(|command| command.strip_suffix(HELPER));
     programs.next()
 }
 
@@ -116,12 +140,37 @@ mod tests {
             assert_eq!(install(Some(&edited), PROGRAM).unwrap(), Edit::none());
             assert_eq!(undo(&edited, PROGRAM).after, After::Text(text.to_owned()));
             assert_eq!(undo(text, PROGRAM), Edit::none());
+
+            let After::Text(moved) = install(Some(&edited), "/opt/gce-auth").unwrap().after else {
+                panic!("{text}")
+            };
+            assert_eq!(program_in(&moved), Some("/opt/gce-auth"));
+            assert!(!moved.contains(PROGRAM), "{moved}");
+            // By either executable.
+            for program in [PROGRAM, "/opt/gce-auth"] {
+                assert_eq!(undo(&moved, program).after, After::Text(text.to_owned()));
+            }
         }
         let After::Text(made) = install(None, PROGRAM).unwrap().after else {
             panic!("nothing was made")
         };
         assert_eq!(made, "GOAUTH=/usr/bin/gce-auth helper goauth;netrc\n");
         assert_eq!(undo(&made, PROGRAM).after, After::Gone);
+    }
+
+    #[test]
+    fn what_others_wrote_is_not_replaced() {
+        for text in [
+            "GOAUTH=gce-auth helper goauth; netrc\n",
+            "GOAUTH=/opt/other helper goauth; netrc\n",
+            "GOAUTH=/opt/gce-auth helper goauth\n",
+        ] {
+            assert_eq!(undo(text, PROGRAM), Edit::none());
+            let After::Text(edited) = install(Some(text), PROGRAM).unwrap().after else {
+                panic!("{text}")
+            };
+            assert_eq!(undo(&edited, PROGRAM).after, After::Text(text.to_owned()));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
 const PLUGIN: &str = "gke-gcloud-auth-plugin";
 const WAS: &str = " # gce-auth: was ";
 
-/// Replaces the plugin of all users by `program`.
+/// Replaces the plugin of all users by `program`, and what an edit before put there.
 pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._-:".contains(&byte);
     if !program.bytes().all(plain) {
@@ -22,12 +22,17 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
     let edited: String = text
         .split_inclusive('\n')
         .map(|line| match value_of(line) {
-            Some((before, value, end)) if is_plugin(value) && !value.contains(WAS) => {
+            Some((before, value, end)) => {
+                let was = match value.split_once(WAS) {
+                    Some((known, was)) if known != program => was,
+                    None if is_plugin(value) => value,
+                    _ => return line.to_owned(),
+                };
                 changes.push(format!("- command: {value}"));
-                changes.push(format!("+ command: {program}{WAS}{value}"));
-                format!("{before}{program}{WAS}{value}{end}")
+                changes.push(format!("+ command: {program}{WAS}{was}"));
+                format!("{before}{program}{WAS}{was}{end}")
             }
-            _ => line.to_owned(),
+            None => line.to_owned(),
         })
         .collect();
     if !changes.is_empty() {
@@ -118,6 +123,14 @@ mod tests {
             assert_eq!(install(Some(&edited), PROGRAM).unwrap(), Edit::none());
             assert_eq!(undo(&edited).after, After::Text(text.to_owned()));
             assert_eq!(undo(text), Edit::none());
+
+            let moved = install(Some(&edited), "/opt/gce-auth-kubectl").unwrap();
+            let After::Text(moved) = moved.after else {
+                panic!("{text}")
+            };
+            assert_eq!(program_in(&moved), Some("/opt/gce-auth-kubectl"));
+            assert!(!moved.contains(PROGRAM), "{moved}");
+            assert_eq!(undo(&moved).after, After::Text(text.to_owned()));
         }
     }
 

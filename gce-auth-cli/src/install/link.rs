@@ -16,6 +16,8 @@ pub(crate) enum Found {
     Nothing,
     /// This executable.
     Own,
+    /// A link to where this executable was.
+    Stale,
     Other,
 }
 
@@ -47,14 +49,27 @@ impl Link {
         match self.path.canonicalize() {
             Ok(path) if own.as_ref() == Some(&path) => Found::Own,
             Ok(path) if is_same_file(&path, &self.program) => Found::Own,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_named() => {
+                Found::Stale
+            }
             _ => Found::Other,
         }
+    }
+
+    /// Returns whether the link names an executable of this name.
+    fn is_named(&self) -> bool {
+        let named = fs::read_link(&self.path).ok();
+        named.is_some_and(|path| path.file_name() == self.program.file_name())
     }
 
     /// Makes the link, if it is not there.
     pub(crate) fn make(&self) -> Result<(), Failure> {
         match self.found() {
             Found::Own => Ok(()),
+            Found::Stale => {
+                self.remove()?;
+                self.make()
+            }
             Found::Other => Err(refused(format!(
                 "{} is another program; name another directory with --bin-dir",
                 self.path.display()
@@ -68,9 +83,9 @@ impl Link {
         }
     }
 
-    /// Removes the link, if it is one to this executable.
+    /// Removes the link, if it is one to this executable, or to where it was.
     pub(crate) fn remove(&self) -> Result<(), Failure> {
-        if self.found() != Found::Own {
+        if !matches!(self.found(), Found::Own | Found::Stale) {
             return Ok(());
         }
         fs::remove_file(&self.path).map_err(|error| {

@@ -30,6 +30,7 @@ pub(crate) fn file(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<P
             }
             _ => in_home(".kube/config"),
         },
+        "goauth" if turned_off(tool, &var).is_some() => None,
         "goauth" => path("GOENV").or_else(|| {
             let folder = if cfg!(windows) {
                 path("AppData")
@@ -46,6 +47,12 @@ pub(crate) fn file(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<P
             .or_else(|| in_home(".npmrc")),
         _ => None,
     }
+}
+
+/// Returns why a tool reads no configuration file of its user.
+pub(crate) fn turned_off(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let is_off = tool == "goauth" && var("GOENV").as_deref() == Some("off");
+    is_off.then_some("GOENV is off, so that Go reads no file")
 }
 
 #[cfg(test)]
@@ -84,6 +91,7 @@ mod tests {
                 Some("/h/.kube/config"),
             ),
             ("goauth", &[("GOENV", "/e")], Some("/e")),
+            ("goauth", &[("GOENV", "off"), ("HOME", "/h")], None),
             ("bazel", &[("USERPROFILE", "/u")], Some("/u/.bazelrc")),
             ("npmrc", &[("HOME", "")], None),
             ("keyring", &[("HOME", "/h")], None),

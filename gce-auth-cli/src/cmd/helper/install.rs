@@ -54,7 +54,7 @@ pub(crate) struct Install {
     #[arg(long)]
     dry_run: bool,
     /// Remove what was installed
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["registries", "allow_host"])]
     undo: bool,
 }
 
@@ -65,6 +65,11 @@ impl Install {
             Failure::new(Exit::Failed, why)
         })?;
         let link = self.link(&program)?;
+        if let Some(why) = places::turned_off(self.tool.name(), env::var)
+            && self.file.is_none()
+        {
+            return Err(refused(format!("{why}; name the file with --file")));
+        }
         let path = match &self.file {
             Some(file) => Some(file.clone()),
             None => places::file(self.tool.name(), env::var),
@@ -85,7 +90,7 @@ impl Install {
             None => Edit::none(),
         };
         let changes_link = link.as_ref().is_some_and(|link| match self.undo {
-            true => link.found() == Found::Own,
+            true => matches!(link.found(), Found::Own | Found::Stale),
             false => link.found() != Found::Own,
         });
         if edit.after == After::Same && !changes_link {
