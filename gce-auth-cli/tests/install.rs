@@ -241,7 +241,9 @@ fn what_cannot_be_edited_is_2_and_stays() {
 fn doctor_lists_the_helpers_and_runs_them() {
     let home = Home::new("doctor");
     let steps = || {
-        let said = home.run(&["doctor", "--json", "--timeout", "0.3"]).stdout;
+        let mut doctor = home.command(&["doctor", "--json", "--timeout", "0.3"]);
+        doctor.env("GCE_AUTH_HELPER_FLAGS", "--no-such-option");
+        let said = Ran::new(doctor.output().unwrap()).stdout;
         let report: Value = serde_json::from_str(&said).unwrap();
         let steps = report["steps"].as_array().unwrap().iter();
         let steps = steps.filter(|step| step["step"] == "helpers").cloned();
@@ -266,6 +268,12 @@ fn doctor_lists_the_helpers_and_runs_them() {
     assert_eq!(found[0]["result"], "warning", "{found:#?}");
     let advice = found[0]["advice"].as_str().unwrap();
     assert!(advice.contains("helper install docker"), "{advice}");
+
+    let script = "#!/bin/sh\necho 'no such thing' >&2\nexit 1\n";
+    home.write("bin/docker-credential-gce-auth", script, 0o755);
+    let found = steps();
+    let found = found[0]["found"].as_str().unwrap();
+    assert!(found.ends_with("does not run: no such thing"), "{found}");
 }
 
 #[test]

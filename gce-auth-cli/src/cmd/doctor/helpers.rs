@@ -1,16 +1,12 @@
 //! Which credential helpers are installed, and whether they answer.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use crate::{
-    cmd::doctor::report::Finding,
-    install::{places, tool::Tool},
+    cmd::doctor::{report::Finding, trial},
+    install::{file::ConfigFile, places, tool::Tool},
     next_program::on_path,
 };
 
@@ -29,8 +25,9 @@ pub(crate) fn steps(var: impl Fn(&str) -> Option<String>, program: &Path) -> Vec
 fn step(tool: Tool, var: impl Fn(&str) -> Option<String>, own: &Path) -> Option<Finding> {
     let name = tool.name();
     let file = places::file(name, var);
-    let text = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
-    let named = text.and_then(|text| tool.program_in(&text));
+    let read = file.as_ref().and_then(|file| ConfigFile::read(file).ok());
+    let text = read.as_ref().and_then(|read| read.text().ok().flatten());
+    let named = text.and_then(|text| tool.program_in(text));
     let advice = format!("run `gce-auth helper install {name}` again");
     let (program, place) = match (named, tool.link()) {
         (Some(named), _) => {
@@ -56,31 +53,13 @@ fn step(tool: Tool, var: impl Fn(&str) -> Option<String>, own: &Path) -> Option<
         (None, None) => return None,
     };
     let program = program.as_path();
-    Some(match answers(tool, program) {
-        true => Finding::good(format!("{place}; {} answers", program.display())),
-        false => Finding::warning(
-            format!("{place}; {} does not run", program.display()),
+    let answer =
+        trial::command(tool, program).map_or(Ok(()), |call| trial::run(call, trial::LIMIT));
+    Some(match answer {
+        Ok(()) => Finding::good(format!("{place}; {} answers", program.display())),
+        Err(why) => Finding::warning(
+            format!("{place}; {} does not run: {why}", program.display()),
             advice,
         ),
     })
-}
-
-/// Runs the helper without asking for a token.
-fn answers(tool: Tool, program: &Path) -> bool {
-    let arguments: &[&str] = match tool {
-        Tool::Docker => &["version"],
-        // What it is not asked for it would pass on.
-        Tool::Keyring => return true,
-        Tool::Kubectl | Tool::Kubelet | Tool::Bazel => &["--help"],
-        Tool::Git => &["helper", "git", "store"],
-        Tool::Cargo => &["helper", "cargo"],
-        Tool::Goauth => &["helper", "goauth", "--help"],
-    };
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }

@@ -7,6 +7,7 @@ mod helpers;
 mod network;
 mod report;
 mod server;
+mod trial;
 
 use std::{
     path::{Path, PathBuf},
