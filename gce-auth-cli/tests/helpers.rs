@@ -172,6 +172,28 @@ fn cargo_talks_to_either_name() {
 }
 
 #[test]
+fn options_of_cargo_come_behind_those_of_the_variable() {
+    let (server, folder) = (emulator(), folder("cargo-flags"));
+    let registry = json!({"index-url": "sparse+https://crates.example/index/", "name": "mine"});
+    let args = ["--audience", "https://a.example"];
+    let request =
+        json!({"v": 1, "kind": "get", "operation": "read", "args": args, "registry": registry});
+    let mut command = link(&folder, "cargo-credential-gce-auth", &server);
+    command.env(
+        "GCE_AUTH_HELPER_FLAGS",
+        "-q --allow-host crates.example --audience https://b.example",
+    );
+    let input = format!("{request}\n");
+    let said = feed(command.arg("--cargo-plugin"), input.as_bytes()).value();
+    let said = json(said.lines().nth(1).unwrap());
+    let token = said["Ok"]["token"].as_str().unwrap();
+    assert_eq!(token.matches('.').count(), 2, "{token}");
+    let asked = server.requests();
+    let is_for = |audience: &str| asked.iter().any(|request| request.query.contains(audience));
+    assert!(is_for("a.example") && !is_for("b.example"), "{asked:?}");
+}
+
+#[test]
 fn keyring_passes_other_services_to_the_next_one_on_the_path() {
     let (server, folder) = (emulator(), folder("keyring"));
     let (ours, theirs) = (folder.join("ours"), folder.join("theirs"));

@@ -16,10 +16,12 @@ use crate::{
         bazel, cargo, docker, executable, git, goauth,
         keyring::{self, Answer},
         kubectl, kubelet,
+        names::FLAGS,
         token::Reply,
     },
     input,
     next_program::run_next,
+    options::Verbosity,
     output::Output,
 };
 
@@ -165,16 +167,21 @@ impl Cargo {
         request.answer(audience, &hosts, &options.common.tokens(out))
     }
 
-    /// Returns the options of Cargo's configuration, if it has some.
+    /// Returns the options of Cargo's configuration, if it has some, behind those of the variable for
+    /// all helpers.
     fn options_of(&self, request: &cargo::Request) -> Result<CargoOptions, Failure> {
         let arguments = request.arguments();
         if arguments.is_empty() {
             return Ok(self.options.clone());
         }
+        let flags = env::var(FLAGS).unwrap_or_default();
+        let arguments = flags.split_whitespace().chain(arguments);
         let command = clap::Command::new("cargo")
             .no_binary_name(true)
             .args_override_self(true)
             .disable_help_flag(true);
+        // The variable may have these, too.
+        let command = <Verbosity as clap::Args>::augment_args(command);
         <CargoOptions as clap::Args>::augment_args(command)
             .try_get_matches_from(arguments)
             .and_then(|matches| CargoOptions::from_arg_matches(&matches))
