@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 #[cfg(unix)]
+pub(crate) mod clients;
+#[cfg(unix)]
 pub(crate) mod command;
 
 use std::path::Path;
