@@ -46,16 +46,17 @@ judge_faults() {
 # As root: other users, network namespaces and cgroups call. What the machine does not let it try is
 # named one by one.
 judge_agent() {
-    local case why
+    local case why gaps
     packages curl iproute2 util-linux
     judge agent python3 ../shared/agent/judge.py --agent "$1 agent" --quiet --report "$target/agent.json"
-    while IFS=$'\t' read -r case why; do
-        not_checked "judge agent, case $case: $why"
-    done < <(python3 -c '
+    gaps=$(python3 -c '
 import json, sys
 for result in json.load(open(sys.argv[1]))["results"]:
     if result["verdict"] == "skipped":
         print(result["id"], result["why"].replace("\n", " "), sep="\t")' "$target/agent.json")
+    while IFS=$'\t' read -r case why; do
+        [[ -z $case ]] || not_checked "judge agent, case $case: $why"
+    done <<<"$gaps"
 }
 
 judge_oracle() {
