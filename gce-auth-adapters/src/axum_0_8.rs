@@ -44,7 +44,8 @@ pub use self::{
 pub struct Identity(pub Claims);
 
 impl Identity {
-    /// Returns the claims if `allow` is true of them.
+    /// Returns the claims if `allow` is true of them. An email address says who the caller is only if
+    /// [`is_email_verified`](Claims::is_email_verified) is true.
     ///
     /// # Errors
     /// [`Rejection::Forbidden`], which answers 403.

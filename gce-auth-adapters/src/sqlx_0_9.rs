@@ -51,7 +51,9 @@ pub async fn connect(
 /// credentials have a choice of scopes. The user becomes the account as Cloud SQL names it; it stays
 /// if the credentials name no account.
 ///
-/// Requires TLS unless the host is this machine: the token is sent as it is.
+/// Requires TLS unless the host is this machine: the token is sent as it is. `Require`, the mode that
+/// is set then, does not verify the server. Where others can reach the path to it, set `VerifyCa` and
+/// the certificate of the instance's CA (`ssl_root_cert`): a stricter mode stays as it is.
 ///
 /// # Errors
 /// As for `token` of the credentials; as for `account` if the account has to be looked up.
@@ -80,7 +82,8 @@ pub async fn login(
 
 /// Keeps the password of the pool's next connections current, until the pool is closed.
 ///
-/// If a token cannot be fetched, the password stays, and the next attempt is 20 s later.
+/// If a token cannot be fetched, the password stays, and the next attempt is 20 s later. sqlx does not
+/// say that a login failed: after a rejection, `invalidate` the token of the credentials.
 pub async fn keep_logged_in(pool: PgPool, ours: Credentials) {
     let ours = cloud_sql::for_login(&ours);
     let closed = pool.close_event();

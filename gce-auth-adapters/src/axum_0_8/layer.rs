@@ -27,7 +27,8 @@ type Predicate = dyn Fn(&Claims) -> bool + Send + Sync;
 /// # fn router(router: axum::Router, verifier: gce_auth::IdTokenVerifier) -> axum::Router {
 /// use gce_auth_adapters::axum_0_8::RequireIdentity;
 ///
-/// router.layer(RequireIdentity::new(verifier).allow(|caller| caller.email() == Some("me@p.iam.gserviceaccount.com")))
+/// let me = "me@p.iam.gserviceaccount.com";
+/// router.layer(RequireIdentity::new(verifier).allow(|caller| caller.is_email_verified() && caller.email() == Some(me)))
 /// # }
 /// ```
 #[derive(Clone)]

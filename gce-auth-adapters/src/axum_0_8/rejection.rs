@@ -33,7 +33,15 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl std::error::Error for Rejection {}
+impl std::error::Error for Rejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is that of the rejection.
+            Self::Invalid(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
