@@ -8,7 +8,7 @@ use std::time::Duration;
 use gce_auth_server::listen::{Listener, TcpPort};
 use gce_auth_server::serve_with_shutdown;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::AdminService;
@@ -24,6 +24,8 @@ use crate::state::{Parts, State};
 
 /// Requests under way at the end have this long.
 const DRAIN: Duration = Duration::from_secs(5);
+/// So many connections to the admin listener are open at once.
+const ADMIN_CONNECTIONS: usize = 64;
 /// How often the tokens are looked after.
 const TICK: Duration = Duration::from_secs(1);
 /// So many ticks later tokens that are in use are renewed, where that is due.
@@ -275,6 +277,7 @@ impl Agent {
         if let Some(admin) = admin {
             let service = Arc::new(AdminService(self.control.clone()));
             let stopped = stopped(&self.stop);
+            let admin = admin.permits(Arc::new(Semaphore::new(ADMIN_CONNECTIONS)));
             let serve = serve_with_shutdown(vec![admin], service, Arc::new(()), stopped);
             self.tasks
                 .spawn_on(async move { drop(serve.await) }, &handle);
