@@ -139,7 +139,7 @@ impl Tokens {
             return Ok(found);
         }
         let this = Arc::clone(self);
-        let account = Arc::clone(&key.account);
+        let account = Arc::clone(key.act_as.as_ref().unwrap_or(&key.account));
         let work = || async move {
             let _turn = this.turn(&account).await?;
             fetched_access(&credentials).await
@@ -178,7 +178,7 @@ impl Tokens {
             return Ok(found);
         }
         let this = Arc::clone(self);
-        let account = Arc::clone(&key.account);
+        let account = Arc::clone(key.act_as.as_ref().unwrap_or(&key.account));
         let work = || async move {
             let _turn = this.turn(&account).await?;
             fetched_identity(&credentials).await

@@ -170,6 +170,51 @@ fn an_account_whose_tokens_hang_delays_no_other() {
     drop(agent);
 }
 
+#[test]
+fn an_account_that_hangs_delays_no_other_that_is_acted_as() {
+    let source = Source::start();
+    source.script.hanging.lock().unwrap().insert(email(0));
+    let scratch = Scratch::new("acting");
+    let mut rules = "default = \"deny\"\n".to_owned();
+    for number in 0..2 {
+        write!(
+            rules,
+            "[[listen]]\nname = \"l{number}\"\ntcp = \"127.0.0.1:0\"\n\
+             [[rule]]\nname = \"r{number}\"\n[rule.caller]\nlistener = [\"l{number}\"]\n\
+             [rule.allow]\nas = \"{}\"\n",
+            email(number)
+        )
+        .unwrap();
+    }
+    let agent = start(
+        &source,
+        AgentBuilder {
+            config_file: Some(scratch.file("agent.toml", &rules)),
+            iam_endpoint: Some(format!("http://{}", source.address)),
+            ..AgentBuilder::default()
+        },
+    );
+    let addresses = agent.tcp();
+    let ask = |listener: usize, scope: &str| {
+        let mut client = Client::connect(addresses[listener]);
+        client.begin(&format!("{}?scopes={scope}", token_path("default")));
+        client
+    };
+    let _hanging: Vec<_> = (0..40).map(|at| ask(0, &format!("s{at}"))).collect();
+    // As many as are fetched of one account at once.
+    while source.script.hangs.load(Ordering::Relaxed) < 16 {
+        std::thread::yield_now();
+    }
+    let began = Instant::now();
+    let (status, body) = ask(1, "read").receive();
+    assert_eq!((status, account_of(&body)), (200, email(1)));
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
 /// Source, agent and callers are one process here.
 fn more_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

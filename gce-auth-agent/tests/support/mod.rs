@@ -86,6 +86,13 @@ impl Service for Answers {
     fn serve<'a>(&'a self, request: Request, (): &'a ()) -> Answer<'a> {
         let place = request.path.strip_prefix("/computeMetadata/v1/");
         let steps: Vec<_> = place.unwrap_or_default().split('/').collect();
+        if let Some(account) = impersonated(&request.path) {
+            if self.0.hanging.lock().unwrap().contains(account) {
+                self.0.hangs.fetch_add(1, Ordering::Relaxed);
+                return Answer::Later(Box::pin(std::future::pending()));
+            }
+            return Answer::Ready(self.0.impersonated(account));
+        }
         Answer::Ready(match steps[..] {
             [
                 "instance",
@@ -107,11 +114,25 @@ impl Service for Answers {
     }
 }
 
+/// The account of a request to the IAM API for an access token.
+fn impersonated(path: &str) -> Option<&str> {
+    let account = path.strip_prefix("/v1/projects/-/serviceAccounts/")?;
+    account.strip_suffix(":generateAccessToken")
+}
+
 fn text(text: &'static str) -> Reply {
     Reply::new(200, "application/text", text)
 }
 
 impl Script {
+    fn impersonated(&self, account: &str) -> Reply {
+        let number = self.tokens.fetch_add(1, Ordering::Relaxed);
+        let token = format!("ya29.{MARK}.{account}.{number}");
+        let body =
+            format!("{{\"accessToken\":\"{token}\",\"expireTime\":\"2100-01-01T00:00:00Z\"}}");
+        Reply::new(200, "application/json", body)
+    }
+
     fn token(&self, account: &str, leaf: &str) -> Reply {
         let number = self.tokens.fetch_add(1, Ordering::Relaxed);
         if let Some((status, body)) = self.instead.lock().unwrap().clone() {
