@@ -8,7 +8,7 @@ use gce_auth_server::protocol::hosts::AllowedHosts;
 use gce_auth_server::protocol::reply::Reply;
 use gce_auth_server::protocol::request::{Method, Request};
 
-use crate::policy::request::PREFIX;
+use crate::policy::request::is_home;
 use crate::source::failure::line;
 
 /// A request that is not let in: the status of its answer, and why.
@@ -56,7 +56,7 @@ pub(crate) fn check(request: &Request, local: Option<IpAddr>) -> Result<(), Stop
             why: "only GET and HEAD are served",
         });
     }
-    if request.path.starts_with(PREFIX) && !has_flavor(request) {
+    if !is_home(&request.path) && !has_flavor(request) {
         return Err(forbidden(
             "Missing required header \"Metadata-Flavor\": \"Google\"",
         ));
@@ -113,6 +113,7 @@ fn has_flavor(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::request::CALLER;
 
     const HOST: (&str, &str) = ("host", "metadata.google.internal");
     const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
@@ -134,6 +135,11 @@ mod tests {
         let zone = "/computeMetadata/v1/instance/zone";
         assert_eq!(status(zone, &[HOST, FLAVOR]), 200);
         assert_eq!(status("/", &[HOST]), 200);
+        assert_eq!(status("/computeMetadata/", &[HOST]), 200);
+        for path in [CALLER, "/gce-auth/x", "//"] {
+            assert_eq!(status(path, &[HOST]), 403, "{path}");
+            assert_eq!(status(path, &[HOST, FLAVOR]), 200, "{path}");
+        }
         assert_eq!(status(zone, &[("host", "10.8.0.1:80"), FLAVOR]), 200);
         for (headers, expected) in [
             (&[FLAVOR][..], 400),

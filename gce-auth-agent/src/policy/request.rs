@@ -97,10 +97,7 @@ impl Request {
             let name = name.escape_debug();
             return Err(Refused::bad(format!("the parameter {name} stands twice")));
         }
-        if matches!(
-            path,
-            "/" | "/computeMetadata" | "/computeMetadata/" | "/computeMetadata/v1"
-        ) {
+        if is_home(path) {
             return Ok(Self {
                 topic: Topic::Home,
                 reading: Reading::default(),
@@ -141,6 +138,17 @@ impl Request {
         let wait = self.reading.wait.as_ref()?;
         Some(wait.timeout.unwrap_or(Duration::MAX))
     }
+}
+
+/// Returns whether a path is that of [`Topic::Home`].
+pub(crate) fn is_home(path: &str) -> bool {
+    let homes = [
+        "/",
+        "/computeMetadata",
+        "/computeMetadata/",
+        "/computeMetadata/v1",
+    ];
+    homes.contains(&path)
 }
 
 /// The metadata server decodes nothing in a path, so escapes have no meaning there.
