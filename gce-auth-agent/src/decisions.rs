@@ -9,8 +9,8 @@ use crate::metrics::{Cache, Kind};
 
 /// So many are kept.
 const KEPT: usize = 200;
-/// The longest path that is shown.
-const LONGEST_PATH: usize = 256;
+/// The longest path, and the longest reason, that are shown.
+const LONGEST: usize = 256;
 
 /// What became of a request.
 #[derive(Clone, Debug)]
@@ -32,11 +32,8 @@ pub(crate) struct Decisions(Mutex<VecDeque<Decided>>);
 
 impl Decisions {
     pub(crate) fn add(&self, mut decided: Decided) {
-        if decided.path.len() > LONGEST_PATH {
-            let end = (0..=LONGEST_PATH)
-                .rev()
-                .find(|end| decided.path.is_char_boundary(*end));
-            decided.path.truncate(end.unwrap_or_default());
+        for text in [Some(&mut decided.path), decided.why.as_mut()] {
+            text.map(cut);
         }
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = (last.len() == KEPT).then(|| last.pop_front());
@@ -50,6 +47,15 @@ impl Decisions {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().rev().cloned().collect()
     }
+}
+
+/// Cuts a text that is too long, and what its memory has beyond it.
+fn cut(text: &mut String) {
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+    }
+    text.shrink_to_fit();
 }
 
 #[cfg(test)]
@@ -68,11 +74,17 @@ mod tests {
                 path: "\u{e4}".repeat(200),
                 status: number,
                 cache: Cache::None,
-                why: None,
+                why: Some("e".repeat(9_000)),
             });
         }
         let latest = decisions.latest();
         assert_eq!((latest.len(), latest[0].status), (200, 299));
         assert_eq!(latest[0].path.len(), 256);
+        let all = decisions.0.lock().unwrap();
+        for kept in &*all {
+            let why = kept.why.as_ref().unwrap();
+            assert_eq!(why.len(), 256);
+            assert!(why.capacity() < 300 && kept.path.capacity() < 300);
+        }
     }
 }
