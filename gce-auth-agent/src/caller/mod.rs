@@ -35,6 +35,9 @@ pub struct Caller {
     pub uid: Option<u32>,
     /// The processes that hold the socket. Empty if the rules don't need them, or none was found.
     pub processes: Vec<Process>,
+    /// Processes of the same user whose descriptors can't be read, beside `processes`: each may
+    /// hold the socket as well. Rules that deny fit if they may fit one of these.
+    pub hidden: Vec<Process>,
     /// Whether something that the rules need can't be read for want of a privilege
     /// (`CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`).
     pub unreadable: bool,
@@ -95,6 +98,7 @@ impl Caller {
     fn forget(&mut self) {
         self.uid = None;
         self.processes.clear();
+        self.hidden.clear();
         self.unreadable = false;
     }
 }
@@ -119,12 +123,11 @@ pub fn identify(connection: &Connection, lookup: &Lookup) -> Caller {
         Peer::Unix { uid, gid, pid } => {
             caller.uid = uid;
             if let Some(pid) = pid.and_then(|pid| u32::try_from(pid).ok()) {
-                // Without a descriptor of the process, its user is all there is to know it by.
-                let user = match connection.process {
-                    PeerProcess::Unknown => uid,
-                    _ => None,
+                // Without a descriptor of the process, its id may be another's of the same user.
+                let process = match connection.process {
+                    PeerProcess::Unknown => Process::unread(pid),
+                    _ => by_id(pid, lookup),
                 };
-                let process = by_id(pid, user, lookup);
                 caller.unreadable = lookup.processes && process.exe == Fact::Unreadable;
                 let gid = gid.map_or(Fact::Unreadable, Fact::Known);
                 caller.processes.push(Process { gid, ..process });
@@ -151,9 +154,10 @@ fn by_socket(caller: &mut Caller, lookup: &Lookup, find: impl Fn() -> Option<Soc
     if lookup.processes {
         #[cfg(target_os = "linux")]
         {
-            caller.processes = holders::find(owner, lookup.parent);
+            let holders = holders::find(owner, lookup.parent);
+            (caller.processes, caller.hidden) = (holders.found, holders.hidden);
         }
-        caller.unreadable = caller.processes.is_empty();
+        caller.unreadable = caller.processes.is_empty() || !caller.hidden.is_empty();
         // A socket that was closed during the search may be no one's now.
         if find() != Some(owner) {
             caller.forget();
@@ -161,17 +165,15 @@ fn by_socket(caller: &mut Caller, lookup: &Lookup, find: impl Fn() -> Option<Soc
     }
 }
 
-/// Reads the files of the process that connected to a Unix socket, and must belong to `user`.
+/// Reads the files of the process that connected to a Unix socket.
 #[cfg(target_os = "linux")]
-fn by_id(pid: u32, user: Option<u32>, lookup: &Lookup) -> Process {
+fn by_id(pid: u32, lookup: &Lookup) -> Process {
     let files = lookup.processes.then(|| ProcessFiles::open(pid)).flatten();
-    files
-        .filter(|files| user.is_none() || files.uid() == user)
-        .map_or_else(|| Process::unread(pid), |files| files.read(lookup.parent))
+    files.map_or_else(|| Process::unread(pid), |files| files.read(lookup.parent))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn by_id(pid: u32, _: Option<u32>, _: &Lookup) -> Process {
+fn by_id(pid: u32, _: &Lookup) -> Process {
     Process::unread(pid)
 }
 

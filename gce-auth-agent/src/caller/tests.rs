@@ -104,6 +104,48 @@ fn all_processes_that_hold_a_socket_are_found() {
 }
 
 #[test]
+fn processes_that_hide_what_they_hold_may_hold_it() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, connection) = accepted(&listener);
+    let hide = "import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); print(flush=True); \
+                sys.stdin.buffer.read()";
+    let mut child = Command::new("python3")
+        .args(["-c", hide])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It hides once it says something.
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let look = || {
+        // Without the privileges of root, if these tests have them.
+        let none = CapabilitySet::empty();
+        let sets = CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        };
+        set_capabilities(None, sets).unwrap();
+        identify(&connection, &ALL)
+    };
+    let caller = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+    let own: Vec<_> = caller.processes.iter().map(|it| it.pid).collect();
+    assert_eq!(own, [std::process::id()]);
+    let hidden = caller
+        .hidden
+        .iter()
+        .find(|it| it.pid == child.id())
+        .unwrap();
+    assert_eq!(hidden.exe, Fact::Unreadable);
+    assert_eq!(hidden.cgroups, caller.processes[0].cgroups);
+    assert!(caller.unreadable && caller.uid == Some(own_uid()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_grandchild_descends_and_the_parent_does_not() {
     let files = ProcessFiles::open(std::process::id()).unwrap();
     let above = rustix::process::getppid().unwrap().as_raw_nonzero().get();
@@ -149,6 +191,9 @@ fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
         pid: i32::try_from(own).ok(),
     };
     let mut connection = connection(peer);
+    let this = rustix::process::getpid();
+    let held = rustix::process::pidfd_open(this, rustix::process::PidfdFlags::empty());
+    connection.process = PeerProcess::Held(Arc::new(held.unwrap()));
     let caller = identify(&connection, &ALL);
     assert_eq!(caller.uid, Some(own_uid()));
     assert_eq!(caller.processes[0].gid, Fact::Known(7));
@@ -157,8 +202,13 @@ fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
     let caller = identify(&connection, &ALL);
     assert!(!caller.is_known() && caller.processes.is_empty());
 
-    // Without a descriptor, a process of another user is not the one that connected.
+    // Without a descriptor, a process of the same id is not taken for the one that connected.
     connection.process = PeerProcess::Unknown;
+    let caller = identify(&connection, &ALL);
+    assert_eq!(caller.uid, Some(own_uid()));
+    assert_eq!(caller.processes[0].gid, Fact::Known(7));
+    assert_eq!(caller.processes[0].exe, Fact::Unreadable);
+    assert_eq!(caller.processes[0].cgroups, Fact::Unreadable);
     connection.peer = Peer::Unix {
         uid: Some(4242),
         gid: None,

@@ -118,7 +118,7 @@ fn caller() -> impl Strategy<Value = Caller> {
                 local,
                 processes: if uid.is_some() { processes } else { Vec::new() },
                 uid,
-                unreadable: false,
+                ..Caller::default()
             }
         })
 }

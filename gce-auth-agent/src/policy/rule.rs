@@ -48,10 +48,11 @@ pub(super) struct Allow {
 
 impl Rule {
     /// Returns whether the rule decides for a caller. One that allows must fit for certain, and fit
-    /// every process that holds the socket; one that denies need not.
+    /// every process that holds the socket; one that denies need not, and is also for processes that
+    /// may hold it.
     pub(super) fn fits(&self, caller: &Caller) -> bool {
         if self.deny {
-            self.caller.holds(caller) != Truth::No
+            self.caller.may_hold(caller)
         } else {
             caller.is_known() && self.caller.holds(caller) == Truth::Yes
         }
@@ -99,6 +100,17 @@ impl CallerTest {
     }
 
     fn holds(&self, caller: &Caller) -> Truth {
+        self.connection(caller).and(self.processes(caller))
+    }
+
+    /// Returns whether it may hold of a process that holds the socket, known or hidden.
+    fn may_hold(&self, caller: &Caller) -> bool {
+        let hidden = |process| self.process(process) != Truth::No;
+        self.connection(caller) != Truth::No
+            && (self.processes(caller) != Truth::No || caller.hidden.iter().any(hidden))
+    }
+
+    fn connection(&self, caller: &Caller) -> Truth {
         let listener = self
             .listener
             .as_ref()
@@ -107,9 +119,7 @@ impl CallerTest {
             let within = |address: IpAddr| networks.iter().any(|it| it.contains(address));
             caller.address.is_some_and(within)
         });
-        Truth::from(listener && from)
-            .and(self.user(caller))
-            .and(self.processes(caller))
+        Truth::from(listener && from).and(self.user(caller))
     }
 
     fn user(&self, caller: &Caller) -> Truth {

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,6 +177,39 @@ fn a_rule_fits_all_processes_that_hold_the_socket() {
     ] {
         assert_eq!(fits("false", exes), allows, "{exes:?}");
         assert_eq!(fits("true", exes), denies, "{exes:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_denies_fits_a_process_that_may_hold_the_socket() {
+    let process = |exe: Fact<PathBuf>, cgroup: &str| Process {
+        pid: 1,
+        gid: Fact::Known(1),
+        exe,
+        cgroups: Fact::Known(vec![cgroup.to_owned()]),
+        container: None,
+        pod: None,
+        descends: false,
+    };
+    let fits = |test: &str, deny: bool| {
+        let text = format!("[[rule]]\n[rule.caller]\n{test}\n[rule.allow]\ndeny = {deny}\n");
+        let caller = Caller {
+            processes: vec![process(Fact::Known("/bin/b".into()), "/b")],
+            hidden: vec![process(Fact::Unreadable, "/a")],
+            ..user(7)
+        };
+        parse(&text).unwrap().policy.fit(&caller) == Fit::Rule(0)
+    };
+    for (test, allows, denies) in [
+        ("exe = [\"/bin/a\"]", false, true),
+        ("exe = [\"/bin/b\"]", true, true),
+        ("cgroup = [\"/a\"]", false, true),
+        ("cgroup = [\"/b\"]", true, true),
+        ("cgroup = [\"/c\"]", false, false),
+        ("uid = [8]\ncgroup = [\"/a\"]", false, false),
+    ] {
+        assert_eq!(fits(test, false), allows, "{test}");
+        assert_eq!(fits(test, true), denies, "{test}");
     }
 }
 
