@@ -1,4 +1,5 @@
-//! Entries by key, so many at most: the one that was used the longest ago makes room.
+//! Entries by key, so many at most: the one that was used the longest ago makes room, of those that
+//! are worth nothing yet if there are any.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 #[derive(Debug)]
 pub(crate) struct Kept<K, V> {
     most: usize,
+    /// Whether a value is worth keeping.
+    is_worth: fn(&V) -> bool,
     /// Counts uses.
     turn: AtomicU64,
     /// The turn at the last two marks, the earlier one first.
@@ -23,9 +26,10 @@ struct Entry<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Kept<K, V> {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize, is_worth: fn(&V) -> bool) -> Self {
         Self {
             most,
+            is_worth,
             turn: AtomicU64::new(0),
             marks: Mutex::default(),
             entries: RwLock::default(),
@@ -56,8 +60,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Kept<K, V> {
             return Ok(entry.value.clone());
         }
         if entries.len() >= self.most {
-            let used = |entry: &Entry<V>| entry.used.load(Ordering::Relaxed);
-            let oldest = entries.iter().min_by_key(|(_, entry)| used(entry));
+            let rank = |entry: &Entry<V>| {
+                let used = entry.used.load(Ordering::Relaxed);
+                ((self.is_worth)(&entry.value), used)
+            };
+            let oldest = entries.iter().min_by_key(|(_, entry)| rank(entry));
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                 entries.remove(&oldest);
             }
@@ -107,8 +114,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_worth_nothing_makes_room_first() {
+        // Odd numbers are worth nothing.
+        let kept = Kept::new(4, |value: &u32| value.is_multiple_of(2));
+        let put = |key: u32| kept.get_or_insert(&key, || Ok::<_, ()>(key)).unwrap();
+        let _ = [2, 4, 6].map(put);
+        for odd in 0..100 {
+            put(2 * odd + 1);
+        }
+        let mut keys: Vec<_> = kept.all().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [2, 4, 6, 199]);
+        let _ = [8, 10].map(put);
+        keys = kept.all().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [4, 6, 8, 10]);
+    }
+
+    #[test]
     fn the_least_recently_used_makes_room() {
-        let kept = Kept::new(3);
+        let kept = Kept::new(3, |_| true);
         let put = |key: u32| kept.get_or_insert(&key, || Ok::<_, ()>(key * 10));
         assert_eq!([put(1), put(2), put(3)], [Ok(10), Ok(20), Ok(30)]);
         assert_eq!(kept.get(&1), Some(10));

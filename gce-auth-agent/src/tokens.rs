@@ -100,8 +100,9 @@ impl Tokens {
     pub(crate) fn new(source: Arc<Source>, no_cache: bool) -> Self {
         Self {
             source,
-            access: Kept::new(ACCESS_TOKENS),
-            identity: Kept::new(IDENTITY_TOKENS),
+            // What never gave a token makes room first: it may be of any text that a caller sent.
+            access: Kept::new(ACCESS_TOKENS, |access| access.held_token().is_some()),
+            identity: Kept::new(IDENTITY_TOKENS, |identity| identity.held_token().is_some()),
             no_cache,
             access_flights: Flights::default(),
             identity_flights: Flights::default(),

@@ -11,6 +11,11 @@ pub const PREFIX: &str = "/computeMetadata/v1/";
 /// What the agent says of a caller itself; no metadata server has it.
 pub const CALLER: &str = "/gce-auth/caller";
 
+/// The longest account, audience and list of scopes, in bytes. Tokens are kept by them.
+const LONGEST_ACCOUNT: usize = 256;
+const LONGEST_AUDIENCE: usize = 2 * 1024;
+const LONGEST_SCOPES: usize = 4 * 1024;
+
 /// A request that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -117,6 +122,14 @@ impl Request {
         };
         let steps: Vec<_> = place.split('/').collect();
         let topic = match steps[..] {
+            [
+                "instance",
+                "service-accounts",
+                account,
+                "token" | "identity",
+            ] if account.len() > LONGEST_ACCOUNT => {
+                return Err(Refused::bad("an account has at most 256 bytes"));
+            }
             ["instance", "service-accounts", account, "token"] => Topic::Token {
                 account: account.to_owned(),
                 scopes: scopes(&query)?,
@@ -186,6 +199,9 @@ fn scopes(query: &Query) -> Result<Option<Vec<String>>, Refused> {
     let Some(list) = query.non_empty("scopes") else {
         return Ok(None);
     };
+    if list.len() > LONGEST_SCOPES {
+        return Err(Refused::bad("scopes have at most 4096 bytes in all"));
+    }
     let mut scopes: Vec<String> = list.split(',').map(str::to_owned).collect();
     scopes.retain(|scope| !scope.is_empty());
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
@@ -203,6 +219,9 @@ fn identity(account: &str, query: &Query) -> Result<Topic, Refused> {
     let Some(audience) = query.non_empty("audience") else {
         return Err(Refused::bad("non-empty audience parameter required"));
     };
+    if audience.len() > LONGEST_AUDIENCE {
+        return Err(Refused::bad("an audience has at most 2048 bytes"));
+    }
     if audience.chars().any(char::is_control) {
         return Err(Refused::bad("an audience has no control characters"));
     }
@@ -296,6 +315,31 @@ mod tests {
         assert_eq!(status("/healthz"), 404);
         assert_eq!(status("/gce-auth/caller/"), 404);
         assert_eq!(status("/0.1/meta-data/"), 404);
+    }
+
+    #[test]
+    fn what_tokens_are_kept_by_is_not_long() {
+        let understood = |account: usize, rest: &str, length: usize| {
+            let (account, long) = ("a".repeat(account), "x".repeat(length));
+            let target = format!("{PREFIX}instance/service-accounts/{account}/{rest}{long}");
+            Request::parse(&target).map_err(|refused| refused.status)
+        };
+        for (account, rest, longest) in [
+            (1, "token?scopes=", 4096),
+            (1, "identity?audience=", 2048),
+            (256, "token?scopes=", 9),
+            (256, "identity?audience=", 9),
+        ] {
+            assert!(understood(account, rest, longest).is_ok(), "{rest}");
+        }
+        for (account, rest, length) in [
+            (1, "token?scopes=", 4097),
+            (1, "identity?audience=", 2049),
+            (257, "token?scopes=", 9),
+            (257, "identity?audience=", 9),
+        ] {
+            assert_eq!(understood(account, rest, length), Err(400), "{rest}");
+        }
     }
 
     #[test]
