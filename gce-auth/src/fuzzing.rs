@@ -25,6 +25,7 @@ use crate::{
         token::{Bearer, Now},
     },
     wire::{
+        account,
         request::{self, MetadataPath, Query},
         response::{self, Answer},
         retry::{self, RetryPolicy},
@@ -57,7 +58,7 @@ pub fn token(body: &[u8]) {
 /// The description of an account, and the texts that are asked for apart.
 pub fn account(body: &[u8]) {
     let answer = answer(body);
-    match response::account_info(&answer) {
+    match account::account_info(&answer) {
         Ok(info) => {
             assert!(
                 !info.email.is_empty() && info.email.bytes().all(|byte| byte.is_ascii_graphic())

@@ -75,9 +75,9 @@ pub use crate::{
         token::{AccessToken, Now},
     },
     wire::{
+        account::AccountInfo,
         instance::{Disk, NetworkInterface, Scheduling, UpcomingMaintenance},
         request::IdTokenFormat,
-        response::AccountInfo,
         retry::RetryPolicy,
     },
 };

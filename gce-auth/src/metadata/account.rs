@@ -5,8 +5,9 @@ use crate::{
     client::config::MetadataClient,
     values::error::Error,
     wire::{
+        account::{AccountInfo, account_info},
         request::{self, MetadataPath},
-        response::{self, AccountInfo, DEFAULT_UNIVERSE},
+        response::{self, DEFAULT_UNIVERSE},
     },
 };
 
@@ -17,7 +18,7 @@ impl MetadataClient {
         account_info / blocking_account_info(account) -> AccountInfo,
         |client, account| {
             let request = request::account_info(client.0.endpoint()?, account)?;
-            client.ask(&request, |answer, _| response::account_info(answer))
+            client.ask(&request, |answer, _| account_info(answer))
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
         info::{CredentialsInfo, CredentialsKind},
     },
     values::{error::Error, scope::Scopes},
-    wire::response::AccountInfo,
+    wire::account::AccountInfo,
 };
 
 impl Credentials {

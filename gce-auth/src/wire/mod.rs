@@ -1,5 +1,6 @@
 //! The protocol, pure. Bytes in, values out; time is an argument.
 
+pub(crate) mod account;
 #[cfg(any(feature = "iam", feature = "verify"))]
 pub(crate) mod api;
 #[cfg(feature = "iam")]

@@ -1,8 +1,6 @@
 //! Status, headers and bytes of an answer -> a value, or an error that says
 //! what was wrong with it.
 
-mod account;
-
 use std::{fmt, time::Duration};
 
 use http::{Response, StatusCode, header};
@@ -18,9 +16,6 @@ use crate::{
     },
     wire::{request::METADATA_FLAVOR, retry::after},
 };
-
-pub use self::account::AccountInfo;
-pub(crate) use self::account::{account_info, account_name};
 
 /// No answer that holds a token or describes an account is longer, in bytes.
 const LONGEST_OBJECT: usize = 64 * 1024;

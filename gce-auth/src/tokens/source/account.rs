@@ -10,8 +10,8 @@ use crate::{
         scope::Scopes,
     },
     wire::{
+        account::{AccountInfo, account_info, account_name},
         request::{self, MetadataPath},
-        response::{self, AccountInfo},
     },
 };
 
@@ -125,7 +125,7 @@ impl Account {
         let path = MetadataPath::account(&self.name, "email")?;
         let request = request::value(settings.endpoint()?, &path, &request::Query::default())?;
         let email = metadata::fetch(settings, budget, &request, |answer, _| {
-            response::account_name(answer.text()?.trim())
+            account_name(answer.text()?.trim())
         })?;
         self.check(&email)
     }
@@ -145,10 +145,8 @@ impl Account {
 fn ask_by(client: &MetadataClient, name: &str, budget: &mut Budget) -> Result<AccountInfo, Error> {
     let settings = &*client.0;
     let request = request::account_info(settings.endpoint()?, name)?;
-    metadata::fetch(settings, budget, &request, |answer, _| {
-        response::account_info(answer)
-    })
-    .map_err(|error| explain(error, name))
+    metadata::fetch(settings, budget, &request, |answer, _| account_info(answer))
+        .map_err(|error| explain(error, name))
 }
 
 /// Says of a failed request for an account what it means.

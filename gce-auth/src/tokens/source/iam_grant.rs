@@ -27,9 +27,9 @@ use crate::{
         token::{AccessToken, Bearer},
     },
     wire::{
+        account::AccountInfo,
         grant::{self, Assertion},
         iam::{self, IamEndpoint, Signatory},
-        response::AccountInfo,
         retry::server::Server,
     },
 };

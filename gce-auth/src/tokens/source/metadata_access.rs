@@ -14,10 +14,7 @@ use crate::{
         },
     },
     values::{budget::Budget, error::Error, scope::Scopes, token::Bearer},
-    wire::{
-        request,
-        response::{self, AccountInfo},
-    },
+    wire::{account::AccountInfo, request, response},
 };
 
 /// What an access token is asked for with, besides the account.

@@ -17,8 +17,9 @@ use crate::{
     },
     values::{budget::Budget, error::Error, token::Bearer},
     wire::{
+        account::AccountInfo,
         request::{self, IdTokenFormat},
-        response::{self, AccountInfo},
+        response,
     },
 };
 

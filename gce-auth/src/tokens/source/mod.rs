@@ -59,7 +59,7 @@ use crate::{
         scope::Scopes,
         token::Bearer,
     },
-    wire::response::AccountInfo,
+    wire::account::AccountInfo,
 };
 
 /// Makes the tokens of one credential.

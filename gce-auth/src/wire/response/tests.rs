@@ -2,6 +2,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::account::{AccountInfo, account_info};
 
 const NOW: Now = Now::new(Duration::from_secs(1_700_000_000), Duration::from_secs(50));
 

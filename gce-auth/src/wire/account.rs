@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, may_hold_token, unusable};
+use super::response::{Answer, may_hold_token, unusable};
 use crate::values::error::Error;
 
 /// A service account, as the server describes it.
