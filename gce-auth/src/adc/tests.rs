@@ -13,6 +13,8 @@ mod copies;
 #[cfg(feature = "adc")]
 mod files;
 #[cfg(feature = "adc")]
+mod rotated;
+#[cfg(feature = "adc")]
 mod saved;
 #[cfg(feature = "adc")]
 mod told;

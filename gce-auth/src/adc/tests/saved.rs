@@ -16,7 +16,7 @@ use crate::{
 
 const ELSEWHERE: &str = "https://oauth2.googleapis.com/elsewhere";
 
-fn workforce_user() -> Value {
+pub(super) fn workforce_user() -> Value {
     json!({"type": "external_account_authorized_user",
            "audience": "//iam.googleapis.com/locations/global/workforcePools/p/providers/q",
            "client_id": "c", "client_secret": "s", "refresh_token": "r1",

@@ -1,6 +1,6 @@
 //! `authorized_user`: tokens of a person, for a refresh token.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use http::HeaderValue;
 
@@ -10,7 +10,7 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource, lane_of, origin::Origin, within},
+        source::{Change, TokenSource, lane_of, learned::Learned, origin::Origin, within},
     },
     values::{
         error::{Error, ErrorKind},
@@ -37,16 +37,10 @@ pub(crate) struct UserTokens {
     lane: LaneKey,
     scopes: Option<Scopes>,
     universe_domain: Option<String>,
-    /// Copies share it.
-    newest: Arc<RwLock<Newest>>,
-}
-
-/// What the last answer said.
-#[derive(Clone, Debug)]
-struct Newest {
-    refresh_token: SecretText,
+    /// The refresh token that came last.
+    newest: Arc<Learned<SecretText>>,
     /// The scopes of the token, if scopes were asked for.
-    granted: Option<Vec<String>>,
+    granted: Arc<Learned<Option<Vec<String>>>>,
 }
 
 impl UserTokens {
@@ -59,11 +53,10 @@ impl UserTokens {
         scopes: Option<Scopes>,
     ) -> Self {
         let asked = scopes.or_else(|| user.scopes.clone().map(Scopes::new));
+        let (id, first) = (&user.client_id, &user.refresh_token);
         Self {
-            newest: Arc::new(RwLock::new(Newest {
-                refresh_token: user.refresh_token.clone(),
-                granted: None,
-            })),
+            newest: Learned::refresh_token(&client, &token_uri, id, first),
+            granted: Learned::granted(&client, &token_uri, id, first, asked.as_ref()),
             universe_domain: user.universe_domain.clone(),
             user: Arc::new(user),
             scopes: asked,
@@ -72,11 +65,6 @@ impl UserTokens {
             origin,
             token_uri,
         }
-    }
-
-    fn newest(&self) -> Newest {
-        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        newest.clone()
     }
 }
 
@@ -92,18 +80,18 @@ impl TokenSource for UserTokens {
             )
             .with_hint("use a service account or a workforce pool in this universe"));
         }
-        let sent = self.newest().refresh_token;
+        let mut sent = self.newest.get();
         let scopes = self.scopes.clone().unwrap_or_default();
         let granted = grants::granted(&self.client.0, &within(self, context), || {
+            sent = self.newest.get();
             wire_oauth::refresh(&self.token_uri, &self.user, &sent, scopes.as_slice())
         })?;
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(next) = granted.refresh_token {
-            newest.refresh_token = next;
+            self.newest.replace(&sent, next);
         }
         if let Some(scope) = granted.scope.filter(|_| !scopes.is_empty()) {
             let scopes = scope.split_ascii_whitespace().map(str::to_owned);
-            newest.granted = Some(scopes.collect());
+            self.granted.set(scopes.collect());
         }
         granted.token
     }
@@ -149,6 +137,7 @@ impl TokenSource for UserTokens {
             scopes: self.scopes.clone(),
             universe_domain: self.universe_domain.clone(),
             newest: Arc::clone(&self.newest),
+            granted: Arc::clone(&self.granted),
         };
         match change {
             Change::Nothing => {}
@@ -172,7 +161,7 @@ impl TokenSource for UserTokens {
     fn file(&self) -> Option<Written> {
         let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
         let scopes = self.scopes.as_ref().map(Scopes::as_slice);
-        let newest = self.newest().refresh_token;
+        let newest = self.newest.get();
         Some(
             self.user
                 .written(&newest, &self.token_uri, universe, scopes),
@@ -192,7 +181,7 @@ impl TokenSource for UserTokens {
     }
 
     fn granted_scopes(&self) -> Option<Vec<String>> {
-        self.newest().granted
+        self.granted.get()
     }
 
     fn metric(&self) -> Option<&'static str> {

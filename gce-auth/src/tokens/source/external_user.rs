@@ -1,10 +1,7 @@
 //! `external_account_authorized_user`: tokens of a workforce user, for a
 //! refresh token.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -14,7 +11,7 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource, lane_of, origin::Origin, within},
+        source::{Change, TokenSource, lane_of, learned::Learned, origin::Origin, within},
     },
     values::{
         error::{Error, ErrorKind},
@@ -39,8 +36,8 @@ pub(crate) struct ExternalUserTokens {
     token_url: String,
     lane: LaneKey,
     universe_domain: Option<String>,
-    /// The refresh token that came last; copies share it.
-    newest: Arc<RwLock<Option<SecretText>>>,
+    /// The refresh token that came last, if the file has one.
+    newest: Option<Arc<Learned<SecretText>>>,
 }
 
 impl ExternalUserTokens {
@@ -49,18 +46,15 @@ impl ExternalUserTokens {
         let renewal = user.renewal.as_ref();
         Self {
             lane: lane_of(&client, renewal.map_or("", |it| &it.token_url)),
+            token_url: renewal.map_or_else(String::new, |it| it.token_url.clone()),
+            newest: renewal.map(|it| {
+                Learned::refresh_token(&client, &it.token_url, &it.client_id, &it.refresh_token)
+            }),
             client,
             origin,
-            token_url: renewal.map_or_else(String::new, |it| it.token_url.clone()),
-            newest: Arc::new(RwLock::new(renewal.map(|it| it.refresh_token.clone()))),
             universe_domain: user.universe_domain.clone(),
             user: Arc::new(user),
         }
-    }
-
-    fn newest(&self) -> Option<SecretText> {
-        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        newest.clone()
     }
 
     /// Fails if the file has neither a valid token nor a way to one.
@@ -80,14 +74,18 @@ impl ExternalUserTokens {
 
 impl TokenSource for ExternalUserTokens {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
-        let (Some(renewal), Some(newest)) = (&self.user.renewal, self.newest()) else {
+        let (Some(renewal), Some(newest)) = (&self.user.renewal, &self.newest) else {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "the token of the credentials file has expired, and there is no refresh token",
             )
             .with_hint("run `gcloud auth application-default login --login-config=FILE` again"));
         };
-        let make = || federation::refresh(renewal, &self.token_url, &newest);
+        let mut sent = newest.get();
+        let make = || {
+            sent = newest.get();
+            federation::refresh(renewal, &self.token_url, &sent)
+        };
         let (token, next) = grants::exchanged(
             &self.client.0,
             &within(self, context),
@@ -95,7 +93,7 @@ impl TokenSource for ExternalUserTokens {
             federation::refreshed,
         )?;
         if let Some(next) = next {
-            *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+            newest.replace(&sent, next);
         }
         token
     }
@@ -149,7 +147,7 @@ impl TokenSource for ExternalUserTokens {
 
     fn file(&self) -> Option<Written> {
         let universe = self.universe_domain.as_deref().unwrap_or("googleapis.com");
-        let newest = self.newest();
+        let newest = self.newest.as_ref().map(|it| it.get());
         Some(
             self.user
                 .written(newest.as_ref(), &self.token_url, universe),

@@ -23,6 +23,8 @@ pub(crate) mod impersonated_identity;
 pub(crate) mod jwt_signer;
 #[cfg(feature = "adc")]
 pub(crate) mod key_file;
+#[cfg(feature = "adc")]
+mod learned;
 pub(crate) mod metadata_access;
 pub(crate) mod metadata_identity;
 #[cfg(feature = "iam")]
