@@ -15,7 +15,7 @@ const RULES: [&str; 10] = [
     "A valid token is kept.",
     "A failing side lookup never fails a request.",
     "The account that was named is the account that is used.",
-    "502 is as transient as 503; one metric per request; `retryable` is said.",
+    "502 is as transient as 503; one metric per request; errors carry `retryable`.",
     "Header names have no case.",
     "Nothing leaves the metadata server.",
     "An ID token for another audience is refused.",

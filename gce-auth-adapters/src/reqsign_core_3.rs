@@ -9,8 +9,8 @@
 //! let signer = Signer::new(Context::new(), adapter::credential_provider(&credentials), RequestSigner::new("storage"));
 //! ```
 //!
-//! reqsign keeps a token until two minutes before the expiry that it is told, and for ever if it is
-//! told none. It cannot be told of a rejected token. So it is told a minute: then it asks for each
+//! reqsign keeps a token until two minutes before the expiry that it gets, and forever if it gets
+//! none. It cannot be told of a rejected token. So it gets one minute: then it asks for each
 //! signature, and a token that was invalidated is not used again.
 //!
 //! [reqsign-core]: https://docs.rs/reqsign-core
@@ -24,7 +24,7 @@ use gce_auth::{
 use reqsign_core::{Context, ErrorKind, ProvideCredential, time::Timestamp};
 use reqsign_google::{Credential, Token};
 
-/// The lifetime that reqsign is told: below the two minutes in which it asks for the next token, and
+/// The lifetime that reqsign gets: below the two minutes in which it asks for the next token, and
 /// above the ten seconds that a token must still live.
 const TOLD: Duration = Duration::from_secs(60);
 

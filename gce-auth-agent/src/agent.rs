@@ -166,7 +166,7 @@ impl AgentBuilder {
     }
 }
 
-/// The user of this process, whom `own-user` means.
+/// The user of this process, which `own-user` means.
 fn own_uid() -> u32 {
     #[cfg(unix)]
     return rustix::process::geteuid().as_raw();
@@ -341,7 +341,7 @@ impl Agent {
         self.control.flush();
     }
 
-    /// Ends: accepts no connection any more, ends long polls with what they have, and gives the
+    /// Ends: accepts no new connection, ends long polls with what they have, and gives the
     /// requests under way 5 s.
     pub fn stop(mut self) {
         self.stop.send_replace(true);

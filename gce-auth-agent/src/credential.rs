@@ -13,7 +13,7 @@ use crate::source::{AccessKey, DEFAULT, IdentityKey};
 use crate::state::State;
 use crate::tokens::Valid;
 
-/// What is asked of an identity token, but for the account.
+/// The parameters of an identity token, except the account.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) audience: String,

@@ -1,4 +1,4 @@
-//! Who may ask at all: a program that means a metadata server, from here. Stricter than a metadata
+//! The first check of a request: a program that means a metadata server, from here. Stricter than a metadata
 //! server's own guard, and in one line of text.
 
 use std::net::IpAddr;

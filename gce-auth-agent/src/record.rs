@@ -15,7 +15,7 @@ use crate::state::{Rules, State};
 /// The status that is noted for a client that left before its answer.
 const GONE: u16 = 499;
 
-/// What is asked of an account.
+/// What a request wants of an account.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) account: Option<Arc<str>>,

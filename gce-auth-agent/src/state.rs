@@ -130,7 +130,7 @@ impl State {
         (self.log)(text);
     }
 
-    /// Notes a caller of whom something can't be read; says so the first time.
+    /// Notes a caller that can't be looked up whole; reports the first one.
     pub(crate) fn unreadable(&self) {
         if !self.unreadable.swap(true, Ordering::Relaxed) {
             self.log(

@@ -23,7 +23,7 @@ const IDENTITY_TOKENS: usize = 2_000;
 const FETCHES_PER_ACCOUNT: usize = 16;
 /// A caller waits so long for a token. Its fetch goes on, for the next.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// A token without an expiry is said to live this long.
+/// The lifetime of a token without an expiry.
 const ENDLESS: Duration = Duration::from_secs(3600);
 
 /// A token, and how long it is still valid.

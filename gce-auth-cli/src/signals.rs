@@ -128,8 +128,8 @@ mod unix {
         mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
-    /// What a terminal sends reaches the child by itself, as one of the group; but of the terminal's
-    /// end the leader of the session alone is told, which may be this process.
+    /// What a terminal sends reaches the child by itself, as one of the group; but only the leader
+    /// of the session learns of the terminal's end, which may be this process.
     fn pass_on(origin: &Origin, child: &Child) {
         if origin.cause == Cause::Kernel && origin.signal != SIGHUP {
             return;

@@ -1,4 +1,4 @@
-//! Who may ask, and who may drive the emulator by request.
+//! Access: to the metadata server, and to the control requests.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use gce_auth_server::protocol::{Reply, Request, pages};
 use gce_auth_server::service::{Connection, Peer};
 use serde_json::json;
 
-/// Who may do what.
+/// The addresses that may ask, and those that may control.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     pub(crate) hosts: AllowedHosts,
@@ -92,7 +92,7 @@ impl Caller {
 }
 
 impl Access {
-    /// Who has a connection. On loopback the kernel tells its user, where that matters.
+    /// The owner of a connection. On loopback the kernel tells its user, where that matters.
     pub(crate) fn identify(&self, connection: &Connection) -> Caller {
         let Peer::Tcp { peer, local } = connection.peer else {
             return Caller {

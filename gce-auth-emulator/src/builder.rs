@@ -160,7 +160,7 @@ impl EmulatorBuilder {
 
     /// Serves the document in this file, as [`document`](Self::document) does, and follows it:
     /// within half a second after it changed, the document is made anew, with all overlays, and
-    /// those who wait for a change are told. What was set while the emulator ran, and guest
+    /// requests that wait for a change are answered. What was set while the emulator ran, and guest
     /// attributes that programs wrote, stay; what was removed stays so until the file says it anew.
     ///
     /// A file that was replaced, and one behind a link that was turned, as in a mounted Kubernetes
@@ -282,7 +282,7 @@ impl EmulatorBuilder {
     }
 
     /// Passes on to another metadata server, such as `http://169.254.169.254`, what is not set
-    /// here: values, tokens and guest attributes. It is asked over plain HTTP, without
+    /// here: values, tokens and guest attributes. Requests to it are plain HTTP, without
     /// `X-Forwarded-For`.
     ///
     /// There is no profile's document then. Values set here lie over that server's, in directories

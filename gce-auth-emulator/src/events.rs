@@ -72,7 +72,7 @@ impl fmt::Display for Event {
 
 type Observer = dyn Fn(&Event) + Send + Sync;
 
-/// The functions that are told.
+/// The functions that get each event.
 #[derive(Clone, Default)]
 pub(crate) struct Observers(Vec<Arc<Observer>>);
 
@@ -85,7 +85,7 @@ impl Observers {
         self.0.is_empty()
     }
 
-    /// Tells all. If one panics, the others are told all the same.
+    /// Calls all. If one panics, the others are still called.
     pub(crate) fn tell(&self, event: &Event) {
         for observer in &self.0 {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));

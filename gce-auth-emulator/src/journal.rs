@@ -1,4 +1,4 @@
-//! Who asked what: the last requests, without the secrets that were in them.
+//! The last requests and their clients, without the secrets that were in them.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -88,7 +88,7 @@ impl Entry {
 }
 
 impl Journal {
-    /// Takes note of a request, and of what shall go wrong with it; gives its number.
+    /// Takes note of a request, and of its fault, if any; gives its number.
     pub(crate) fn record(&mut self, request: &Request, fault: Option<String>) -> u64 {
         // The oldest makes room, and leaves its memory to the newest.
         let mut what = Fields::default();

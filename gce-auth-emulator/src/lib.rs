@@ -78,7 +78,7 @@
 //! | `GET events` | server-sent events: requests as they come and as they end, and the state |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
-//! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; none of the old is accepted any more |
+//! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; old ones are no longer accepted |
 //! | `GET cloud`, `PUT cloud` | what the APIs beside the server know: users, pools, accounts, grants, strictness; replaces all of it |
 //! | `GET cloud/openapi.json` | those APIs, as OpenAPI 3.0 |
 //! | `POST reset` | everything as at the start |

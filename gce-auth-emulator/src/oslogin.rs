@@ -14,7 +14,7 @@ use gce_auth_server::protocol::{Reply, pages};
 /// How many are on a page unless the client says.
 const PAGE: usize = 500;
 
-/// The token after which there is no page any more, as the clients know it.
+/// The page token after the last page, as the clients know it.
 const LAST: &str = "0";
 
 pub(crate) fn answer(document: &Value, what: Login, query: &Query, target: &Target) -> Reply {

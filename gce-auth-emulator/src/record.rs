@@ -1,4 +1,4 @@
-//! Takes note of requests as they come and end, and makes those fail that shall.
+//! Takes note of requests as they come and end, and injects their faults.
 
 use std::net::SocketAddr;
 

@@ -34,7 +34,7 @@ pub(crate) struct Ask<'a> {
     /// Besides `Host` and the flavor.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// For the whole exchange; `None` is for ever.
+    /// For the whole exchange; `None`: no limit.
     pub(crate) timeout: Option<Duration>,
 }
 

@@ -118,8 +118,8 @@ impl Watcher {
     /// Takes over what changed. `failed` is whether this failed the last time; the answer, whether
     /// it did now.
     ///
-    /// A file that is being written may be incomplete for a moment. So a failure is told when
-    /// nothing changed since.
+    /// A file that is being written may be incomplete for a moment. So a failure is reported only
+    /// if nothing changed since.
     fn follow(&mut self, state: &State, failed: bool) -> bool {
         let files = self.changed();
         if files.is_empty() && !failed {

@@ -2,7 +2,7 @@
 //!
 //! hyper can begin each word of a name with a capital, which is nearly right. And it can answer
 //! with the spelling of another message, but only with one that it read itself. So it is given one
-//! to read, in memory, in which the other names stand as they shall be written.
+//! to read, in memory, in which the other names stand as they are to be written.
 
 use std::convert::Infallible;
 use std::sync::Mutex;

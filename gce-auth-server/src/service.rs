@@ -108,18 +108,18 @@ pub enum Peer {
 /// What a service may do beside answering: see requests come and go, and make them fail. Each
 /// method does nothing by default, and `()` does nothing at all.
 pub trait Hooks: Send + Sync + 'static {
-    /// Hears of a connection that was closed at once, as its address may not connect.
+    /// Is called for a connection that was closed at once, as its address may not connect.
     fn refused(&self, peer: SocketAddr) {
         let _ = peer;
     }
 
-    /// Hears of a request before it is answered; decides what goes wrong with it.
+    /// Is called for a request before it is answered; decides what goes wrong with it.
     fn arrived(&self, request: &Request) -> Arrival {
         let _ = request;
         Arrival::default()
     }
 
-    /// Hears of bytes that were no request of HTTP, and of the status they were refused with. The
+    /// Is called for bytes that were no request of HTTP, and of the status they were refused with. The
     /// connection ends.
     fn unreadable(&self, peer: &Peer, status: u16, why: &str) {
         let _ = (peer, status, why);

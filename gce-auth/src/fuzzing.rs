@@ -297,7 +297,7 @@ pub fn verify(bytes: &[u8]) {
         )
     };
     let verified = VERIFIER.with(|verifier| verifier.blocking_verify(&token));
-    let error = verified.expect_err("nobody has signed it");
+    let error = verified.expect_err("it has no signature");
     assert_eq!(error.kind(), ErrorKind::Rejected);
     // Some names of the token's own are shown, shortened, and escaped: up to
     // ten bytes for a character.

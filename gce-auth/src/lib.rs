@@ -113,7 +113,7 @@ pub mod time {
     pub use crate::io::clock::{Clock, Now, SystemClock};
 }
 
-/// Who runs blocking work in the background.
+/// Runs blocking work in the background.
 pub mod executor {
     pub use crate::io::threads::{Executor, Work, WorkKind};
 }

@@ -19,7 +19,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world whose servers answer with these replies, the last one for ever.
+    /// A world whose servers answer with these replies, the last one forever.
     pub(crate) fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         Self::with(replies, HandQueue::new(), |builder| builder)
     }

@@ -1431,7 +1431,7 @@ fn universes_in_odd_forms() {
             Token(2),
         ),
         (
-            "503 for ever",
+            "503 forever",
             vec![google("503 Wait", "", "")],
             "",
             Transient(Unavailable),

@@ -72,7 +72,7 @@ const SERVER_FAULTS: [(&str, Fault); 16] = [
         Fault::Broken(TransportErrorKind::Resolve),
     ),
     ("the server hangs", Fault::Hangs),
-    ("503 for ever", Fault::Status(503, None)),
+    ("503 forever", Fault::Status(503, None)),
     ("503 twice, then well", Fault::StatusTwice(503)),
     ("404", Fault::Status(404, None)),
     ("403", Fault::Status(403, None)),

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 # Clients
 
 Which libraries were run against the emulator, unchanged from their registries, and what was found to \
-be as the emulator was told. Written by the tests of the clients themselves, which fail when a run \
+be as the emulator was configured. Written by the tests of the clients themselves, which fail when a run \
 says something else than this page:
 
 ```sh

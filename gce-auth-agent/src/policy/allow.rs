@@ -54,7 +54,7 @@ impl Allow {
     }
 
     /// `default` and the address of the default account are one account. So is, with `as`, the
-    /// account that is given for all: clients ask for the tokens of the address that they were told.
+    /// account that is given for all: clients ask for the tokens of the address that they have.
     fn allows_account(&self, account: &str, email: Option<&str>) -> bool {
         let Some(accounts) = &self.accounts else {
             return true;

@@ -1,4 +1,4 @@
-//! Why the source gave nothing, as far as a caller is told.
+//! Why the source gave nothing, as far as a caller learns it.
 
 use gce_auth::{Error, ErrorKind};
 use gce_auth_server::protocol::Reply;

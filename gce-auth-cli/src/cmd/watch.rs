@@ -78,7 +78,9 @@ impl Args {
         while last.is_none_or(|last| printed < last) {
             let change = self.next(&mut watch, timer)?;
             if change.value().is_none() && !self.missing_ok {
-                let why = format!("there is no {path} (any more); add --missing-ok to wait for it");
+                let why = format!(
+                    "{path} does not exist or was deleted; add --missing-ok to wait for it"
+                );
                 return Err(Failure::new(Exit::NotFound, why));
             }
             self.print(&change, out)?;

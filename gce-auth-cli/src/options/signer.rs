@@ -1,10 +1,10 @@
-//! Who signs.
+//! The account that signs.
 
 use gce_auth::{RetryPolicy, Signer};
 
 use crate::{exit::Failure, options::source::SourceArgs, output::Output};
 
-/// Who signs.
+/// The account that signs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignerArgs {
     #[command(flatten)]

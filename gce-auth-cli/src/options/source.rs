@@ -1,4 +1,4 @@
-//! Where the credentials of a command come from, and as whom it acts.
+//! The source of a command's credentials, and the account that it acts as.
 
 use std::{
     fmt,
@@ -30,7 +30,7 @@ const HOST_VARIABLE: &str = "GCE_METADATA_HOST";
 /// Why the metadata server is the last of the chain.
 const NO_FILE: &str = "no credentials file was found";
 
-/// Where the credentials come from, and as whom the command acts.
+/// The source of the credentials, and the account that the command acts as.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceArgs {
     /// The source of the credentials: adc, metadata, or a credentials file

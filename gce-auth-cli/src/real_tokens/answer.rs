@@ -7,7 +7,7 @@ use serde_json::Value;
 /// No token is good for longer, so that no sum overflows.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// A token, and how long it holds where that is said: JSON with `access_token`
+/// A token, and its lifetime, if it is given: JSON with `access_token`
 /// and `expires_in`, or the token alone.
 pub(super) fn read(text: &str) -> Result<(String, Option<Duration>), String> {
     if !text.trim_start().starts_with('{') {

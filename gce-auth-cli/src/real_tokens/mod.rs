@@ -1,4 +1,4 @@
-//! Real access tokens, for an emulator that shall hand those out.
+//! Real access tokens, for an emulator that hands those out.
 
 mod answer;
 mod command;

@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Running {
-    /// Starts a command, unless all shall be over.
+    /// Starts a command, unless the command is ending.
     pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let mut state = self.state();
         if state.ended {

@@ -108,7 +108,7 @@ pub(crate) async fn pool_locations(state: &State, call: &CloudCall) -> Reply {
     }
 }
 
-/// Who calls: the holder of a token that is accepted, with a scope that covers IAM, and without a
+/// The caller: the holder of a token that is accepted, with a scope that covers IAM, and without a
 /// boundary, as none leaves anything of IAM's.
 pub(crate) async fn caller(
     state: &State,

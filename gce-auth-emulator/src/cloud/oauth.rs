@@ -15,7 +15,7 @@ use crate::policy::users::User;
 use crate::state::State;
 use gce_auth_server::protocol::{Method, Reply, pages};
 
-/// Who issues the ID tokens of accounts and users.
+/// The issuer of the ID tokens of accounts and users.
 pub(crate) const ISSUER: &str = "https://accounts.google.com";
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 

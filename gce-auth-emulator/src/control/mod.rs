@@ -114,7 +114,7 @@ fn text(body: &[u8]) -> Result<&str, Reply> {
     std::str::from_utf8(body).map_err(|_| refused(400, "the body must be UTF-8"))
 }
 
-/// A JSON object with no other keys than these: a misspelt one shall not be overlooked.
+/// A JSON object with no other keys than these: a misspelt one is an error.
 fn object(body: &[u8], keys: &[&str]) -> Result<Value, Reply> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => match unknown(&map, keys) {

@@ -43,7 +43,7 @@ impl Document {
         }
     }
 
-    /// Is told of every change from now on.
+    /// Gets every change from now on.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }

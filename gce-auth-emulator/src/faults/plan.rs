@@ -1,4 +1,4 @@
-//! Plans: in TOML, what shall go wrong from the start on, and how tokens age.
+//! Plans: in TOML, the faults from the start on, and how tokens age.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::faults::fault_config::{self, RuleConfig};
 use crate::faults::rules::FaultRule;
 use crate::toml_text;
 
-/// What shall go wrong, and how tokens age.
+/// The faults, and how tokens age.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) rules: Vec<FaultRule>,

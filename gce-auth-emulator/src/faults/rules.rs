@@ -245,7 +245,7 @@ impl Rules {
         self.last_id
     }
 
-    /// Ends a rule; false if there is none of this number any more.
+    /// Ends a rule; false if no rule has this number.
     pub(crate) fn remove(&mut self, id: u64) -> bool {
         let before = self.active.len();
         self.active.retain(|active| active.id != id);

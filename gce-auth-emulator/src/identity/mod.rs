@@ -1,4 +1,4 @@
-//! Who the machine is: its service accounts, their tokens, and the keys that sign.
+//! The identity of the machine: its service accounts, their tokens, and the keys that sign.
 
 pub(crate) mod accounts;
 pub(crate) mod agents;

@@ -12,7 +12,7 @@ use crate::identity::accounts::Identity;
 use crate::policy::principal::Principal;
 use crate::policy::tokens::{Grant, Issued, REMEMBERED, Tokens};
 
-/// Whom a cached token belongs to: account, scopes, and the certificates it is bound to.
+/// What a cached token belongs to: account, scopes, and the certificates it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Holder(String, Vec<String>, Option<[u8; 32]>);
 
@@ -109,7 +109,7 @@ impl TokenIssuer {
         self.current.clear();
     }
 
-    /// Forgets every token, so that none is accepted any more.
+    /// Forgets every token, so that none is accepted from now on.
     pub(crate) fn revoke(&mut self) {
         self.current.clear();
         self.tokens.clear();

@@ -26,13 +26,13 @@ pub(crate) fn is_at(path: &str) -> bool {
     path == PATH || path == PATH.trim_end_matches('/')
 }
 
-/// How many requests of the past a new listener is told.
+/// How many past requests a new listener gets.
 const PAST: u64 = 200;
 
 /// How many can listen at once.
 const LISTENERS: usize = 32;
 
-/// How often the clock, the faults and the number of those who wait are told.
+/// How often the clock, the faults and the number of waiting requests are sent.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The page. Its policy lets it run its own script alone, load nothing, and speak to this emulator

@@ -1,4 +1,4 @@
-//! Who may do what: principals, their tokens, and what was configured about both.
+//! Permissions: principals, their tokens, and what was configured about both.
 
 pub(crate) mod boundary;
 pub(crate) mod cloud;

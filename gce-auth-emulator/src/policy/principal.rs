@@ -1,4 +1,4 @@
-//! Who a token stands for.
+//! The principal that a token stands for.
 
 use aws_lc_rs::digest;
 

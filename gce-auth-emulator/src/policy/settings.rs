@@ -1,5 +1,5 @@
 //! What the cloud beside the metadata server knows: accounts, users, pools, and who may impersonate
-//! whom.
+//! which account.
 
 use std::fmt;
 

@@ -100,7 +100,7 @@ impl Body for Content {
     }
 }
 
-/// Why a connection ends without an answer: because it shall, or because the client left.
+/// Why a connection ends without an answer: because a fault wants it, or because the client left.
 #[derive(Debug)]
 pub(super) struct Closed;
 

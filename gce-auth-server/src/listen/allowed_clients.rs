@@ -85,7 +85,7 @@ fn host_bits(network: Network) -> u128 {
     bits(network.address) & mask
 }
 
-/// Who may connect.
+/// The clients that may connect.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedClients(Option<Vec<Network>>);
 

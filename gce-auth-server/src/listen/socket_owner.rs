@@ -2,7 +2,7 @@
 //! end.
 //!
 //! The socket is looked up by its exact addresses and ports, through sock_diag (sock_diag(7)),
-//! which takes some microseconds however many sockets there are; where that is not to be had, in
+//! which takes some microseconds however many sockets there are; where that is unavailable, in
 //! `/proc/net/tcp` (proc_pid_net(5)).
 
 use std::io;
@@ -19,7 +19,7 @@ pub struct SocketOwner {
 
 impl SocketOwner {
     /// Returns the owner of the socket whose own address is `peer` and whose other end is `local`,
-    /// in this network namespace. `None` if there is none, or no process holds it any more: the
+    /// in this network namespace. `None` if there is none, or the last process has closed it: the
     /// kernel shows root for such a socket, whosever it was.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Unix sockets, and their files.
 //!
 //! Beside the file of a socket lies one of the same name with `.lock` behind it, locked (flock(2))
-//! as long as its server lives. So a server that was killed is told from one that lives, even from
+//! as long as its server lives. So a killed server differs from one that lives, even from
 //! one that doesn't listen yet, and of two that start at once one fails.
 
 use std::fs::{self, File};

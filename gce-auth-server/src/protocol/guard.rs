@@ -1,4 +1,4 @@
-//! Who may ask: a program that means the metadata server. Not a web page, nor a server that was
+//! The first check of a request: a program that means the metadata server. Not a web page, nor a server that was
 //! tricked into asking, nor a client behind a proxy.
 
 use crate::protocol::hosts::AllowedHosts;

@@ -60,7 +60,7 @@ impl Query {
     }
 }
 
-/// How a value shall be shown, and whether the answer waits for a change.
+/// The format of a value, and whether the answer waits for a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Whether everything below is wanted.
@@ -85,7 +85,7 @@ pub enum Alt {
 pub struct Wait {
     /// The state that the client knows.
     pub last_etag: Option<String>,
-    /// How long the client is ready to wait; `None` is for ever.
+    /// How long the client is ready to wait; `None`: no limit.
     pub timeout: Option<Duration>,
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::etag::Etag;
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// Who answers.
+    /// The server that answers.
     pub dialect: Dialect,
     /// The `Content-Type` header.
     pub content_type: Cow<'static, str>,
@@ -24,7 +24,7 @@ pub struct Reply {
     more: Vec<(&'static str, String)>,
 }
 
-/// Who answers, which decides the headers.
+/// The server that answers, which decides the headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// The metadata server.

@@ -28,7 +28,7 @@ pub enum Op {
         kind: Credential,
         /// The parameters.
         query: Query,
-        /// The PEM certificates the token shall be bound to.
+        /// The PEM certificates to bind the token to.
         certificates: Option<String>,
     },
     /// `PUT` of a guest attribute.
@@ -51,11 +51,11 @@ pub enum Op {
         /// The second; `None` is all of the namespace.
         key: Option<String>,
     },
-    /// Who may log in.
+    /// Users and groups that may log in.
     Login {
         /// The place.
         target: Target,
-        /// What is asked.
+        /// The value or operation that a request is for.
         what: Login,
         /// The parameters.
         query: Query,
@@ -71,7 +71,7 @@ pub enum Credential {
     Identity,
 }
 
-/// What is asked about those who may log in.
+/// A question about users that may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     /// `users`

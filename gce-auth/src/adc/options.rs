@@ -1,4 +1,4 @@
-//! What the search for credentials is told.
+//! The options of the search for credentials.
 
 use crate::client::{config::MetadataClient, residency::Detection};
 #[cfg(feature = "adc")]

@@ -1,4 +1,4 @@
-//! Where the server is and how it is asked: code, else environment, else default.
+//! The address of the server, and how requests are sent: code, else environment, else default.
 
 use std::{
     fmt,

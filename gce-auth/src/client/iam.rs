@@ -1,5 +1,5 @@
-//! IAM Service Account Credentials: where it is, with which certificate it is
-//! asked, and one way to ask it.
+//! IAM Service Account Credentials: where it is, the certificate for it, and
+//! one way to send requests.
 
 use http::{HeaderValue, Request, Response};
 

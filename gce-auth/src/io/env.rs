@@ -163,7 +163,7 @@ impl Environment {
         Some(said.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether somebody does not want tokens bound to a certificate.
+    /// Whether a variable opts out of tokens bound to a certificate.
     pub(crate) fn opted_out_of_binding(&self) -> bool {
         let said = self.bound_tokens.as_ref();
         said.is_some_and(|said| said.trim().eq_ignore_ascii_case("false"))

@@ -1,4 +1,4 @@
-//! What an operator may want to hear of; nothing without the feature
+//! Events for operators; nothing without the feature
 //! `tracing`. The only file that names it.
 //!
 //! Targets and levels are promised in the documentation of the crate.

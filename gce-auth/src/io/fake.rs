@@ -169,7 +169,7 @@ impl fmt::Debug for ScriptedTransport {
     }
 }
 
-/// A clock that moves when it is told to.
+/// A clock that only `advance` moves.
 ///
 /// Sleeping does not block: it is noted, and moves the clock by its length
 /// unless [`frozen`](Self::frozen) was asked for.
@@ -264,7 +264,7 @@ impl Clock for HandClock {
     }
 }
 
-/// An executor that keeps work until it is told to do it.
+/// An executor that keeps work until the test runs it.
 #[derive(Debug, Default)]
 pub struct HandQueue {
     queue: Mutex<VecDeque<Work>>,

@@ -46,7 +46,7 @@ const USUAL: Usual = if cfg!(windows) { WINDOWS } else { UNIX };
 pub struct ClientIdentity(Arc<Pem>);
 
 struct Pem {
-    /// Empty where whom the system trusts is to be trusted.
+    /// Empty: the roots of the system.
     root: Vec<u8>,
     /// The client's certificate, and its key.
     client: Zeroizing<Vec<u8>>,
@@ -72,7 +72,7 @@ impl ClientIdentity {
         Arc::ptr_eq(one, other) || (one.client == other.client && one.root == other.root)
     }
 
-    /// Of these files; without a root the system says whom to trust.
+    /// Of these files; without a root those of the system.
     pub(super) fn read(root: Option<&Path>, client: &[&Path]) -> Result<Self, TransportError> {
         let unusable = |file: &Path, why: String| {
             TransportError::new(

@@ -1,4 +1,4 @@
-//! Breaks off a request when no caller waits for its answer any more.
+//! Breaks off a request when its last caller leaves.
 
 use std::{
     fmt,
@@ -10,12 +10,12 @@ use std::{
 
 use http::Request;
 
-/// Says that no caller waits for the answer to a request any more.
+/// Says that the last caller of a request has left.
 ///
 /// A request that a server may hold for long, as a
 /// [`Watch`](crate::Watch) makes them, carries one in its extensions. A
 /// [`Transport`](crate::transport::Transport) that breaks the request off when
-/// it is told so sets its thread free at once; one that does not, when the
+/// it is called sets its thread free at once; one that does not, when the
 /// server answers. The built-in one does.
 ///
 /// # Examples
@@ -65,7 +65,7 @@ impl Interrupt {
         self.0.raised.load(SeqCst)
     }
 
-    /// Calls `hook`, from any thread, when no caller waits any more; at once, if
+    /// Calls `hook`, from any thread, when the last caller has left; at once, if
     /// that is so. It is forgotten when what is returned is dropped, or when another
     /// one takes its place.
     pub fn on_raise(&self, hook: impl FnOnce() + Send + 'static) -> Armed {

@@ -1,4 +1,4 @@
-//! Who runs blocking work: the program's executor, or threads of the library.
+//! Runs blocking work: the program's executor, or threads of the library.
 
 use std::{
     fmt,

@@ -16,19 +16,19 @@ use crate::io::{
     transport::{TransportError, TransportErrorKind},
 };
 
-/// The cryptography of this library, handed over explicitly: which one the
-/// process uses by default is the program's to say.
+/// The cryptography of this library, handed over explicitly: the program chooses
+/// the default of its process.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Whom a connection trusts, and what it shows.
+/// The roots that a connection trusts, and the certificate that it shows.
 pub(super) type Trusted = Arc<ClientConfig>;
 
-/// Whom one transport trusts, found out when it is first needed.
+/// The roots that one transport trusts, loaded when first needed.
 #[derive(Default)]
 pub(super) struct Trust {
-    /// Whom the system trusts.
+    /// The roots of the system.
     system: Mutex<Option<Trusted>>,
     /// What the certificate that was shown last needs.
     mutual: Mutex<Option<(ClientIdentity, Trusted)>>,
@@ -61,7 +61,7 @@ impl Trust {
     }
 }
 
-/// Trusts the root of `identity`, or without one whom the system trusts, and
+/// Trusts the root of `identity`, or without one the roots of the system, and
 /// shows its certificate.
 fn showing(identity: &ClientIdentity) -> Result<ClientConfig, TransportError> {
     let unusable = |why: &str| {
@@ -104,7 +104,7 @@ const MOST_READS: u32 = 16;
 pub(super) struct Session(Box<ClientConnection>);
 
 impl Session {
-    /// Shakes hands over `socket` with whoever can prove to be `host`, a name
+    /// Shakes hands over `socket` with a server that proves to be `host`, a name
     /// or an address.
     pub(super) fn open(
         config: &Trusted,

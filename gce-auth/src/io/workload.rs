@@ -96,7 +96,7 @@ impl Workload {
         }
     }
 
-    /// Whether the certificate may bind tokens: nobody has opted out.
+    /// Whether the certificate may bind tokens: no variable opts out.
     pub(crate) fn may_bind(environment: &Environment) -> bool {
         !environment.opted_out_of_binding() && environment.wants_client_certificate() != Some(false)
     }

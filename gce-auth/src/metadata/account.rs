@@ -53,7 +53,7 @@ impl MetadataClient {
 
     getter! {
         /// The universe domain: `googleapis.com`, unless the server, which must
-        /// have answered, says otherwise.
+        /// have answered, names another.
         universe_domain / blocking_universe_domain() -> String,
         |client| universe_domain(client)
     }

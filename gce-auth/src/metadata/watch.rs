@@ -122,8 +122,8 @@ impl Watch {
     }
 
     /// For how long the server is asked to hold a request while nothing changes
-    /// (`timeout_sec`, in whole seconds, at least one); 60 s unless said
-    /// otherwise. A dead connection is noticed 10 s later. To wait for that
+    /// (`timeout_sec`, in whole seconds, at least one). Default: 60 s.
+    /// A dead connection is noticed 10 s later. To wait for that
     /// long is no failure, and the next request follows at once.
     pub fn hold(mut self, time: Duration) -> Self {
         self.target.hold = Duration::from_secs(time.as_secs().max(1));
@@ -252,7 +252,7 @@ fn no_thread() -> Error {
         ErrorKind::Unavailable,
         "no thread could be started to wait for a change",
     )
-    .with_hint("call blocking_next on a thread that may wait, or see to it that one can start")
+    .with_hint("call blocking_next on a thread that may wait, or make sure that one can start")
 }
 
 impl fmt::Debug for Watch {

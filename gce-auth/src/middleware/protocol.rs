@@ -30,7 +30,7 @@ pub trait Protocol: sealed::Sealed {
 }
 
 mod sealed {
-    #[expect(unnameable_types, reason = "nobody else is to implement it")]
+    #[expect(unnameable_types, reason = "no other crate implements it")]
     pub trait Sealed {}
     impl Sealed for crate::middleware::protocol::Http {}
     impl Sealed for crate::middleware::protocol::Grpc {}

@@ -112,8 +112,8 @@ impl<S: Source> Cache<S> {
     }
 
     /// Starts a refresh in the background, if one is due and none is out.
-    /// Returns whether it was done here: if no thread is to be had the caller's
-    /// does it, as for any other work. A value that is never renewed would be
+    /// Returns whether it was done here: without a free thread the caller's does
+    /// it, as for any other work. A value that is never renewed would be
     /// worse.
     pub(crate) fn renew(&self) -> bool {
         self.refreshes.renewal_may_be_due(self.clock.now()) && self.begin(Reason::Renew)

@@ -66,7 +66,7 @@ impl<V: Value> Past<V> {
         id <= self.rejection
     }
 
-    /// Whether what this refresh brought is of no use: it was rejected
+    /// Whether the value of this refresh is unusable: it was rejected
     /// meanwhile, or requested before a refresh that the program asked for.
     pub(crate) fn bars(&self, id: TaskId, value: &V) -> bool {
         let rejected = |(last, barred): &(TaskId, V)| id <= *last && barred.is_same(value);

@@ -7,7 +7,7 @@ use crate::values::token::{Moment, Now, Validity};
 /// What may be done with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Freshness {
-    /// Expired, or about to: of no use.
+    /// Expired, or about to: unusable.
     Invalid,
     /// Good, but it is time to fetch the next one.
     Stale,

@@ -1,4 +1,4 @@
-//! Who refreshes and who waits, decided at one point for all who have equal
+//! Decides who refreshes and who waits, at one point for all who have equal
 //! settings.
 
 use std::{sync::Arc, time::Duration};
@@ -132,7 +132,7 @@ impl<V: Value> Refreshes<V> {
 
     /// Decides who refreshes and who waits.
     ///
-    /// `make` makes the task, told how many waits between attempts were in vain
+    /// `make` makes the task from the number of failed waits
     /// since the last success; its job must call [`settle`](Self::settle) with
     /// the id and the outcome before it ends, also when it is dropped.
     pub(crate) fn plan(
@@ -305,7 +305,7 @@ impl<V: Value> Refreshes<V> {
         drop(current);
     }
 
-    /// Whether what refresh `id` brought is not to be handed out any more.
+    /// Whether the value of refresh `id` must not be handed out.
     pub(crate) fn is_obsolete(&self, id: TaskId, value: &V) -> bool {
         let past = lock(&self.shared.past);
         let held = || self.shared.slot.read();
@@ -315,7 +315,7 @@ impl<V: Value> Refreshes<V> {
     }
 
     /// Drops the value if `rejected` says that it is the one; returns whether
-    /// another one may come of it.
+    /// another one may follow.
     ///
     /// One that has come again after it was rejected may well be good, and other
     /// requests live on it: it stays, and is asked for anew in the background,

@@ -91,7 +91,7 @@ pub(crate) struct Group<V> {
 pub(crate) struct Control<V> {
     pub(crate) current: Option<Current<V>>,
     pub(crate) failures: u32,
-    /// Waits between attempts that were in vain since the last success.
+    /// Waits between attempts since the last success.
     pub(crate) waits: u32,
     pub(crate) quiet_until: Duration,
     pub(crate) next_renewal: Duration,

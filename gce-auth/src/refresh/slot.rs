@@ -1,4 +1,4 @@
-//! The value that everybody shares, and its generation.
+//! The shared value, and its generation.
 
 use std::sync::{PoisonError, atomic::Ordering};
 

@@ -1,4 +1,4 @@
-//! Where a value comes from, and what a fetch is told.
+//! The source of a value, and the arguments of a fetch.
 
 use std::time::Duration;
 
@@ -28,14 +28,14 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn lane(&self) -> &LaneKey;
 }
 
-/// What a fetch is told when it begins.
+/// The arguments of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FetchContext {
     /// When the budget began to run.
     pub(crate) began: Now,
     /// Whether the program asked for everything to be asked anew.
     pub(crate) forced: bool,
-    /// How many waits between attempts were in vain since the last success:
+    /// The number of waits between attempts since the last success:
     /// those of this fetch go on from there.
     pub(crate) waits: u32,
 }

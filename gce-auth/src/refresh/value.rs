@@ -9,7 +9,7 @@ use crate::{
 pub(crate) trait Value: Clone + Send + Sync + 'static {
     fn validity(&self) -> Validity;
 
-    /// Whether `other` is the same token, however long it is said to live.
+    /// Whether `other` is the same token, whatever its lifetime.
     fn is_same(&self, other: &Self) -> bool;
 
     /// Whether a value that is held stays if a renewal brings one that ends

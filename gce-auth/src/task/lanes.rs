@@ -257,7 +257,7 @@ impl State {
         left
     }
 
-    /// Has `work` wait for a thread; returns what no caller waits for any more,
+    /// Has `work` wait for a thread; returns the work whose callers have left,
     /// to be dropped without the lock.
     fn queue(&mut self, work: Work) -> Vec<Work> {
         let lane = self.lanes.entry(work.lane().clone()).or_default();

@@ -53,7 +53,7 @@ struct State<T> {
 
 impl<T: Clone + Send + 'static> SharedTask<T> {
     /// Returns a task that has not begun. `job` is dropped undone if the outcome
-    /// comes from elsewhere; it sees to it that it ends within `budget`, counted
+    /// comes from elsewhere; it ends within `budget`, counted
     /// from `started`.
     pub(crate) fn new(
         started: Now,

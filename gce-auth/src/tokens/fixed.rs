@@ -1,4 +1,4 @@
-//! Credentials for tests, which ask nobody.
+//! Credentials for tests, which send no request.
 
 use std::{
     sync::Arc,
@@ -41,7 +41,7 @@ impl Transport for Nowhere {
 }
 
 impl Credentials {
-    /// Returns credentials that hold `token` until `expires_at`, for ever without it,
+    /// Returns credentials that hold `token` until `expires_at`, forever without it,
     /// and never ask for another. For tests.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Credentials {
 
 impl IdTokenCredentials {
     /// Returns credentials that hold the ID token `token` for `audience` until
-    /// `expires_at`, for ever without it, and never ask for another. For tests.
+    /// `expires_at`, forever without it, and never ask for another. For tests.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) for a token that cannot be sent.

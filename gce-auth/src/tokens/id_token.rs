@@ -85,7 +85,7 @@ impl IdTokenClaims {
         self.text("sub")
     }
 
-    /// `aud`: whom the token is for; the first where there are several.
+    /// `aud`: the service that the token is for; the first where there are several.
     #[must_use]
     pub fn audience(&self) -> Option<&str> {
         match self.0.get("aud")? {

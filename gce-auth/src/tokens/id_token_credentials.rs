@@ -50,7 +50,7 @@ impl IdTokenCredentials {
         Self(Handle::new(Arc::new(source), Options::default()))
     }
 
-    /// Returns the audience: whom the tokens are for.
+    /// Returns the audience: the service that the tokens are for.
     #[must_use]
     pub fn target_audience(&self) -> &str {
         self.0.inner.source.audience().unwrap_or_default()

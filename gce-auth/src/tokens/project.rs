@@ -12,7 +12,7 @@ use crate::{
 impl Credentials {
     /// Returns the project of the account: the one that a key file names, that
     /// of an external account as the resource manager knows it, or the metadata
-    /// server's. `None` if there is none to be had.
+    /// server's. `None` if there is none.
     ///
     /// # Errors
     /// Whatever keeps the metadata server from answering, or the external

@@ -120,8 +120,8 @@ type Key = (ByAddress<dyn Clock>, ByAddress<dyn Executor>);
 
 static TICKERS: Registry<Key, Ticker> = Registry::new();
 
-/// A short sleep that everybody shares who waits as a future: one thread, and
-/// none once nobody waits.
+/// A short sleep that all waiting futures share: one thread, and none once the
+/// last has gone.
 #[derive(Debug, Default)]
 struct Ticker(Mutex<Option<Arc<SharedTask<()>>>>);
 

@@ -11,7 +11,7 @@ use crate::values::token::Now;
 pub(crate) struct Budget {
     /// When it is spent, by the boot clock.
     ends: Duration,
-    /// How many waits between attempts were in vain before this operation.
+    /// The number of waits between attempts before this operation.
     waits: u32,
 }
 

@@ -76,7 +76,9 @@ impl ErrorKind {
             Self::InvalidResponse => "look at what the server answers to this request",
             Self::Expired => "ask again, and see whether the clock of this machine is right",
             Self::Config => "correct the setting that is named",
-            Self::Tls => "see which certificates the server shows, and whom this system trusts",
+            Self::Tls => {
+                "see which certificates the server shows, and which roots this system trusts"
+            }
             Self::Signing => "see whether the signer works at all",
             Self::InvalidOperation => "use credentials that have what was asked of them",
             Self::Refused => "see what the API says, and which role, scope or API it wants",

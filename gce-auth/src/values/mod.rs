@@ -1,4 +1,4 @@
-//! What everything else is said in. No I/O, no protocol.
+//! The vocabulary of everything else. No I/O, no protocol.
 
 #[cfg(feature = "iam")]
 pub(crate) mod access_boundary;

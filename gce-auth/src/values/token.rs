@@ -44,7 +44,7 @@ impl Now {
 }
 
 /// The same moment, as two numbers of nanoseconds: what is compared at each
-/// call. What a number cannot hold, 584 years, is for ever.
+/// call. What a number cannot hold, 584 years, is forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) wall: u64,
@@ -85,7 +85,7 @@ impl From<Moment> for Now {
 }
 
 /// Until when something holds: on the wall clock and on the boot clock,
-/// whichever ends first. Without an end it holds for ever.
+/// whichever ends first. Without an end it holds forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     ends: Option<Now>,
@@ -97,7 +97,7 @@ pub(crate) struct Validity {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl Validity {
-    /// Holds for ever.
+    /// Holds forever.
     pub(crate) const ENDLESS: Self = Self {
         ends: None,
         lifetime: Duration::MAX,
@@ -214,7 +214,7 @@ impl Bearer {
         Self::new(self.0.value.detached(), self.0.validity)
     }
 
-    /// Whether it is the same token, however long it is said to live.
+    /// Whether it is the same token, whatever its lifetime.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0.value == other.0.value
     }

@@ -10,7 +10,7 @@ use crate::{
     verifier::token::{rejected, shown},
 };
 
-/// No ID token of Google's lives longer than an hour; nobody's may live longer
+/// No ID token of Google's lives longer than an hour; none may live longer
 /// than a day.
 const LONGEST_LIFE: f64 = 86_400.0;
 

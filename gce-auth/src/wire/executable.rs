@@ -1,5 +1,5 @@
-//! Programs that print a subject token: their command line, what they are told
-//! and what they answer (AIP-4117, "executable-sourced credentials").
+//! Programs that print a subject token: their command line, their input and their
+//! output (AIP-4117, "executable-sourced credentials").
 
 use std::time::Duration;
 

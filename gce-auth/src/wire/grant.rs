@@ -81,7 +81,7 @@ impl Assertion<'_> {
         format!("{}.{}", encode(&header), encode(&claims))
     }
 
-    /// Whom the ID token will be for.
+    /// The audience of the ID token.
     pub(crate) fn audience(&self) -> &str {
         let said = self.additional.get("target_audience");
         said.and_then(Value::as_str).unwrap_or(self.audience)

@@ -99,7 +99,7 @@ fn not_an_account(email: &str) -> Error {
     .with_hint("name the service account by its email address")
 }
 
-/// Who signs, and through whom.
+/// The account that signs, and the delegates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signatory<'a> {
     pub(crate) email: &'a str,
@@ -167,7 +167,7 @@ pub(crate) fn signed_blob(response: Response<Vec<u8>>) -> Result<(String, Vec<u8
     Ok((key_id, blob(fields)?))
 }
 
-/// What `signBlob` answers, where nobody wants to know the key: the signature.
+/// The answer of `signBlob`, without the key's id: the signature.
 pub(crate) fn signature(response: Response<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
     blob(accept(response)?)
 }
@@ -183,7 +183,7 @@ fn blob(mut fields: Map<String, Value>) -> Result<Vec<u8>, Refusal> {
     Ok(signature)
 }
 
-/// What `signBlob` answers: the signature, and the key's id where it is said.
+/// What `signBlob` answers: the signature, and the key's id if it is there.
 pub(crate) fn blob_and_key(
     response: Response<Vec<u8>>,
 ) -> Result<(Option<String>, Vec<u8>), Refusal> {

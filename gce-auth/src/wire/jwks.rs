@@ -20,7 +20,7 @@ use crate::{
 const SMALLEST_RSA: usize = 2048;
 /// RSA keys above this make verification a way to burn processors.
 const LARGEST_RSA: usize = 8192;
-/// Google publishes two to four keys; nobody needs this many.
+/// Google publishes two to four keys; this many is more than any issuer needs.
 const MOST_KEYS: usize = 100;
 
 /// The algorithms of ID tokens that are accepted (RFC 7518, 3.1).

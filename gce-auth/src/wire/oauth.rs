@@ -31,7 +31,7 @@ const FORM_SET: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// Who sends requests, before what they are for (AIP-4110, metrics).
+/// The sender of requests, before what they are for (AIP-4110, metrics).
 macro_rules! metrics {
     ($rest:literal) => {
         http::HeaderValue::from_static(concat!(
@@ -228,9 +228,9 @@ fn hint(kind: ErrorKind, body: &Value) -> Option<&'static str> {
             "the refresh token or the key was revoked or has expired, or the clock of this machine \
              is wrong: run `gcloud auth application-default login` again, or create another key",
         ),
-        (Some("invalid_client"), _) => Some(
-            "the client of the credentials file does not exist any more: create the file again",
-        ),
+        (Some("invalid_client"), _) => {
+            Some("the client of the credentials file was deleted: create the file again")
+        }
         (Some("unauthorized_client"), _) => Some(
             "allow the service account domain-wide delegation for these scopes, or leave the \
              subject out",

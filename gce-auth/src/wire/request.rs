@@ -195,12 +195,12 @@ pub(crate) fn token(
     Ok(request)
 }
 
-/// Refuses an audience that is nobody's.
+/// Refuses an empty audience.
 pub(crate) fn check_audience(audience: &str) -> Result<(), Error> {
     if audience.is_empty() {
         return Err(
             Error::new(ErrorKind::Config, "an ID token needs an audience").with_hint(
-                "name whom the token is for, such as the URL of the service that receives it",
+                "name the service that the token is for, such as the URL of the service that receives it",
             ),
         );
     }
@@ -255,7 +255,7 @@ fn get(uri: Uri) -> Request<Vec<u8>> {
     request
 }
 
-/// `METHOD URL` without its query, for errors: an audience is nobody's business.
+/// `METHOD URL` without its query, for errors: an audience is private.
 pub(crate) fn location(request: &Request<Vec<u8>>) -> String {
     let uri = request.uri();
     format!(

@@ -32,7 +32,7 @@ pub(crate) struct Wish {
     pub(crate) expires_in: Duration,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
-    /// `https://host` or `http://host:port`, the API's unless said otherwise.
+    /// `https://host` or `http://host:port`, default: the API's.
     pub(crate) origin: Option<String>,
     pub(crate) style: Style,
 }

@@ -21,7 +21,7 @@ use crate::{
 /// The agent answers within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an agent is told.
+/// The requests to an agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     Reload,
@@ -59,7 +59,7 @@ impl ControlArgs {
         let process = process.ok_or_else(|| refused(format!("{pid} is no process id")))?;
         kill_process(process, signal)
             .map_err(|error| refused(format!("cannot signal process {pid}: {error}")))?;
-        out.detail(format_args!("process {pid} was told"));
+        out.detail(format_args!("process {pid} got the signal"));
         Ok(())
     }
 }

@@ -31,10 +31,10 @@ use crate::{
     },
 };
 
-/// Where this is plainly not Google Cloud, an address that answers nobody is
-/// given this long.
+/// Where this is plainly not Google Cloud, an address that never answers gets
+/// this long.
 const ELSEWHERE: Duration = Duration::from_millis(700);
-/// How long a wait goes on after nobody waits for the answer any more.
+/// How long a wait goes on after the last caller left.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Why there is no answer.
@@ -197,7 +197,7 @@ impl<'a> Exchange<'a> {
         Some(next)
     }
 
-    /// `NotOnGce`, where nobody said where the server is and this machine says
+    /// `NotOnGce`, where no setting names the server and this machine says
     /// plainly that it is not Google's.
     fn elsewhere(&self, error: &Error) -> Option<Error> {
         if self.config.configured {
@@ -379,8 +379,8 @@ fn may_have_arrived(error: &TransportError) -> bool {
     )
 }
 
-/// The error of a request whose answer nobody waits for any more; nobody sees
+/// The error of a request whose last caller left; no caller sees
 /// it.
 pub(crate) fn let_go() -> Error {
-    Error::new(ErrorKind::Unavailable, "nobody waits for this any more")
+    Error::new(ErrorKind::Unavailable, "the last caller left")
 }

@@ -101,13 +101,13 @@ struct Socket<'a> {
     end: Duration,
 }
 
-/// The time limit that the system was told last.
+/// The time limit that the socket has.
 #[derive(Default)]
 struct Limit(Option<Duration>);
 
 impl Limit {
-    /// What to tell the system so that it waits for `left`, and at most a
-    /// 64th longer; `None` where it has been told.
+    /// The limit to set so that the socket waits for `left`, and at most a
+    /// 64th longer; `None` where it is set already.
     fn news(&mut self, left: Duration) -> Option<Duration> {
         let most = left.saturating_add(left / 64);
         if self.0.is_some_and(|told| left <= told && told <= most) {

@@ -65,7 +65,7 @@ struct Kept {
 #[derive(Default)]
 pub(super) struct Pool(Mutex<(u32, Vec<Kept>)>);
 
-/// Connections that are none any more, or have waited too long: to be dropped
+/// Connections that are closed, or have waited too long: to be dropped
 /// while the server thinks, so that no caller waits until the system has closed
 /// them.
 pub(super) struct Gone(#[expect(dead_code, reason = "to be dropped")] Vec<Kept>);

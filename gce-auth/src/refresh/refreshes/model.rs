@@ -1,4 +1,4 @@
-//! Who flies and who waits, in every interleaving of two callers.
+//! Leaders and waiters, in every interleaving of two callers.
 
 use loom::thread;
 

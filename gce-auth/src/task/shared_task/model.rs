@@ -99,7 +99,7 @@ fn landing_from_elsewhere_races_with_the_work() {
         let first = flight.wait(Duration::MAX).map_err(|error| error.kind());
         thread.join().unwrap();
         let second = flight.wait(Duration::MAX).map_err(|error| error.kind());
-        assert_eq!(first, second, "one outcome, for everybody");
+        assert_eq!(first, second, "one outcome, for all");
     });
 }
 
@@ -164,6 +164,6 @@ fn work_that_is_dropped_races_with_a_thread_that_does_it() {
             Err(kind) => assert_eq!((kind, runs.load(SeqCst)), (ErrorKind::Unavailable, 0)),
         }
         let second = flight.wait(Duration::MAX).map_err(|error| error.kind());
-        assert_eq!(first, second, "one outcome, for everybody");
+        assert_eq!(first, second, "one outcome, for all");
     });
 }

@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// Who is asked for an ID token through IAM.
+/// The servers that make an ID token through IAM.
 const SERVERS: [Server; 3] = [Server::Metadata, Server::Signing, Server::TokenEndpoint];
 
 /// What an assertion says, besides the account.

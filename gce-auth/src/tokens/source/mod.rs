@@ -1,4 +1,4 @@
-//! Who makes tokens: one file for each kind of source.
+//! The sources of tokens: one file for each kind of source.
 
 pub(crate) mod account;
 #[cfg(feature = "adc")]

@@ -25,7 +25,7 @@ pub(crate) enum SubjectSource {
     Url {
         /// Where it is.
         url: String,
-        /// What it is asked with.
+        /// The headers of the request.
         headers: Vec<(String, SecretText)>,
         /// What it answers.
         format: Format,
