@@ -169,6 +169,19 @@ packaging() {
     done < <(grep '^SKIPPED' <<<"$said")
 }
 
+# The book in docs/: built, its links followed, its lists compared with the code, its commands run.
+book() {
+    mdbook build docs --dest-dir "$(realpath -m "$target/book")"
+    docs/check.py "$target/book"
+    PATH="$(realpath "$target/release"):$PATH" python3 packaging/guides/try.py \
+        docs/src/five_minutes.md docs/src/tutorials/{service_to_service,tests,artifact_registry}.md
+    docs/examples/run "$target/release/gce-auth" "$cache/book" | tee "$target/book-examples"
+    local gap
+    while read -r gap; do
+        not_checked "${gap#SKIPPED }"
+    done < <(grep '^SKIPPED' "$target/book-examples")
+}
+
 # --- The workspace of the peers -----------------------------------------------------------------
 
 peers_alone() {

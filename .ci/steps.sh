@@ -14,6 +14,7 @@ export PATH="$cache/bin:$PATH"
 CARGO_DENY=0.20.2
 CARGO_HACK=0.6.46
 CARGO_MUTANTS=27.1.0
+MDBOOK=0.5.4
 UV=0.13.9
 
 # --- Headings and times -------------------------------------------------------------------------
@@ -81,6 +82,7 @@ tools() {
     install_tool cargo-deny "$CARGO_DENY"
     install_tool cargo-hack "$CARGO_HACK"
     install_tool cargo-mutants "$CARGO_MUTANTS"
+    install_tool mdbook "$MDBOOK" --no-default-features --features search
 
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
         apt-get -q update && apt-get -qy install python3-venv
@@ -95,11 +97,13 @@ packages() {
 }
 
 install_tool() {
-    local tool=$1 version=$2
-    if [[ $(cargo "${tool#cargo-}" --version 2>/dev/null) == *" $version"* ]]; then
+    local tool=$1 version=$2 said
+    shift 2
+    said=$("$tool" --version 2>/dev/null || cargo "${tool#cargo-}" --version 2>/dev/null || true)
+    if [[ $said == *[\ v]"$version"* ]]; then
         printf '%s %s is there\n' "$tool" "$version"
     else
-        cargo install --locked --quiet --root "$cache" --target-dir "$cache/build" --version "$version" "$tool"
+        cargo install --locked --quiet --root "$cache" --target-dir "$cache/build" --version "$version" "$@" "$tool"
         rm -rf "$cache/build"
     fi
 }

@@ -13,3 +13,14 @@ pub mod interop;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub mod readme {}
+
+/// The examples of the book in `docs/` that are Rust.
+#[cfg(doctest)]
+pub mod book {
+    #[doc = include_str!("../../docs/src/howto/another_account.md")]
+    pub mod another_account {}
+    #[doc = include_str!("../../docs/src/tutorials/service_to_service.md")]
+    pub mod service_to_service {}
+    #[doc = include_str!("../../docs/src/tutorials/tests.md")]
+    pub mod tests {}
+}
