@@ -113,6 +113,27 @@ package() {
     done
     # All in one call, so that each finds the others though none is in a registry yet.
     cargo package --locked --allow-dirty "${arguments[@]}"
+    for crate in $crates; do
+        contents "$crate"
+    done
+    packaging/consumer/run "$target/package" "$target"
+    [[ -n $(sed -n 's/^repository = "\(..*\)"/\1/p' Cargo.toml) ]] ||
+        not_checked 'the repository of the crates: it is empty in Cargo.toml, and the owner fills it in'
+}
+
+# What each package must hold, and what has no place in it.
+contents() {
+    local crate=$1 package name list manifest
+    package=$(ls "$target"/package/"$crate"-[0-9]*.crate)
+    list=$(tar -tzf "$package" | sed 's:^[^/]*/::')
+    manifest=$(tar -xzOf "$package" --wildcards '*-[0-9]*/Cargo.toml')
+    for name in README.md LICENSE-MIT LICENSE-APACHE; do
+        grep -qx "$name" <<<"$list" || die "the package $crate has no $name"
+    done
+    for name in description documentation keywords categories readme license rust-version; do
+        grep -q "^$name = " <<<"$manifest" || die "the package $crate has no $name"
+    done
+    ! grep -E '^(tests|benches|examples)/' <<<"$list" || die "the package $crate holds more than its users need"
 }
 
 # --- Fuzzing and mutants ------------------------------------------------------------------------
