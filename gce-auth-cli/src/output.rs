@@ -39,6 +39,12 @@ impl Output {
         }
     }
 
+    /// Returns how much is printed on standard error.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     /// Prints a value, and a newline unless it ends with one.
     pub(crate) fn value(&self, text: &str) -> Result<(), Failure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };

@@ -3,7 +3,9 @@
 use std::process::ExitStatus;
 
 #[cfg(unix)]
-pub(crate) use unix::{Commands, Ending, Signalled, adopt_orphans, is_init, run, run_as_init};
+pub(crate) use unix::{
+    Commands, Ending, Signalled, Supervisor, adopt_orphans, is_init, run, run_as_init,
+};
 
 #[cfg(unix)]
 mod unix {
@@ -65,21 +67,36 @@ mod unix {
         }
     }
 
-    /// Runs a program to its end, and passes signals on to it. Signals that are ignored stay ignored,
-    /// as the program inherits that.
+    /// Runs a program to its end, and passes signals on to it.
     pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
-        let passed_on = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
-        let watched = passed_on.into_iter().filter(|signal| !is_ignored(*signal));
-        let mut signals = SignalsInfo::<WithOrigin>::new(watched.chain([SIGCHLD]))?;
-        let mut child = command.spawn()?;
-        for origin in &mut signals {
-            if origin.signal != SIGCHLD {
-                pass_on(&origin, &child);
-            } else if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
+        let supervisor = Supervisor::new()?;
+        supervisor.wait(command.spawn()?)
+    }
+
+    /// Takes over signals for a program that is about to start. Signals that are ignored stay
+    /// ignored, as the program inherits that.
+    #[derive(Debug)]
+    pub(crate) struct Supervisor(SignalsInfo<WithOrigin>);
+
+    impl Supervisor {
+        pub(crate) fn new() -> io::Result<Self> {
+            let passed_on = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+            let watched = passed_on.into_iter().filter(|signal| !is_ignored(*signal));
+            SignalsInfo::new(watched.chain([SIGCHLD])).map(Self)
         }
-        child.wait()
+
+        /// Waits for the end of the program, and passes signals on to it, also those that came
+        /// before.
+        pub(crate) fn wait(mut self, mut child: Child) -> io::Result<ExitStatus> {
+            for origin in &mut self.0 {
+                if origin.signal != SIGCHLD {
+                    pass_on(&origin, &child);
+                } else if let Some(status) = child.try_wait()? {
+                    return Ok(status);
+                }
+            }
+            child.wait()
+        }
     }
 
     /// Returns whether this process is the first of its container, to which orphans fall.

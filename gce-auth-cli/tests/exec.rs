@@ -70,8 +70,9 @@ fn a_real_server_has_no_options_of_an_emulator() {
         let line = line.strip_prefix("      --")?;
         line.split([' ', '=']).next()
     });
-    // The last are of --agent.
-    assert_eq!(options.count(), 19 + 1 + 2 + 3 + 7, "{help}");
+    // The last are of --agent and --isolated.
+    let isolated = if cfg!(target_os = "linux") { 2 } else { 0 };
+    assert_eq!(options.count(), 19 + 1 + 2 + 3 + 7 + isolated, "{help}");
 }
 
 #[test]

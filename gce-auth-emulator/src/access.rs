@@ -12,6 +12,8 @@ use gce_auth_server::protocol::{Reply, Request, pages};
 use gce_auth_server::service::{Connection, Peer};
 use serde_json::json;
 
+use crate::private_listeners::PRIVATE;
+
 /// The addresses that may ask, and those that may control.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
@@ -76,6 +78,8 @@ pub(crate) fn default_hosts() -> AllowedHosts {
 pub(crate) struct Caller {
     /// Its address; `None` for a Unix socket.
     address: Option<IpAddr>,
+    /// The link-local address at which it asks, if that is its own: then it is on this machine.
+    link_local: Option<IpAddr>,
     /// Set if it is refused whatever it asks.
     stranger: Option<Stranger>,
 }
@@ -86,8 +90,16 @@ struct Stranger(Option<u32>);
 
 impl Caller {
     fn is_local(self) -> bool {
-        self.address
-            .is_none_or(|address| address.to_canonical().is_loopback())
+        self.link_local.is_some()
+            || self
+                .address
+                .is_none_or(|address| address.to_canonical().is_loopback())
+    }
+
+    /// Whether a `Host` header is of this machine alone.
+    fn is_here(self, host: &str) -> bool {
+        let own = |address| hosts::is_address(host, address);
+        hosts::is_loopback(host) || self.link_local.is_some_and(own)
     }
 }
 
@@ -97,13 +109,16 @@ impl Access {
         let Peer::Tcp { peer, local } = connection.peer else {
             return Caller {
                 address: None,
+                link_local: None,
                 stranger: None,
             };
         };
+        let link_local = own_link_local(peer.ip(), local.ip());
+        let is_private = &*connection.listener == PRIVATE;
         let stranger = self
             .users
             .as_ref()
-            .filter(|_| connection.is_local())
+            .filter(|_| !is_private && (connection.is_local() || link_local.is_some()))
             .and_then(|users| match SocketOwner::find(peer, local) {
                 Ok(Some(owner)) if users.contains(&owner.uid) => None,
                 Ok(owner) => Some(Stranger(owner.map(|owner| owner.uid))),
@@ -113,6 +128,7 @@ impl Access {
             });
         Caller {
             address: Some(peer.ip()),
+            link_local,
             stranger,
         }
     }
@@ -159,7 +175,7 @@ impl Access {
             .header("host")
             .into_iter()
             .chain(request.authority.as_deref());
-        let here = named.all(hosts::is_loopback);
+        let here = named.all(|host| caller.is_here(host));
         if (caller.is_local() && here) || self.remote(caller).is_some() {
             return Ok(());
         }
@@ -195,6 +211,17 @@ impl Access {
     }
 }
 
+/// Returns the link-local address of this machine that both ends of a connection have. The kernel
+/// takes no packet from elsewhere with it. Of other addresses that is not said: a packet filter may
+/// put this machine's address in place of a container's.
+fn own_link_local(peer: IpAddr, local: IpAddr) -> Option<IpAddr> {
+    let is_link_local = match local {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(_) => false,
+    };
+    (is_link_local && peer == local).then_some(local)
+}
+
 fn refused(why: &str) -> Reply {
     Reply::control(403, &json!({ "error": why }))
 }
@@ -215,8 +242,10 @@ mod tests {
                 headers: headers.iter().copied().collect(),
                 ..Request::default()
             };
+            let address: IpAddr = address.parse().unwrap();
             let caller = Caller {
-                address: Some(address.parse().unwrap()),
+                address: Some(address),
+                link_local: own_link_local(address, "169.254.169.254".parse().unwrap()),
                 stranger: None,
             };
             access.check_control(&request, caller).is_ok()
@@ -241,6 +270,14 @@ mod tests {
         ] {
             assert!(!ask(&[("host", host)], "127.0.0.1"), "{host}");
         }
+        // The emulator listens at the metadata server's own address.
+        let own = [("host", "169.254.169.254")];
+        assert!(ask(&own, "169.254.169.254"));
+        assert!(!ask(&own, "127.0.0.1") && !ask(&own, "169.254.169.253"));
+        assert!(!ask(
+            &[("host", "metadata.google.internal")],
+            "169.254.169.254"
+        ));
         let page = [("host", "localhost:1"), ("origin", "http://evil.example")];
         assert!(!ask(&page, "127.0.0.1"));
         let own = [("host", "localhost:1"), ("origin", "http://localhost:1")];
@@ -258,6 +295,7 @@ mod tests {
         };
         let here = Caller {
             address: None,
+            link_local: None,
             stranger: None,
         };
         assert!(access.check_control(&elsewhere, here).is_err());

@@ -10,6 +10,7 @@ use crate::events::{Event, Observers};
 use crate::faults::rules::FaultRule;
 use crate::identity::accounts::Account;
 use crate::policy::settings::CloudConfig;
+use crate::private_listeners::PrivateListeners;
 use crate::profiles::Profile;
 use crate::text_source::TextSource;
 use crate::token_source::{SharedSource, TokenSource};
@@ -37,6 +38,7 @@ pub struct EmulatorBuilder {
     pub(crate) upstream: Option<String>,
     pub(crate) keys_directory: Option<PathBuf>,
     pub(crate) https: Option<SocketAddr>,
+    pub(crate) private: PrivateListeners,
     pub(crate) certificates_directory: Option<PathBuf>,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
@@ -63,6 +65,7 @@ impl Default for EmulatorBuilder {
             upstream: None,
             keys_directory: None,
             https: None,
+            private: PrivateListeners::default(),
             certificates_directory: None,
             #[cfg(unix)]
             unix_socket: None,

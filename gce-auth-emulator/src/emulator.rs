@@ -38,6 +38,7 @@ pub struct Emulator {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<State>,
     pub(crate) https: Option<Https>,
+    pub(crate) apis_root: Option<String>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     pub(crate) thread: Option<JoinHandle<()>>,
     #[cfg(unix)]
@@ -135,6 +136,13 @@ impl Emulator {
     #[must_use]
     pub fn client_certificate(&self) -> Option<&str> {
         self.https.as_ref().map(|https| https.client.as_str())
+    }
+
+    /// The certificate in PEM that signed that of the Google APIs under their own names, if the
+    /// emulator was started with [`EmulatorBuilder::private_apis_listener`].
+    #[must_use]
+    pub fn apis_root_certificate(&self) -> Option<&str> {
+        self.apis_root.as_deref()
     }
 
     /// Writes `root.crt` and `client.key` into a directory, as the guest agent writes them into

@@ -1,7 +1,7 @@
 //! From settings to an emulator that serves.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -22,11 +22,13 @@ use crate::emulator::{Emulator, Https};
 use crate::error::StartError;
 use crate::events::Event;
 use crate::faults::plan::Plan;
+use crate::identity::api_certificate::ApiCertificate;
 use crate::identity::certificates::Mtls;
 use crate::identity::keys::SigningKey;
 use crate::identity::mds_certificate;
 use crate::identity::token_issuer::TokenIssuer;
 use crate::policy::settings::CloudConfig;
+use crate::private_listeners::{self, PRIVATE};
 use crate::profiles::Profile;
 use crate::state::{Parts, State};
 use crate::upstream::Upstream;
@@ -56,9 +58,10 @@ impl EmulatorBuilder {
         let watcher = Watcher::new(self.document_source.files());
         let mut document = self.document_source.make()?;
         let shielded = self.document_source.profile == Profile::Shielded;
+        let secure = self.private.https.is_some();
         let https = self
             .https
-            .or_else(|| shielded.then(|| SocketAddr::new(self.address.ip(), 0)))
+            .or_else(|| (shielded || secure).then(|| SocketAddr::new(self.address.ip(), 0)))
             .map(|at| certificates(&document).map(|made| (at, made)))
             .transpose()?;
         if let Some((_, made)) = https.as_ref().filter(|_| shielded) {
@@ -112,17 +115,33 @@ impl EmulatorBuilder {
             port.and_then(|port| port.local_addr().map(|address| (port, address)))
                 .map_err(|error| StartError::listen(address, error))
         };
-        let (tcp, address) = bind(self.address)?;
-        let mut listeners = vec![Listener::tcp(tcp).allow(allowed.clone())];
+        let take = |socket: &Arc<TcpListener>| {
+            let taken = private_listeners::take(socket, cold);
+            taken.map(|(port, address)| (Listener::tcp(port).named(PRIVATE), address))
+        };
+        let listen = |private: Option<&Arc<TcpListener>>, address| {
+            let open =
+                || bind(address).map(|(port, at)| (Listener::tcp(port).allow(allowed.clone()), at));
+            private.map_or_else(open, take)
+        };
+        let (listener, address) = listen(self.private.metadata.as_ref(), self.address)?;
+        let mut listeners = vec![listener];
         let mut secure = None;
         if let Some((at, made)) = https {
-            let (port, bound) = bind(at)?;
-            listeners.push(Listener::tcp(port).tls(made.server).allow(allowed));
+            let (listener, bound) = listen(self.private.https.as_ref(), at)?;
+            listeners.push(listener.tls(made.server));
             secure = Some(Https {
                 address: bound,
                 root: made.root,
                 client: made.client,
             });
+        }
+        let mut apis_root = None;
+        if let Some(socket) = &self.private.apis {
+            let made = ApiCertificate::make().map_err(StartError::certificates)?;
+            let (listener, _) = take(socket)?;
+            listeners.push(listener.tls(made.server));
+            apis_root = Some(made.root);
         }
         #[cfg(unix)]
         let socket = match self.unix_socket {
@@ -157,6 +176,7 @@ impl EmulatorBuilder {
             address,
             state,
             https: secure,
+            apis_root,
             stop: Some(stop),
             thread: Some(thread),
             #[cfg(unix)]

@@ -3,11 +3,14 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder, Event, Profile, StartError};
 
 use crate::{
@@ -76,8 +79,9 @@ pub(crate) struct EmulatorArgs {
     #[arg(long)]
     strict: bool,
     /// A JSON file with users, pools, service accounts and impersonation grants, as `PUT
-    /// /emulator/v1/cloud` takes them
-    #[arg(long, value_name = "FILE")]
+    /// /emulator/v1/cloud` takes them; without FILE all are as by default
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
     cloud: Option<PathBuf>,
 }
 
@@ -121,6 +125,18 @@ impl EmulatorArgs {
     /// Returns the metadata server, which `exec --agent` takes, too.
     pub(crate) fn upstream(&self) -> Option<&str> {
         self.upstream.as_deref()
+    }
+
+    /// Returns whether the machine has HTTPS with client certificates.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn has_https(&self) -> bool {
+        matches!(self.profile, Kind::Shielded)
+    }
+
+    /// Returns whether the APIs beside the server are asked for.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn wants_apis(&self) -> bool {
+        self.cloud.is_some()
     }
 
     /// Returns a builder of this emulator with these tokens. Registers token commands in `commands`.
@@ -186,7 +202,7 @@ impl EmulatorArgs {
         if self.strict {
             builder = builder.strict();
         }
-        if let Some(file) = &self.cloud {
+        if let Some(file) = self.cloud.as_ref().filter(|file| *file != Path::new("")) {
             builder = builder.cloud_file(file);
         }
         for (path, value) in &self.set {

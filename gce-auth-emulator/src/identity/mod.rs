@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod agents;
+pub(crate) mod api_certificate;
 pub(crate) mod certificates;
 pub(crate) mod claims;
 pub(crate) mod jwt;

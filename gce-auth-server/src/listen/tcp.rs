@@ -56,6 +56,23 @@ impl TcpPort {
         .map(|socket| Self(State::Closed(socket)))
     }
 
+    /// Takes a socket that was bound elsewhere and does not listen yet, as [`closed`](Self::closed)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made non-blocking.
+    pub fn closed_from_listener(socket: TcpListener) -> io::Result<Self> {
+        #[cfg(unix)]
+        use std::os::fd::OwnedFd as Owned;
+        #[cfg(windows)]
+        use std::os::windows::io::OwnedSocket as Owned;
+
+        socket.set_nonblocking(true)?;
+        let socket = std::net::TcpStream::from(Owned::from(socket));
+        Ok(Self(State::Closed(TcpSocket::from_std_stream(socket))))
+    }
+
     /// Returns the address, with the real port.
     ///
     /// # Errors

@@ -105,6 +105,11 @@ pub fn is_loopback(header: &str) -> bool {
     }
 }
 
+/// Returns whether a `Host` header is this address.
+pub fn is_address(header: &str, address: IpAddr) -> bool {
+    matches!(Host::parse(header), Some(Host::Address(named)) if named == address)
+}
+
 /// Returns whether a `Host` header names this domain, or a name below it.
 pub fn is_within(header: &str, domain: &str) -> bool {
     let Some(Host::Name(name)) = Host::parse(header) else {
@@ -244,6 +249,20 @@ mod tests {
         }
         for host in ["evilgoogleapis.com", "googleapis.com.test", "127.0.0.1", ""] {
             assert!(!is_within(host, "googleapis.com"), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_itself_alone() {
+        let own = Ipv4Addr::new(169, 254, 169, 254).into();
+        assert!(is_address("169.254.169.254", own) && is_address("169.254.169.254:80", own));
+        for other in [
+            "169.254.169.253",
+            "metadata.google.internal",
+            "[::1]:80",
+            "",
+        ] {
+            assert!(!is_address(other, own), "{other}");
         }
     }
 

@@ -1,10 +1,14 @@
 //! `gce-auth exec`.
 
 mod agent;
+#[cfg(target_os = "linux")]
+mod isolated;
+mod journal;
+mod program;
 
 use std::{
     ffi::OsString,
-    io::{self, ErrorKind},
+    io,
     process::{Command, ExitCode, ExitStatus},
     time::Duration,
 };
@@ -12,13 +16,14 @@ use std::{
 use gce_auth::{DefaultSource, Detection};
 use gce_auth_emulator::AdcKind;
 
+use self::journal::Led;
 use crate::{
     env,
     exit::{Exit, Failure},
     options::{ClientArgs, EmulatorArgs, adc_kind, seconds, start_emulator},
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
-    sdk_environment::{CREDENTIALS, host, proxy_exceptions},
+    sdk_environment::{CREDENTIALS, host},
     signals,
     temporary::TemporaryDirectory,
 };
@@ -31,6 +36,7 @@ Examples:
   gce-auth exec --adc external_account -- python3 my_program.py
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
   gce-auth exec --agent --source adc --scopes devstorage.read_only -- ./untrusted
+  gce-auth exec --isolated --cloud --network host-loopback=5432 -- ruby my_program.rb
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
 such program, 126 if it cannot be run.";
@@ -96,6 +102,9 @@ pub(crate) struct Args {
     command: Vec<OsString>,
     #[command(flatten)]
     narrowed: agent::AgentArgs,
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    isolated: isolated::IsolatedArgs,
     #[command(flatten)]
     emulator: EmulatorArgs,
     #[command(flatten)]
@@ -104,6 +113,10 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        #[cfg(target_os = "linux")]
+        if let Some(code) = self.isolated.become_program(&self.command, out) {
+            return Ok(code);
+        }
         if signals::is_init() {
             return run_again_as_child();
         }
@@ -118,7 +131,22 @@ impl Args {
             return self.run_with(&self.real_server()?, signals::run, out);
         }
         let commands = Commands::default();
-        let emulator = start_emulator(self.emulator.builder(&self.tokens, &commands, out)?)?;
+        let builder = self.emulator.builder(&self.tokens, &commands, out)?;
+        #[cfg(target_os = "linux")]
+        if self.isolated.isolated {
+            let wishes = isolated::Wishes {
+                https: self.emulator.has_https(),
+                apis: self.emulator.wants_apis(),
+                adc: self.adc,
+            };
+            let ran = self.isolated.run(&self.command, builder, wishes, out);
+            let (code, emulator) = ran?;
+            if let Some(emulator) = emulator.filter(|_| self.journal) {
+                journal::print(&emulator, Led::Namespaces, out);
+            }
+            return Ok(code);
+        }
+        let emulator = start_emulator(builder)?;
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
         let mut variables = emulator.env();
         // Removed at the end.
@@ -142,17 +170,7 @@ impl Args {
         let code = self.run_with(&variables, signals::run, out)?;
         drop(directory);
         if self.journal {
-            let requests = emulator.requests();
-            let kept = requests.len();
-            let made = requests.last().map_or(0, |request| request.id);
-            if made == kept as u64 {
-                out.say(format_args!("the program made {made} requests:"));
-            } else {
-                out.say(format_args!(
-                    "the program made {made} requests; these are the last {kept}:"
-                ));
-            }
-            requests.iter().for_each(|request| out.say(request));
+            journal::print(&emulator, Led::Variables, out);
         }
         Ok(code)
     }
@@ -189,26 +207,14 @@ impl Args {
             return Err(Failure::new(Exit::Usage, "name a program after --"));
         };
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_remove("NO_GCE_CHECK")
-            .env_remove("GCE_METADATA_MTLS_MODE");
-        for (name, ..) in CREDENTIALS {
-            command.env_remove(name);
-        }
-        command
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .envs(without_proxy(variables));
+        command.args(arguments);
+        program::clear(&mut command);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let server = variables.first().map_or("", |(_, value)| value);
+        program::keep_from_proxies(&mut command, host(server));
         match run(&mut command) {
             Ok(status) => Ok(signals::code(status).into()),
-            Err(error) => {
-                let program = program.to_string_lossy();
-                let found = error.kind() != ErrorKind::NotFound;
-                Ok(out.fail_as(
-                    if found { 126 } else { 127 },
-                    &format!("cannot run {program}: {error}"),
-                ))
-            }
+            Err(error) => Ok(program::cannot_run(program, &error, out)),
         }
     }
 }
@@ -224,23 +230,6 @@ fn run_again_as_child() -> Result<ExitCode, Failure> {
     });
     ran.map(|status| signals::code(status).into())
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot run as init: {error}")))
-}
-
-/// Returns the variables that keep requests to the server away from proxies, if there are any.
-fn without_proxy(variables: &[(String, String)]) -> Vec<(&'static str, String)> {
-    let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    if proxies.iter().all(|name| env::var(name).is_none()) {
-        return Vec::new();
-    }
-    let host = host(variables.first().map_or("", |(_, value)| value));
-    let all = match proxy_exceptions(env::var) {
-        // All hosts, which `*` means only on its own.
-        Some(list) if list == "*" => list,
-        Some(list) => format!("{list},{host}"),
-        None => host.to_owned(),
-    };
-    // The same list in both, as clients read only one of them.
-    vec![("NO_PROXY", all.clone()), ("no_proxy", all)]
 }
 
 /// Warns of gcloud's default credentials, which SDKs use before a metadata server.
