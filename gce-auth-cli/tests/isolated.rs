@@ -2,6 +2,7 @@
 //! where root runs the tests, as another one, too.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
+#![allow(clippy::print_stdout, reason = "what is skipped is printed")]
 
 mod support;
 

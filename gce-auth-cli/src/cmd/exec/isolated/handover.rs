@@ -122,7 +122,7 @@ pub(super) fn receive(end: impl AsFd) -> io::Result<Option<(Subject, Option<Owne
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Read, io::Write, thread};
+    use std::{fs::File, io::Write, thread};
 
     use super::*;
 
@@ -137,10 +137,8 @@ mod tests {
         assert_eq!(subject, Subject::Port(8443));
         writer.write_all(b"through").unwrap();
         drop(writer);
-        let mut text = String::new();
-        let mut file = File::from(descriptor.unwrap());
-        file.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "through");
+        let file = File::from(descriptor.unwrap());
+        assert_eq!(io::read_to_string(file).unwrap(), "through");
         let (subject, descriptor) = receive(&b).unwrap().unwrap();
         assert!(subject == Subject::Done && descriptor.is_none());
         assert!(receive(&b).unwrap().is_none());
