@@ -77,6 +77,8 @@ impl Service for AgentService {
                 match turn.decided(record, asked, request, email) {
                     Answer::Ready(reply) | Answer::Stream(reply, _) => reply,
                     Answer::Later(reply) => reply.await,
+                    // The agent closes no connection so.
+                    Answer::Closed => pages::internal(),
                 }
             }));
         }

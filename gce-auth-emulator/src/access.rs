@@ -89,6 +89,11 @@ pub(crate) struct Caller {
 struct Stranger(Option<u32>);
 
 impl Caller {
+    /// Returns its address; `None` for a Unix socket.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        self.address
+    }
+
     fn is_local(self) -> bool {
         self.link_local.is_some()
             || self

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::document_source::{DocumentSource, Layer};
-use crate::events::{Event, Observers};
+use crate::events::EventSchedule;
 use crate::faults::rules::FaultRule;
 use crate::identity::accounts::Account;
+use crate::observers::{Event, Observers};
 use crate::policy::settings::CloudConfig;
 use crate::private_listeners::PrivateListeners;
 use crate::profiles::Profile;
@@ -33,6 +34,7 @@ pub struct EmulatorBuilder {
     pub(crate) cloud: CloudConfig,
     pub(crate) cloud_sources: Vec<TextSource>,
     pub(crate) faults: Vec<FaultRule>,
+    pub(crate) events: Vec<EventSchedule>,
     pub(crate) plans: Vec<TextSource>,
     pub(crate) refuse: Option<Duration>,
     pub(crate) upstream: Option<String>,
@@ -60,6 +62,7 @@ impl Default for EmulatorBuilder {
             cloud: CloudConfig::default(),
             cloud_sources: Vec::new(),
             faults: Vec::new(),
+            events: Vec::new(),
             plans: Vec::new(),
             refuse: None,
             upstream: None,
@@ -295,66 +298,6 @@ impl EmulatorBuilder {
     /// so it is when a request went through four emulators.
     pub fn upstream(mut self, url: impl Into<String>) -> Self {
         self.upstream = Some(url.into());
-        self
-    }
-
-    /// Adds a fault from the start on, as [`Emulator::add_fault`](crate::Emulator::add_fault) does
-    /// later.
-    pub fn fault(mut self, rule: FaultRule) -> Self {
-        self.faults.push(rule);
-        self
-    }
-
-    /// Adds a plan in TOML: what goes wrong from the start on, and how long tokens live. It is read
-    /// when the emulator starts, and counts before what was said in code. Of several plans the
-    /// later one counts.
-    ///
-    /// ```
-    /// use gce_auth_emulator::Emulator;
-    ///
-    /// let emulator = Emulator::builder()
-    ///     .plan(r#"
-    ///         seed = 7                  # for what happens by chance
-    ///
-    ///         [cold-start]
-    ///         seconds = 3               # so long connections are refused,
-    ///         status = 503              # or with this, answered so; retry-after = 1 is possible too
-    ///
-    ///         [tokens]
-    ///         lifetime = 600            # seconds
-    ///         renewal = 60
-    ///
-    ///         [[faults]]
-    ///         path = "instance/service-accounts/"
-    ///         client = "gl-python"      # a part of User-Agent or x-goog-api-client
-    ///         times = 2                 # or for-seconds; or allowed and per-seconds; or probability, and seed if wanted
-    ///         fault = { kind = "status", code = 429, retry-after = 1 }
-    ///     "#)
-    ///     .start()?;
-    /// # Ok::<(), gce_auth_emulator::StartError>(())
-    /// ```
-    ///
-    /// The kinds of faults are those of the [control requests](crate#control-requests), with
-    /// hyphens in their keys.
-    pub fn plan(mut self, toml: impl Into<String>) -> Self {
-        self.plans.push(TextSource::Text(toml.into()));
-        self
-    }
-
-    /// Adds a [plan](Self::plan) from a file, read when the emulator starts.
-    pub fn plan_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.plans.push(TextSource::File(path.into()));
-        self
-    }
-
-    /// Refuses connections for this long after the start, on the emulator's clock, as a metadata
-    /// server does that starts later than its pod. The ports are taken, but not listened on, so the
-    /// system refuses.
-    ///
-    /// [`start`](Self::start) returns at once even so. No control request gets through in this
-    /// time; [`Emulator::advance`](crate::Emulator::advance) ends it.
-    pub fn refuse_for(mut self, time: Duration) -> Self {
-        self.refuse = Some(time);
         self
     }
 

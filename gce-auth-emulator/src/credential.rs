@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::identity::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
 use crate::identity::agents::Agent;
 use crate::identity::claims::{self, Detail};
@@ -18,6 +19,9 @@ use gce_auth_server::protocol::query::{Alt, Query, Reading, is_true};
 use gce_auth_server::protocol::route::Target;
 use gce_auth_server::protocol::{Reply, pages, render};
 
+/// A request for a token: its target, the account's name, its query.
+type Asked<'a> = (&'a Target, &'a str, &'a Query);
+
 /// The token that a request is for, and the form of the answer.
 struct Wanted {
     account: Identity,
@@ -28,15 +32,14 @@ impl State {
     /// Answers `token`, unless a source of real tokens has to be asked.
     pub(crate) fn token_at_once(
         &self,
-        target: &Target,
-        account: &str,
-        query: &Query,
+        client: Option<&Client>,
+        asked: Asked<'_>,
         bound: Option<&str>,
     ) -> Option<Reply> {
         if self.source.is_some() {
             return None;
         }
-        let answer = self.wanted(target, account, query).and_then(|wanted| {
+        let answer = self.wanted(client, asked).and_then(|wanted| {
             let now = self.clock.now();
             let issued = self.issuer().cached(&wanted.account, bound, now);
             issued
@@ -49,16 +52,15 @@ impl State {
     /// Answers `token`.
     pub(crate) async fn token(
         &self,
-        target: &Target,
-        account: &str,
-        query: &Query,
+        client: Option<&Client>,
+        asked: Asked<'_>,
         bound: Option<String>,
     ) -> Reply {
         let Some(source) = self.source.clone() else {
-            let answer = self.token_at_once(target, account, query, bound.as_deref());
+            let answer = self.token_at_once(client, asked, bound.as_deref());
             return answer.unwrap_or_else(pages::internal);
         };
-        let Wanted { account, alt } = match self.wanted(target, account, query) {
+        let Wanted { account, alt } = match self.wanted(client, asked) {
             Ok(wanted) => wanted,
             Err(reply) => return reply,
         };
@@ -69,8 +71,12 @@ impl State {
     }
 
     /// What token a request is for; or the refusal.
-    fn wanted(&self, target: &Target, account: &str, query: &Query) -> Result<Wanted, Reply> {
-        let found = self.document.read(|document| {
+    fn wanted(
+        &self,
+        client: Option<&Client>,
+        (target, account, query): Asked<'_>,
+    ) -> Result<Wanted, Reply> {
+        let found = self.document.read_for(client, |document| {
             Identity::find(document, account).map(|account| {
                 (
                     account,
@@ -177,14 +183,13 @@ impl State {
     /// Answers `identity`.
     pub(crate) async fn identity(
         &self,
-        target: &Target,
-        account: &str,
-        query: &Query,
+        client: Option<&Client>,
+        (target, account, query): Asked<'_>,
         agent: Option<Agent>,
     ) -> Reply {
         let account = self
             .document
-            .read(|document| Identity::find(document, account));
+            .read_for(client, |document| Identity::find(document, account));
         let Some(account) = account else {
             return target.not_found();
         };
@@ -213,9 +218,9 @@ impl State {
         let now = self.clock.now();
         let claims = match agent {
             Some(agent) => agent.claims(audience, full, now.seconds()),
-            None => self
-                .document
-                .read(|document| claims::claims(document, &account, audience, detail, now)),
+            None => self.document.read_for(client, |document| {
+                claims::claims(document, &account, audience, detail, now)
+            }),
         };
         match self.key().await.and_then(|key| jwt::sign(&key, &claims)) {
             Some(token) => render::credential("text/html", token),

@@ -11,6 +11,7 @@ use gce_auth_server::service::{Answer, Connection, Service};
 use tokio::runtime::Handle;
 
 use crate::access::{self, Caller};
+use crate::client::Client;
 use crate::cloud;
 use crate::cloud::call::CloudCall;
 use crate::cloud::endpoint::Endpoint;
@@ -59,15 +60,21 @@ impl Service for Dispatcher {
 
     fn serve<'a>(&'a self, request: Request, caller: &'a Caller) -> Answer<'a> {
         let state = &*self.0;
+        state.catch_up();
+        // Most requests need no copy of who asks.
+        let differs = state.document.is_split() || request.query.contains("wait_for_change");
+        let client = (differs || state.events.is_any_down())
+            .then(|| Box::new(Client::new(caller.address(), &request)));
         let original = state.upstream.is_some().then(|| request.clone());
         match understand(state, request, *caller) {
             Err(reply) => Answer::Ready(dressed(state, reply)),
+            Ok(Meaning::Metadata(_)) if is_down(state, client.as_deref()) => Answer::Closed,
             Ok(Meaning::Metadata(op)) => match original {
-                None => match at_once(state, &op) {
+                None => match at_once(state, &op, client.as_deref()) {
                     Some(reply) => Answer::Ready(dressed(state, reply)),
-                    None => Answer::Later(Box::pin(answer(state, op))),
+                    None => Answer::Later(Box::pin(answer(state, op, client))),
                 },
-                Some(request) => Answer::Later(Box::pin(relayed(state, op, request))),
+                Some(request) => Answer::Later(Box::pin(relayed(state, op, request, client))),
             },
             Ok(Meaning::Cloud(endpoint, request)) if request.body.len() > LARGE => {
                 Answer::Later(Box::pin(cloud_beside(&self.0, endpoint, request)))
@@ -103,6 +110,12 @@ async fn cloud_beside(state: &Arc<State>, endpoint: Endpoint, request: Request) 
         runtime.block_on(cloud::dispatch::answer(&state, &call))
     });
     answer.await.unwrap_or_else(|_| cloud::errors::internal())
+}
+
+/// Whether the machine of this client ended.
+fn is_down(state: &State, client: Option<&Client>) -> bool {
+    let down = |client| state.events.is_any_down() && state.events.is_down_for(client);
+    client.is_some_and(down)
 }
 
 /// An answer of the metadata server as the machine's platform has it.
@@ -177,10 +190,10 @@ fn without_empty_segments(path: String) -> String {
 }
 
 /// The answer, if it is there without any waiting.
-fn at_once(state: &State, op: &Op) -> Option<Reply> {
+fn at_once(state: &State, op: &Op, client: Option<&Client>) -> Option<Reply> {
     match op {
         Op::Read(reading, target) if reading.wait.is_none() => {
-            let (Ok((reply, _)) | Err(reply)) = state.look(target, reading);
+            let (Ok((reply, _)) | Err(reply)) = state.look(client, target, reading);
             Some(reply)
         }
         Op::Credential {
@@ -189,35 +202,39 @@ fn at_once(state: &State, op: &Op) -> Option<Reply> {
             kind: Credential::Token,
             query,
             certificates,
-        } => state.token_at_once(target, account, query, certificates.as_deref()),
+        } => state.token_at_once(client, (target, account, query), certificates.as_deref()),
         _ => None,
     }
 }
 
 /// The answer of the other metadata server, where it is for that to give.
-async fn relayed(state: &State, op: Op, request: Request) -> Reply {
+async fn relayed(state: &State, op: Op, request: Request, client: Option<Box<Client>>) -> Reply {
     if let Some(upstream) = &state.upstream
         // In a box of its own: thousands may wait who need none of it.
-        && let Some(reply) = Box::pin(state.relay(upstream, &op, &request)).await
+        && let Some(reply) = Box::pin(state.relay(upstream, (&op, &request), client.as_deref())).await
     {
         return reply;
     }
     drop(request);
-    answer(state, op).await
+    answer(state, op, client).await
 }
 
-async fn answer(state: &State, op: Op) -> Reply {
+async fn answer(state: &State, op: Op, client: Option<Box<Client>>) -> Reply {
+    let client = client.as_deref();
     let reply = match op {
         Op::Home => render::lines("computeMetadata/\n"),
         Op::Versions => render::lines("v1/\n"),
-        Op::Read(reading, target) => state.read(&target, &reading).await,
+        Op::Read(reading, target) => state.read(client, &target, &reading).await,
         Op::Credential {
             target,
             account,
             kind: Credential::Token,
             query,
             certificates,
-        } => state.token(&target, &account, &query, certificates).await,
+        } => {
+            let asked = (&target, &*account, &query);
+            state.token(client, asked, certificates).await
+        }
         Op::Credential {
             target,
             account,
@@ -226,26 +243,27 @@ async fn answer(state: &State, op: Op) -> Reply {
             certificates,
         } => {
             let agent = certificates.as_deref().and_then(Agent::of);
-            state.identity(&target, &account, &query, agent).await
+            let asked = (&target, &*account, &query);
+            state.identity(client, asked, agent).await
         }
         Op::WriteGuestAttribute {
             target,
             namespace,
             key,
             value,
-        } => state.write_guest_attribute(&target, &namespace, &key, &value),
+        } => state.write_guest_attribute(client, &target, (&namespace, &key), &value),
         Op::DeleteGuestAttribute {
             target,
             namespace,
             key,
-        } => state.delete_guest_attribute(&target, &namespace, key.as_deref()),
+        } => state.delete_guest_attribute(client, &target, &namespace, key.as_deref()),
         Op::Login {
             target,
             what,
             query,
-        } => state
-            .document
-            .read(|document| oslogin::answer(document, what, &query, &target)),
+        } => state.document.read_for(client, |document| {
+            oslogin::answer(document, what, &query, &target)
+        }),
     };
     dressed(state, reply)
 }

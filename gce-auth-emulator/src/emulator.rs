@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::builder::EmulatorBuilder;
 use crate::error::SetError;
+use crate::events::{EventError, EventSchedule, EventStatus, MachineEvent};
 use crate::faults::{Fault, FaultRule};
 use crate::private_file;
 use crate::recorded_request::RecordedRequest;
@@ -273,6 +274,39 @@ impl Emulator {
         self.state.rules().clear();
     }
 
+    /// Has something happen to the machine, now; returns its number.
+    ///
+    /// # Errors
+    ///
+    /// When a thousand events are under way.
+    pub fn play(&self, event: impl Into<MachineEvent>) -> Result<u64, EventError> {
+        self.state.schedule(EventSchedule::new(event))
+    }
+
+    /// Has something happen to the machine, when the schedule says; returns its number.
+    ///
+    /// # Errors
+    ///
+    /// When its client is no network, when it would be played never or without an end, or when a
+    /// thousand events are under way.
+    pub fn schedule(&self, schedule: EventSchedule) -> Result<u64, EventError> {
+        self.state.schedule(schedule)
+    }
+
+    /// Returns the events that are to come, under way and over, the oldest first.
+    #[must_use]
+    pub fn machine_events(&self) -> Vec<EventStatus> {
+        self.state.catch_up();
+        self.state.machine_events()
+    }
+
+    /// Cancels an event, and takes back what it did, unless it was changed since: a machine that
+    /// ended is there again. False if there is none of this number.
+    #[expect(clippy::must_use_candidate, reason = "it is gone either way")]
+    pub fn cancel_event(&self, id: u64) -> bool {
+        self.state.cancel_event(id)
+    }
+
     /// Empties the server's cache of access tokens, so that the next answer is a new token. Those
     /// handed out stay good.
     pub fn rotate_token(&self) {
@@ -289,16 +323,17 @@ impl Emulator {
         self.state.issuer().set_lifetime(lifetime);
     }
 
-    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults and
-    /// the journal. The faults of a plan begin anew; connections are not refused again.
+    /// Puts everything back to how it was at the start: the document, the clock, tokens, faults,
+    /// events and the journal. What a plan has begins anew; connections are not refused again.
     pub fn reset(&self) {
         self.state.reset();
     }
 
     /// Moves the emulator's clock ahead: tokens age, the `Date` header and the times in ID tokens
-    /// follow.
+    /// follow, and events are played whose time has come.
     pub fn advance(&self, by: Duration) {
         self.state.clock.advance(by);
+        self.state.catch_up();
     }
 }
 

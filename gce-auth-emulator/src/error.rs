@@ -95,7 +95,7 @@ impl fmt::Display for StartError {
             Reason::Certificates(error) => write!(f, "cannot make the certificates: {error}"),
             Reason::Document(why) => write!(f, "not a metadata document: {why}"),
             Reason::Overlay(why) => write!(f, "not an overlay: {why}"),
-            Reason::Plan(why) => write!(f, "not a fault plan: {why}"),
+            Reason::Plan(why) => write!(f, "not a plan: {why}"),
             Reason::Cloud(why) => write!(f, "cannot configure the APIs beside the server: {why}"),
             Reason::Set(error) => error.fmt(f),
             Reason::Upstream(url, why) => {

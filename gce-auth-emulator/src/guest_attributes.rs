@@ -1,5 +1,6 @@
 //! Guest attributes: the part of the tree that programs on the machine may write.
 
+use crate::client::Client;
 use crate::document::limits::Extent;
 use crate::profiles::attribute;
 use crate::state::State;
@@ -13,7 +14,11 @@ const MAX_BYTES: usize = 256 * 1024;
 
 impl State {
     /// The refusal, where this is among them and they are not enabled.
-    pub(crate) fn guest_attributes_refusal(&self, target: &Target) -> Option<Reply> {
+    pub(crate) fn guest_attributes_refusal(
+        &self,
+        client: Option<&Client>,
+        target: &Target,
+    ) -> Option<Reply> {
         const PLACE: &str = "instance/guest-attributes";
         let below = target.place().strip_prefix(PLACE)?;
         // Without its slash the directory is redirected.
@@ -21,20 +26,20 @@ impl State {
         if !inside {
             return None;
         }
-        let on = self
-            .document
-            .read(|document| attribute(document, "enable-guest-attributes"));
+        let on = self.document.read_for(client, |document| {
+            attribute(document, "enable-guest-attributes")
+        });
         (!on).then(pages::guest_attributes_off)
     }
 
     pub(crate) fn write_guest_attribute(
         &self,
+        client: Option<&Client>,
         target: &Target,
-        namespace: &str,
-        key: &str,
+        (namespace, key): (&str, &str),
         value: &str,
     ) -> Reply {
-        if let Some(reply) = self.guest_attributes_refusal(target) {
+        if let Some(reply) = self.guest_attributes_refusal(client, target) {
             return reply;
         }
         let place = |document: &Value| {
@@ -57,11 +62,12 @@ impl State {
 
     pub(crate) fn delete_guest_attribute(
         &self,
+        client: Option<&Client>,
         target: &Target,
         namespace: &str,
         key: Option<&str>,
     ) -> Reply {
-        if let Some(reply) = self.guest_attributes_refusal(target) {
+        if let Some(reply) = self.guest_attributes_refusal(client, target) {
             return reply;
         }
         let path = match key {

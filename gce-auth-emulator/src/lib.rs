@@ -75,6 +75,9 @@
 //! | `POST assertions` `{"path", "times", "parameters"}` | 200 if the path was asked so often with these parameters, else 409 |
 //! | `POST faults` `{"path", "fault": {"kind", ..}, ..}` | see below; gives the fault's number |
 //! | `GET faults`, `DELETE faults`, `DELETE faults/ID` | shows them; takes all away, or one |
+//! | `POST machine-events` `{"event": {"kind", ..}, ..}` | has something happen to the machine, see below; gives the event's number |
+//! | `GET machine-events` | shows them, with their steps |
+//! | `DELETE machine-events`, `DELETE machine-events/ID` | cancels all, or one, and takes back what they did |
 //! | `GET events` | server-sent events: requests as they come and as they end, and the state |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
@@ -99,6 +102,44 @@
 //! (`contentType`, `text`); see [`Fault`]. A file can hold the same as TOML, see
 //! [`EmulatorBuilder::plan`].
 //!
+//! # Machine events
+//!
+//! What happens to a machine is played as its metadata server shows it, step by step, on the
+//! emulator's clock: see [`MachineEvent`]. In code it is [`Emulator::play`], in a
+//! [plan](EmulatorBuilder::plan) `[[events]]`, as control request `POST machine-events` with
+//! `event` and, if wanted, `inSeconds` or `at` (RFC 3339), `repeat`, and `client`: an address, a
+//! network, or a part of a `User-Agent` or `x-goog-api-client` header. In plans, keys may have
+//! hyphens. Clients that wait for a change see each step with its ETag. Between the end of a machine
+//! and its next start, its metadata server closes connections unanswered; control requests and the
+//! page go on.
+//!
+//! | `kind` | what happens |
+//! | --- | --- |
+//! | `preempt` (`noticeSeconds`: 30) | `instance/preempted` is `TRUE`; after the notice the machine ends |
+//! | `maintenance` (`action`: `MIGRATE` or `TERMINATE`, `gpu`, `announcedSeconds`: 0, `noticeSeconds`: 60 or with `gpu` 3600, `durationSeconds`: 60, `withinSeconds`: 90, `windowSeconds`: 14400, `type`: `SCHEDULED` or `UNSCHEDULED`, `canReschedule`) | `upcoming-maintenance` has window, type and status; `maintenance-event` has `MIGRATE_ON_HOST_MAINTENANCE` or `TERMINATE_ON_HOST_MAINTENANCE` during the notice and the maintenance; with `TERMINATE` the machine shuts down, ends, and starts again |
+//! | `live-migration` (`noticeSeconds`: 60, `jumpSeconds`: 1) | `maintenance-event` tells, the clock jumps, `virtual-clock/drift-token` changes |
+//! | `host-error` (`restartSeconds`: 60, `automaticRestart`: true) | the machine ends without notice, and starts again |
+//! | `shutdown` (`graceSeconds`: 600, `withinSeconds`: 90, `targetState`: `STOPPED`, `SUSPENDED` or `DELETED`) | `shutdown-details` has `PENDING_STOP`, then `STOPPING`; the machine ends |
+//! | `detach-account` (`account`: `default`) | a service account is gone, and its tokens are 404 |
+//! | `exchange-account` (`email`, `scopes`) | the machine has this account alone |
+//! | `attach-disk` (`deviceName`, `interface`, `type`) | `disks/` has one more |
+//! | `attach-interface` (`ip`, `network`) | `network-interfaces/` has one more |
+//! | `set-attributes` (`attributes`, `project`: false) | custom metadata is set, or with `null` removed |
+//!
+//! ```
+//! use gce_auth_emulator::Emulator;
+//!
+//! let emulator = Emulator::builder()
+//!     .plan(r#"
+//!         [[events]]
+//!         event = { kind = "maintenance", action = "TERMINATE", notice-seconds = 120 }
+//!         in-seconds = 600
+//!     "#)
+//!     .start()?;
+//! assert_eq!(emulator.machine_events().len(), 1);
+//! # Ok::<(), gce_auth_emulator::StartError>(())
+//! ```
+//!
 
 #![forbid(unsafe_code)]
 
@@ -108,6 +149,8 @@ mod agent_identity;
 mod builder;
 mod builder_cloud;
 mod builder_listeners;
+mod builder_plan;
+mod client;
 mod clock;
 mod cloud;
 mod control;
@@ -122,8 +165,10 @@ mod guest_attributes;
 mod hints;
 mod identity;
 mod journal;
+mod observers;
 mod oslogin;
 mod page;
+mod playing;
 mod policy;
 mod private_file;
 mod private_listeners;
@@ -146,10 +191,14 @@ pub use agent_identity::AgentIdentity;
 pub use builder::EmulatorBuilder;
 pub use emulator::Emulator;
 pub use error::{SetError, StartError};
-pub use events::Event;
+pub use events::{
+    EventError, EventSchedule, EventState, EventStatus, MachineEvent, MachineStep, Maintenance,
+    MaintenanceAction,
+};
 pub use faults::{Fault, FaultRule};
 pub use identity::accounts::Account;
 pub use identity::api_certificate::API_HOSTS;
+pub use observers::Event;
 pub use policy::providers::Provider;
 pub use policy::users::User;
 pub use profiles::Profile;

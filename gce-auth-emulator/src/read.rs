@@ -5,22 +5,33 @@ use gce_auth_server::protocol::etag::Etag;
 use gce_auth_server::protocol::query::{Reading, Wait};
 use gce_auth_server::protocol::route::Target;
 
+use crate::client::Client;
 use crate::state::State;
 
 impl State {
-    /// A place as it is now, and its ETag; or the refusal.
-    pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
-        match self.guest_attributes_refusal(target) {
+    /// A place as this client sees it now, and its ETag; or the refusal.
+    pub(crate) fn look(
+        &self,
+        client: Option<&Client>,
+        target: &Target,
+        reading: &Reading,
+    ) -> Result<(Reply, Etag), Reply> {
+        match self.guest_attributes_refusal(client, target) {
             Some(reply) => Err(reply),
-            None => self.document.look(target, reading),
+            None => self.document.look(client, target, reading),
         }
     }
 
     /// A place, once it has changed if that is wanted.
-    pub(crate) async fn read(&self, target: &Target, reading: &Reading) -> Reply {
+    pub(crate) async fn read(
+        &self,
+        client: Option<&Client>,
+        target: &Target,
+        reading: &Reading,
+    ) -> Reply {
         // Before the first look, so that no change falls between the two.
         let changes = reading.wait.as_ref().map(|_| self.document.subscribe());
-        let (reply, etag) = match self.look(target, reading) {
+        let (reply, etag) = match self.look(client, target, reading) {
             Ok(seen) => seen,
             Err(reply) => return reply,
         };
@@ -34,7 +45,7 @@ impl State {
         drop(reply);
         let changed = async {
             while changes.changed().await.is_ok() {
-                if self.document.etag(target.place()) != Some(etag) {
+                if self.document.etag(client, target.place()) != Some(etag) {
                     break;
                 }
             }
@@ -47,7 +58,7 @@ impl State {
         }
         // Thousands may wake together: others come in between.
         tokio::task::yield_now().await;
-        match self.look(target, reading) {
+        match self.look(client, target, reading) {
             Ok((reply, _)) | Err(reply) => reply,
         }
     }

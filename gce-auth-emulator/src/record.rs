@@ -6,7 +6,7 @@ use gce_auth_server::protocol::{Method, Request};
 use gce_auth_server::service::{Arrival, Hooks, Peer};
 use serde_json::Value;
 
-use crate::events::Event;
+use crate::observers::Event;
 use crate::state::State;
 use crate::{hints, page};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::client::Client;
 use crate::document::etag_of;
 use crate::identity::accounts::Identity;
 use crate::state::State;
@@ -33,11 +34,11 @@ impl State {
     pub(crate) async fn relay(
         &self,
         upstream: &Upstream,
-        op: &Op,
-        request: &Request,
+        (op, request): (&Op, &Request),
+        client: Option<&Client>,
     ) -> Option<Reply> {
         let here = |target: &Target| {
-            self.document.read(|document| {
+            self.document.read_for(client, |document| {
                 Node::find(document, target.steps()).map(|node| node.is_directory())
             })
         };
@@ -45,14 +46,15 @@ impl State {
             Op::Read(reading, target) => match here(target) {
                 None => self.pass(upstream, request, Some(target)).await,
                 Some(true) if target.slash() => {
-                    self.merged(upstream, request, target, reading).await
+                    self.merged(upstream, request, client, (target, reading))
+                        .await
                 }
                 Some(_) => return None,
             },
             Op::Credential { account, .. } => {
-                let known = self
-                    .document
-                    .read(|document| Identity::find(document, account).is_some());
+                let known = self.document.read_for(client, |document| {
+                    Identity::find(document, account).is_some()
+                });
                 if known {
                     return None;
                 }
@@ -64,7 +66,7 @@ impl State {
             Op::Login { .. } => {
                 let known = self
                     .document
-                    .read(|document| document["oslogin"].is_object());
+                    .read_for(client, |document| document["oslogin"].is_object());
                 if known {
                     return None;
                 }
@@ -116,12 +118,12 @@ impl State {
         &self,
         upstream: &Upstream,
         request: &Request,
-        target: &Target,
-        reading: &Reading,
+        client: Option<&Client>,
+        (target, reading): (&Target, &Reading),
     ) -> Result<Reply, Reply> {
         let mut changes = reading.wait.as_ref().map(|_| self.document.subscribe());
         let (mut theirs, mut their_etag) = self.their(upstream, request, target, None).await?;
-        let (reply, etag) = self.over(&theirs, target, reading)?;
+        let (reply, etag) = self.over(client, &theirs, target, reading)?;
         let (Some(Wait { last_etag, timeout }), Some(changes)) = (&reading.wait, &mut changes)
         else {
             return Ok(reply);
@@ -147,7 +149,8 @@ impl State {
             };
             let here = async {
                 while changes.changed().await.is_ok() {
-                    if !matches!(self.over(&theirs, target, reading), Ok((_, now)) if now == etag) {
+                    if !matches!(self.over(client, &theirs, target, reading), Ok((_, now)) if now == etag)
+                    {
                         break;
                     }
                 }
@@ -158,12 +161,14 @@ impl State {
                 () = &mut late => None,
             };
             let Some((value, new_etag)) = new else {
-                return self.over(&theirs, target, reading).map(|(reply, _)| reply);
+                return self
+                    .over(client, &theirs, target, reading)
+                    .map(|(reply, _)| reply);
             };
             pause = new_etag.is_empty() || new_etag == their_etag;
             (theirs, their_etag) = (value, new_etag);
             // What changed there may be hidden by what is here.
-            let (reply, now) = self.over(&theirs, target, reading)?;
+            let (reply, now) = self.over(client, &theirs, target, reading)?;
             if now != etag {
                 return Ok(reply);
             }
@@ -210,13 +215,14 @@ impl State {
     /// What is here over what is there, as an answer, and its ETag.
     fn over(
         &self,
+        client: Option<&Client>,
         theirs: &Value,
         target: &Target,
         reading: &Reading,
     ) -> Result<(Reply, Etag), Reply> {
         let document = self
             .document
-            .read(|document| {
+            .read_for(client, |document| {
                 let node = Node::find(document, target.steps())?;
                 let mut value = theirs.clone();
                 put_over(&mut value, node.value);

@@ -20,13 +20,15 @@ use crate::dispatch::Dispatcher;
 use crate::document::document_source::Layer;
 use crate::emulator::{Emulator, Https};
 use crate::error::StartError;
-use crate::events::Event;
+use crate::events::EventSchedule;
+use crate::events::scheduler::Scheduler;
 use crate::faults::plan::Plan;
 use crate::identity::api_certificate::ApiCertificate;
 use crate::identity::certificates::Mtls;
 use crate::identity::keys::SigningKey;
 use crate::identity::mds_certificate;
 use crate::identity::token_issuer::TokenIssuer;
+use crate::observers::Event;
 use crate::policy::settings::CloudConfig;
 use crate::private_listeners::{self, PRIVATE};
 use crate::profiles::Profile;
@@ -73,12 +75,14 @@ impl EmulatorBuilder {
         }
         let mut plan = Plan {
             rules: self.faults.clone(),
+            events: self.events.clone(),
             refuse: self.refuse,
             ..Plan::default()
         };
         for source in &self.plans {
             plan = plan.and(source.read(Plan::parse).map_err(StartError::plan)?);
         }
+        check_events(&plan.events)?;
         let cold = plan.refuse.is_some();
         let issuer = TokenIssuer::new(
             plan.lifetime.unwrap_or(self.token_lifetime),
@@ -221,6 +225,16 @@ impl EmulatorBuilder {
     }
 }
 
+/// Whether all events can be played.
+fn check_events(events: &[EventSchedule]) -> Result<(), StartError> {
+    let (mut scheduler, now) = (Scheduler::default(), Clock::default().now());
+    for schedule in events {
+        let added = scheduler.add(schedule.clone(), now);
+        added.map_err(|error| StartError::plan(error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// The user of this process, and root.
 fn own_users() -> Vec<u32> {
     #[cfg(unix)]
@@ -248,6 +262,8 @@ fn run(
         let followed = Arc::clone(&state);
         tokio::spawn(async move { watcher.run(&followed).await });
         tokio::spawn(prepare_key(Arc::clone(&state)));
+        let played = Arc::clone(&state);
+        tokio::spawn(async move { played.play().await });
         let serving = async {
             if let Some(then) = state.warm {
                 state.clock.sleep_until(then).await;

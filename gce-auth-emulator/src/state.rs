@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::clock::{Clock, Instant};
 use crate::document::{Document, DocumentSource, carry_over};
 use crate::error::StartError;
-use crate::events::{Event, Observers};
+use crate::events::events_queue::Events;
 use crate::faults::plan::Plan;
 use crate::faults::rules::Rules;
 use crate::faults::{FaultRule, fault_config};
@@ -17,6 +17,7 @@ use crate::identity::accounts::Account;
 use crate::identity::keys::SigningKey;
 use crate::identity::token_issuer::TokenIssuer;
 use crate::journal::Journal;
+use crate::observers::{Event, Observers};
 use crate::policy::cloud::Cloud;
 use crate::policy::settings::Settings;
 use crate::profiles::Profile;
@@ -62,6 +63,8 @@ pub(crate) struct State {
     pub(crate) asked: Notify,
     /// The rules at the start.
     planned: Vec<FaultRule>,
+    /// What happens to the machine.
+    pub(crate) events: Events,
     /// Until when connections are refused.
     pub(crate) warm: Option<Instant>,
 }
@@ -89,6 +92,7 @@ impl State {
             rules: Mutex::default(),
             asked: Notify::new(),
             planned: parts.plan.rules,
+            events: Events::new(parts.plan.events),
         };
         state.begin_plan();
         state
@@ -101,6 +105,8 @@ impl State {
         for rule in &self.planned {
             rules.add(rule.clone(), now);
         }
+        drop(rules);
+        self.events.begin(now);
     }
 
     pub(crate) fn add_fault(&self, rule: FaultRule) -> u64 {
@@ -136,10 +142,12 @@ impl State {
         self.cloud.reset();
         self.journal().clear();
         self.clock.reset();
-        self.begin_plan();
+        self.events.clear();
         let initial = self.initial.lock();
         let document = initial.unwrap_or_else(PoisonError::into_inner).clone();
+        self.document.lift_all();
         self.document.replace(document);
+        self.begin_plan();
     }
 
     /// Makes the document anew from its files, but for what programs wrote. If they are no good

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::MissedTickBehavior;
 
-use crate::events::Event;
+use crate::observers::Event;
 use crate::state::State;
 
 const PERIOD: Duration = Duration::from_millis(250);

@@ -81,7 +81,7 @@ fn a_plan_that_means_nothing_stops_the_start() {
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("not a fault plan") && text.contains("line 1"),
+        text.contains("not a plan") && text.contains("line 1"),
         "{text}"
     );
 }

@@ -48,6 +48,8 @@ pub enum Answer<'a> {
     Later(Pin<Box<dyn Future<Output = Reply> + Send + 'a>>),
     /// The answer is there, and its body goes on with what comes from the channel.
     Stream(Reply, mpsc::Receiver<Vec<u8>>),
+    /// There is no answer: the connection ends.
+    Closed,
 }
 
 impl std::fmt::Debug for Answer<'_> {
@@ -56,6 +58,7 @@ impl std::fmt::Debug for Answer<'_> {
             Self::Ready(reply) => f.debug_tuple("Ready").field(&reply.status).finish(),
             Self::Later(_) => f.write_str("Later"),
             Self::Stream(reply, _) => f.debug_tuple("Stream").field(&reply.status).finish(),
+            Self::Closed => f.write_str("Closed"),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct EmulatorArgs {
     /// A metadata server to ask for everything that is not set here, with its real tokens
     #[arg(long, value_name = "URL", conflicts_with = "document")]
     upstream: Option<String>,
-    /// A TOML file with a fault plan: faults, cold starts, lifetimes
+    /// A TOML file with a plan: faults, machine events, cold starts, lifetimes
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// A fault, as in a fault plan: 'path = "instance/", times = 2, fault = { kind = "hang" }'. May

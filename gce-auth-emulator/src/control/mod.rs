@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::document::places::segments;
 use crate::error::SetError;
+use crate::events::event_config::ScheduleConfig;
 use crate::faults::fault_config::RuleConfig;
 use crate::policy::settings::CloudConfig;
 use crate::state::State;
@@ -57,6 +58,13 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             done()
         }
         (Method::Delete, "faults", id) => remove_fault(state, id),
+        (Method::Get, "machine-events", "") => Ok(state.machine_events_as_json()),
+        (Method::Post, "machine-events", "") => add_machine_event(state, &call.body),
+        (Method::Delete, "machine-events", "") => {
+            state.cancel_events();
+            done()
+        }
+        (Method::Delete, "machine-events", id) => cancel_machine_event(state, id),
         (Method::Get, "openapi.json", "") => {
             return Reply::own("application/json", include_str!("openapi.json"));
         }
@@ -95,8 +103,8 @@ fn no_such(room: &str, rest: &str) -> Reply {
     let allow = match (room, rest) {
         ("document", _) => "GET, PUT, DELETE",
         ("requests", "") => "GET, DELETE",
-        ("faults", "") => "GET, POST, DELETE",
-        ("faults", _) => "DELETE",
+        ("faults" | "machine-events", "") => "GET, POST, DELETE",
+        ("faults" | "machine-events", _) => "DELETE",
         ("clock" | "tokens", "") => "GET, POST",
         ("cloud", "") => "GET, PUT",
         ("events" | "openapi.json", "") | ("cloud", "openapi.json") => "GET",
@@ -179,6 +187,7 @@ fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
         .as_u64()
         .ok_or_else(|| refused(400, "advanceSeconds must be a whole number"))?;
     state.clock.advance(Duration::from_secs(by));
+    state.catch_up();
     Ok(json!({"now": state.clock.now().rfc3339()}))
 }
 
@@ -245,5 +254,24 @@ fn remove_fault(state: &State, id: &str) -> Result<Value, Reply> {
         Ok(json!({}))
     } else {
         Err(refused(404, "there is no such fault"))
+    }
+}
+
+/// Has something happen to the machine; answers with its number.
+fn add_machine_event(state: &State, body: &[u8]) -> Result<Value, Reply> {
+    let schedule = serde_json::from_slice(body)
+        .map_err(|error| error.to_string())
+        .and_then(|form: ScheduleConfig| form.schedule())
+        .map_err(|why| refused(400, &why))?;
+    let scheduled = state.schedule(schedule);
+    let id = scheduled.map_err(|error| refused(409, &error.to_string()))?;
+    Ok(json!({ "id": id }))
+}
+
+fn cancel_machine_event(state: &State, id: &str) -> Result<Value, Reply> {
+    if id.parse().is_ok_and(|id| state.cancel_event(id)) {
+        Ok(json!({}))
+    } else {
+        Err(refused(404, "there is no such event"))
     }
 }

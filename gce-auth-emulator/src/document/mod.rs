@@ -2,11 +2,15 @@
 //! over it.
 
 mod carry_over;
+mod client_views;
 pub(crate) mod document_source;
 pub(crate) mod limits;
 mod overlay;
+pub(crate) mod patch;
+mod patching;
 pub(crate) mod places;
 mod render_cache;
+mod typed;
 mod versions;
 
 pub(crate) use carry_over::carry_over;

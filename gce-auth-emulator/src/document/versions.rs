@@ -1,15 +1,18 @@
 //! The document and its versions: one tree that serves every path, and tells those who wait when it
 //! changes.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::client::Client;
+use crate::document::client_views::ClientViews;
 use crate::document::limits::{self, Room};
 use crate::document::places::{
-    TOO_DEEP, container, copy_account, empty, keys, list, look, segments, step,
+    TOO_DEEP, container, copy_account, empty, keys, look, segments, step,
 };
 use crate::document::render_cache::{RenderCache, Shape};
 use crate::error::SetError;
@@ -22,13 +25,32 @@ use gce_auth_server::protocol::{Reply, render};
 pub(crate) struct Document {
     state: Mutex<State>,
     version: watch::Sender<u64>,
+    /// Whether it looks different to some clients.
+    pub(super) split: AtomicBool,
 }
 
-struct State {
+pub(super) struct State {
     document: Value,
     /// Of this version.
     shown: RenderCache,
     room: Room,
+    pub(super) views: ClientViews,
+}
+
+impl State {
+    /// The document as a client sees it, and what was rendered of it. `None` stands for a client to
+    /// which nothing else is shown.
+    fn view(&mut self, client: Option<&Client>) -> (&Value, &mut RenderCache) {
+        let seen = match client {
+            Some(client) if !self.views.is_empty() => self.views.seen_by(client),
+            _ => Vec::new(),
+        };
+        if seen.is_empty() {
+            return (&self.document, &mut self.shown);
+        }
+        let view = self.views.view(seen, &self.document);
+        (&view.document, &mut view.shown)
+    }
 }
 
 impl Document {
@@ -38,8 +60,10 @@ impl Document {
                 room: Room::of(&document),
                 document,
                 shown: RenderCache::default(),
+                views: ClientViews::default(),
             }),
             version: watch::Sender::new(0),
+            split: AtomicBool::new(false),
         }
     }
 
@@ -62,12 +86,20 @@ impl Document {
         read(&self.lock().document)
     }
 
-    /// The answer for a place as it is now, and its ETag; or the refusal.
-    pub(crate) fn look(&self, target: &Target, reading: &Reading) -> Result<(Reply, Etag), Reply> {
+    /// As [`read`](Self::read), of what this client sees.
+    pub(crate) fn read_for<T>(&self, client: Option<&Client>, read: impl FnOnce(&Value) -> T) -> T {
+        read(self.lock().view(client).0)
+    }
+
+    /// The answer for a place as this client sees it now, and its ETag; or the refusal.
+    pub(crate) fn look(
+        &self,
+        client: Option<&Client>,
+        target: &Target,
+        reading: &Reading,
+    ) -> Result<(Reply, Etag), Reply> {
         let mut state = self.lock();
-        let State {
-            document, shown, ..
-        } = &mut *state;
+        let (document, shown) = state.view(client);
         let shape = Shape::new(target, reading);
         if let Some(known) = shown.find(target.place(), shape) {
             return Ok(known);
@@ -80,45 +112,16 @@ impl Document {
         Ok((reply, etag))
     }
 
-    /// The ETag of a place; `None` if there is no such place.
-    pub(crate) fn etag(&self, place: &str) -> Option<Etag> {
+    /// The ETag of a place as this client sees it; `None` if there is no such place.
+    pub(crate) fn etag(&self, client: Option<&Client>, place: &str) -> Option<Etag> {
         let mut state = self.lock();
-        let State {
-            document, shown, ..
-        } = &mut *state;
+        let (document, shown) = state.view(client);
         if let Some(known) = shown.etag(place) {
             return Some(known);
         }
         let etag = etag_of(&Node::find(document, steps(place))?);
         shown.keep_etag(place, etag);
         Some(etag)
-    }
-
-    /// Sets a leaf from text, in the type that the place has already, or as a string where nothing
-    /// was.
-    pub(crate) fn set(&self, path: &str, text: &str) -> Result<(), SetError> {
-        self.change(path, |old| match old {
-            None | Some(Value::String(_) | Value::Null) => Ok(text.into()),
-            Some(Value::Number(_)) => match serde_json::from_str(text) {
-                Ok(number @ Value::Number(_)) => Ok(number),
-                _ => Err(SetError::new(path, "a number is needed here")),
-            },
-            Some(Value::Array(_)) => list(text).ok_or_else(|| {
-                SetError::new(path, "a JSON array or a list of lines is needed here")
-            }),
-            Some(Value::Bool(_)) => match text {
-                "true" | "TRUE" => Ok(true.into()),
-                "false" | "FALSE" => Ok(false.into()),
-                _ => Err(SetError::new(path, "TRUE or FALSE is needed here")),
-            },
-            Some(Value::Object(_)) => match serde_json::from_str(text) {
-                Ok(object @ Value::Object(_)) => Ok(object),
-                _ => Err(SetError::new(
-                    path,
-                    "this is a directory: a JSON object is needed",
-                )),
-            },
-        })
     }
 
     /// Puts any JSON at a place.
@@ -130,27 +133,6 @@ impl Document {
             return Err(SetError::too_large(path));
         }
         self.change(path, |_| Ok(value))
-    }
-
-    /// Puts a value at a place in the type that the place has, as [`set`](Self::set) does for text.
-    /// What did not exist gets the type of the value, except among the attributes, which are all
-    /// text.
-    pub(crate) fn put(&self, path: &str, value: Value) -> Result<(), SetError> {
-        let attribute = segments(path)?
-            .get(1)
-            .is_some_and(|directory| directory == "attributes");
-        let place = segments(path)?;
-        let old = self.read(|document| {
-            Node::find(document, &place).map(|node| (node.value.is_string(), node.value.is_array()))
-        });
-        let text = match (&value, old) {
-            (Value::Number(_) | Value::Bool(_), Some((true, _))) => render::plain(&value),
-            (Value::Number(_) | Value::Bool(_), None) if attribute => render::plain(&value),
-            (Value::String(text), Some(_)) => text.clone(),
-            (Value::Array(_), Some((_, true))) => value.to_string(),
-            _ => return self.change(path, |_| Ok(value)),
-        };
-        self.set(path, &text)
     }
 
     pub(crate) fn into_document(self) -> Value {
@@ -205,7 +187,7 @@ impl Document {
         Ok(())
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         path: &str,
         new: impl FnOnce(Option<&Value>) -> Result<Value, SetError>,
@@ -253,13 +235,14 @@ impl Document {
         Ok(())
     }
 
-    fn changed(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn changed(&self, mut state: MutexGuard<'_, State>) {
         state.shown.clear();
+        state.views.forget();
         drop(state);
         self.version.send_modify(|version| *version += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -370,7 +353,7 @@ mod tests {
     #[test]
     fn etags_change_with_the_value_and_only_then() {
         let world = world();
-        let etag = |path: &str| world.etag(path).unwrap();
+        let etag = |path: &str| world.etag(None, path).unwrap();
         let (root, tags, id) = (etag(""), etag("instance/tags"), etag("instance/id"));
         assert_eq!(etag("instance/tags"), tags);
         world.set("instance/id", "2").unwrap();

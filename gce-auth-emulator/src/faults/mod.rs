@@ -1,6 +1,5 @@
 //! What goes wrong on purpose: faults, the requests they hit, and how both are written down.
 
-mod client_name;
 mod fault;
 pub(crate) mod fault_config;
 pub(crate) mod plan;

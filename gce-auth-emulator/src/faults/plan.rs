@@ -1,18 +1,22 @@
-//! Plans: in TOML, the faults from the start on, and how tokens age.
+//! Plans: in TOML, the faults and machine events from the start on, and how tokens age.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::events::EventSchedule;
+use crate::events::event_config::ScheduleConfig;
 use crate::faults::fault::Fault;
 use crate::faults::fault_config::{self, RuleConfig};
 use crate::faults::rules::FaultRule;
 use crate::toml_text;
 
-/// The faults, and how tokens age.
+/// The faults, what happens to the machine, and how tokens age.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) rules: Vec<FaultRule>,
+    /// What happens to the machine.
+    pub(crate) events: Vec<EventSchedule>,
     /// For how long connections are refused after the start.
     pub(crate) refuse: Option<Duration>,
     pub(crate) lifetime: Option<Duration>,
@@ -47,8 +51,15 @@ impl Plan {
             // Rules of one plan shall not fail together by chance.
             seed = seed.wrapping_add(1);
         }
+        let mut events = Vec::with_capacity(form.events.len());
+        for (index, event) in form.events.into_iter().enumerate() {
+            let number = index + 1;
+            let schedule = event.schedule();
+            events.push(schedule.map_err(|why| format!("event {number}: {why}"))?);
+        }
         Ok(Self {
             rules,
+            events,
             refuse,
             lifetime: form.tokens.lifetime.map(Duration::from_secs),
             renewal: form.tokens.renewal.map(Duration::from_secs),
@@ -58,8 +69,10 @@ impl Plan {
     /// Both together; where only one can count, it is the later.
     pub(crate) fn and(mut self, later: Self) -> Self {
         self.rules.extend(later.rules);
+        self.events.extend(later.events);
         Self {
             rules: self.rules,
+            events: self.events,
             refuse: later.refuse.or(self.refuse),
             lifetime: later.lifetime.or(self.lifetime),
             renewal: later.renewal.or(self.renewal),
@@ -77,6 +90,8 @@ struct PlanConfig {
     tokens: TokensConfig,
     #[serde(default)]
     faults: Vec<RuleConfig>,
+    #[serde(default)]
+    events: Vec<ScheduleConfig>,
 }
 
 #[derive(Deserialize)]

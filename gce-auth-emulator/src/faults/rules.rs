@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::client::ClientName;
 use crate::clock::Instant;
-use crate::faults::client_name::ClientName;
 use crate::faults::fault::Fault;
 use crate::journal::full_path;
 use gce_auth_server::protocol::Request;

@@ -199,6 +199,7 @@ async fn exchange<S: Service, H: Hooks>(
                 pace = Pace::Feed(more);
                 reply.open_ended()
             }
+            Answer::Closed => return Err(Closed),
         },
     };
     if let Some(other) = flavor {

@@ -24,6 +24,7 @@ const HOUSES: [House; 3] = [
         name: "gce-auth-emulator",
         floors: &[
             &[
+                "client",
                 "clock",
                 "error",
                 "text_source",
@@ -36,9 +37,9 @@ const HOUSES: [House; 3] = [
             &["policy"],
             &["identity", "journal", "access"],
             &["profiles", "hints"],
-            &["document", "events", "faults", "token_source"],
+            &["document", "events", "faults", "observers", "token_source"],
             &["state"],
-            &["requests"],
+            &["requests", "playing"],
             &[
                 "read",
                 "credential",
@@ -52,7 +53,12 @@ const HOUSES: [House; 3] = [
                 "agent_identity",
             ],
             &["record", "dispatch"],
-            &["builder", "builder_cloud", "builder_listeners"],
+            &[
+                "builder",
+                "builder_cloud",
+                "builder_listeners",
+                "builder_plan",
+            ],
             &["emulator"],
             &["start", "adc"],
             &["lib"],

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::events::MachineStep;
 use crate::recorded_request::RecordedRequest;
 
 /// Something that happened in an emulator, for
@@ -39,6 +40,20 @@ pub enum Event {
         /// The reason, with the file's name.
         why: String,
     },
+    /// A step of a [`MachineEvent`](crate::MachineEvent) was played.
+    #[non_exhaustive]
+    Machine {
+        /// The number of the event.
+        id: u64,
+        /// Its name, for example `preempt`.
+        event: &'static str,
+        /// The clients that it is for, if not all.
+        client: Option<String>,
+        /// What happened, in a few words each.
+        what: Vec<String>,
+        /// What happened to the machine itself.
+        step: Option<MachineStep>,
+    },
     /// Nothing can be served.
     #[non_exhaustive]
     Failed {
@@ -65,6 +80,19 @@ impl fmt::Display for Event {
                 Ok(())
             }
             Self::Rejected { why } => write!(f, "the document stays as it was: {why}"),
+            Self::Machine {
+                id,
+                event,
+                client,
+                what,
+                ..
+            } => {
+                write!(f, "event {id} ({event}")?;
+                if let Some(client) = client {
+                    write!(f, " for {}", client.escape_debug())?;
+                }
+                write!(f, "): {}", what.join("; "))
+            }
             Self::Failed { why } => write!(f, "nothing can be served: {why}"),
         }
     }

@@ -1,0 +1,92 @@
+//! The events of one emulator: shared, and cheap to look at when nothing is to come.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::client::Client;
+use crate::clock::Instant;
+use crate::events::schedule::EventSchedule;
+use crate::events::scheduler::Scheduler;
+
+/// Stands for no time at all.
+const NEVER: i64 = i64::MAX;
+
+pub(crate) struct Events {
+    scheduler: Mutex<Scheduler>,
+    /// When the next step is due, in milliseconds since 1970.
+    next: AtomicI64,
+    /// Whether the machine ended for some client.
+    down: AtomicBool,
+    /// Notified when the next step is another one.
+    pub(crate) changed: Notify,
+    /// Those of the start.
+    planned: Vec<EventSchedule>,
+}
+
+impl Events {
+    pub(crate) fn new(planned: Vec<EventSchedule>) -> Self {
+        Self {
+            scheduler: Mutex::default(),
+            next: AtomicI64::new(NEVER),
+            down: AtomicBool::new(false),
+            changed: Notify::new(),
+            planned,
+        }
+    }
+
+    /// Forgets all events, and begins those of the start.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.change(|scheduler| {
+            scheduler.clear();
+            for schedule in &self.planned {
+                // That there is room for them was seen at the start.
+                let _ = scheduler.add(schedule.clone(), now);
+            }
+        });
+    }
+
+    /// Forgets all events.
+    pub(crate) fn clear(&self) {
+        self.change(Scheduler::clear);
+    }
+
+    /// Changes what is to come. Nothing else happens to the machine meanwhile.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Scheduler) -> T) -> T {
+        let mut scheduler = self.lock();
+        let answer = change(&mut scheduler);
+        let next = scheduler.next_at().map_or(NEVER, Instant::millis);
+        self.down.store(scheduler.is_any_down(), Ordering::Relaxed);
+        if self.next.swap(next, Ordering::Relaxed) != next {
+            self.changed.notify_waiters();
+        }
+        answer
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Scheduler) -> T) -> T {
+        read(&self.lock())
+    }
+
+    /// Whether a step may be due; `now` is asked only where something is to come.
+    pub(crate) fn is_due(&self, now: impl FnOnce() -> Instant) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        next != NEVER && next <= now().millis()
+    }
+
+    /// Whether the machine ended for some client.
+    pub(crate) fn is_any_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Whether the machine ended for this client.
+    pub(crate) fn is_down_for(&self, client: &Client) -> bool {
+        self.lock().is_down_for(client)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Scheduler> {
+        self.scheduler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
