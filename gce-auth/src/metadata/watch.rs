@@ -204,7 +204,7 @@ impl Watch {
             asked: self.asked,
         };
         let now = self.target.client.0.clock.now();
-        let flight = Arc::new(SharedTask::new(now, Duration::MAX, process, move || {
+        let flight = Arc::new(SharedTask::new(now, Duration::MAX, process, move |_| {
             poll.run()
         }));
         self.under_way = Some(UnderWay {

@@ -5,7 +5,6 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use crate::{
     io::{
         clock::{AnyClock, Clock},
-        events,
         threads::Executor,
     },
     refresh::{
@@ -13,15 +12,12 @@ use crate::{
         policy::Freshness,
         reader::{Behind, Reader},
         refreshes::{Decision, Reason, Refreshes},
-        source::{FetchContext, RefreshMode, Source},
+        source::{RefreshMode, Source},
         thread_local::PerThread,
         unsettled::Unsettled,
         value::Value,
     },
-    task::{
-        shared_task::{self, SharedTask},
-        under_way,
-    },
+    task::{ended, shared_task::SharedTask, under_way},
     values::{budget::Budget, error::Error, token::Now},
 };
 
@@ -57,7 +53,8 @@ enum Next<V> {
 struct Waited<V> {
     task: Arc<SharedTask<V>>,
     id: TaskId,
-    lead: bool,
+    /// Whether the caller's thread did it.
+    done_here: bool,
 }
 
 impl<S: Source> Cache<S> {
@@ -85,8 +82,9 @@ impl<S: Source> Cache<S> {
         mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&S::Value) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
+        spent: &mut Duration,
     ) -> Option<R> {
-        reader.cached(self, mode, show, lend)
+        reader.cached(self, mode, show, lend, spent)
     }
 
     pub(crate) fn reader(&self) -> &Reader<S::Value> {
@@ -112,11 +110,13 @@ impl<S: Source> Cache<S> {
     }
 
     /// Starts a refresh in the background, if one is due and none is out.
-    /// Returns whether it was done here: without a free thread the caller's does
-    /// it, as for any other work. A value that is never renewed would be
-    /// worse.
-    pub(crate) fn renew(&self) -> bool {
-        self.refreshes.renewal_may_be_due(self.clock.now()) && self.begin(Reason::Renew)
+    /// Returns how long it took if it was done here: without a free thread the
+    /// caller's does it, as for any other work. A value that is never renewed
+    /// would be worse.
+    pub(crate) fn renew(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let here = self.refreshes.renewal_may_be_due(now) && self.begin(Reason::Renew);
+        here.then(|| self.clock.now().boot.saturating_sub(now.boot))
     }
 
     /// Starts a forced refresh in the background, unless one is out or has just
@@ -127,46 +127,66 @@ impl<S: Source> Cache<S> {
 
     /// Returns the value, fetched if need be; waits as `mode` says.
     pub(crate) async fn get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
-        match self.at_hand(mode) {
-            Ok(value) => Ok(value),
-            Err(why) => self.wait(why).await,
-        }
+        self.get_after(mode, Duration::ZERO).await
     }
 
     /// [`get`](Self::get), waiting on this thread.
     pub(crate) fn blocking_get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
-        match self.at_hand(mode) {
+        self.blocking_get_after(mode, Duration::ZERO)
+    }
+
+    /// [`get`](Self::get) for a caller that has spent so much of its budget.
+    pub(crate) async fn get_after(
+        &self,
+        mode: RefreshMode,
+        mut spent: Duration,
+    ) -> Result<S::Value, Error> {
+        match self.at_hand(mode, &mut spent) {
             Ok(value) => Ok(value),
-            Err(why) => self.blocking_wait(why),
+            Err(why) => self.wait(why, spent).await,
+        }
+    }
+
+    /// [`get_after`](Self::get_after), waiting on this thread.
+    pub(crate) fn blocking_get_after(
+        &self,
+        mode: RefreshMode,
+        mut spent: Duration,
+    ) -> Result<S::Value, Error> {
+        match self.at_hand(mode, &mut spent) {
+            Ok(value) => Ok(value),
+            Err(why) => self.blocking_wait(why, spent),
         }
     }
 
     /// Returns a value that was requested after this call.
     pub(crate) async fn refresh(&self) -> Result<S::Value, Error> {
-        self.wait(Reason::Force).await
+        self.wait(Reason::Force, Duration::ZERO).await
     }
 
     /// [`refresh`](Self::refresh), waiting on this thread.
     pub(crate) fn blocking_refresh(&self) -> Result<S::Value, Error> {
-        self.blocking_wait(Reason::Force)
+        self.blocking_wait(Reason::Force, Duration::ZERO)
     }
 
-    /// Returns the value if it is valid; starts a renewal when one is due.
+    /// Returns the value if it is valid; starts a renewal when one is due, and
+    /// adds to `spent` how long that took if it was done here.
     #[cfg(feature = "verify")]
-    pub(crate) fn peek(&self) -> Option<S::Value> {
-        self.at_hand(RefreshMode::Background).ok()
+    pub(crate) fn peek(&self, spent: &mut Duration) -> Option<S::Value> {
+        self.at_hand(RefreshMode::Background, spent).ok()
     }
 
-    /// Returns the value that the refresh brings which is out, or else a new one.
+    /// Returns the value that the refresh brings which is out, or else a new one,
+    /// to a caller that has spent so much of its budget.
     #[cfg(feature = "verify")]
-    pub(crate) async fn next_value(&self) -> Result<S::Value, Error> {
-        self.wait(Reason::Next).await
+    pub(crate) async fn next_value(&self, spent: Duration) -> Result<S::Value, Error> {
+        self.wait(Reason::Next, spent).await
     }
 
     /// [`next_value`](Self::next_value), waiting on this thread.
     #[cfg(feature = "verify")]
-    pub(crate) fn blocking_next_value(&self) -> Result<S::Value, Error> {
-        self.blocking_wait(Reason::Next)
+    pub(crate) fn blocking_next_value(&self, spent: Duration) -> Result<S::Value, Error> {
+        self.blocking_wait(Reason::Next, spent)
     }
 
     /// Returns a value, fetched by the executor if need be; waits at most for
@@ -180,22 +200,24 @@ impl<S: Source> Cache<S> {
             Next::Done(outcome) => outcome,
             Next::Wait { task, lead, .. } => {
                 if lead {
-                    self.depart(&task);
+                    self.depart(&task, &Budget::new(now, limit));
                 }
                 let outcome = task.wait_briefly(limit);
-                outcome.unwrap_or_else(|| Err(shared_task::late()))
+                outcome.unwrap_or_else(|| Err(ended::late()))
             }
         }
     }
 
-    /// Returns a value that needs no wait in `mode`, else what to wait for.
-    fn at_hand(&self, mode: RefreshMode) -> Result<S::Value, Reason> {
+    /// Returns a value that needs no wait in `mode`, else what to wait for. Adds
+    /// to `spent` how long a renewal took that was done here.
+    fn at_hand(&self, mode: RefreshMode, spent: &mut Duration) -> Result<S::Value, Reason> {
         match self.refreshes.read(self.clock.now()) {
             Some((entry, Freshness::Fresh)) => Ok(entry.value),
             Some((entry, _)) if mode == RefreshMode::Background => {
-                if !self.renew() {
+                let Some(took) = self.renew() else {
                     return Ok(entry.value);
-                }
+                };
+                *spent = spent.saturating_add(took);
                 // That took time: another value may be held, or none.
                 let held = self.refreshes.read(self.clock.now());
                 held.map_or(Err(Reason::Need(Freshness::Stale)), |(entry, _)| {
@@ -207,52 +229,68 @@ impl<S: Source> Cache<S> {
         }
     }
 
-    async fn wait(&self, why: Reason) -> Result<S::Value, Error> {
-        let budget = Budget::new(self.clock.now(), self.source.budget());
+    async fn wait(&self, why: Reason, spent: Duration) -> Result<S::Value, Error> {
+        let budget = self.budget_of_call(spent);
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
                 Next::Wait { task, id, lead } => {
                     let landed = task.outcome(budget.left(now));
-                    if lead {
-                        self.depart(&task);
-                    }
-                    (landed.await, Some(Waited { task, id, lead }))
+                    let done_here = lead && self.depart(&task, &budget);
+                    let outcome = landed.await;
+                    (
+                        outcome,
+                        Some(Waited {
+                            task,
+                            id,
+                            done_here,
+                        }),
+                    )
                 }
             };
             if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
                 return outcome;
             }
         }
-        Err(shared_task::late())
+        Err(ended::late())
     }
 
-    fn blocking_wait(&self, why: Reason) -> Result<S::Value, Error> {
-        let now = self.clock.now();
-        let total = under_way::left(self.source.budget(), now);
-        let is_hasty = total < self.source.budget();
-        let budget = Budget::new(now, total);
+    fn blocking_wait(&self, why: Reason, spent: Duration) -> Result<S::Value, Error> {
+        let budget = self.budget_of_call(spent);
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
                 Next::Wait { task, id, lead } => {
                     let left = budget.left(now);
-                    // The work of others takes what they have.
-                    let outcome = if lead || !is_hasty {
-                        task.blocking_outcome(left)
-                    } else {
-                        task.wait(left)
-                    };
-                    (outcome, Some(Waited { task, id, lead }))
+                    // What others wait for is not begun without time to do it.
+                    let may_begin = lead || !left.is_zero();
+                    let done_here = may_begin && under_way::within(&budget, || task.run());
+                    let outcome = task.wait(left);
+                    (
+                        outcome,
+                        Some(Waited {
+                            task,
+                            id,
+                            done_here,
+                        }),
+                    )
                 }
             };
             if let Some(outcome) = self.checked(why, outcome, waited, &budget) {
                 return outcome;
             }
         }
-        Err(shared_task::late())
+        Err(ended::late())
+    }
+
+    /// The budget of a call that begins and has `spent` so much of it: no more
+    /// than what is left to the operation that it is a part of.
+    fn budget_of_call(&self, spent: Duration) -> Budget {
+        let now = self.clock.now();
+        let total = self.source.budget().saturating_sub(spent);
+        Budget::new(now, under_way::left(total, now))
     }
 
     /// What an outcome means to a caller with this budget that waited for it;
@@ -276,7 +314,9 @@ impl<S: Source> Cache<S> {
             },
             (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
             (Err(_), Some(it)) if it.task.expired_undone() && has_time() => None,
-            (Err(error), Some(it)) if self.was_hasty(&it) && error.is_retryable() && has_time() => {
+            (Err(error), Some(it))
+                if !it.done_here && it.task.was_hurried() && error.is_retryable() && has_time() =>
+            {
                 None
             }
             // A valid value is never given up.
@@ -285,11 +325,6 @@ impl<S: Source> Cache<S> {
             }
             _ => Some(outcome),
         }
-    }
-
-    /// Whether a caller that had less time than others did the work.
-    fn was_hasty(&self, waited: &Waited<S::Value>) -> bool {
-        !waited.lead && waited.task.budget() < self.source.budget()
     }
 
     fn expired_on_its_way(&self, value: &S::Value) -> bool {
@@ -302,46 +337,32 @@ impl<S: Source> Cache<S> {
     /// less time left than a refresh may take leaves it to the next caller.
     fn begin(&self, why: Reason) -> bool {
         let (now, budget) = (self.clock.now(), self.source.budget());
-        if under_way::left(budget, now) < budget {
+        let left = under_way::left(budget, now);
+        if under_way::is_hurried(left, budget) {
             return false;
         }
         match self.plan(why, now) {
-            Decision::Lead(task, _) => self.depart(&task),
+            Decision::Lead(task, _) => self.depart(&task, &Budget::new(now, left)),
             _ => false,
         }
     }
 
     fn plan(&self, why: Reason, now: Now) -> Decision<S::Value> {
-        let budget = self.source.budget();
+        let total = self.source.budget();
         let process = std::process::id();
-        // A part of another operation has no more time than that.
-        let left = under_way::left(budget, now);
-        let passed = budget.saturating_sub(left);
         let refreshes = &self.refreshes;
-        refreshes.plan(why, now, process, left, |id, waits| {
+        refreshes.plan(why, now, process, |id, waits| {
             let source = Arc::clone(&self.source);
-            let mut unsettled = Unsettled {
+            let unsettled = Unsettled {
                 refreshes: refreshes.clone(),
                 id: Some(id),
                 clock: self.clock.clone(),
-                budget: Budget::new(now, left),
+                budget: Budget::new(now, total),
                 begun: false,
-                is_hasty: !passed.is_zero(),
             };
-            SharedTask::new(now, left, process, move || {
-                unsettled.begun = true;
-                let since = unsettled.refreshes.budget_since(id).unwrap_or(now);
-                let context = FetchContext {
-                    began: since.earlier(passed),
-                    forced: why.is_full(),
-                    waits,
-                };
-                let span = events::refresh(S::WHAT, context.forced);
-                let end = Budget::new(since, left);
-                let outcome = under_way::within(&end, || source.fetch(&context));
-                events::refreshed(span, outcome.as_ref().err());
-                unsettled.settle(&outcome);
-                outcome
+            let full = why.is_full();
+            SharedTask::new(now, total, process, move |task| {
+                unsettled.fetch(&*source, task, full, waits)
             })
         })
     }
@@ -353,14 +374,16 @@ impl<S: Source> Cache<S> {
             Decision::Failed(error) => return Next::Done(Err(error)),
             Decision::Have(value) => return Next::Done(Ok(value)),
             // Only renewals have nothing to do.
-            Decision::Nothing => return Next::Done(Err(shared_task::late())),
+            Decision::Nothing => return Next::Done(Err(ended::late())),
         };
         Next::Wait { task, id, lead }
     }
 
-    /// Hands a task to the executor, or does it here.
-    fn depart(&self, task: &Arc<SharedTask<S::Value>>) -> bool {
-        task.depart(self.source.kind(), self.source.lane(), &*self.executor)
+    /// Hands a task to the executor, or does it here within `budget`; returns
+    /// whether it was done here.
+    fn depart(&self, task: &Arc<SharedTask<S::Value>>, budget: &Budget) -> bool {
+        let (kind, lane) = (self.source.kind(), self.source.lane());
+        task.depart(kind, lane, &*self.executor, Some(budget))
     }
 }
 
@@ -369,7 +392,7 @@ impl<S: Source> Behind for Cache<S> {
         &self.clock
     }
 
-    fn renew(&self) -> bool {
+    fn renew(&self) -> Option<Duration> {
         Self::renew(self)
     }
 }

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -38,8 +39,8 @@ pub(crate) trait Behind {
     fn clock(&self) -> &AnyClock;
 
     /// Starts a renewal in the background, if one is due and none is out;
-    /// returns whether it was done here.
-    fn renew(&self) -> bool;
+    /// returns how long it took if it was done here.
+    fn renew(&self) -> Option<Duration>;
 }
 
 /// What was found without waiting.
@@ -61,7 +62,7 @@ impl<V: Value> Reader<V> {
 
     /// Lends what is held and good in `mode` to `lend`, as `show` shows it.
     /// Has `cache`, which this is the reader of, renew a stale value, and lends
-    /// nothing if that took time. Else never waits.
+    /// nothing if that took time, which it adds to `spent`. Else never waits.
     #[inline]
     pub(crate) fn cached<T: PerThread, R>(
         &self,
@@ -69,6 +70,7 @@ impl<V: Value> Reader<V> {
         mode: impl Fn() -> RefreshMode,
         show: impl FnOnce(&V) -> T,
         lend: impl FnOnce(Cow<'_, T>) -> R,
+        spent: &mut Duration,
     ) -> Option<R> {
         // Before the clock, so that what is in no cache is on its way meanwhile.
         let generation = self.shared.slot.generation();
@@ -83,7 +85,13 @@ impl<V: Value> Reader<V> {
             Freshness::Fresh => Some(Freshness::Fresh),
         };
         match self.find(generation, judge, show, lend) {
-            Found::Good(lent, Freshness::Stale) => (!cache.renew()).then_some(lent),
+            Found::Good(lent, Freshness::Stale) => match cache.renew() {
+                None => Some(lent),
+                Some(took) => {
+                    *spent = spent.saturating_add(took);
+                    None
+                }
+            },
             Found::Good(lent, _) => Some(lent),
             Found::Nothing => None,
         }

@@ -7,15 +7,12 @@ use crate::{
     refresh::{
         past::TaskId,
         policy::{Freshness, Policy},
-        shared::{Current, Group, Shared},
+        shared::{Control, Current, Group, Shared},
         shared_map::SharingKey,
         slot::Entry,
         value::Value,
     },
-    task::{
-        shared_task::{SharedTask, late},
-        sync::lock,
-    },
+    task::{ended::late, shared_task::SharedTask, sync::lock},
     values::{error::Error, token::Now},
 };
 
@@ -113,14 +110,6 @@ impl<V: Value> Refreshes<V> {
         self.group.renewal_may_be_due(now)
     }
 
-    /// Returns when the budget of refresh `id`, which begins now, began to run;
-    /// `None` if a newer one is out.
-    pub(crate) fn budget_since(&self, id: TaskId) -> Option<Now> {
-        let control = lock(&self.group.control);
-        let current = control.current.as_ref().filter(|it| it.id == id)?;
-        Some(current.task.since())
-    }
-
     /// Returns what is held, if it is valid now.
     pub(crate) fn read(&self, now: Now) -> Option<(Entry<V>, Freshness)> {
         let entry = self.shared.slot.read()?;
@@ -140,11 +129,10 @@ impl<V: Value> Refreshes<V> {
         why: Reason,
         now: Now,
         process: u32,
-        budget: Duration,
         make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
     ) -> Decision<V> {
         let mut replaced = None;
-        let decision = self.decide(why, now, process, budget, make, &mut replaced);
+        let decision = self.decide(why, now, process, make, &mut replaced);
         match replaced {
             // Its waiters would wait for nothing. In a forked child there are
             // none: those threads are the parent's.
@@ -162,7 +150,6 @@ impl<V: Value> Refreshes<V> {
         why: Reason,
         now: Now,
         process: u32,
-        budget: Duration,
         make: impl FnOnce(TaskId, u32) -> SharedTask<V>,
         replaced: &mut Option<Replaced<V>>,
     ) -> Decision<V> {
@@ -176,7 +163,7 @@ impl<V: Value> Refreshes<V> {
                 (task.started, Duration::ZERO)
             };
             let age = now.boot.saturating_sub(since.boot);
-            let most = current.budget.saturating_add(grace);
+            let most = task.budget().saturating_add(grace);
             let alive = task.process == process && age <= most;
             if !alive {
                 *replaced = control.current.take().map(|it| Replaced::Dead(it.task));
@@ -222,13 +209,12 @@ impl<V: Value> Refreshes<V> {
             id,
             task: Arc::clone(&task),
             forced: why.is_full(),
-            budget,
         });
         if let Some(overtaken) = overtaken {
             *replaced = Some(Replaced::Overtaken(overtaken.task));
         }
         // In Background mode a stale value asks no more while this is out.
-        let most = budget.saturating_add(GRACE);
+        let most = task.budget().saturating_add(GRACE);
         self.group
             .no_renewal_before(now.boot.saturating_add(most).max(control.next_renewal));
         Decision::Lead(task, id)
@@ -290,14 +276,24 @@ impl<V: Value> Refreshes<V> {
         drop(current);
     }
 
-    /// Takes note of a refresh that no thread began, or that had less time than
-    /// other callers have. That says nothing about the server: the next caller,
-    /// who may do the work itself, asks at once.
-    pub(crate) fn inconclusive(&self, id: TaskId, now: Now, error: Error) {
+    /// Takes note of a refresh that no thread began. That says nothing about the
+    /// server: the next caller, which may do the work itself, asks at once.
+    /// Renewals in the background wait, as they need a thread.
+    pub(crate) fn undone(&self, id: TaskId, now: Now, error: Error) {
+        self.inconclusive(id, |control| control.failed(now, error, self.shared.policy));
+    }
+
+    /// Takes note of a refresh that failed in less time than other callers have.
+    /// That says nothing to them, and delays no renewal.
+    pub(crate) fn hurried(&self, id: TaskId) {
+        self.inconclusive(id, |_| ());
+    }
+
+    fn inconclusive(&self, id: TaskId, note: impl FnOnce(&mut Control<V>)) {
         let mut control = lock(&self.group.control);
         let current = control.current.take_if(|current| current.id == id);
         if current.is_some() {
-            control.failed(now, error, self.shared.policy);
+            note(&mut control);
             self.group.no_renewal_before(control.next_renewal);
         }
         lock(&self.shared.past).end(id);

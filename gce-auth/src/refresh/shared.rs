@@ -115,7 +115,6 @@ pub(crate) struct Current<V> {
     pub(crate) id: TaskId,
     pub(crate) task: Arc<SharedTask<V>>,
     pub(crate) forced: bool,
-    pub(crate) budget: Duration,
 }
 
 impl<V: Value> Group<V> {

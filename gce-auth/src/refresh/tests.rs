@@ -79,6 +79,8 @@ struct Scripted {
     fetches: AtomicU64,
     /// Since when the budget of the last fetch runs.
     began: Mutex<Option<Now>>,
+    /// What happens during the next fetch.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Scripted {
@@ -93,6 +95,8 @@ impl Source for Scripted {
     fn fetch(&self, departure: &FetchContext) -> Result<Token, Error> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         *self.began.lock().unwrap() = Some(departure.began);
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        meanwhile.into_iter().for_each(|happens| happens());
         let answer = self.answers.lock().unwrap().pop_front();
         match answer.unwrap_or(Err(ErrorKind::Unavailable)) {
             Ok((name, seconds)) => Ok(Token {
@@ -189,11 +193,17 @@ impl World {
 
     /// What the hot path has.
     fn cached(&self) -> Option<String> {
+        let mut spent = Duration::ZERO;
+        self.cached_after(&mut spent)
+    }
+
+    fn cached_after(&self, spent: &mut Duration) -> Option<String> {
         self.cache.cached(
             self.cache.reader(),
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |shown| shown.0.clone(),
+            spent,
         )
     }
 }
@@ -204,6 +214,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 
 mod dropped;
 mod flights;
+mod here;
 mod parts;
 mod rejected;
 mod renewals;
@@ -421,11 +432,13 @@ fn nested_use_inside_a_lend_is_harmless() {
     world.script([Ok(("a", 3600))]);
     world.get().unwrap();
     for _ in 0..4 {
+        let mut spent = Duration::ZERO;
         let inner = world.cache.cached(
             world.cache.reader(),
             || RefreshMode::Background,
             |token| Shown(token.name.clone()),
             |_| world.cached(),
+            &mut spent,
         );
         assert_eq!(inner.flatten().as_deref(), Some("a"));
     }

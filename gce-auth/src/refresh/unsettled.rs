@@ -1,9 +1,14 @@
 //! A refresh is settled however it ends.
 
 use crate::{
-    io::clock::AnyClock,
-    refresh::{past::TaskId, refreshes::Refreshes, value::Value},
-    task::shared_task,
+    io::{clock::AnyClock, events},
+    refresh::{
+        past::TaskId,
+        refreshes::Refreshes,
+        source::{FetchContext, Source},
+        value::Value,
+    },
+    task::{ended, shared_task::SharedTask, under_way},
     values::{budget::Budget, error::Error},
 };
 
@@ -14,19 +19,47 @@ pub(super) struct Unsettled<V: Value> {
     pub(super) clock: AnyClock,
     pub(super) budget: Budget,
     pub(super) begun: bool,
-    /// Whether it has less time than other callers have.
-    pub(super) is_hasty: bool,
 }
 
 impl<V: Value> Unsettled<V> {
-    /// Takes note of the outcome.
-    pub(super) fn settle(&mut self, outcome: &Result<V, Error>) {
+    /// Does `task`, within its budget and no more time than this thread has for
+    /// it.
+    pub(super) fn fetch<S: Source<Value = V>>(
+        mut self,
+        source: &S,
+        task: &SharedTask<V>,
+        forced: bool,
+        waits: u32,
+    ) -> Result<V, Error> {
+        self.begun = true;
+        let (since, now) = (task.since(), self.clock.now());
+        let whole = Budget::new(since, task.budget()).left(now);
+        // A part of another operation has no more time than that.
+        let given = under_way::left(whole, now);
+        let hurried = under_way::is_hurried(given, whole);
+        if hurried {
+            task.set_hurried();
+        }
+        let context = FetchContext {
+            began: since.earlier(whole - given),
+            forced,
+            waits,
+        };
+        let span = events::refresh(S::WHAT, forced);
+        let end = Budget::new(now, given);
+        let outcome = under_way::within(&end, || source.fetch(&context));
+        events::refreshed(span, outcome.as_ref().err());
+        self.settle(&outcome, hurried);
+        outcome
+    }
+
+    /// Takes note of the outcome; `hurried`: it had less time than other callers
+    /// have.
+    fn settle(&mut self, outcome: &Result<V, Error>, hurried: bool) {
         if let Some(id) = self.id.take() {
             let (now, jitter) = (self.clock.now(), self.clock.jitter());
             match outcome {
-                Err(error) if self.is_hasty && error.is_retryable() => {
-                    self.refreshes.inconclusive(id, now, error.clone());
-                }
+                Err(error) if hurried && error.is_retryable() => self.refreshes.hurried(id),
                 _ => self.refreshes.settle(id, now, outcome, jitter),
             }
         }
@@ -36,15 +69,15 @@ impl<V: Value> Unsettled<V> {
 impl<V: Value> Drop for Unsettled<V> {
     fn drop(&mut self) {
         if self.begun {
-            self.settle(&Err(shared_task::panicked()));
+            self.settle(&Err(ended::panicked()), false);
         } else if let Some(id) = self.id.take() {
             let now = self.clock.now();
             let error = if self.budget.left(now).is_zero() {
-                shared_task::late()
+                ended::late()
             } else {
-                shared_task::dropped()
+                ended::dropped()
             };
-            self.refreshes.inconclusive(id, now, error);
+            self.refreshes.undone(id, now, error);
         }
     }
 }

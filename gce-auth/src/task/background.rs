@@ -32,11 +32,11 @@ impl Background<'_> {
         let now = self.clock.now();
         let budget = Budget::new(now, self.budget);
         let process = std::process::id();
-        let task = Arc::new(SharedTask::new(now, self.budget, process, move || {
+        let task = Arc::new(SharedTask::new(now, self.budget, process, move |_| {
             under_way::within(&budget.clone(), || work(budget))
         }));
         let outcome = task.outcome(self.budget);
-        task.depart(self.kind, self.lane, self.executor);
+        task.depart(self.kind, self.lane, self.executor, None);
         drop(task);
         outcome.await
     }

@@ -4,6 +4,7 @@
 pub(crate) mod background;
 #[cfg(feature = "_simulation")]
 pub(crate) mod baton;
+pub(crate) mod ended;
 pub(crate) mod lanes;
 pub(crate) mod per_process;
 pub(crate) mod shared_task;

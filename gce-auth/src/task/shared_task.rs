@@ -12,10 +12,13 @@ use std::{
 use crate::{
     io::threads::{Executor, LaneKey, Progress, Work, WorkKind},
     task::{
+        ended::{dropped, late, panicked},
         sync::{Condvar, Mutex, lock, notify_all, wait_until},
         timer::Alarm,
+        under_way,
     },
     values::{
+        budget::Budget,
         error::{Error, ErrorKind},
         token::Now,
     },
@@ -26,7 +29,7 @@ use crate::{
 pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
 type Outcome<T> = Result<T, Error>;
-type Job<T> = Box<dyn FnOnce() -> Outcome<T> + Send>;
+type Job<T> = Box<dyn FnOnce(&SharedTask<T>) -> Outcome<T> + Send>;
 
 /// Work whose outcome many wait for. The first thread that gets to it does it; a
 /// waiter that is cancelled takes nothing from the others.
@@ -49,17 +52,19 @@ struct State<T> {
     since: Now,
     /// Whether it ended and no thread had begun it.
     undone: bool,
+    /// Whether it was done in less time than its budget.
+    hurried: bool,
 }
 
 impl<T: Clone + Send + 'static> SharedTask<T> {
     /// Returns a task that has not begun. `job` is dropped undone if the outcome
-    /// comes from elsewhere; it ends within `budget`, counted
-    /// from `started`.
+    /// comes from elsewhere; it is given the task, and ends
+    /// within `budget`, counted from [`since`](Self::since).
     pub(crate) fn new(
         started: Now,
         budget: Duration,
         process: u32,
-        job: impl FnOnce() -> Outcome<T> + Send + 'static,
+        job: impl FnOnce(&Self) -> Outcome<T> + Send + 'static,
     ) -> Self {
         Self {
             state: Mutex::new(State {
@@ -69,6 +74,7 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
                 threads: 0,
                 since: started,
                 undone: false,
+                hurried: false,
             }),
             landed: Condvar::new(),
             started,
@@ -78,16 +84,26 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         }
     }
 
-    /// Hands the task to `executor`, or runs it here if that gives it back.
-    /// Returns whether it ran here, which took its time.
+    /// Hands the task to `executor`, or runs it here if that gives it back: as a
+    /// part of the operation that has `budget`, if there is one. Returns whether
+    /// it ran here, which took its time.
     pub(crate) fn depart(
         self: &Arc<Self>,
         kind: WorkKind,
         lane: &LaneKey,
         executor: &dyn Executor,
+        budget: Option<&Budget>,
     ) -> bool {
-        let work = executor.execute(self.work(kind, lane));
-        work.map_err(Work::run).is_err()
+        // The executor is code of the program, and may run the work at once.
+        let work = under_way::outside(|| executor.execute(self.work(kind, lane)));
+        let Err(work) = work else {
+            return false;
+        };
+        match budget {
+            Some(budget) => under_way::within(budget, || work.run()),
+            None => work.run(),
+        }
+        true
     }
 
     /// Returns the task as a piece of work. If all callers have gone when its
@@ -130,20 +146,34 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         state.undone && state.outcome.as_ref().is_some_and(is_late)
     }
 
+    /// Notes that it is done in less time than its budget.
+    pub(crate) fn set_hurried(&self) {
+        lock(&self.state).hurried = true;
+    }
+
+    /// Whether it was done in less time than its budget: a failure then says
+    /// nothing to a caller that has more.
+    pub(crate) fn was_hurried(&self) -> bool {
+        lock(&self.state).hurried
+    }
+
     /// Whether a thread has begun it, or its outcome is there.
     pub(crate) fn has_begun(&self) -> bool {
         lock(&self.state).job.is_none()
     }
 
-    /// Does the work on this thread, unless another does or did it.
-    pub(crate) fn run(&self) {
+    /// Does the work on this thread, unless another does or did it; returns
+    /// whether it was done here.
+    pub(crate) fn run(&self) -> bool {
         let job = lock(&self.state).job.take();
-        if let Some(job) = job {
-            // If the job panics, its waiters hear of it.
-            let landing = Landing(Some(self));
-            let outcome = job();
-            landing.with(outcome);
-        }
+        let Some(job) = job else {
+            return false;
+        };
+        // If the job panics, its waiters hear of it.
+        let landing = Landing(Some(self));
+        let outcome = job(self);
+        landing.with(outcome);
+        true
     }
 
     /// Ends the task with `error` if it has not begun.
@@ -231,33 +261,6 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
         state.threads -= 1;
         state.outcome.clone()
     }
-}
-
-/// The error of a flight that took longer than it may.
-pub(crate) fn late() -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        "the request did not end within its budget",
-    )
-}
-
-/// The error of a flight whose transport, or other code of the program's,
-/// panicked.
-pub(crate) fn panicked() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the code that carries requests panicked",
-    )
-    .with_hint("look for the panic message of the program's own Transport")
-}
-
-/// The error of a flight that an executor took and did not let take off.
-pub(crate) fn dropped() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the executor dropped the request unsent",
-    )
-    .with_hint("does the program's own Executor belong to a runtime that was shut down?")
 }
 
 impl<T> fmt::Debug for SharedTask<T> {

@@ -30,6 +30,12 @@ pub(crate) fn left(total: Duration, now: Now) -> Duration {
     left.min(total)
 }
 
+/// Whether a part that is given so much of `whole` may well fail for want of
+/// time: a moment less makes no difference.
+pub(crate) fn is_hurried(given: Duration, whole: Duration) -> bool {
+    given < whole - whole / 10
+}
+
 /// Puts the outer operation back, also after a panic.
 struct Outer(Option<Budget>);
 
@@ -42,6 +48,15 @@ impl Drop for Outer {
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_less_is_no_hurry() {
+        let seconds = Duration::from_secs;
+        assert!(!is_hurried(seconds(10), seconds(10)));
+        assert!(!is_hurried(seconds(9), seconds(10)));
+        assert!(is_hurried(Duration::from_millis(8999), seconds(10)));
+        assert!(!is_hurried(Duration::ZERO, Duration::ZERO));
+    }
 
     #[test]
     fn a_part_has_no_more_than_the_whole() {

@@ -7,6 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -206,31 +207,35 @@ impl Handle {
         }
     }
 
-    /// Returns headers that are not at hand without waiting.
-    pub(crate) async fn fetched_headers(&self) -> Result<Headers, Error> {
-        let bearer = self.inner.cache.get(self.mode()).await?;
+    /// Returns headers that are not at hand without waiting, to a caller that
+    /// has spent so much of its budget.
+    pub(crate) async fn fetched_headers(&self, spent: Duration) -> Result<Headers, Error> {
+        let bearer = self.inner.cache.get_after(self.mode(), spent).await?;
         Ok(self.show(&bearer))
     }
 
     /// Apart, so that a hit saves no registers for it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn blocking_fetched_headers(&self) -> Result<Headers, Error> {
-        let bearer = self.inner.cache.blocking_get(self.mode())?;
+    pub(crate) fn blocking_fetched_headers(&self, spent: Duration) -> Result<Headers, Error> {
+        let cache = &self.inner.cache;
+        let bearer = cache.blocking_get_after(self.mode(), spent)?;
         Ok(self.show(&bearer))
     }
 
     /// Lends the headers of a valid token; starts a fetch if there is none.
     #[inline]
     pub(crate) fn with_cached<R>(&self, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
-        let cached = self.cached(|| RefreshMode::Background, lend);
+        let mut spent = Duration::ZERO;
+        let cached = self.cached(|| RefreshMode::Background, lend, &mut spent);
         if cached.is_none() {
             self.inner.cache.start();
         }
         cached
     }
 
-    /// Returns the headers if they are in hand. `C` tells the callers apart: with
+    /// Returns the headers if they are in hand; else adds to `spent` how long a
+    /// renewal took that was done here. `C` tells the callers apart: with
     /// one of its own each has this in place, where a call costs 20 instructions
     /// of 140.
     #[expect(
@@ -238,32 +243,36 @@ impl Handle {
         reason = "it makes a copy for each caller"
     )]
     #[inline]
-    pub(crate) fn hot_headers<C>(&self) -> Option<Headers> {
-        self.cached(|| self.mode(), |shown| shown.into_owned())
+    pub(crate) fn hot_headers<C>(&self, spent: &mut Duration) -> Option<Headers> {
+        self.cached(|| self.mode(), |shown| shown.into_owned(), spent)
     }
 
     /// What has changed since `tag`, if that can be told without waiting.
     #[expect(clippy::option_option, reason = "known or not, changed or not")]
-    pub(crate) fn hot_change(&self, tag: &HeadersTag) -> Option<Option<Headers>> {
-        self.cached(
-            || self.mode(),
-            |shown| (*shown != tag.0).then(|| shown.into_owned()),
-        )
+    pub(crate) fn hot_change(
+        &self,
+        tag: &HeadersTag,
+        spent: &mut Duration,
+    ) -> Option<Option<Headers>> {
+        let changed = |shown: Cow<'_, Headers>| (*shown != tag.0).then(|| shown.into_owned());
+        self.cached(|| self.mode(), changed, spent)
     }
 
     #[inline]
     pub(crate) async fn bearer(&self) -> Result<Bearer, Error> {
-        match self.hot_bearer() {
+        let mut spent = Duration::ZERO;
+        match self.hot_bearer(&mut spent) {
             Some(bearer) => named(bearer),
-            None => named(self.inner.cache.get(self.mode()).await?),
+            None => named(self.inner.cache.get_after(self.mode(), spent).await?),
         }
     }
 
     #[inline]
     pub(crate) fn blocking_bearer(&self) -> Result<Bearer, Error> {
-        match self.hot_bearer() {
+        let mut spent = Duration::ZERO;
+        match self.hot_bearer(&mut spent) {
             Some(bearer) => named(bearer),
-            None => named(self.inner.cache.blocking_get(self.mode())?),
+            None => named(self.inner.cache.blocking_get_after(self.mode(), spent)?),
         }
     }
 
@@ -299,10 +308,10 @@ impl Handle {
 
     /// The token, if it is in hand.
     #[inline]
-    fn hot_bearer(&self) -> Option<Bearer> {
+    fn hot_bearer(&self, spent: &mut Duration) -> Option<Bearer> {
         let show = |bearer: &Bearer| self.show_token(bearer);
-        let cache = &self.inner.cache;
-        cache.cached(&self.reader, || self.mode(), show, Headers::into_bearer)
+        let (cache, lend) = (&self.inner.cache, Headers::into_bearer);
+        cache.cached(&self.reader, || self.mode(), show, lend, spent)
     }
 
     #[inline]
@@ -310,6 +319,7 @@ impl Handle {
         &self,
         mode: impl Fn() -> RefreshMode,
         lend: impl FnOnce(Cow<'_, Headers>) -> R,
+        spent: &mut Duration,
     ) -> Option<R> {
         let cache = &self.inner.cache;
         let show = |bearer: &Bearer| self.show_token(bearer);
@@ -317,10 +327,11 @@ impl Handle {
         if let Some(boundary) = &self.inner.boundary {
             self.renew_boundary();
             // The boundary has a life of its own, and is not a part of the copy.
-            let own = cache.cached(&self.reader, mode, show, |shown| shown.into_owned())?;
+            let lend_own = |shown: Cow<'_, Headers>| shown.into_owned();
+            let own = cache.cached(&self.reader, mode, show, lend_own, spent)?;
             return Some(lend(Cow::Owned(self.bound(own, boundary))));
         }
-        cache.cached(&self.reader, mode, show, lend)
+        cache.cached(&self.reader, mode, show, lend, spent)
     }
 
     pub(crate) fn show(&self, bearer: &Bearer) -> Headers {

@@ -43,9 +43,10 @@ macro_rules! shared_methods {
             /// begun ends by itself, and its token is kept.
             #[inline]
             pub async fn headers(&self) -> Result<Headers, Error> {
-                match self.0.hot_headers::<(Self, Async)>() {
+                let mut spent = Duration::ZERO;
+                match self.0.hot_headers::<(Self, Async)>(&mut spent) {
                     Some(headers) => Ok(headers),
-                    None => self.0.fetched_headers().await,
+                    None => self.0.fetched_headers(spent).await,
                 }
             }
 
@@ -55,9 +56,10 @@ macro_rules! shared_methods {
             /// As for [`headers`](Self::headers).
             #[inline]
             pub fn blocking_headers(&self) -> Result<Headers, Error> {
-                match self.0.hot_headers::<(Self, Blocking)>() {
+                let mut spent = Duration::ZERO;
+                match self.0.hot_headers::<(Self, Blocking)>(&mut spent) {
                     Some(headers) => Ok(headers),
-                    None => self.0.blocking_fetched_headers(),
+                    None => self.0.blocking_fetched_headers(spent),
                 }
             }
 
@@ -116,10 +118,12 @@ macro_rules! shared_methods {
                 &self,
                 tag: &HeadersTag,
             ) -> Result<Option<Headers>, Error> {
-                match self.0.hot_change(tag) {
-                    Some(change) => Ok(change),
-                    None => Ok(Some(self.headers().await?).filter(|headers| *headers != tag.0)),
+                let mut spent = Duration::ZERO;
+                if let Some(change) = self.0.hot_change(tag, &mut spent) {
+                    return Ok(change);
                 }
+                let headers = self.0.fetched_headers(spent).await?;
+                Ok(Some(headers).filter(|headers| *headers != tag.0))
             }
 
             /// [`headers_if_changed`](Self::headers_if_changed), waiting on this
@@ -131,10 +135,12 @@ macro_rules! shared_methods {
                 &self,
                 tag: &HeadersTag,
             ) -> Result<Option<Headers>, Error> {
-                match self.0.hot_change(tag) {
-                    Some(change) => Ok(change),
-                    None => Ok(Some(self.blocking_headers()?).filter(|headers| *headers != tag.0)),
+                let mut spent = Duration::ZERO;
+                if let Some(change) = self.0.hot_change(tag, &mut spent) {
+                    return Ok(change);
                 }
+                let headers = self.0.blocking_fetched_headers(spent)?;
+                Ok(Some(headers).filter(|headers| *headers != tag.0))
             }
 
             /// Returns the value of the `authorization` header.
@@ -297,16 +303,18 @@ macro_rules! shared_methods {
 
         impl ProvideHeaders for $name {
             fn provide_headers(&self) -> HeadersFuture<'_> {
-                match self.0.hot_headers::<Self>() {
+                let mut spent = Duration::ZERO;
+                match self.0.hot_headers::<Self>(&mut spent) {
                     Some(headers) => HeadersFuture::ready(Ok(headers)),
-                    None => HeadersFuture::new(self.headers()),
+                    None => HeadersFuture::new(self.0.fetched_headers(spent)),
                 }
             }
 
             fn provide_owned(self: std::sync::Arc<Self>) -> HeadersFuture<'static> {
-                match self.0.hot_headers::<Self>() {
+                let mut spent = Duration::ZERO;
+                match self.0.hot_headers::<Self>(&mut spent) {
                     Some(headers) => HeadersFuture::ready(Ok(headers)),
-                    None => HeadersFuture::new(async move { self.headers().await }),
+                    None => HeadersFuture::new(async move { self.0.fetched_headers(spent).await }),
                 }
             }
 

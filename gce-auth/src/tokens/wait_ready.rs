@@ -14,7 +14,10 @@ use crate::{
         threads::{Executor, LaneKey, WorkKind},
     },
     refresh::{RefreshMode, shared_map::Registry},
-    task::shared_task::{Landed, SharedTask, late},
+    task::{
+        ended::late,
+        shared_task::{Landed, SharedTask},
+    },
     tokens::handle::Handle,
     values::{
         address::ByAddress,
@@ -135,14 +138,14 @@ impl Ticker {
             }
         }
         let sleeper = Arc::clone(clock);
-        let flight = Arc::new(SharedTask::new(clock.now(), TICK, process, move || {
+        let flight = Arc::new(SharedTask::new(clock.now(), TICK, process, move |_| {
             sleeper.sleep(TICK);
             Ok(())
         }));
         *current = Some(Arc::clone(&flight));
         drop(current);
         let landed = flight.outcome(TICK);
-        flight.depart(WorkKind::Watch, &LaneKey::nowhere(), &**executor);
+        flight.depart(WorkKind::Watch, &LaneKey::nowhere(), &**executor, None);
         landed
     }
 }

@@ -95,12 +95,13 @@ impl Keys {
 
     /// Returns the keys with this id.
     pub(super) async fn find(&self, id: &str) -> Result<Vec<Key>, Error> {
-        match (self, self.look(id)) {
+        let mut spent = Duration::ZERO;
+        match (self, self.look(id, &mut spent)) {
             (Self::Published(_, cache), Look::Fetch { newer }) => {
                 let fetched = if newer {
-                    cache.next_value().await
+                    cache.next_value(spent).await
                 } else {
-                    cache.get(RefreshMode::Background).await
+                    cache.get_after(RefreshMode::Background, spent).await
                 };
                 self.after(fetched, id)
             }
@@ -110,12 +111,13 @@ impl Keys {
 
     /// [`find`](Self::find), waiting on this thread.
     pub(super) fn blocking_find(&self, id: &str) -> Result<Vec<Key>, Error> {
-        match (self, self.look(id)) {
+        let mut spent = Duration::ZERO;
+        match (self, self.look(id, &mut spent)) {
             (Self::Published(_, cache), Look::Fetch { newer }) => {
                 let fetched = if newer {
-                    cache.blocking_next_value()
+                    cache.blocking_next_value(spent)
                 } else {
-                    cache.blocking_get(RefreshMode::Background)
+                    cache.blocking_get_after(RefreshMode::Background, spent)
                 };
                 self.after(fetched, id)
             }
@@ -153,8 +155,9 @@ impl Keys {
     }
 
     /// Decides, without I/O; starts a renewal in the background when one is due.
-    /// Keys in hand never wait for their renewal.
-    fn look(&self, id: &str) -> Look {
+    /// Keys in hand never wait for their renewal, unless the executor gives it
+    /// back: `spent` is how long that took.
+    fn look(&self, id: &str, spent: &mut Duration) -> Look {
         let cache = match self {
             Self::Given(keys) => {
                 let known = named(keys, id).map(Look::Known);
@@ -162,7 +165,7 @@ impl Keys {
             }
             Self::Published(_, cache) => cache,
         };
-        let Some(held) = cache.peek() else {
+        let Some(held) = cache.peek(spent) else {
             return Look::Fetch { newer: false };
         };
         if let Some(keys) = named(&held.keys, id) {

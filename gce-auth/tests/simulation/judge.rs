@@ -73,10 +73,7 @@ impl World {
                 format!("a wait of {took:?} with the token {cached:?} in hand")
             });
         }
-        // A renewal on the caller's own thread has a budget, and where a refresh by
-        // another overtakes it, so has the wait for that.
-        let budgets = if handle.works_here() { 2 } else { 1 };
-        self.judge_time(handle.budget * budgets, before, || "headers".to_owned());
+        self.judge_time(handle.budget, before, || "headers".to_owned());
         self.judge_delay(handle, &handle.servers, handle.budget, before);
     }
 

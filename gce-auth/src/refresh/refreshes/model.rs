@@ -29,9 +29,9 @@ fn call(refreshes: &Arc<Refreshes<Token>>, fetches: &Arc<loom::sync::atomic::Ato
     if let Some((entry, _)) = refreshes.read(NOW) {
         return entry.value.0;
     }
-    let plan = refreshes.plan(Reason::Need(Freshness::Stale), NOW, 1, BUDGET, |id, _| {
+    let plan = refreshes.plan(Reason::Need(Freshness::Stale), NOW, 1, |id, _| {
         let (refreshes, fetches) = (Arc::clone(refreshes), Arc::clone(fetches));
-        SharedTask::new(NOW, Duration::MAX, 1, move || {
+        SharedTask::new(NOW, Duration::MAX, 1, move |_| {
             fetches.fetch_add(1, Ordering::SeqCst);
             let outcome = Ok(Token(7));
             refreshes.settle(id, NOW, &outcome, 0.0);

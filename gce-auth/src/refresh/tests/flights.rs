@@ -85,14 +85,10 @@ fn a_flight_of_another_process_is_replaced() {
     let world = World::new();
     world.script([Ok(("child", 3600))]);
     let now = world.clock.now();
-    let budget = Duration::from_secs(10);
-    let parent =
-        world
-            .cache
-            .refreshes()
-            .plan(Reason::Need(Freshness::Stale), now, 0, budget, |_, _| {
-                SharedTask::new(now, Duration::MAX, 0, || panic!("the parent's"))
-            });
+    let why = Reason::Need(Freshness::Stale);
+    let parent = world.cache.refreshes().plan(why, now, 0, |_, _| {
+        SharedTask::new(now, Duration::MAX, 0, |_| panic!("the parent's"))
+    });
     assert!(matches!(parent, Decision::Lead(..)));
     assert_eq!(world.get().as_deref(), Ok("child"));
 }

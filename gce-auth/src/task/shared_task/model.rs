@@ -40,7 +40,7 @@ fn two_threads_fly_once_and_both_arrive() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
-        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, move || {
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, move |_| {
             counted.fetch_add(1, SeqCst);
             Ok(7)
         }));
@@ -55,7 +55,7 @@ fn two_threads_fly_once_and_both_arrive() {
 #[test]
 fn no_wake_is_missed_and_no_result_lost() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, |_| Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         let bell = Arc::new(Bell(loom::sync::atomic::AtomicUsize::new(0)));
@@ -75,7 +75,7 @@ fn no_wake_is_missed_and_no_result_lost() {
 #[test]
 fn a_cancelled_task_leaves_the_others_their_result() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, |_| Ok(7)));
         let leaving = flight.outcome(Duration::MAX);
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
@@ -92,7 +92,7 @@ fn a_cancelled_task_leaves_the_others_their_result() {
 #[test]
 fn landing_from_elsewhere_races_with_the_work() {
     loom::model(|| {
-        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, || Ok(7)));
+        let flight = Arc::new(SharedTask::new(NOW, Duration::MAX, 1, |_| Ok(7)));
         let flying = Arc::clone(&flight);
         let thread = thread::spawn(move || flying.run());
         flight.land(Err(late()));
@@ -148,7 +148,7 @@ fn work_that_is_dropped_races_with_a_thread_that_does_it() {
             NOW,
             Duration::MAX,
             std::process::id(),
-            move || {
+            move |_| {
                 counted.fetch_add(1, SeqCst);
                 Ok(7)
             },

@@ -23,7 +23,7 @@ impl Wake for Bell {
 }
 
 fn flight(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
-    Arc::new(SharedTask::new(NOW, LONG, 1, job))
+    Arc::new(SharedTask::new(NOW, LONG, 1, |_| job()))
 }
 
 fn poll(landed: &mut Landed<u32>, waker: &Waker) -> Poll<Outcome<u32>> {
@@ -114,7 +114,7 @@ fn waiting_ends_at_the_limit() {
 
 #[test]
 fn a_task_that_nobody_begins_ends_at_its_budget() {
-    let job = || -> Outcome<u32> { panic!("it ran") };
+    let job = |_: &_| -> Outcome<u32> { panic!("it ran") };
     let task = SharedTask::new(NOW, Duration::ZERO, std::process::id(), job);
     let task = Arc::new(task);
     let work = task.work(WorkKind::Other, &LaneKey::nowhere());
@@ -209,7 +209,7 @@ fn whoever_stays_keeps_a_seat_whoever_else_leaves() {
 }
 
 fn of_this_process(job: impl FnOnce() -> Outcome<u32> + Send + 'static) -> Arc<SharedTask<u32>> {
-    Arc::new(SharedTask::new(NOW, LONG, std::process::id(), job))
+    Arc::new(SharedTask::new(NOW, LONG, std::process::id(), |_| job()))
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn work_that_is_dropped_while_somebody_else_flies_ends_nothing() {
 #[test]
 fn a_forked_child_that_drops_work_ends_nothing() {
     let parents = std::process::id().wrapping_add(1);
-    let flight: Arc<SharedTask<u32>> = Arc::new(SharedTask::new(NOW, LONG, parents, || Ok(7)));
+    let flight: Arc<SharedTask<u32>> = Arc::new(SharedTask::new(NOW, LONG, parents, |_| Ok(7)));
     drop(flight.work(WorkKind::Other, &LaneKey::nowhere()));
     assert!(!flight.has_landed());
 }
@@ -264,7 +264,7 @@ fn nobody_flies_for_those_who_left() {
 
 #[test]
 fn what_ends_unbegun_is_told_from_what_failed() {
-    let task = |budget| SharedTask::new(NOW, budget, std::process::id(), || Ok(1));
+    let task = |budget| SharedTask::new(NOW, budget, std::process::id(), |_| Ok(1));
     let unbegun = task(Duration::ZERO);
     unbegun.cancel(late());
     assert!(unbegun.expired_undone());
@@ -283,7 +283,7 @@ fn a_thread_that_waits_is_counted_while_it_does() {
         NOW,
         Duration::from_secs(10),
         std::process::id(),
-        || Ok(1),
+        |_| Ok(1),
     ));
     let waits = Arc::clone(&task);
     let waiter = thread::spawn(move || waits.wait_briefly(Duration::from_secs(60)));
