@@ -16,7 +16,7 @@ def cargo(*arguments):
 def compiles_c(feature, target):
     tree = cargo(
         *("tree", "--locked", "-p", "gce-auth", "-e", "normal,build", "--prefix", "none"),
-        *("--no-default-features", "--features", feature, "--target", target),
+        *("--features", feature, "--target", target),
     )
     return any(line.startswith("cc v") for line in tree.splitlines())
 

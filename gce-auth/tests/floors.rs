@@ -42,7 +42,7 @@ const ROOMS: [(&str, u8); 17] = [
 const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
     ("httparse", &["wire/http1.rs"]),
     ("rustls", &["io/tls.rs", "io/crypto.rs"]),
-    ("aws_lc_rs", &["io/tls.rs", "io/crypto.rs"]),
+    ("aws_lc_rs", &["io/crypto.rs"]),
     ("tracing", &["io/events.rs"]),
     ("std::env", &["io/env.rs"]),
     (

@@ -1,77 +1,132 @@
-//! Hashes, and signatures that are verified or made here. The only file that
-//! names aws-lc-rs.
+//! Cryptography: that of the provider of rustls which a feature of this crate
+//! names. With `tls.rs` the only file that names rustls.
+
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as chosen;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+use rustls::crypto::ring as chosen;
+
+use rustls::crypto::CryptoProvider;
+#[cfg(feature = "iam")]
+use rustls::{SupportedCipherSuite, crypto::hash::Hash};
 
 #[cfg(feature = "verify")]
-use crate::wire::jwks::Material;
+use crate::wire::jwks::{Material, der};
 
-/// The SHA-256 of `bytes`.
-#[cfg(feature = "iam")]
-pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
-    use aws_lc_rs::digest::{SHA256, digest};
-    digest(&SHA256, bytes).as_ref().to_vec()
+#[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+compile_error!(
+    "`tls`, `iam`, `adc` and `verify` need cryptography: enable the feature `aws-lc-rs`, which is \
+     on by default, or `ring`"
+);
+
+/// Returns the provider, to be handed over explicitly: the default of the
+/// process is the program's to set.
+pub(super) fn provider() -> CryptoProvider {
+    chosen::default_provider()
 }
 
-/// Whether `signature` is one over `message` by this key: RSASSA-PKCS1-v1_5
-/// with SHA-256, or ECDSA on P-256 with SHA-256 in fixed form
+/// Returns SHA-256, which a cipher suite has with it.
+#[cfg(feature = "iam")]
+fn hash() -> &'static dyn Hash {
+    match chosen::cipher_suite::TLS13_AES_128_GCM_SHA256 {
+        SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
+        SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,
+    }
+}
+
+/// Returns the SHA-256 of `bytes`.
+#[cfg(feature = "iam")]
+pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
+    hash().hash(bytes).as_ref().to_vec()
+}
+
+/// Returns the HMAC with SHA-256 of `message` (RFC 2104).
+#[cfg(feature = "adc")]
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
+    use zeroize::Zeroizing;
+    const BLOCK: usize = 64;
+    let hashed = Zeroizing::new(if key.len() > BLOCK {
+        sha256(key)
+    } else {
+        Vec::new()
+    });
+    let key = if key.len() > BLOCK { &hashed } else { key };
+    let padded = |with: u8, message: &[u8]| {
+        let mut block = Zeroizing::new([with; BLOCK]);
+        for (byte, of_key) in block.iter_mut().zip(key) {
+            *byte ^= of_key;
+        }
+        let mut context = hash().start();
+        context.update(&*block);
+        context.update(message);
+        Zeroizing::new(context.finish().as_ref().to_vec())
+    };
+    padded(0x5c, &padded(0x36, message))
+}
+
+/// Returns whether `signature` is one over `message` by this key:
+/// RSASSA-PKCS1-v1_5 with SHA-256, or ECDSA on P-256 with SHA-256 in fixed form
 /// (RFC 7518, 3.3 and 3.4).
 #[cfg(feature = "verify")]
 pub(crate) fn verifies(key: &Material, message: &[u8], signature: &[u8]) -> bool {
-    use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-        UnparsedPublicKey,
+    use rustls::pki_types::alg_id;
+    let by = |key_kind, kind, key: &[u8], signature: &[u8]| {
+        let known = provider().signature_verification_algorithms.all;
+        known
+            .iter()
+            .filter(|known| known.public_key_alg_id() == key_kind)
+            .filter(|known| known.signature_alg_id() == kind)
+            .any(|known| known.verify_signature(key, message, signature).is_ok())
     };
     match key {
-        Material::Rsa { n, e } => RsaPublicKeyComponents { n, e }
-            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
-            .is_ok(),
-        Material::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-            .verify(message, signature)
-            .is_ok(),
+        Material::Rsa { n, e } => by(
+            alg_id::RSA_ENCRYPTION,
+            alg_id::RSA_PKCS1_SHA256,
+            &der::rsa_public_key(n, e),
+            signature,
+        ),
+        Material::P256(point) => der::ecdsa_signature(signature).is_some_and(|signature| {
+            by(alg_id::ECDSA_P256, alg_id::ECDSA_SHA256, point, &signature)
+        }),
         Material::Unusable(_) => false,
     }
 }
 
-/// HMAC with SHA-256 of `message` (RFC 2104).
+/// A private RSA key. aws-lc wipes it when it is dropped; ring does not.
 #[cfg(feature = "adc")]
-pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
-    use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
-    let tag = sign(&Key::new(HMAC_SHA256, key), message);
-    zeroize::Zeroizing::new(tag.as_ref().to_vec())
-}
-
-/// A private RSA key, wiped by aws-lc when it is dropped.
-#[cfg(feature = "adc")]
-pub(crate) struct RsaKey(aws_lc_rs::signature::RsaKeyPair);
+pub(crate) struct RsaKey(Box<dyn rustls::sign::Signer>);
 
 #[cfg(feature = "adc")]
 impl RsaKey {
     /// Reads a key in DER; the error says what is wrong with it.
     pub(crate) fn read(block: &crate::wire::private_key::Block) -> Result<Self, &'static str> {
+        use rustls::{SignatureAlgorithm, SignatureScheme, pki_types::PrivateKeyDer};
+
         use crate::wire::private_key::Form;
-        use aws_lc_rs::signature::RsaKeyPair;
-        let read = match block.form {
-            Form::Pkcs8 => RsaKeyPair::from_pkcs8(&block.der),
-            Form::Pkcs1 => RsaKeyPair::from_der(&block.der),
+        let der = match block.form {
+            Form::Pkcs8 => PrivateKeyDer::Pkcs8(block.der.as_slice().into()),
+            Form::Pkcs1 => PrivateKeyDer::Pkcs1(block.der.as_slice().into()),
         };
-        read.map(Self)
-            .map_err(|_| "is not an RSA key of 2048 to 8192 bits")
+        chosen::sign::any_supported_type(&der)
+            .ok()
+            .filter(|key| key.algorithm() == SignatureAlgorithm::RSA)
+            .and_then(|key| key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]))
+            .map(Self)
+            .ok_or(UNUSABLE)
     }
 
     /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 (RFC 7518, 3.3).
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, &'static str> {
-        use aws_lc_rs::{rand::SystemRandom, signature::RSA_PKCS1_SHA256};
-        let mut signature = vec![0; self.0.public_modulus_len()];
-        self.0
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
-            .map_err(|_| "the private key cannot sign")?;
-        Ok(signature)
+        let signature = self.0.sign(message);
+        signature.map_err(|_| "the private key cannot sign")
     }
 }
+
+/// What is wrong with a key of another kind or size.
+#[cfg(all(feature = "adc", feature = "aws-lc-rs"))]
+const UNUSABLE: &str = "is not an RSA key of 2048 to 8192 bits";
+#[cfg(all(feature = "adc", not(feature = "aws-lc-rs")))]
+const UNUSABLE: &str = "is not an RSA key of 2048 to 4096 bits";
 
 #[cfg(feature = "adc")]
 impl std::fmt::Debug for RsaKey {
@@ -82,7 +137,9 @@ impl std::fmt::Debug for RsaKey {
 
 #[cfg(all(test, feature = "adc"))]
 mod tests {
-    use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{
+        KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey,
+    };
 
     use super::*;
     use crate::wire::private_key;
@@ -92,12 +149,13 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_key_sign_alike() {
-        let key = |pem| RsaKey::read(&private_key::read(pem).unwrap()).unwrap();
+        let block = |pem| private_key::read(pem).unwrap();
+        let key = |pem| RsaKey::read(&block(pem)).unwrap();
         let (one, other) = (key(PKCS8), key(PKCS1));
         let signature = one.sign(b"message").unwrap();
         assert_eq!(signature, other.sign(b"message").unwrap());
-        let public = aws_lc_rs::signature::KeyPair::public_key(&one.0);
-        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+        let pair = RsaKeyPair::from_pkcs8(&block(PKCS8).der).unwrap();
+        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key());
         assert!(public.verify(b"message", &signature).is_ok());
         assert!(public.verify(b"massage", &signature).is_err());
         assert_eq!(format!("{one:?}"), "RsaKey");
@@ -111,8 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_is_that_of_fips_180_4() {
+        assert_eq!(sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+
+    #[test]
     fn hmac_is_that_of_rfc_4231() {
         let tag = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
         assert_eq!(tag[..4], [0x5b, 0xdc, 0xc1, 0x46]);
+        // Test case 6: a key that is longer than a block.
+        let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
+        let tag = hmac_sha256(&[0xaa; 131], message);
+        assert_eq!(tag[..4], [0x60, 0xe4, 0x31, 0x59]);
     }
 }

@@ -1,7 +1,7 @@
 //! The edges of the world. Sockets, clocks, threads, environment.
 
 pub(crate) mod clock;
-#[cfg(any(feature = "iam", feature = "verify"))]
+#[cfg(feature = "tls")]
 pub(crate) mod crypto;
 pub(crate) mod env;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! What HTTPS is spoken with. The only file that names rustls.
+//! What HTTPS is spoken with. With `crypto.rs` the only file that names rustls.
 
 use std::{
     io::{self, Read, Write},
@@ -7,20 +7,14 @@ use std::{
 
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, Stream,
-    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
 use crate::io::{
+    crypto::provider,
     identity::ClientIdentity,
     transport::{TransportError, TransportErrorKind},
 };
-
-/// The cryptography of this library, handed over explicitly: the program chooses
-/// the default of its process.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
 
 /// The roots that a connection trusts, and the certificate that it shows.
 pub(super) type Trusted = Arc<ClientConfig>;
@@ -88,7 +82,7 @@ fn trusting(
 ) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, TransportError> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots.into_iter().map(CertificateDer::from));
-    let config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider().into())
         .with_safe_default_protocol_versions()
         .map_err(|error| {
             TransportError::new(TransportErrorKind::Tls, "no version of TLS can be spoken")
@@ -205,7 +199,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_provider(provider().into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -243,6 +237,6 @@ mod tests {
     #[test]
     fn the_process_is_left_without_a_default() {
         let _ = provider();
-        assert!(CryptoProvider::get_default().is_none());
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }
 }

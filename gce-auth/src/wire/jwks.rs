@@ -1,5 +1,6 @@
 //! Public keys to verify with, and how long they may be kept.
 
+pub(crate) mod der;
 mod x509;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::{
     wire::{api::Refusal, response::unusable},
 };
 
-/// RSA keys below this are too weak; aws-lc-rs refuses them as well.
+/// RSA keys below this are too weak; aws-lc and ring refuse them as well.
 const SMALLEST_RSA: usize = 2048;
 /// RSA keys above this make verification a way to burn processors.
 const LARGEST_RSA: usize = 8192;
