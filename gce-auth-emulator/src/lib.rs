@@ -199,6 +199,7 @@ pub use faults::{Fault, FaultRule};
 pub use identity::accounts::Account;
 pub use identity::api_certificate::API_HOSTS;
 pub use observers::Event;
+pub use policy::aws::AwsKey;
 pub use policy::providers::Provider;
 pub use policy::users::User;
 pub use profiles::Profile;

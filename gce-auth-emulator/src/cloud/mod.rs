@@ -1,6 +1,7 @@
 //! The Google APIs beside the metadata server: IAM Credentials, the Security Token Service, OAuth,
 //! the keys to verify with, and what tokens mean.
 
+mod aws;
 pub(crate) mod call;
 pub(crate) mod dispatch;
 pub(crate) mod endpoint;

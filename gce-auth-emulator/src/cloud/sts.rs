@@ -20,6 +20,7 @@ const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const AWS: &str = "urn:ietf:params:aws:token-type:aws4_request";
 const RESOURCE: &str = "//iam.googleapis.com/";
 
 /// The longest life of a federated token.
@@ -61,10 +62,10 @@ async fn exchange(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
     let options = given("options").map(unescape).unwrap_or_default();
     match kind {
         ACCESS_TOKEN => downscope(state, token, &options),
-        JWT | ID_TOKEN => federate(state, call, token).await,
+        JWT | ID_TOKEN | AWS => federate(state, call, kind, token).await,
         other => Err(errors::invalid_request(&format!(
             "Invalid value for \"subject_token_type\": {other}. This emulator takes \
-             {ACCESS_TOKEN}, {JWT} and {ID_TOKEN}."
+             {ACCESS_TOKEN}, {JWT}, {ID_TOKEN} and {AWS}."
         ))),
     }
 }
@@ -120,7 +121,12 @@ fn downscope(state: &State, token: &str, options: &str) -> Result<Reply, Reply> 
 }
 
 /// A federated token for a credential of a pool's issuer.
-async fn federate(state: &State, call: &CloudCall, token: &str) -> Result<Reply, Reply> {
+async fn federate(
+    state: &State,
+    call: &CloudCall,
+    kind: &str,
+    token: &str,
+) -> Result<Reply, Reply> {
     let settings = state.cloud.settings();
     let provider = call
         .parameters
@@ -152,9 +158,19 @@ async fn federate(state: &State, call: &CloudCall, token: &str) -> Result<Reply,
         scopes.push(CLOUD_PLATFORM.into());
     }
     oauth::check_scopes(&settings, &scopes)?;
-    let key = state.key().await.ok_or_else(errors::unsigned)?;
+    if (kind == AWS) != provider.aws().is_some() {
+        return Err(errors::invalid_request(&format!(
+            "Invalid value for \"subject_token_type\": the provider takes no {kind}."
+        )));
+    }
+    let subject = match provider.aws() {
+        Some(_) => subject::of_aws(&provider, token, state.clock.now())?,
+        None => {
+            let key = state.key().await.ok_or_else(errors::unsigned)?;
+            subject::verify(&provider, &key, token, state.clock.now())?
+        }
+    };
     let now = state.clock.now();
-    let subject = subject::verify(&provider, &key, token, now)?;
     let left = u64::try_from(subject.expires.saturating_sub(now.seconds())).unwrap_or(0);
     // An issuer's clock may be behind: then the token lives for the minute that is granted to
     // clocks.

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::clock::Instant;
-use crate::cloud::errors;
+use crate::cloud::{aws, errors};
 use crate::identity::jwt::Unverified;
 use crate::identity::keys::SigningKey;
 use crate::policy::principal::Federated;
@@ -74,22 +74,41 @@ pub(crate) fn verify(
         None => return refused("Unable to verify the ID Token signature."),
         Some(keys) => check_signature(keys, &token)?,
     }
-    match provider.identity(claims) {
-        Ok(identity) => Ok(Subject { identity, expires }),
-        Err(MappingError::Condition) => Err(errors::oauth(
+    Ok(Subject {
+        identity: identity(provider, claims)?,
+        expires,
+    })
+}
+
+/// Verifies a signed request to AWS for a provider. It is good for as long as a token may be.
+pub(crate) fn of_aws(provider: &Compiled, token: &str, now: Instant) -> Result<Subject, Reply> {
+    let Some(account) = provider.aws() else {
+        return Err(errors::internal());
+    };
+    let caller = aws::verify(provider.name(), account, token, now)?;
+    Ok(Subject {
+        identity: identity(provider, &caller)?,
+        expires: i64::MAX,
+    })
+}
+
+/// The identity that a verified credential is mapped to.
+fn identity(provider: &Compiled, assertion: &Value) -> Result<Federated, Reply> {
+    provider.identity(assertion).map_err(|error| match error {
+        MappingError::Condition => errors::oauth(
             400,
             "unauthorized_client",
             "The given credential is rejected by the attribute condition.",
-        )),
-        Err(MappingError::Unmapped(attribute)) => Err(errors::invalid_request(&format!(
+        ),
+        MappingError::Unmapped(attribute) => errors::invalid_request(&format!(
             "The attribute mapping gives no value for {attribute}."
-        ))),
-        Err(MappingError::SubjectTooLong) => Err(errors::invalid_request(
+        )),
+        MappingError::SubjectTooLong => errors::invalid_request(
             "The size of mapped attribute google.subject exceeds the 127 bytes limit. Either \
              modify your attribute mapping or the \
              incoming assertion to produce a mapped attribute that is less than 127 bytes.",
-        )),
-    }
+        ),
+    })
 }
 
 /// Whether one of the keys, that of the token's `kid` if both have one, made the signature.

@@ -1,5 +1,6 @@
 //! Permissions: principals, their tokens, and what was configured about both.
 
+pub(crate) mod aws;
 pub(crate) mod boundary;
 pub(crate) mod cloud;
 pub(crate) mod expression;

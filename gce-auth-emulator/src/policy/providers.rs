@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::policy::aws::{AwsAccount, AwsKey};
 use crate::policy::expression::Expression;
 use crate::policy::principal::Federated;
 
@@ -14,8 +15,14 @@ const LONGEST_SUBJECT: usize = 127;
 
 const SUBJECT: &str = "google.subject";
 
+/// What Google maps for AWS where nothing else is configured.
+const AWS_ROLE: &str = "attribute.aws_role";
+const ROLE_OF_ARN: &str = "assertion.arn.contains('assumed-role') ? \
+     assertion.arn.extract('{account_arn}assumed-role/') + 'assumed-role/' + \
+     assertion.arn.extract('assumed-role/{role_name}/') : assertion.arn";
+
 /// A provider of a workload identity pool or a workforce pool, which trusts an OpenID Connect
-/// issuer.
+/// issuer or an account of AWS.
 ///
 /// ```
 /// use gce_auth_emulator::{Emulator, Provider};
@@ -34,7 +41,10 @@ const SUBJECT: &str = "google.subject";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provider {
     name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     issuer_uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aws: Option<AwsAccount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jwks_json: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,14 +69,48 @@ impl Provider {
     #[must_use]
     pub fn oidc(name: impl Into<String>, issuer: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
             issuer_uri: issuer.into(),
+            ..Self::new(name)
+        }
+    }
+
+    /// Makes a provider that trusts an account of AWS, by its number.
+    ///
+    /// Credentials are requests for `GetCallerIdentity` that a key of this provider signed
+    /// ([`access_key`](Self::access_key)). By default `google.subject` is `assertion.arn` and
+    /// `attribute.aws_role` the ARN without the name of the session, as Google sets them.
+    #[must_use]
+    pub fn aws(name: impl Into<String>, account_id: impl Into<String>) -> Self {
+        Self {
+            aws: Some(AwsAccount {
+                account_id: account_id.into(),
+                access_keys: Vec::new(),
+            }),
+            ..Self::new(name)
+        }
+    }
+
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            issuer_uri: String::new(),
+            aws: None,
             jwks_json: None,
             allowed_audiences: Vec::new(),
             attribute_mapping: BTreeMap::new(),
             attribute_condition: None,
             disabled: false,
         }
+    }
+
+    /// Adds an access key that AWS knows, of the trusted account or another one. Call again to add
+    /// more. Without effect unless the provider is one of AWS.
+    #[must_use]
+    pub fn access_key(mut self, key: AwsKey) -> Self {
+        if let Some(aws) = &mut self.aws {
+            aws.access_keys.push(key);
+        }
+        self
     }
 
     /// Sets the issuer's keys, a JWK set in JSON: RSA for RS256, P-256 for ES256. The emulator
@@ -122,6 +166,11 @@ impl Provider {
         let parse = |what: &str, text: &str| {
             Expression::parse(text).map_err(|why| format!("{what} of {}: {why}", self.name))
         };
+        match &self.aws {
+            Some(aws) if self.issuer_uri.is_empty() => aws.check()?,
+            None if !self.issuer_uri.is_empty() => {}
+            _ => return Err(format!("{} has one of `issuerUri` and `aws`", self.name)),
+        }
         let mut mapping = Vec::with_capacity(self.attribute_mapping.len() + 1);
         for (attribute, expression) in &self.attribute_mapping {
             let known = matches!(attribute.as_str(), SUBJECT | "google.groups")
@@ -134,7 +183,14 @@ impl Provider {
             mapping.push((attribute.clone(), parse(attribute, expression)?));
         }
         if !mapping.iter().any(|(attribute, _)| attribute == SUBJECT) {
-            mapping.insert(0, (SUBJECT.into(), parse(SUBJECT, "assertion.sub")?));
+            let subject = self
+                .aws
+                .as_ref()
+                .map_or("assertion.sub", |_| "assertion.arn");
+            mapping.insert(0, (SUBJECT.into(), parse(SUBJECT, subject)?));
+        }
+        if self.aws.is_some() && self.attribute_mapping.is_empty() {
+            mapping.push((AWS_ROLE.into(), parse(AWS_ROLE, ROLE_OF_ARN)?));
         }
         let condition = match &self.attribute_condition {
             Some(text) => Some(parse("the condition", text)?),
@@ -202,6 +258,11 @@ impl Compiled {
 
     pub(crate) fn issuer(&self) -> &str {
         &self.config.issuer_uri
+    }
+
+    /// The account of AWS that is trusted; `None` for an OpenID Connect issuer.
+    pub(crate) fn aws(&self) -> Option<&AwsAccount> {
+        self.config.aws.as_ref()
     }
 
     pub(crate) fn is_disabled(&self) -> bool {
@@ -324,6 +385,28 @@ mod tests {
         assert_eq!(
             with("groups", json!([1])),
             Err(MappingError::Unmapped("google.groups".into()))
+        );
+    }
+
+    #[test]
+    fn an_identity_of_aws_has_its_role_as_an_attribute() {
+        const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/ci";
+        let provider = Provider::aws(NAME, "123456789012").compile().unwrap();
+        for (arn, role) in [
+            (format!("{ROLE}/i-1"), ROLE),
+            ("arn:aws:iam::1:user/ada".into(), "arn:aws:iam::1:user/ada"),
+        ] {
+            let identity = provider.identity(&json!({ "arn": arn })).unwrap();
+            assert_eq!(identity.subject, arn);
+            assert_eq!(identity.attributes, [("aws_role".into(), role.into())]);
+        }
+        let key = AwsKey::new("id", "secret", "arn:aws:iam::123:user/ada");
+        let wrong = Provider::aws(NAME, "123456789012").access_key(key);
+        assert!(wrong.compile().unwrap_err().contains("no ARN"));
+        let neither = Provider::oidc(NAME, "").compile().unwrap_err();
+        assert!(
+            neither.contains("one of `issuerUri` and `aws`"),
+            "{neither}"
         );
     }
 

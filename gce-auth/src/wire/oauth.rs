@@ -210,7 +210,7 @@ pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> 
 
 fn plain<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     let text = body.get(name)?.as_str()?;
-    let short = text.len() <= 200 && !text.contains(|c: char| c.is_control());
+    let short = text.len() <= 400 && !text.contains(|c: char| c.is_control());
     (short && !text.is_empty() && !may_hold_token(text)).then_some(text)
 }
 

@@ -22,6 +22,10 @@ pub(crate) const GRANT: (&str, &str) = (
 );
 pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
+/// What to do about a subject token that is refused.
+const PROVIDER: &str = "see the conditions and the attribute mapping of the pool's provider, and \
+     whether the token of the other provider is still good";
+
 /// Asks for a token like `token` that may do no more than `boundary` says, a
 /// JSON document.
 pub(crate) fn downscope(
@@ -42,7 +46,12 @@ pub(crate) fn downscope(
 /// The token in an answer to a request that was sent at `sent`.
 #[cfg(feature = "adc")]
 pub(crate) fn exchanged(response: Response<Vec<u8>>, sent: Now) -> Result<Bearer, Error> {
-    let mut fields = accept(response)?;
+    use crate::values::error::ErrorKind;
+    let mut fields = accept(response).map_err(|error| match error.kind() {
+        // There is no login to repeat here.
+        ErrorKind::Refused => error.with_hint(PROVIDER),
+        _ => error,
+    })?;
     response::access_token(&mut fields, sent)
 }
 
@@ -72,10 +81,7 @@ pub(crate) fn accept(response: Response<Vec<u8>>) -> Result<Map<String, Value>, 
     let response = response.map(Zeroizing::new);
     if response.status() != StatusCode::OK {
         let refused = oauth::refused(&response, "the token exchange");
-        return Err(refused.error.or_hint(
-            "see the conditions and the attribute mapping of the pool's provider, and whether the \
-             token of the other provider is still good",
-        ));
+        return Err(refused.error.or_hint(PROVIDER));
     }
     oauth::object(response.body())
 }

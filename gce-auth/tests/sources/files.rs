@@ -144,12 +144,21 @@ impl Files {
     /// A subject token: an ID token of the emulator's machine.
     fn subject(&self) -> String {
         let document = self.adc(AdcKind::ExternalAccount);
-        let audience = document["audience"].as_str().unwrap();
+        self.subject_for(document["audience"].as_str().unwrap())
+    }
+
+    /// An ID token of the emulator's machine for `audience`.
+    pub(crate) fn subject_for(&self, audience: &str) -> String {
         let identity = IdTokenCredentials::builder(audience)
             .endpoint(self.emulator.addr().to_string())
             .build();
         let token = identity.unwrap().blocking_token().unwrap();
         token.secret().to_owned()
+    }
+
+    /// The path of a file in a directory of this test.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     fn of_file(&self) -> File {

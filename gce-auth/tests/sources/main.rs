@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
+mod aws;
+mod ec2;
 mod faults;
 mod files;
 mod hostile;
 mod many;
+mod workforce;
 
 use std::time::Duration;
 

@@ -61,6 +61,9 @@ fn refusals_say_why() {
         said.contains("the token exchange gave no token: invalid_grant: d: https://e"),
         "{said}"
     );
+    let refused = r#"{"error":"invalid_grant"}"#;
+    let error = exchanged(answer(400, refused), now()).unwrap_err();
+    assert!(error.hint().unwrap().contains("the pool's provider"));
     for (status, body, kind) in [
         (500, "", ErrorKind::Unavailable),
         (401, "no", ErrorKind::Refused),
