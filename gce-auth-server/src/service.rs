@@ -111,36 +111,64 @@ pub enum Peer {
 /// What a service may do beside answering: see requests come and go, and make them fail. Each
 /// method does nothing by default, and `()` does nothing at all.
 pub trait Hooks: Send + Sync + 'static {
+    /// What the hooks know of the other end of a connection.
+    type Client: Send + Sync + Default + 'static;
+
     /// Is called for a connection that was closed at once, as its address may not connect.
     fn refused(&self, peer: SocketAddr) {
         let _ = peer;
     }
 
+    /// Is called for a connection before a byte of it is read. Runs on the thread that serves all.
+    fn connected(&self, connection: &Connection) -> Self::Client {
+        let _ = connection;
+        Self::Client::default()
+    }
+
     /// Is called for a request before it is answered; decides what goes wrong with it.
-    fn arrived(&self, request: &Request) -> Arrival {
-        let _ = request;
+    fn arrived(&self, request: &Request, client: &Self::Client) -> Arrival {
+        let _ = (request, client);
         Arrival::default()
     }
 
-    /// Is called for bytes that were no request of HTTP, and of the status they were refused with. The
+    /// Is called for bytes that were no request of HTTP, with the status that refused them. The
     /// connection ends.
-    fn unreadable(&self, peer: &Peer, status: u16, why: &str) {
-        let _ = (peer, status, why);
+    fn unreadable(&self, client: &Self::Client, status: u16, why: &str) {
+        let _ = (client, status, why);
     }
 
-    /// Hears how a request ended: with the status of its answer, or without one as its client or
-    /// the connection was gone.
-    fn departed(&self, id: u64, status: Option<u16>) {
-        let _ = (id, status);
+    /// Is called with the answer to a request, just before it is sent.
+    fn answered(&self, id: u64, answer: &Sent<'_>) {
+        let _ = (id, answer);
+    }
+
+    /// Is called for a request that ended without an answer, as its client or the connection was gone.
+    fn departed(&self, id: u64) {
+        let _ = id;
     }
 }
 
-impl Hooks for () {}
+impl Hooks for () {
+    type Client = ();
+}
+
+/// An answer as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The header lines.
+    pub headers: &'a [(&'static str, Bytes)],
+    /// The body, before a fault cuts it off.
+    pub body: &'a Bytes,
+    /// Whether another server gave it.
+    pub relayed: bool,
+}
 
 /// What the hooks say of a request when it comes in.
 #[derive(Debug, Default)]
 pub struct Arrival {
-    /// Its number, for [`Hooks::departed`].
+    /// Its number, for [`Hooks::answered`] and [`Hooks::departed`].
     pub id: u64,
     /// What goes wrong with it.
     pub fault: Option<FaultAction>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gce_auth_server::listen::{Listener, TcpPort};
 use gce_auth_server::protocol::reply::Reply;
 use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::{Arrival, Connection};
+use gce_auth_server::service::{Arrival, Connection, Sent};
 use gce_auth_server::{Answer, Hooks, Service, serve, serve_with_shutdown};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -55,13 +55,19 @@ enum Seen {
 }
 
 impl Hooks for Told {
-    fn arrived(&self, _: &Request) -> Arrival {
+    type Client = ();
+
+    fn arrived(&self, _: &Request, (): &()) -> Arrival {
         let _ = self.0.send(Seen::Arrived);
         Arrival::default()
     }
 
-    fn departed(&self, _: u64, status: Option<u16>) {
-        let _ = self.0.send(Seen::Departed(status));
+    fn answered(&self, _: u64, answer: &Sent<'_>) {
+        let _ = self.0.send(Seen::Departed(Some(answer.status)));
+    }
+
+    fn departed(&self, _: u64) {
+        let _ = self.0.send(Seen::Departed(None));
     }
 }
 

@@ -25,7 +25,7 @@ use crate::protocol::fields::Fields;
 use crate::protocol::pages;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Method, Request};
-use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Service};
+use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Sent, Service};
 
 const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
@@ -65,16 +65,21 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let caller = &caller;
-    let (secure, peer) = (connection.secure, connection.peer);
+    let (caller, client) = (&caller, &context.hooks.connected(&connection));
+    let secure = connection.secure;
     drop(connection);
-    let (reset, last) = (AtomicBool::new(false), AtomicBool::new(false));
+    let ends = Ends::default();
     let activity = Arc::new(Activity::default());
     let service = service_fn(|request| {
         let busy = activity.begin();
         let (request, body) = understand(request, secure);
         Box::pin(exchange(
-            request, body, busy, caller, context, &reset, &last,
+            request,
+            body,
+            busy,
+            (caller, client),
+            context,
+            &ends,
         ))
     });
     let mut connection = http1::Builder::new()
@@ -86,7 +91,7 @@ where
     let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
     let drains = async {
         phases.draining().await;
-        last.store(true, Ordering::Relaxed);
+        ends.last.store(true, Ordering::Relaxed);
         // A request that has arrived in the meantime is seen after this.
         tokio::task::yield_now().await;
     };
@@ -110,9 +115,9 @@ where
         && error.is_parse()
     {
         let status = if error.is_parse_too_large() { 431 } else { 400 };
-        context.hooks.unreadable(&peer, status, &error.to_string());
+        context.hooks.unreadable(client, status, &error.to_string());
     }
-    if reset.load(Ordering::Relaxed) {
+    if ends.reset.load(Ordering::Relaxed) {
         return Some(connection.into_parts().io.into_inner());
     }
     let mut stream = connection.into_parts().io.into_inner();
@@ -122,6 +127,15 @@ where
         () = phases.closing() => {}
     }
     None
+}
+
+/// How a connection is to end.
+#[derive(Default)]
+struct Ends {
+    /// It is to be reset.
+    reset: AtomicBool,
+    /// The next answer is the last.
+    last: AtomicBool,
 }
 
 /// Why a connection is read no longer.
@@ -152,10 +166,9 @@ async fn exchange<S: Service, H: Hooks>(
     mut request: Request,
     body: Incoming,
     busy: Busy,
-    caller: &S::Caller,
+    (caller, client): (&S::Caller, &H::Client),
     context: &ConnContext<S, H>,
-    reset: &AtomicBool,
-    last: &AtomicBool,
+    ends: &Ends,
 ) -> Result<hyper::Response<Content>, Closed> {
     let (service, hooks) = (&*context.service, &*context.hooks);
     let mut too_large = false;
@@ -166,11 +179,11 @@ async fn exchange<S: Service, H: Hooks>(
         }
     }
 
-    let Arrival { id, fault } = hooks.arrived(&request);
+    let Arrival { id, fault } = hooks.arrived(&request, client);
     let mut visit = Visit {
         hooks,
         id,
-        status: None,
+        answered: false,
     };
     let mut pace = Pace::Whole;
     let mut flavor = None;
@@ -183,7 +196,7 @@ async fn exchange<S: Service, H: Hooks>(
         Some(FaultAction::Never) => std::future::pending().await,
         Some(FaultAction::Close) => return Err(Closed),
         Some(FaultAction::Reset) => {
-            reset.store(true, Ordering::Relaxed);
+            ends.reset.store(true, Ordering::Relaxed);
             return Err(Closed);
         }
         Some(FaultAction::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
@@ -205,15 +218,19 @@ async fn exchange<S: Service, H: Hooks>(
     if let Some(other) = flavor {
         reply = reply.flavored(other);
     }
-    visit.status = Some(reply.status);
-    let mut response = response(
-        reply,
-        (service.date(), service.server()),
-        &context.header_case,
-        pace,
-        busy,
+    let lines = reply.header_lines(service.date(), service.server());
+    visit.answered = true;
+    hooks.answered(
+        id,
+        &Sent {
+            status: reply.status,
+            headers: &lines,
+            body: &reply.body,
+            relayed: reply.relayed,
+        },
     );
-    if last.load(Ordering::Relaxed) {
+    let mut response = response(reply, lines, &context.header_case, pace, busy);
+    if ends.last.load(Ordering::Relaxed) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
@@ -232,17 +249,19 @@ fn fields(headers: &HeaderMap) -> Fields {
     fields
 }
 
-/// A request between its arrival and the head of its answer. Ends without a status if the client
-/// leaves before.
+/// A request between its arrival and the head of its answer. Ends without one if the client leaves
+/// before.
 struct Visit<'a, H: Hooks> {
     hooks: &'a H,
     id: u64,
-    status: Option<u16>,
+    answered: bool,
 }
 
 impl<H: Hooks> Drop for Visit<'_, H> {
     fn drop(&mut self) {
-        self.hooks.departed(self.id, self.status);
+        if !self.answered {
+            self.hooks.departed(self.id);
+        }
     }
 }
 
@@ -261,12 +280,11 @@ async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
 
 fn response(
     reply: Reply,
-    (date, server): (Bytes, &'static str),
+    lines: Vec<(&'static str, Bytes)>,
     header_case: &Extensions,
     pace: Pace,
     busy: Busy,
 ) -> hyper::Response<Content> {
-    let lines = reply.header_lines(date, server);
     let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);

@@ -19,6 +19,8 @@ pub struct Reply {
     pub body: Bytes,
     /// Whether more comes after the body, so that its length is not known.
     pub open_ended: bool,
+    /// Whether another server gave it.
+    pub relayed: bool,
     etag: Option<Etag>,
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
@@ -52,6 +54,7 @@ impl Reply {
             content_type: content_type.into(),
             body: body.into(),
             open_ended: false,
+            relayed: false,
             etag: None,
             more: Vec::new(),
         }
@@ -99,6 +102,13 @@ impl Reply {
     #[must_use]
     pub fn open_ended(mut self) -> Self {
         self.open_ended = true;
+        self
+    }
+
+    /// The same answer, given by another server.
+    #[must_use]
+    pub fn relayed(mut self) -> Self {
+        self.relayed = true;
         self
     }
 
