@@ -22,12 +22,17 @@ impl Clock {
         reason = "this is the clock that all others ask"
     )]
     pub(crate) fn now(&self) -> Instant {
-        let machine = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            });
+        let machine = Instant::from_machine(SystemTime::now()).0;
         Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
+    }
+
+    /// The time of the machine, whatever is done to this clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that all others ask"
+    )]
+    pub(crate) fn machine_time() -> SystemTime {
+        SystemTime::now()
     }
 
     /// The time as a `Date` header has it.
@@ -98,9 +103,14 @@ impl Lap {
 pub(crate) struct Instant(i64);
 
 impl Instant {
-    #[cfg(test)]
     pub(crate) fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// A time that a machine's clock showed.
+    pub(crate) fn from_machine(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     pub(crate) fn from_system(time: SystemTime) -> Self {
@@ -230,6 +240,16 @@ impl Instant {
         format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
             civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second
+        )
+    }
+
+    /// `2019-11-22T20:28:02.123Z`.
+    pub(crate) fn rfc3339_millis(self) -> String {
+        let seconds = self.rfc3339();
+        format!(
+            "{}.{:03}Z",
+            seconds.trim_end_matches('Z'),
+            self.0.rem_euclid(1000)
         )
     }
 }

@@ -19,7 +19,7 @@ use crate::control::{self, ControlCall};
 use crate::identity::agents::Agent;
 use crate::profiles::Profile;
 use crate::state::State;
-use crate::{oslogin, page};
+use crate::{feed, oslogin, page};
 
 /// Where the tree begins. On a host of Google's APIs no other path is the metadata server's.
 const TREE: &str = "/computeMetadata";
@@ -39,7 +39,7 @@ enum Meaning {
     Metadata(Op),
     Cloud(Endpoint, Request),
     Page,
-    Events,
+    Feed,
     Control(ControlCall),
 }
 
@@ -83,9 +83,9 @@ impl Service for Dispatcher {
                 cloud::dispatch::answer(state, &CloudCall::new(endpoint, request)).await
             })),
             Ok(Meaning::Page) => Answer::Ready(page::page()),
-            Ok(Meaning::Events) => match page::follow(Arc::clone(&self.0)) {
-                Some(more) => Answer::Stream(page::stream(), more),
-                None => Answer::Ready(pages::status(503)),
+            Ok(Meaning::Feed) => match feed::follow(Arc::clone(&self.0)) {
+                Some(more) => Answer::Stream(control::stream(), more),
+                None => Answer::Ready(control::too_many_listeners()),
             },
             Ok(Meaning::Control(call)) => Answer::Later(Box::pin(controlled(&self.0, call))),
         }
@@ -138,7 +138,7 @@ fn understand(state: &State, mut request: Request, caller: Caller) -> Result<Mea
     if let Some(path) = request.path.strip_prefix(CONTROL) {
         access.check_control(&request, caller)?;
         if path == "events" && request.method == Method::Get {
-            return Ok(Meaning::Events);
+            return Ok(Meaning::Feed);
         }
         return Ok(Meaning::Control(ControlCall {
             path: path.into(),

@@ -194,7 +194,7 @@ impl Emulator {
         self.state.document.remove(path)
     }
 
-    /// The last 10,000 requests, the oldest first; fewer if their texts are longer than 8 MiB
+    /// The last 10,000 requests, the oldest first; fewer if their texts are longer than 16 MiB
     /// together. They hold no tokens.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {

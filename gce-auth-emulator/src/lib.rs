@@ -78,7 +78,9 @@
 //! | `POST machine-events` `{"event": {"kind", ..}, ..}` | has something happen to the machine, see below; gives the event's number |
 //! | `GET machine-events` | shows them, with their steps |
 //! | `DELETE machine-events`, `DELETE machine-events/ID` | cancels all, or one, and takes back what they did |
-//! | `GET events` | server-sent events: requests as they come and as they end, and the state |
+//! | `GET requests/ID` | one of them: headers, bodies, the answer, why it was refused |
+//! | `GET events` | server-sent events: `request` as they come and as they end, `left-out` for those that were too many, `state` |
+//! | `GET news?after=ID&pending=ID,ID&limit=N` | the same for clients that poll: requests after one, those that were under way, and the state |
 //! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
 //! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; old ones are no longer accepted |
@@ -89,7 +91,7 @@
 //!
 //! Bodies have at most 64 KiB, that of `PUT document/PATH` 1 MiB. A document has at most 16,384
 //! values and 4 MiB, nested 128 levels deep; guest attributes have 256 KiB in all. At most 1,000
-//! faults with 256 KiB of text are kept, and the last 10,000 requests with 8 MiB of text: the
+//! faults with 256 KiB of text are kept, and the last 10,000 requests with 16 MiB of text: the
 //! oldest make room. An answer of an
 //! [upstream](EmulatorBuilder::upstream) has at most 4 MiB.
 //!
@@ -151,6 +153,7 @@ mod builder_cloud;
 mod builder_listeners;
 mod builder_plan;
 mod client;
+mod client_library;
 mod clock;
 mod cloud;
 mod control;
@@ -160,14 +163,16 @@ mod document;
 mod emulator;
 mod error;
 mod events;
+mod explain;
 mod faults;
+mod feed;
 mod guest_attributes;
-mod hints;
 mod identity;
 mod journal;
 mod observers;
 mod oslogin;
 mod page;
+mod peer_process;
 mod playing;
 mod policy;
 mod private_file;
@@ -176,6 +181,7 @@ mod profiles;
 mod read;
 mod record;
 mod recorded_request;
+mod redact;
 mod relay;
 mod requests;
 mod start;
@@ -199,9 +205,10 @@ pub use faults::{Fault, FaultRule};
 pub use identity::accounts::Account;
 pub use identity::api_certificate::API_HOSTS;
 pub use observers::Event;
+pub use peer_process::Process;
 pub use policy::aws::AwsKey;
 pub use policy::providers::Provider;
 pub use policy::users::User;
 pub use profiles::Profile;
-pub use recorded_request::RecordedRequest;
+pub use recorded_request::{Explanation, RecordedAnswer, RecordedRequest};
 pub use token_source::{TokenFuture, TokenSource};

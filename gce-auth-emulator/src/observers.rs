@@ -19,7 +19,7 @@ pub enum Event {
     #[non_exhaustive]
     Answered {
         /// What is known of it.
-        request: RecordedRequest,
+        request: Box<RecordedRequest>,
     },
     /// A connection was closed at once, as it came from no network that is
     /// [allowed](crate::EmulatorBuilder::allow_from).

@@ -1,75 +1,111 @@
 //! Takes note of requests as they come and end, and injects their faults.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use gce_auth_server::protocol::{Method, Request};
-use gce_auth_server::service::{Arrival, Hooks, Peer};
-use serde_json::Value;
+use gce_auth_server::service::{Arrival, Connection, Hooks, Sent};
 
+use crate::explain::{self, Facts};
+use crate::journal::{Entry, Journal};
 use crate::observers::Event;
+use crate::page;
+use crate::peer_process::Client;
+use crate::recorded_request::{Explanation, RecordedRequest};
 use crate::state::State;
-use crate::{hints, page};
 
 impl Hooks for State {
+    type Client = Arc<Client>;
+
     fn refused(&self, peer: SocketAddr) {
         self.tell(&Event::Refused { peer });
     }
 
-    fn arrived(&self, request: &Request) -> Arrival {
+    fn connected(&self, connection: &Connection) -> Arc<Client> {
+        self.search.begin(connection)
+    }
+
+    fn arrived(&self, request: &Request, client: &Arc<Client>) -> Arrival {
         if page::is_at(&request.path) || request.path.starts_with(page::PATH) {
             return Arrival::default();
         }
         let now = || self.clock.now();
         let (fault, name) = self.rules().next(request, now).unzip();
-        let mut journal = self.journal();
-        let id = journal.record(request, name);
-        if self.told.receiver_count() > 0
-            && let Some(request) = journal.last()
-        {
-            let _ = self.told.send(request.show());
-        }
-        drop(journal);
+        let id = self.journal().record(request, client, name);
+        self.news.notify_waiters();
         if id == 1 {
             self.asked.notify_one();
         }
         Arrival { id, fault }
     }
 
-    fn unreadable(&self, _: &Peer, status: u16, why: &str) {
+    fn unreadable(&self, client: &Arc<Client>, status: u16, why: &str) {
         let request = Request {
             method: Method::Other("-".into()),
             path: "-".into(),
             ..Request::default()
         };
-        let id = self.journal().record(&request, None);
-        if let Some(entry) = self.journal().complete(id, Some(status)) {
-            entry.hint = Some(format!("not HTTP: {why}"));
-        }
-        self.departed(id, Some(status));
+        let mut journal = self.journal();
+        let id = journal.record(&request, client, None);
+        let ended = journal.end(id, Some(status)).map(|entry| {
+            entry.explanation = Some(explain::unreadable(status, why));
+            entry.show()
+        });
+        drop(journal);
+        self.ended(ended);
     }
 
-    fn departed(&self, id: u64, status: Option<u16>) {
-        let mut journal = self.journal();
-        let Some(entry) = journal.complete(id, status) else {
+    fn answered(&self, id: u64, answer: &Sent<'_>) {
+        let keep = |journal: &mut Journal| journal.answer(id, answer).map(|entry| self.seen(entry));
+        let Some(mut seen) = keep(&mut self.journal()) else {
             return;
         };
-        if let Some(status @ (301 | 403 | 404)) = status
-            && self.upstream.is_none()
+        // Outside of the journal's lock: it may take a while.
+        if let Some(request) = &mut seen
+            && let Some(explanation) = self.explained(request)
         {
-            let request = entry.show();
-            let hint =
-                |document: &Value| hints::hint(&request, status, document, &self.access.hosts);
-            entry.hint = self.document.read(hint);
+            if let Some(entry) = self.journal().get_mut(id) {
+                entry.explanation = Some(explanation.clone());
+            }
+            request.hint = Some(explanation.to_string());
+            request.explanation = Some(explanation);
         }
-        let listeners = self.told.receiver_count() > 0;
-        if !listeners && self.observers.is_empty() {
-            return;
-        }
-        let request = entry.show();
+        self.ended(seen);
+    }
+
+    fn departed(&self, id: u64) {
+        let mut journal = self.journal();
+        let seen = journal.end(id, None).and_then(|entry| self.seen(entry));
         drop(journal);
-        if listeners {
-            let _ = self.told.send(request.clone());
+        self.ended(seen);
+    }
+}
+
+impl State {
+    /// The request with its answer, if anything is to be done with it.
+    fn seen(&self, entry: &Entry) -> Option<RecordedRequest> {
+        let status = entry.status().unwrap_or(200);
+        let refused = status == 301 || (400..500).contains(&status);
+        (refused || !self.observers.is_empty()).then(|| entry.show())
+    }
+
+    fn explained(&self, request: &RecordedRequest) -> Option<Explanation> {
+        let settings = self.cloud.settings();
+        self.document.read(|document| {
+            let facts = Facts {
+                document,
+                hosts: &self.access.hosts,
+                settings: &settings,
+            };
+            explain::explain(request, &facts)
+        })
+    }
+
+    fn ended(&self, request: Option<RecordedRequest>) {
+        self.news.notify_waiters();
+        if let Some(request) = request.filter(|_| !self.observers.is_empty()) {
+            let request = Box::new(request);
+            self.tell(&Event::Answered { request });
         }
-        self.tell(&Event::Answered { request });
     }
 }

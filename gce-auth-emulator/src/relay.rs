@@ -110,7 +110,7 @@ impl State {
         for (name, value) in answer.headers {
             reply = reply.with(name, value);
         }
-        Ok(reply)
+        Ok(reply.relayed())
     }
 
     /// A directory of which a part is here.
@@ -198,7 +198,9 @@ impl State {
         match answer.status {
             404 => return Ok((Value::Object(Map::new()), String::new())),
             200 => {}
-            _ => return Err(Reply::new(answer.status, answer.content_type, answer.body)),
+            _ => {
+                return Err(Reply::new(answer.status, answer.content_type, answer.body).relayed());
+            }
         }
         let value = serde_json::from_slice(&answer.body)
             .map_err(|_| failed("the other metadata server answered with broken JSON"))?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::access::Access;
 use crate::clock::{Clock, Instant};
@@ -18,10 +18,10 @@ use crate::identity::keys::SigningKey;
 use crate::identity::token_issuer::TokenIssuer;
 use crate::journal::Journal;
 use crate::observers::{Event, Observers};
+use crate::peer_process::Search;
 use crate::policy::cloud::Cloud;
 use crate::policy::settings::Settings;
 use crate::profiles::Profile;
-use crate::recorded_request::RecordedRequest;
 use crate::token_source::{Lookups, SharedSource};
 use crate::upstream::Upstream;
 
@@ -38,6 +38,9 @@ pub(crate) struct Parts {
     pub(crate) plan: Plan,
     pub(crate) access: Access,
 }
+
+/// How many can listen to what is new at once.
+pub(crate) const LISTENERS: usize = 32;
 
 pub(crate) struct State {
     pub(crate) access: Access,
@@ -57,7 +60,14 @@ pub(crate) struct State {
     /// Of tokens at the source, under way.
     pub(crate) lookups: Arc<Lookups>,
     journal: Mutex<Journal>,
-    pub(crate) told: broadcast::Sender<RecordedRequest>,
+    /// Notified when a request comes or ends.
+    pub(crate) news: Notify,
+    /// For those who listen to them.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// When it began, by the clock of the machine: another emulator at the same address began at
+    /// another time.
+    pub(crate) started: String,
+    pub(crate) search: Search,
     rules: Mutex<Rules>,
     /// Notified of the first request.
     pub(crate) asked: Notify,
@@ -88,7 +98,10 @@ impl State {
             upstream: parts.upstream,
             lookups: Arc::default(),
             journal: Mutex::default(),
-            told: broadcast::Sender::new(1024),
+            news: Notify::new(),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            started: Instant::from_machine(Clock::machine_time()).rfc3339_millis(),
+            search: Search::default(),
             rules: Mutex::default(),
             asked: Notify::new(),
             planned: parts.plan.rules,

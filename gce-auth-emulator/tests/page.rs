@@ -9,7 +9,7 @@ use std::net::TcpStream;
 
 use client::{connect, get, request, token};
 use gce_auth_emulator::{Emulator, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Listens to the events of an emulator.
 struct Listener(BufReader<TcpStream>);
@@ -50,6 +50,16 @@ impl Listener {
             }
         }
     }
+
+    /// The last word on a path.
+    fn ended(&mut self, path: &str) -> Value {
+        loop {
+            let request = self.about(path);
+            if !request["milliseconds"].is_null() {
+                return request;
+            }
+        }
+    }
 }
 
 #[test]
@@ -63,23 +73,34 @@ fn requests_are_told_as_they_come_and_as_they_end() {
     assert_eq!(state["waiting"], 0);
 
     get(emulator.addr(), "instance/id");
-    let begun = listener.about("instance/id");
+    let ended = listener.ended("instance/id");
+    assert_eq!(ended["status"], 200);
+    assert!(ended["milliseconds"].is_f64());
+
+    let mut waiting = connect(emulator.addr());
+    waiting
+        .write_all(b"GET /computeMetadata/v1/instance/tags?wait_for_change=true HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n")
+        .unwrap();
+    let begun = listener.about("instance/tags");
     assert_eq!(
         (&begun["status"], &begun["milliseconds"]),
         (&Value::Null, &Value::Null)
     );
-    let ended = listener.about("instance/id");
-    assert_eq!(ended["status"], 200);
-    assert_eq!(ended["id"], begun["id"]);
-    assert!(ended["milliseconds"].is_f64());
+    let path = "/computeMetadata/v1/instance/tags";
+    while listener.next("state")["waiters"] != json!([{"path": path, "count": 1}]) {}
+    emulator.set("instance/tags", "a").unwrap();
+    let ended = listener.about("instance/tags");
+    assert_eq!(
+        (&ended["id"], &ended["status"]),
+        (&begun["id"], &json!(200))
+    );
 
     emulator.fail_next("instance/name", 1, Fault::Close);
     let mut stream = connect(emulator.addr());
     stream
         .write_all(b"GET /computeMetadata/v1/instance/name HTTP/1.1\r\nHost: m\r\n\r\n")
         .unwrap();
-    listener.about("instance/name");
-    let closed = listener.about("instance/name");
+    let closed = listener.ended("instance/name");
     assert_eq!(
         (&closed["status"], &closed["fault"]),
         (&Value::Null, &"closed".into())
@@ -107,11 +128,18 @@ fn near_misses_are_told() {
         .collect();
     let expected = [
         Some("missing Metadata-Flavor: Google"),
-        Some("did you mean instance/service-accounts/?"),
-        Some("a directory: ask for instance/"),
+        Some("did you mean /computeMetadata/v1/instance/service-accounts/default/token?"),
+        Some("ask for /computeMetadata/v1/instance/"),
         None,
     ];
-    assert_eq!(hints, expected.map(|hint| hint.map(Into::into)));
+    assert_eq!(hints.len(), 4);
+    for (hint, part) in hints.iter().zip(expected) {
+        assert_eq!(hint.is_some(), part.is_some(), "{hint:?}");
+        assert!(
+            hint.iter().all(|hint| hint.contains(part.unwrap())),
+            "{hint:?}"
+        );
+    }
 }
 
 #[test]
@@ -129,7 +157,7 @@ fn no_token_is_told() {
         &[("Authorization", &bearer)],
         b"",
     );
-    let told = [listener.about("/tokeninfo"), listener.about("/tokeninfo")];
+    let told = [listener.about("/token"), listener.ended("/tokeninfo")];
     assert_eq!(told[1]["status"], 200);
     assert!(!told.iter().any(|told| told.to_string().contains(&secret)));
 }

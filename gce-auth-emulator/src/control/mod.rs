@@ -9,8 +9,10 @@ use crate::document::places::segments;
 use crate::error::SetError;
 use crate::events::event_config::ScheduleConfig;
 use crate::faults::fault_config::RuleConfig;
+use crate::feed::{self, Since};
+use crate::journal::Entry;
 use crate::policy::settings::CloudConfig;
-use crate::state::State;
+use crate::state::{LISTENERS, State};
 use gce_auth_server::protocol::query::Query;
 use gce_auth_server::protocol::tree::Node;
 use gce_auth_server::protocol::{Method, Reply};
@@ -46,6 +48,8 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             .and_then(|_| state.document.remove(path).map_err(|error| unset(&error)))
             .map(|()| json!({})),
         (Method::Get, "requests", "") => Ok(requests(state, call.query.get("path"))),
+        (Method::Get, "requests", id) => request(state, id),
+        (Method::Get, "news", "") => news(state, &call.query),
         (Method::Delete, "requests", "") => {
             state.journal().clear();
             done()
@@ -107,7 +111,9 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("faults" | "machine-events", _) => "DELETE",
         ("clock" | "tokens", "") => "GET, POST",
         ("cloud", "") => "GET, PUT",
-        ("events" | "openapi.json", "") | ("cloud", "openapi.json") => "GET",
+        ("requests", _) | ("events" | "news" | "openapi.json", "") | ("cloud", "openapi.json") => {
+            "GET"
+        }
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
     };
@@ -153,6 +159,51 @@ fn requests(state: &State, path: Option<&str>) -> Value {
         |request| shown.push(request.to_json()),
     );
     json!({ "requests": shown })
+}
+
+/// One request, with everything that is known of it.
+fn request(state: &State, id: &str) -> Result<Value, Reply> {
+    let id = id.parse().unwrap_or(0);
+    let shown = state.journal().get(id).map(Entry::show);
+    shown
+        .map(|request| request.to_json())
+        .ok_or_else(|| refused(404, "there is no such request, or it was forgotten"))
+}
+
+/// What is new to a page that knows the requests up to `after`.
+fn news(state: &State, query: &Query) -> Result<Value, Reply> {
+    const MOST: u64 = 1000;
+    let number = |name: &str, default: u64| match query.non_empty(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|_| refused(400, &format!("{name} must be a whole number"))),
+    };
+    let limit = number("limit", 200)?.min(MOST);
+    let pending: Result<Vec<u64>, _> = query
+        .non_empty("pending")
+        .into_iter()
+        .flat_map(|ids| ids.split(',').take(1000))
+        .map(str::parse)
+        .collect();
+    let since = Since {
+        after: number("after", 0)?,
+        pending: pending.map_err(|_| refused(400, "pending must be whole numbers"))?,
+    };
+    Ok(feed::news(state, since, limit))
+}
+
+/// The beginning of a stream of events.
+pub(crate) fn stream() -> Reply {
+    Reply::own("text/event-stream", "").with("Cache-Control", "no-store")
+}
+
+/// The refusal of a stream.
+pub(crate) fn too_many_listeners() -> Reply {
+    let why = format!(
+        "{LISTENERS} listen already, which is the most: close one, or ask GET /emulator/v1/news?after=ID again and again"
+    );
+    refused(503, &why)
 }
 
 /// Whether a path was asked as often as a test expects, with the parameters it expects.

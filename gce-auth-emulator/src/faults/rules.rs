@@ -263,13 +263,13 @@ impl Rules {
             .filter(move |active| !active.limit.is_over(now))
     }
 
-    /// The fault for this request, if there is one, with its name: that of the oldest rule that
-    /// fits and is not over.
+    /// The fault for this request, if there is one, with its number and name: that of the oldest
+    /// rule that fits and is not over.
     pub(crate) fn next(
         &mut self,
         request: &Request,
         now: impl FnOnce() -> Instant,
-    ) -> Option<(FaultAction, String)> {
+    ) -> Option<(FaultAction, (u64, String))> {
         if self.active.is_empty() {
             return None;
         }
@@ -282,7 +282,8 @@ impl Rules {
             .filter(|active| active.rule.fits(request, &client))
             .find_map(|active| active.limit.hits(now).then_some(active))?;
         hit.hits += 1;
-        Some((hit.rule.fault.action(), hit.rule.fault.to_string()))
+        let fault = &hit.rule.fault;
+        Some((fault.action(), (hit.id, fault.to_string())))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod cloud;
+pub(crate) mod refused;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
