@@ -118,7 +118,7 @@ impl RecordedRequest {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Who decided the answer.
+    /// Returns what decided the answer.
     fn answered_by(&self) -> Option<String> {
         let answer = self.answer.as_ref();
         Some(match (self.fault_id, &self.fault, answer) {

@@ -144,7 +144,7 @@ pub(super) fn explain(
 fn invalid_token(request: &RecordedRequest) -> Explanation {
     let shown = request.header("authorization").unwrap_or_default();
     let why = if shown.contains("[JWT") {
-        "the token is a JWT that is no self-signed one for this API: it was signed by nobody known, is out of date, or is for another audience"
+        "the token is a JWT that is no self-signed one for this API: its signer is unknown, it is out of date, or it is for another audience"
     } else {
         "the token was never issued here, has expired, or was revoked"
     };
@@ -172,7 +172,7 @@ fn denied(request: &RecordedRequest, permission: &str, facts: &Facts<'_>) -> Exp
         .map(|grant| grant.member.as_str())
         .collect();
     let who = if members.is_empty() {
-        "nobody may".to_owned()
+        "no grant names this account".to_owned()
     } else {
         format!("only {} may", listed(&members))
     };

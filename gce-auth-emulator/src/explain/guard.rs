@@ -1,4 +1,4 @@
-//! Who is not let in: 403 before the path means anything.
+//! Requests that the guard refuses, before the path means anything.
 
 use gce_auth_server::protocol::route::PREFIX;
 

@@ -114,7 +114,7 @@ fn account_missing(rest: &str, facts: &Facts<'_>) -> Option<Explanation> {
     })
 }
 
-/// A key that nobody has set.
+/// A key that was never set.
 fn unset(place: &str, facts: &Facts<'_>) -> Explanation {
     let place = place.trim_end_matches('/');
     let segments: Vec<&str> = place.split('/').collect();

@@ -1,4 +1,4 @@
-//! The requests that are new to somebody who knows those before.
+//! The requests that are new to a client that knows those before.
 
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::state::State;
 use gce_auth_server::protocol::query::Query;
 
-/// So many places with waiting requests are told.
+/// So many places with waiting requests are shown.
 const PLACES: usize = 200;
 
 /// Returns time, faults, who waits where, and the version of the document.

@@ -10,18 +10,18 @@ use super::news::{News, Since};
 use super::overview::overview;
 use crate::state::State;
 
-/// How many requests of the past a new listener is told.
+/// How many past requests a new listener gets.
 const PAST: u64 = 200;
 
 /// The state is looked at so often, if no request comes.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Requests are told in batches this far apart, of so many at most: a thousand in a second are more
+/// Requests are sent in batches this far apart, of so many at most: a thousand in a second are more
 /// than a person reads and less than a page bears.
 const PAUSE: Duration = Duration::from_millis(100);
 const BATCH: u64 = 100;
 
-/// Of so many that are under way a listener is told the end.
+/// Of so many requests that are under way a listener gets the end.
 const FOLLOWED: usize = 1000;
 
 /// Follows the emulator for one listener, until it leaves. `None` if there are too many.

@@ -144,7 +144,7 @@ fn the_judge_of_the_server_side_sees_what_it_is_for() {
             emulator,
             "clock.rs",
             "use crate::journal::Journal;",
-            "clock.rs reaches up into journal.rs",
+            "clock.rs reaches up into journal/mod.rs",
         ),
         (emulator, "attic.rs", "", "attic.rs is on no floor"),
         (
