@@ -67,6 +67,29 @@ oldest_rust() {
     RUSTC=$old_rustc cargo check --locked --target-dir "$target/oldest-rust" -p gce-auth --all-features
 }
 
+# Every other published crate, compiled by the Rust that it promises: rustup installs that.
+oldest_rust_of_each() {
+    local crate version
+    if ! command -v rustup >/dev/null; then
+        not_checked 'other crates than gce-auth, compiled by the Rust that they promise: rustup is missing'
+        return
+    fi
+    while read -r crate version; do
+        [[ $version != "${OLDEST_RUST%.*}" ]] || continue
+        rustup toolchain install "$version" --profile minimal >/dev/null 2>&1 || {
+            not_checked "$crate compiled by Rust $version: rustup cannot install it"
+            continue
+        }
+        RUSTC=$(rustup which --toolchain "$version" rustc) \
+            cargo check --locked --target-dir "$target/oldest-rust-$version" -p "$crate"
+        printf '%s is compiled by Rust %s\n' "$crate" "$version"
+    done < <(cargo metadata --locked --no-deps --format-version 1 | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["publish"] != []:
+        print(package["name"], package["rust_version"])')
+}
+
 # The library, type-checked for a target without a linker or a C compiler for it: features that
 # compile C are left out.
 platform() {
@@ -184,6 +207,24 @@ packaging() {
         printf '%s\n' "$said"
         die 'packaging is not as it should be'
     }
+    printf '%s\n' "$said"
+    while read -r gap; do
+        not_checked "${gap#SKIPPED }"
+    done < <(grep '^SKIPPED' <<<"$said")
+}
+
+# Archives, packages and image for each target, tried and built again elsewhere.
+release() {
+    local home=$cache/zig-$ZIGBUILD said gap
+    packages bubblewrap qemu-user-static buildah
+    if [[ ! -e $home/ready ]]; then
+        python3 -m venv "$home" && "$home/bin/pip" install --quiet "cargo-zigbuild==$ZIGBUILD" "ziglang==$ZIG"
+        touch "$home/ready"
+    fi
+    rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+    PATH="$home/bin:$PATH" packaging/build "$target/release-files"
+    PATH="$home/bin:$PATH" CARGO_TARGET_DIR=$target/again packaging/build "$target/release-files-again"
+    said=$(packaging/check_build "$target/release-files" "$target/release-files-again")
     printf '%s\n' "$said"
     while read -r gap; do
         not_checked "${gap#SKIPPED }"

@@ -1,5 +1,6 @@
 #![doc = include_str!("lib.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, reason = "a test says with it what it expects")
@@ -72,7 +73,7 @@ pub use crate::{
     values::{
         error::{Error, ErrorKind},
         headers::{Headers, HeadersIntoIter, HeadersTag},
-        token::{AccessToken, Now},
+        token::AccessToken,
     },
     wire::{
         account::AccountInfo,

@@ -1,5 +1,14 @@
-//! What does not fit beside one item: how to use the crate well, where it is
-//! weak, and how to come here from elsewhere. Nothing here is code.
+//! Starts here: which page answers which question. Nothing in this module is code.
+//!
+//! | you want to | read |
+//! | --- | --- |
+//! | find credentials for a program | [`choosing_a_source`] |
+//! | use them well: async, interceptors, 401, watches, tests | [`patterns`] |
+//! | know what an error means, and what is repeated | [`errors`] |
+//! | know each environment variable | [`environment`] |
+//! | know every limit, and what happens in an outage | [`limits`] |
+//! | know what it costs | [`performance`], [`scale`] |
+//! | move from another library | [`from_google_auth`], [`from_google_cloud_auth`], [`from_gcp_auth`], [`from_google_cloud_metadata`] |
 
 #[doc = include_str!("choosing_a_source.md")]
 pub mod choosing_a_source {}

@@ -96,16 +96,17 @@ impl ImpersonateBuilder {
     /// Sets where the IAM Service Account Credentials API is: `https://host`,
     /// or `http://host:port` for an emulator. Default: `iamcredentials.` and
     /// the universe domain of the source.
-    pub fn iam_endpoint(mut self, url: &str) -> Self {
-        self.place = IamEndpoint::parse(url).map(|endpoint| Some(Place::Endpoint(endpoint)));
+    pub fn iam_endpoint(mut self, url: impl AsRef<str>) -> Self {
+        self.place =
+            IamEndpoint::parse(url.as_ref()).map(|endpoint| Some(Place::Endpoint(endpoint)));
         self
     }
 
     /// Sets the whole URL of `generateAccessToken`, as google-auth's
     /// `iam_endpoint_override`. Other methods of the account are not asked for
     /// there.
-    pub fn access_token_url(mut self, url: &str) -> Self {
-        self.place = Place::url(url).map(Some);
+    pub fn access_token_url(mut self, url: impl AsRef<str>) -> Self {
+        self.place = Place::url(url.as_ref()).map(Some);
         self
     }
 
