@@ -266,6 +266,27 @@ fn waiters() -> Case {
     })
 }
 
+/// Clients that ask for a large value at once, and do not read.
+fn readers_that_do_not_read() -> Case {
+    const COUNT: usize = 2000;
+    const LARGE: usize = 256 * 1024;
+    const ASK: &[u8] = b"GET /computeMetadata/v1/instance/attributes/large HTTP/1.1\r\n\
+        Host: m\r\nMetadata-Flavor: Google\r\n\r\n";
+    machine::open_files(2 * COUNT);
+    let prepare = |emulator: &Emulator| {
+        let large = "x".repeat(LARGE);
+        emulator.set("instance/attributes/large", &large).unwrap();
+    };
+    case("2,000 readers that do not read", prepare, |at| {
+        let connect = |_| TcpStream::connect(at).unwrap();
+        let mut readers: Vec<TcpStream> = (0..COUNT).map(connect).collect();
+        for reader in &mut readers {
+            reader.write_all(ASK).unwrap();
+        }
+        thread::sleep(Duration::from_millis(500));
+    })
+}
+
 fn follow(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
@@ -286,6 +307,7 @@ fn main() -> ExitCode {
     cases.extend(documents());
     cases.extend(requests());
     cases.push(waiters());
+    cases.push(readers_that_do_not_read());
     for case in cases {
         let address = case.emulator.addr();
         let run = |_| longest_wait(address, || (case.attack)(address));

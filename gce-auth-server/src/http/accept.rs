@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -13,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::{ConnContext, READ_TIMEOUT, serve_connection};
 use super::shutdown::Phases;
+use super::stream::Readable;
 use crate::listen::{AllowedClients, Closed, PeerProcess};
 use crate::service::{Connection, Hooks, Peer, Service};
 
@@ -84,9 +84,8 @@ async fn tcp_connection<S: Service, H: Hooks>(
             }
         }
         Some(tls) => {
-            if let Some(stream) = handshake(tls, stream, &mut phases).await {
-                serve_connection(stream, connection, caller, &context, phases).await;
-            }
+            let served = tls_connection(tls, stream, connection, caller, &context, phases);
+            Box::pin(served).await;
         }
     }
 }
@@ -144,9 +143,8 @@ async fn unix_connection<S: Service, H: Hooks>(
             serve_connection(stream, connection, caller, &context, phases).await;
         }
         Some(tls) => {
-            if let Some(stream) = handshake(tls, stream, &mut phases).await {
-                serve_connection(stream, connection, caller, &context, phases).await;
-            }
+            let served = tls_connection(tls, stream, connection, caller, &context, phases);
+            Box::pin(served).await;
         }
     }
 }
@@ -169,14 +167,35 @@ async fn identify<S: Service, H: Hooks>(
     }
 }
 
+/// Serves a connection that speaks TLS. In a box, as the connections that do not would have the room
+/// for it, too.
+async fn tls_connection<S: Service, H: Hooks, T: Readable>(
+    tls: &TlsAcceptor,
+    stream: T,
+    connection: Connection,
+    caller: S::Caller,
+    context: &ConnContext<S, H>,
+    mut phases: Phases,
+) {
+    if let Some(stream) = handshake(tls, stream, &mut phases).await {
+        serve_connection(stream, connection, caller, context, phases).await;
+    }
+}
+
 /// Makes TLS of a stream, unless it fails, takes too long, or the server drains.
-async fn handshake<T>(tls: &TlsAcceptor, stream: T, phases: &mut Phases) -> Option<TlsStream<T>>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
+async fn handshake<T: Readable>(
+    tls: &TlsAcceptor,
+    stream: T,
+    phases: &mut Phases,
+) -> Option<TlsStream<T>> {
+    let accept = async {
+        // Until then it needs no memory.
+        stream.readable().await?;
+        tls.accept(stream).await
+    };
     tokio::select! {
         biased;
-        accepted = timeout(READ_TIMEOUT, tls.accept(stream)) => accepted.ok()?.ok(),
+        accepted = timeout(READ_TIMEOUT, accept) => accepted.ok()?.ok(),
         () = phases.draining() => None,
     }
 }

@@ -5,13 +5,19 @@
 //! connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What a connection has done so far, and what it does.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     begun: AtomicUsize,
     under_way: AtomicUsize,
+    /// Whether the last read had to wait.
+    read_all: AtomicBool,
+    /// Whether something was written since the last flush.
+    unflushed: AtomicBool,
+    /// Whether a body was not read to its end.
+    cut_body: AtomicBool,
 }
 
 impl Activity {
@@ -24,7 +30,30 @@ impl Activity {
 
     /// Returns whether a request was ever begun.
     pub(super) fn is_used(&self) -> bool {
-        self.begun.load(Ordering::Relaxed) != 0
+        self.begun() != 0
+    }
+
+    /// Returns how many requests were begun.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a read found all that had come.
+    pub(super) fn read_all(&self, all: bool) {
+        self.read_all.store(all, Ordering::Relaxed);
+    }
+
+    /// Notes whether all that was written has left.
+    pub(super) fn flushed(&self, flushed: bool) {
+        self.unflushed.store(!flushed, Ordering::Relaxed);
+    }
+
+    /// Returns whether nothing is to be done before the client sends more.
+    pub(super) fn rests(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
+            && self.read_all.load(Ordering::Relaxed)
+            && !self.unflushed.load(Ordering::Relaxed)
+            && !self.cut_body.load(Ordering::Relaxed)
     }
 
     /// Returns when between the ends of two waits no request was begun, and none is under way.
@@ -45,6 +74,13 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Activity>);
 
+impl Busy {
+    /// Notes that the body of the request is not read to its end.
+    pub(super) fn cut_body(&self) {
+        self.0.cut_body.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -56,6 +92,26 @@ mod tests {
     use std::cell::{Cell, RefCell};
 
     use super::*;
+
+    #[test]
+    fn a_connection_rests_when_all_is_read_and_all_has_left() {
+        let activity = Arc::new(Activity::default());
+        assert!(!activity.rests());
+        activity.read_all(true);
+        assert!(activity.rests());
+        let busy = activity.begin();
+        assert!(!activity.rests());
+        activity.flushed(false);
+        drop(busy);
+        assert!(!activity.rests());
+        activity.flushed(true);
+        assert!(activity.rests());
+        activity.read_all(false);
+        assert!(!activity.rests());
+        activity.read_all(true);
+        activity.begin().cut_body();
+        assert!(!activity.rests());
+    }
 
     #[test]
     fn a_connection_is_idle_when_nothing_happened_for_a_while() {

@@ -1,9 +1,10 @@
 //! One connection: its requests are read, answered, and the connection ends.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -13,13 +14,15 @@ use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Busy};
 use super::content::{Closed, Content, Pace};
 use super::shutdown::Phases;
+use super::stream::{HttpStream, Readable};
 use crate::listen::PeerProcess;
 use crate::protocol::fields::Fields;
 use crate::protocol::pages;
@@ -41,6 +44,8 @@ pub(super) struct ConnContext<S, H> {
     pub(super) header_case: Extensions,
     pub(super) listener: Arc<str>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// For answers that leave in pieces.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl<S, H> ConnContext<S, H> {
@@ -55,22 +60,22 @@ impl<S, H> ConnContext<S, H> {
 }
 
 /// Serves one connection. Gives its stream back if the connection is to be reset.
-pub(super) async fn serve_connection<S: Service, H: Hooks, T>(
+///
+/// hyper has 16 KiB for each connection. It gets a connection when there is something to read, and
+/// gives it back when nothing is left to do.
+pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
     stream: T,
     connection: Connection,
     caller: S::Caller,
     context: &ConnContext<S, H>,
     mut phases: Phases,
-) -> Option<T>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Option<T> {
     let (caller, client) = (&caller, &context.hooks.connected(&connection));
     let secure = connection.secure;
     drop(connection);
     let ends = Ends::default();
     let activity = Arc::new(Activity::default());
-    let service = service_fn(|request| {
+    let service = |request| {
         let busy = activity.begin();
         let (request, body) = understand(request, secure);
         Box::pin(exchange(
@@ -81,46 +86,87 @@ where
             context,
             &ends,
         ))
-    });
-    let mut connection = http1::Builder::new()
-        .title_case_headers(true)
-        .auto_date_header(false)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let idle = activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await);
-    let drains = async {
-        phases.draining().await;
-        ends.last.store(true, Ordering::Relaxed);
-        // A request that has arrived in the meantime is seen after this.
-        tokio::task::yield_now().await;
     };
-    let mut end = tokio::select! {
-        biased;
-        // First, so that an answer that is ready at the same time says that it is the last.
-        () = drains => End::Drain,
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => End::Done(ended),
-        () = idle => End::Idle,
-    };
-    // Without a request, it has nothing to end with.
-    if matches!(end, End::Drain) && activity.is_used() {
-        Pin::new(&mut connection).graceful_shutdown();
-        end = tokio::select! {
-            biased;
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => End::Done(ended),
-            () = phases.closing() => return None,
+    let mut idle = pin!(activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await));
+    let turns = Arc::clone(&context.turns);
+    let mut stream = HttpStream::new(stream, Arc::clone(&activity), turns);
+    // The handshake of TLS may have read more than itself.
+    let mut waits = !secure;
+    let mut stream = loop {
+        if waits {
+            tokio::select! {
+                biased;
+                readable = stream.get_ref().readable() => if readable.is_err() {
+                    return None;
+                },
+                () = async {
+                    phases.draining().await;
+                    // The listeners end first.
+                    tokio::task::yield_now().await;
+                } => break stream,
+                () = &mut idle => break stream,
+            }
+        }
+        // The rest of a head is read by the hyper that parsed its beginning, whatever it takes.
+        let mut may_rest = !stream.has_unread();
+        let begun = activity.begun();
+        let mut connection = Box::pin(
+            http1::Builder::new()
+                .title_case_headers(true)
+                .auto_date_header(false)
+                .max_headers(MAX_HEADERS)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), service_fn(&service)),
+        );
+        let drains = async {
+            phases.draining().await;
+            ends.last.store(true, Ordering::Relaxed);
+            // A request that has arrived in the meantime is seen after this.
+            tokio::task::yield_now().await;
         };
+        let mut end = tokio::select! {
+            biased;
+            // First, so that an answer that is ready at the same time says that it is the last.
+            () = drains => End::Drain,
+            end = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+                Poll::Ready(ended) => Poll::Ready(End::Done(ended)),
+                Poll::Pending => {
+                    may_rest |= activity.begun() != begun;
+                    if may_rest && activity.rests() {
+                        Poll::Ready(End::Rest)
+                    } else {
+                        Poll::Pending
+                    }
+                }
+            }) => end,
+            () = &mut idle => End::Idle,
+        };
+        // Without a request, it has nothing to end with.
+        if matches!(end, End::Drain) && activity.is_used() {
+            connection.as_mut().graceful_shutdown();
+            end = tokio::select! {
+                biased;
+                ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => End::Done(ended),
+                () = phases.closing() => return None,
+            };
+        }
+        let parts = Pin::into_inner(connection).into_parts();
+        stream = parts.io.into_inner();
+        match end {
+            End::Rest => stream.put_back(&parts.read_buf),
+            End::Done(Err(error)) if error.is_parse() => {
+                let status = if error.is_parse_too_large() { 431 } else { 400 };
+                context.hooks.unreadable(client, status, &error.to_string());
+                break stream;
+            }
+            End::Done(_) | End::Idle | End::Drain => break stream,
+        }
+        waits = true;
     }
-    if let End::Done(Err(error)) = end
-        && error.is_parse()
-    {
-        let status = if error.is_parse_too_large() { 431 } else { 400 };
-        context.hooks.unreadable(client, status, &error.to_string());
-    }
+    .into_inner();
     if ends.reset.load(Ordering::Relaxed) {
-        return Some(connection.into_parts().io.into_inner());
+        return Some(stream);
     }
-    let mut stream = connection.into_parts().io.into_inner();
     tokio::select! {
         biased;
         _ = timeout(READ_TIMEOUT, stream.shutdown()) => {}
@@ -138,11 +184,13 @@ struct Ends {
     last: AtomicBool,
 }
 
-/// Why a connection is read no longer.
+/// Why hyper has a connection no longer.
 enum End {
     Done(hyper::Result<()>),
     Idle,
     Drain,
+    /// Nothing is to be done before the client sends more.
+    Rest,
 }
 
 /// What a service has to know of a request, but for its body.
@@ -175,7 +223,10 @@ async fn exchange<S: Service, H: Hooks>(
     if !body.is_end_stream() {
         match Box::pin(read_body(body)).await? {
             Some(bytes) => request.body = bytes,
-            None => too_large = true,
+            None => {
+                busy.cut_body();
+                too_large = true;
+            }
         }
     }
 

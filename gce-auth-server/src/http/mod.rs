@@ -6,11 +6,13 @@ mod activity;
 mod connection;
 mod content;
 mod shutdown;
+mod stream;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::accept::accept_tcp;
@@ -55,6 +57,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
 ) -> io::Result<usize> {
     let header_case = header_case::learn().await;
     let (server, phases) = Shutdown::new();
+    let turns = Arc::new(Semaphore::new(1));
     for listener in listeners {
         let context = Arc::new(ConnContext {
             service: Arc::clone(&service),
@@ -62,6 +65,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
             header_case: header_case.clone(),
             listener: listener.name,
             tls: listener.tls.map(TlsAcceptor::from),
+            turns: Arc::clone(&turns),
         });
         let phases = phases.clone();
         match listener.socket {
