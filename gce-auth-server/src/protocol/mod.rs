@@ -1,5 +1,6 @@
 //! The protocol, pure: which requests are let in, what they mean, how a value looks on the wire.
 
+pub mod date;
 pub mod etag;
 pub mod fields;
 pub mod guard;
