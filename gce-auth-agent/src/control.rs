@@ -63,9 +63,22 @@ impl Control {
                 .iter()
                 .any(|bound| bound.config.as_ref() == Some(*config))
         };
-        let mut opened = Vec::new();
+        // Nothing changes before all of it can.
+        let (mut opened, mut taken_over) = (Vec::new(), Vec::new());
         for config in config.listen.iter().filter(|config| !known(config)) {
-            opened.push(listeners::configured(config).map_err(|error| error.to_string())?);
+            let old = bound
+                .iter()
+                .position(|bound| !wanted(bound) && bound.is_at(config));
+            let new = match old {
+                Some(at) => bound[at].reconfigured(config),
+                None => listeners::configured(config),
+            };
+            taken_over.extend(old.map(|old| (old, opened.len())));
+            opened.push(new.map_err(|error| error.to_string())?);
+        }
+        for (old, new) in taken_over {
+            let yielded = bound[old].yield_to(&mut opened[new].0);
+            yielded.map_err(|error| error.to_string())?;
         }
         bound.retain(wanted);
         for (new, listener) in opened {

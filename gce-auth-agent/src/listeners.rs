@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +18,9 @@ use crate::policy::config::{ListenAt, ListenConfig};
 
 /// For the source, files of `/proc`, the audit and the runtime.
 const OWN_DESCRIPTORS: usize = 1024;
+/// The mode of a Unix socket unless the file says another.
+#[cfg(unix)]
+const MODE: u32 = 0o600;
 
 /// A listener that is bound, as long as it lives.
 #[derive(Debug)]
@@ -24,8 +29,17 @@ pub(crate) struct Bound {
     pub(crate) config: Option<ListenConfig>,
     pub(crate) place: Place,
     closer: Closer,
+    /// The same socket, for a listener with other settings at the same place.
+    socket: Option<Port>,
     #[cfg(unix)]
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+enum Port {
+    Tcp(TcpPort),
+    #[cfg(unix)]
+    Unix(UnixPort),
 }
 
 /// Where a listener is.
@@ -62,8 +76,11 @@ pub(crate) fn tcp(
              like 10.8.0.0/14, or listen on 127.0.0.1 or [::1]"
         )));
     }
-    let opened = TcpPort::open(address).and_then(|port| Ok((port.local_addr()?, port)));
-    let (address, port) = opened.map_err(|error| refused(&address.to_string(), &error))?;
+    let opened = || {
+        let port = TcpPort::open(address)?;
+        Ok((port.local_addr()?, port.try_clone()?, port))
+    };
+    let (address, twin, port) = opened().map_err(|error| refused(&address.to_string(), &error))?;
     let listener = Listener::tcp(port)
         .named(name)
         .allow(AllowedClients::of(allow_from.to_vec()));
@@ -71,8 +88,9 @@ pub(crate) fn tcp(
         config: None,
         place: Place::Tcp(address),
         closer: listener.closer(),
+        socket: Some(Port::Tcp(twin)),
         #[cfg(unix)]
-        _file: None,
+        file: None,
     };
     Ok((bound, listener))
 }
@@ -86,28 +104,37 @@ pub(crate) fn unix(
     group: Option<u32>,
 ) -> Result<(Bound, Listener), StartError> {
     let shown = path.display().to_string();
-    let bind = || -> io::Result<(SocketFile, UnixPort)> {
+    let bind = || -> io::Result<(SocketFile, UnixPort, UnixPort)> {
         // Only its owner may connect until the group is right.
-        let first = group.map_or(mode, |_| Some(0o600));
+        let first = group.map_or(mode, |_| Some(MODE));
         let (file, port) = SocketFile::bind(path.clone(), first)?;
         if group.is_some() {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::os::unix::fs::chown(&path, None, group)?;
-            let mode = std::fs::Permissions::from_mode(mode.unwrap_or(0o600));
-            std::fs::set_permissions(&path, mode)?;
+            admit(&path, mode, group)?;
         }
         port.open()?;
-        Ok((file, port))
+        Ok((file, port.try_clone()?, port))
     };
-    let (file, port) = bind().map_err(|error| refused(&shown, &error))?;
+    let (file, twin, port) = bind().map_err(|error| refused(&shown, &error))?;
     let listener = Listener::unix(port).named(name);
     let bound = Bound {
         config: None,
         place: Place::Unix(path),
         closer: listener.closer(),
-        _file: Some(file),
+        socket: Some(Port::Unix(twin)),
+        file: Some(file),
     };
     Ok((bound, listener))
+}
+
+/// Sets which users may connect to a Unix socket.
+#[cfg(unix)]
+fn admit(path: &Path, mode: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    // Never the old mode for the new group.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
+    let group = group.unwrap_or_else(|| rustix::process::getegid().as_raw());
+    chown(path, None, Some(group))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.unwrap_or(MODE)))
 }
 
 /// Binds what the file says.
@@ -124,6 +151,70 @@ pub(crate) fn configured(config: &ListenConfig) -> Result<(Bound, Listener), Sta
     }?;
     bound.config = Some(config.clone());
     Ok((bound, listener))
+}
+
+impl Bound {
+    /// Returns whether it is where a listener of the file is to be.
+    pub(crate) fn is_at(&self, config: &ListenConfig) -> bool {
+        let own = self.config.as_ref().map(|own| &own.at);
+        match (&config.at, own) {
+            (ListenAt::Tcp { address, .. }, Some(ListenAt::Tcp { address: own, .. })) => {
+                own == address || self.place == Place::Tcp(*address)
+            }
+            (ListenAt::Unix { path, .. }, Some(ListenAt::Unix { path: own, .. })) => own == path,
+            _ => false,
+        }
+    }
+
+    /// Makes a listener with other settings of the same socket, which no client finds closed
+    /// meanwhile. The file of a Unix socket is to be handed over by [`yield_to`](Self::yield_to).
+    pub(crate) fn reconfigured(
+        &self,
+        config: &ListenConfig,
+    ) -> Result<(Self, Listener), StartError> {
+        let failed = |error: &io::Error| refused(&self.place.to_string(), error);
+        let twins = |port: &TcpPort| Ok((port.try_clone()?, port.try_clone()?));
+        let (listener, socket) = match (&self.socket, &config.at) {
+            (Some(Port::Tcp(port)), ListenAt::Tcp { allow_from, .. }) => {
+                let (port, twin) = twins(port).map_err(|error| failed(&error))?;
+                let allowed = AllowedClients::of(allow_from.clone());
+                (Listener::tcp(port).allow(allowed), Port::Tcp(twin))
+            }
+            #[cfg(unix)]
+            (Some(Port::Unix(port)), ListenAt::Unix { .. }) => {
+                let twins = || Ok((port.try_clone()?, port.try_clone()?));
+                let (port, twin) = twins().map_err(|error| failed(&error))?;
+                (Listener::unix(port), Port::Unix(twin))
+            }
+            _ => return configured(config),
+        };
+        let listener = listener.named(&config.name);
+        let bound = Self {
+            config: Some(config.clone()),
+            place: self.place.clone(),
+            closer: listener.closer(),
+            socket: Some(socket),
+            #[cfg(unix)]
+            file: None,
+        };
+        Ok((bound, listener))
+    }
+
+    /// Hands the file of a Unix socket over, with the mode and the group that it has there.
+    pub(crate) fn yield_to(&mut self, next: &mut Self) -> Result<(), StartError> {
+        #[cfg(unix)]
+        {
+            let at = |bound: &Self| bound.config.as_ref().map(|config| config.at.clone());
+            let (old, new) = (at(self), at(next));
+            if let Some(ListenAt::Unix { path, mode, group }) = new.as_ref().filter(|_| old != new)
+            {
+                admit(path, *mode, *group)
+                    .map_err(|error| refused(&path.display().to_string(), &error))?;
+            }
+            next.file = self.file.take();
+        }
+        Ok(())
+    }
 }
 
 /// Takes a socket that was bound elsewhere.
@@ -158,8 +249,9 @@ pub(crate) fn handed(
         config: None,
         place,
         closer: listener.closer(),
+        socket: None,
         #[cfg(unix)]
-        _file: None,
+        file: None,
     };
     Ok((bound, listener))
 }

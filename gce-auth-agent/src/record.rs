@@ -58,6 +58,10 @@ impl<'a> Record<'a> {
         }
     }
 
+    pub(crate) fn state(&self) -> &'a State {
+        self.state
+    }
+
     /// Returns the rules that decide about this request.
     pub(crate) fn rules(&self) -> &Arc<Rules> {
         &self.rules
@@ -85,7 +89,7 @@ impl<'a> Record<'a> {
         if let Some(audit) = &self.state.audit {
             let line = Line {
                 time: clock::rfc3339(at),
-                caller: AuditCaller(&self.caller.found),
+                caller: AuditCaller(&self.caller.found()),
                 rule,
                 decision: match outcome {
                     Outcome::Denied | Outcome::Limited => "denied",
@@ -107,7 +111,7 @@ impl<'a> Record<'a> {
         }
         self.state.decisions.add(Decided {
             at,
-            caller: Arc::clone(&self.caller.found),
+            caller: self.caller.found(),
             rule: Arc::clone(rule),
             kind: self.kind,
             path: std::mem::take(&mut self.path),

@@ -33,7 +33,7 @@ impl Service for AgentService {
     }
 
     async fn identify(&self, connection: &Connection) -> Caller {
-        Caller::of(connection, &self.0)
+        Caller::of(connection, &self.0).await
     }
 
     fn serve<'a>(&'a self, request: HttpRequest, caller: &'a Caller) -> Answer<'a> {
@@ -44,45 +44,64 @@ impl Service for AgentService {
             return Answer::Ready(record.end(stopped.reply()));
         }
         let rules = Arc::clone(record.rules());
-        let fit = caller.fit(&rules);
-        record.fit = Some(fit);
-        if let Some(reply) = over_rate(&mut record, &rules, fit, caller) {
+        match caller.fit(&rules) {
+            Some(fit) => answer(record, request, (caller, rules, fit)),
+            None => Answer::Later(Box::pin(async move {
+                let fit = caller.look_again(&rules, state).await;
+                at_last(answer(record, request, (caller, rules, fit))).await
+            })),
+        }
+    }
+}
+
+/// Answers a request of a caller under the rule that decides.
+fn answer<'a>(
+    mut record: Record<'a>,
+    request: HttpRequest,
+    (caller, rules, fit): (&'a Caller, Arc<Rules>, Fit),
+) -> Answer<'a> {
+    let state = record.state();
+    record.fit = Some(fit);
+    if let Some(reply) = over_rate(&mut record, &rules, fit, caller) {
+        return Answer::Ready(record.end(reply));
+    }
+    let asked = match Request::read(&request.path, &request.query) {
+        Ok(asked) => asked,
+        Err(refused) => {
+            let reply = if refused.status == 404 {
+                pages::not_found(&request.path)
+            } else {
+                line(refused.status, &refused.why)
+            };
+            record.why = Some(refused.why);
             return Answer::Ready(record.end(reply));
         }
-        let asked = match Request::read(&request.path, &request.query) {
-            Ok(asked) => asked,
-            Err(refused) => {
-                let reply = if refused.status == 404 {
-                    pages::not_found(&request.path)
-                } else {
-                    line(refused.status, &refused.why)
-                };
-                record.why = Some(refused.why);
-                return Answer::Ready(record.end(reply));
-            }
-        };
-        note_asked(&mut record, &asked);
-        let turn = Turn {
-            state,
-            rules,
-            fit,
-            caller,
-        };
-        // Whether `default` is the account that an address names has to be known first.
-        let email = state.values.known_email();
-        let compares = turn.rules.policy.compares_accounts(fit) || turn.is_of_other_account(&asked);
-        if email.is_none() && names_account(&asked) && compares {
-            return Answer::Later(Box::pin(async move {
-                let email = turn.state.values.default_email().await;
-                match turn.decided(record, asked, request, email) {
-                    Answer::Ready(reply) | Answer::Stream(reply, _) => reply,
-                    Answer::Later(reply) => reply.await,
-                    // The agent closes no connection so.
-                    Answer::Closed => pages::internal(),
-                }
-            }));
-        }
-        turn.decided(record, asked, request, email)
+    };
+    note_asked(&mut record, &asked);
+    let turn = Turn {
+        state,
+        rules,
+        fit,
+        caller,
+    };
+    // Whether `default` is the account that an address names has to be known first.
+    let email = state.values.known_email();
+    let compares = turn.rules.policy.compares_accounts(fit) || turn.is_of_other_account(&asked);
+    if email.is_none() && names_account(&asked) && compares {
+        return Answer::Later(Box::pin(async move {
+            let email = turn.state.values.default_email().await;
+            at_last(turn.decided(record, asked, request, email)).await
+        }));
+    }
+    turn.decided(record, asked, request, email)
+}
+
+async fn at_last(answer: Answer<'_>) -> Reply {
+    match answer {
+        Answer::Ready(reply) | Answer::Stream(reply, _) => reply,
+        Answer::Later(reply) => reply.await,
+        // The agent closes no connection so.
+        Answer::Closed => pages::internal(),
     }
 }
 
@@ -281,7 +300,7 @@ impl<'a> Turn<'a> {
         let (rule, _) = self.rules.of(Some(self.fit));
         let introduction = json!({
             "agent": env!("CARGO_PKG_VERSION"),
-            "caller": AuditCaller(&self.caller.found),
+            "caller": AuditCaller(&self.caller.found()),
             "rule": &**rule,
         });
         Reply::new(200, "application/json", introduction.to_string())
@@ -298,7 +317,7 @@ impl<'a> Turn<'a> {
         if let Some(file) = &self.state.config_file {
             check = format!("{check} --config {}", file.display());
         }
-        if let Some(uid) = self.caller.found.uid {
+        if let Some(uid) = self.caller.found().uid {
             check = format!("{check} --uid {uid}");
         }
         line(
@@ -371,7 +390,7 @@ fn over_rate(record: &mut Record<'_>, rules: &Rules, fit: Fit, caller: &Caller) 
     let (Fit::Rule(at), Some(rate)) = (fit, rules.policy.rate(fit)) else {
         return None;
     };
-    let wait = rules.limiter.take(at, rate, &caller.found).err()?;
+    let wait = rules.limiter.take(at, rate, &caller.found()).err()?;
     let (rule, _) = rules.of(Some(fit));
     let why = format!("more requests than rule `{rule}` allows this caller");
     let reply = line(429, &why).with("Retry-After", wait.to_string());

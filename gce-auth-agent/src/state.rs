@@ -4,19 +4,21 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tokio::sync::Semaphore;
+
 use crate::audit::Audit;
 use crate::caller::Lookup;
 use crate::clock::HttpDate;
 use crate::decisions::Decisions;
 use crate::metrics::{Metrics, RuleCounts};
-use crate::policy::{Fit, Policy};
+use crate::policy::{Fit, NO_RULE, Policy};
 use crate::rate::Limiter;
 use crate::source::Source;
 use crate::tokens::Tokens;
 use crate::values::Values;
 
-/// What a rule is called where none decided.
-pub(crate) const NO_RULE: &str = "none";
+/// So many callers' processes are searched for at once.
+const SEARCHES: usize = 4;
 
 /// The rules that are in force, with what belongs to each.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub(crate) struct State {
     pub(crate) audit: Option<Audit>,
     pub(crate) decisions: Decisions,
     pub(crate) date: HttpDate,
+    /// For searches of `/proc`.
+    pub(crate) searches: Semaphore,
     /// Where it listens, as the page and the ready line show it.
     pub(crate) listening: Mutex<Vec<String>>,
     unreadable: AtomicBool,
@@ -102,6 +106,7 @@ impl State {
             audit: parts.audit,
             decisions: Decisions::default(),
             date: HttpDate::default(),
+            searches: Semaphore::new(SEARCHES),
             listening: Mutex::default(),
             unreadable: AtomicBool::new(false),
             log: parts.log,

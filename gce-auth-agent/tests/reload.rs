@@ -6,6 +6,7 @@ mod support;
 
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 
 use gce_auth_agent::AgentBuilder;
@@ -82,4 +83,79 @@ fn listeners_change_and_connections_stay() {
     assert!(source.script.tokens.load(Ordering::Relaxed) > fetched);
     agent.stop();
     assert!(!std::path::Path::new(&sockets[1]).exists());
+}
+
+#[test]
+fn a_listener_with_other_settings_keeps_its_socket() {
+    let source = Source::start();
+    let scratch = Scratch::new("reload-same");
+    let socket = scratch.0.join("agent.sock").display().to_string();
+    let text = |name: &str, mode: &str| {
+        format!(
+            "default = \"deny\"\n\
+             [[listen]]\nname = \"{name}\"\ntcp = \"127.0.0.1:0\"\n\
+             [[listen]]\nname = \"{name}-unix\"\nunix = \"{socket}\"\nmode = \"{mode}\"\n\
+             [[rule]]\nname = \"me\"\ncaller = {{ listener = [\"{name}\"] }}\n"
+        )
+    };
+    let file = scratch.file("agent.toml", &text("old", "0640"));
+    let builder = AgentBuilder {
+        config_file: Some(file),
+        ..AgentBuilder::default()
+    };
+    let agent = start(&source, builder);
+    let address = agent.tcp()[0];
+    let mut held = Client::connect(address);
+    assert_eq!(held.get(&token_path("default")).0, 200);
+
+    scratch.file("agent.toml", &text("new", "0600"));
+    agent.reload().unwrap();
+    assert_eq!(agent.tcp(), [address]);
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    // The listener of a connection is the one that it came by.
+    assert_eq!(held.get(&token_path("default")).0, 403);
+    // The last of the old listener may be accepted at this moment.
+    while Client::connect(address).get(&token_path("default")).0 == 403 {}
+    assert!(UnixStream::connect(&socket).is_ok());
+
+    // One of two that change cannot: none of them does.
+    let both = text("newest", "0666").replace("127.0.0.1:0", "192.0.2.1:1");
+    let both = both.replace("unix =", "allow-from = []\nunix =");
+    scratch.file("agent.toml", &both);
+    agent.reload().unwrap_err();
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    agent.stop();
+    assert!(!std::path::Path::new(&socket).exists());
+}
+
+#[test]
+fn processes_of_open_connections_are_found_when_rules_begin_to_name_them() {
+    let source = Source::start();
+    let scratch = Scratch::new("reload-exe");
+    let uid = rustix::process::geteuid().as_raw();
+    let own = std::env::current_exe().unwrap().display().to_string();
+    let text = |caller: &str| {
+        format!(
+            "default = \"deny\"\n[[listen]]\ntcp = \"127.0.0.1:0\"\n\
+             [[rule]]\nname = \"me\"\ncaller = {{ uid = [{uid}]{caller} }}\n"
+        )
+    };
+    let file = scratch.file("agent.toml", &text(""));
+    let builder = AgentBuilder {
+        config_file: Some(file),
+        ..AgentBuilder::default()
+    };
+    let agent = start(&source, builder);
+    let mut held = Client::connect(agent.tcp()[0]);
+    assert_eq!(held.get(&token_path("default")).0, 200);
+    for (exe, status) in [(own.as_str(), 200), ("/nowhere", 403), (own.as_str(), 200)] {
+        scratch.file("agent.toml", &text(&format!(", exe = [\"{exe}\"]")));
+        agent.reload().unwrap();
+        assert_eq!(held.get(&token_path("default")).0, status, "{exe}");
+        assert_eq!(held.get(&token_path("default")).0, status, "{exe}");
+    }
+    let caller = held.ask("metadata.google.internal", "/gce-auth/caller").1;
+    assert!(caller.contains(&own), "{caller}");
 }

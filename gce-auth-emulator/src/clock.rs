@@ -172,9 +172,9 @@ impl Instant {
             return None;
         }
         let days = days_before(year, month)? + day - 1;
-        let midnight = Civil::from_seconds(days * 86_400);
+        let midnight = Date::from_seconds(days * 86_400);
         // The 30th of February is in March.
-        if i64::try_from(midnight.month) != Ok(month) {
+        if i64::from(midnight.month) != month {
             return None;
         }
         let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;

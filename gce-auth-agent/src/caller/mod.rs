@@ -95,6 +95,12 @@ impl Caller {
             && self.processes.iter().all(|process| process.descends)
     }
 
+    /// Returns what is left of it if it can't be told who it is.
+    pub(crate) fn unknown(mut self) -> Self {
+        self.forget();
+        self
+    }
+
     fn forget(&mut self) {
         self.uid = None;
         self.processes.clear();
@@ -126,6 +132,7 @@ pub fn identify(connection: &Connection, lookup: &Lookup) -> Caller {
                 // Without a descriptor of the process, its id may be another's of the same user.
                 let process = match connection.process {
                     PeerProcess::Unknown => Process::unread(pid),
+                    // Also where no rule needs it yet: it can't be told later whose the id is.
                     _ => by_id(pid, lookup),
                 };
                 caller.unreadable = lookup.processes && process.exe == Fact::Unreadable;
@@ -168,8 +175,7 @@ fn by_socket(caller: &mut Caller, lookup: &Lookup, find: impl Fn() -> Option<Soc
 /// Reads the files of the process that connected to a Unix socket.
 #[cfg(target_os = "linux")]
 fn by_id(pid: u32, lookup: &Lookup) -> Process {
-    let files = lookup.processes.then(|| ProcessFiles::open(pid)).flatten();
-    files.map_or_else(|| Process::unread(pid), |files| files.read(lookup.parent))
+    ProcessFiles::open(pid).map_or_else(|| Process::unread(pid), |files| files.read(lookup.parent))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -246,11 +246,6 @@ impl Policy {
         }
     }
 
-    /// Returns the account whose tokens a caller gets by impersonation, whichever it asks for.
-    pub fn act_as(&self, fit: Fit) -> Option<&str> {
-        self.allow(fit)?.act_as.as_deref()
-    }
-
     /// Returns whether a caller may see the value at a path below `/computeMetadata/v1/`, without a
     /// slash at its end. For listings and recursive answers.
     pub fn shows_value(&self, fit: Fit, path: &str, default_email: Option<&str>) -> bool {

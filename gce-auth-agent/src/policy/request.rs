@@ -1,8 +1,6 @@
 //! What a request asks for. Odd spellings are refused, not repaired: what was decided about is what
 //! the source is asked for.
 
-use std::time::Duration;
-
 use gce_auth_server::protocol::query::{Query, Reading};
 
 /// Where version 1 of the tree begins.
@@ -144,12 +142,6 @@ impl Request {
             _ => Reading::default(),
         };
         Ok(Self { topic, reading })
-    }
-
-    /// Returns for how long the caller is ready to wait for a change; `None` if it doesn't wait.
-    pub fn waits(&self) -> Option<Duration> {
-        let wait = self.reading.wait.as_ref()?;
-        Some(wait.timeout.unwrap_or(Duration::MAX))
     }
 }
 
@@ -340,18 +332,5 @@ mod tests {
         ] {
             assert_eq!(understood(account, rest, length), Err(400), "{rest}");
         }
-    }
-
-    #[test]
-    fn a_wait_has_its_time() {
-        let waits = |query: &str| {
-            Request::parse(&format!("{PREFIX}x?{query}"))
-                .unwrap()
-                .waits()
-        };
-        assert_eq!(waits("wait_for_change=true"), Some(Duration::MAX));
-        let second = Some(Duration::from_secs(1));
-        assert_eq!(waits("wait_for_change=true&timeout_sec=1"), second);
-        assert_eq!(waits("timeout_sec=1"), None);
     }
 }

@@ -75,7 +75,6 @@ fn the_account_that_is_given_stands_for_those_allowed() {
         None
     );
     assert!(refused(&policy, TOKEN).contains("default"));
-    assert_eq!(policy.act_as(Fit::Rule(0)), Some("n@p.x"));
 }
 
 #[test]

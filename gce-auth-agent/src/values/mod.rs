@@ -59,6 +59,8 @@ pub(crate) struct Values {
     fixed: Mutex<HashMap<Wanted, Found>>,
     email: Mutex<Option<Arc<str>>>,
     flights: Flights<Wanted, Result<Found, Failure>>,
+    /// Of the address of a login.
+    emails: Flights<(), Option<Arc<str>>>,
     turns: Arc<Semaphore>,
     pub(crate) polls: Polls,
 }
@@ -71,6 +73,7 @@ impl Values {
             fixed: Mutex::default(),
             email: Mutex::default(),
             flights: Flights::default(),
+            emails: Flights::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -154,8 +157,11 @@ impl Values {
         }
         let found: Option<Arc<str>> = if self.source.as_adc().is_some() {
             let source = Arc::clone(&self.source);
-            let asked = tokio::task::spawn_blocking(move || source.as_adc()?.email()).await;
-            asked.ok().flatten()
+            let work = || async move {
+                let asked = tokio::task::spawn_blocking(move || source.as_adc()?.email()).await;
+                asked.ok().flatten()
+            };
+            self.emails.join((), work).await.flatten()
         } else {
             let found = self.fetched(Wanted::value(EMAIL, None)).await.ok();
             let text = found.and_then(|found| String::from_utf8(found.body.to_vec()).ok());

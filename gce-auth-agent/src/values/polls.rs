@@ -10,6 +10,9 @@ use tokio::sync::watch;
 use super::found::{Found, slashed};
 use crate::source::failure::Failure;
 
+/// So many different values are waited for at once: each is a request upstream, and a thread.
+const MOST_POLLS: usize = 256;
+
 /// What is waited for: a path, and whether it is a directory with all below it.
 type Key = (String, bool);
 
@@ -48,7 +51,10 @@ impl Polls {
         last_etag: Option<&str>,
         limit: Option<Duration>,
     ) -> Result<Found, Failure> {
-        let mut seen = self.joined(key);
+        let Some(mut seen) = self.joined(key) else {
+            let why = format!("callers wait for {MOST_POLLS} values already, which is the most");
+            return Err(Failure::unavailable(&why));
+        };
         let mut stop = self.stop.subscribe();
         let news = async {
             let first = seen.wait_for(Option::is_some).await;
@@ -82,16 +88,20 @@ impl Polls {
         outcome.unwrap_or_else(|| Err(Failure::unavailable("the source failed: no answer in time")))
     }
 
-    fn joined(&self, key: Key) -> watch::Receiver<Seen> {
+    /// Joins the poll for a key, or begins one unless there are too many.
+    fn joined(&self, key: Key) -> Option<watch::Receiver<Seen>> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(poll) = all.get(&key) {
-            return poll.subscribe();
+            return Some(poll.subscribe());
+        }
+        if all.len() >= MOST_POLLS {
+            return None;
         }
         let (sender, receiver) = watch::channel(None);
         all.insert(key.clone(), sender.clone());
         let this = self.clone();
         tokio::spawn(async move { this.poll(&key, &sender).await });
-        receiver
+        Some(receiver)
     }
 
     /// Takes a poll off the list if no caller waits. New ones come only while the list is locked.
@@ -154,6 +164,18 @@ fn same(etag: Option<&str>, last: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn polls_are_bounded_and_shared_ones_are_not() {
+        let client = MetadataClient::builder().endpoint("127.0.0.1:1");
+        let polls = Polls::new(client.build().unwrap());
+        let (sender, _) = watch::channel(None);
+        let key = |number: usize| (number.to_string(), false);
+        let under_way = (0..MOST_POLLS).map(|number| (key(number), sender.clone()));
+        polls.all.lock().unwrap().extend(under_way);
+        assert!(polls.joined(key(MOST_POLLS - 1)).is_some());
+        assert!(polls.joined(key(MOST_POLLS)).is_none());
+    }
 
     #[test]
     fn zeros_in_front_of_an_etag_do_not_count() {

@@ -73,6 +73,18 @@ impl TcpPort {
         Ok(Self(State::Closed(TcpSocket::from_std_stream(socket))))
     }
 
+    /// Returns the same open port once more. Each connection is accepted by one of the two.
+    ///
+    /// # Errors
+    ///
+    /// When descriptors ran out, or the port is closed.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match &self.0 {
+            State::Open(listener) => Ok(Self(State::Open(listener.try_clone()?))),
+            State::Closed(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Returns the address, with the real port.
     ///
     /// # Errors

@@ -33,6 +33,15 @@ impl UnixPort {
         Ok(Self(listener))
     }
 
+    /// Returns the same socket once more. Each connection is accepted by one of the two.
+    ///
+    /// # Errors
+    ///
+    /// When descriptors ran out.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Lets clients connect. They are accepted once the socket is served; until this is called the
     /// system refuses them.
     ///
