@@ -248,7 +248,8 @@ book() {
 
 peers_alone() {
     local alone=(--locked --manifest-path peers/Cargo.toml --workspace --exclude program-google-cloud-auth
-        --no-default-features --target-dir "$target/peers-alone")
+        --exclude program-google-cloud-auth-adc --no-default-features --features program-gce-auth-adc/ring
+        --target-dir "$target/peers-alone")
     cargo fmt --manifest-path peers/Cargo.toml --all -- --check
     cargo clippy "${alone[@]}" --all-targets -- -D warnings
     cargo test "${alone[@]}"

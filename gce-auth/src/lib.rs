@@ -32,6 +32,12 @@ mod wire;
 #[cfg(all(test, not(gce_auth_loom)))]
 mod world;
 
+#[cfg(feature = "adc")]
+pub use crate::adc::builders::{
+    authorized_user::AuthorizedUserBuilder, external_account::ExternalAccountBuilder,
+    external_user::ExternalAccountAuthorizedUserBuilder, service_account::ServiceAccountKeyBuilder,
+    subject_token::SubjectToken,
+};
 #[cfg(feature = "tower")]
 pub use crate::middleware::{AuthLayer, AuthService, BoxError};
 #[cfg(feature = "iam")]

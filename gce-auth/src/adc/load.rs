@@ -24,11 +24,15 @@ use crate::{
             key_file::KeyFile,
             origin::Origin,
             service_account::{KeyParams, KeyTokens},
+            subject::Supplier,
         },
     },
     values::{error::Error, scope::Scopes},
     wire::{
-        credentials_file::{self, Document, external_account::ExternalAccount},
+        credentials_file::{
+            self, Document, authorized_user::AuthorizedUser, external_account::ExternalAccount,
+            external_user::ExternalUser, service_account::ServiceAccountKey,
+        },
         iam::IamEndpoint,
         iam_tokens::{LIFETIME, Place},
         oauth::TOKEN_ENDPOINT,
@@ -113,7 +117,20 @@ pub(super) fn scoped(credentials: &Credentials, options: &DefaultOptions) -> Cre
     )
 }
 
-struct Loader<'a> {
+/// Makes the credentials of a builder, which errors call `place`; `make` gets
+/// the scopes of the options, and the default ones.
+pub(super) fn built(
+    options: &DefaultOptions,
+    place: &str,
+    make: impl FnOnce(&Loader<'_>, Option<Scopes>, Option<Scopes>) -> Result<Credentials, Error>,
+) -> Result<Credentials, Error> {
+    let loader = Loader::new(options, place, Origin::PROGRAM)?;
+    let (scopes, defaults) = loader.scopes();
+    let credentials = make(&loader, scopes, defaults)?;
+    loader.billed(&credentials)
+}
+
+pub(super) struct Loader<'a> {
     options: &'a DefaultOptions,
     client: MetadataClient,
     trusted: TrustedHosts,
@@ -139,23 +156,33 @@ impl<'a> Loader<'a> {
         source: DefaultSource,
         with_scopes: bool,
     ) -> Result<DefaultCredentials, Error> {
-        let list = |scopes: &Option<Vec<String>>| {
-            let scopes = scopes.clone().filter(|_| with_scopes);
-            scopes.map(Scopes::new)
+        let (scopes, defaults) = if with_scopes {
+            self.scopes()
+        } else {
+            (None, None)
         };
-        let scopes = list(&self.options.scopes);
-        let defaults = list(&self.options.default_scopes);
         let credentials = self.credentials(document, scopes, defaults)?;
         let project_id = credentials.0.inner.source.project_id().map(str::to_owned);
-        let credentials = match &self.options.quota_project_id {
-            Some(project) => credentials.with_quota_project(project.as_str())?,
-            None => credentials.with_quota_project_from_environment()?,
-        };
         Ok(DefaultCredentials {
-            credentials,
+            credentials: self.billed(&credentials)?,
             project_id,
             source,
         })
+    }
+
+    /// The scopes of the options, and the default ones.
+    fn scopes(&self) -> (Option<Scopes>, Option<Scopes>) {
+        let list = |scopes: &Option<Vec<String>>| scopes.clone().map(Scopes::new);
+        let options = self.options;
+        (list(&options.scopes), list(&options.default_scopes))
+    }
+
+    /// The same credentials with the project that is billed.
+    fn billed(&self, credentials: &Credentials) -> Result<Credentials, Error> {
+        match &self.options.quota_project_id {
+            Some(project) => credentials.with_quota_project(project.as_str()),
+            None => credentials.with_quota_project_from_environment(),
+        }
     }
 
     fn credentials(
@@ -164,67 +191,82 @@ impl<'a> Loader<'a> {
         scopes: Option<Scopes>,
         defaults: Option<Scopes>,
     ) -> Result<Credentials, Error> {
-        let client = self.client.clone();
-        let origin = self.origin.clone();
-        let source: Arc<dyn TokenSource> = match document {
-            Document::AuthorizedUser(user) => {
-                let uri = user.token_uri.clone().filter(|uri| self.is_named(uri));
-                let uri = uri.unwrap_or_else(|| TOKEN_ENDPOINT.to_owned());
-                Arc::new(UserTokens::new(client, origin, user, uri, scopes))
-            }
-            Document::ServiceAccount(file) => {
-                let universe = file.universe_domain.as_deref().filter(|it| !it.is_empty());
-                self.check_universe(universe)?;
-                self.check("token_uri", &file.token_uri, Purpose::OAuth)?;
-                let params = KeyParams::new(&file).scoped(scopes, defaults);
-                let key = KeyFile::read(self.place, file)?;
-                Arc::new(KeyTokens::new(client, origin, key, params))
-            }
-            Document::Impersonated(file) => {
-                self.check("service_account_impersonation_url", &file.url, Purpose::Iam)?;
-                let source = self.credentials(*file.source, None, None)?;
-                let asked = scopes.filter(|scopes| !scopes.is_empty());
-                Arc::new(Impersonated {
-                    client,
-                    origin,
-                    kind: CredentialsKind::ImpersonatedServiceAccount,
-                    target: Arc::new(Target {
-                        source: authorizing(&source),
-                        email: file.target,
-                        delegates: file.delegates,
-                        // Google's host is that of the universe, as in
-                        // google-auth, whatever region the file names.
-                        place: self.named_endpoint(&file.url)?,
-                    }),
-                    params: ImpersonatedParams {
-                        scopes: asked.or_else(|| file.scopes.map(Scopes::new)),
-                        default_scopes: None,
-                        lifetime: LIFETIME,
-                        subject: None,
-                    },
-                    quota_project_id: file.quota_project_id,
-                    project_number: None,
-                })
-            }
-            Document::ExternalAccount(account) => {
-                return self.external(account, scopes, defaults);
-            }
-            Document::ExternalUser(user) => {
-                if let Some(renewal) = &user.renewal {
-                    self.check("token_url", &renewal.token_url, Purpose::Sts)?;
-                }
-                self.check_universe(user.universe_domain.as_deref())?;
-                let source = ExternalUserTokens::new(client, origin, user);
-                source.check(self.place)?;
-                Arc::new(source)
-            }
-        };
-        Ok(self.handle(source))
+        match document {
+            Document::AuthorizedUser(user) => Ok(self.user(user, scopes)),
+            Document::ServiceAccount(file) => self.key(file, scopes, defaults),
+            Document::Impersonated(file) => self.impersonated(file, scopes),
+            Document::ExternalAccount(account) => self.external(account, None, scopes, defaults),
+            Document::ExternalUser(user) => self.external_user(user),
+        }
     }
 
-    fn external(
+    pub(super) fn user(&self, user: AuthorizedUser, scopes: Option<Scopes>) -> Credentials {
+        let uri = user.token_uri.clone().filter(|uri| self.is_named(uri));
+        let uri = uri.unwrap_or_else(|| TOKEN_ENDPOINT.to_owned());
+        let (client, origin) = (self.client.clone(), self.origin.clone());
+        self.handle(Arc::new(UserTokens::new(client, origin, user, uri, scopes)))
+    }
+
+    pub(super) fn key(
+        &self,
+        file: ServiceAccountKey,
+        scopes: Option<Scopes>,
+        defaults: Option<Scopes>,
+    ) -> Result<Credentials, Error> {
+        let universe = file.universe_domain.as_deref().filter(|it| !it.is_empty());
+        self.check_universe(universe)?;
+        self.check("token_uri", &file.token_uri, Purpose::OAuth)?;
+        let params = KeyParams::new(&file).scoped(scopes, defaults);
+        let key = KeyFile::read(self.place, file)?;
+        let (client, origin) = (self.client.clone(), self.origin.clone());
+        Ok(self.handle(Arc::new(KeyTokens::new(client, origin, key, params))))
+    }
+
+    fn impersonated(
+        &self,
+        file: credentials_file::impersonated::Impersonated,
+        scopes: Option<Scopes>,
+    ) -> Result<Credentials, Error> {
+        self.check("service_account_impersonation_url", &file.url, Purpose::Iam)?;
+        let source = self.credentials(*file.source, None, None)?;
+        let asked = scopes.filter(|scopes| !scopes.is_empty());
+        Ok(self.handle(Arc::new(Impersonated {
+            client: self.client.clone(),
+            origin: self.origin.clone(),
+            kind: CredentialsKind::ImpersonatedServiceAccount,
+            target: Arc::new(Target {
+                source: authorizing(&source),
+                email: file.target,
+                delegates: file.delegates,
+                // Google's host is that of the universe, as in
+                // google-auth, whatever region the file names.
+                place: self.named_endpoint(&file.url)?,
+            }),
+            params: ImpersonatedParams {
+                scopes: asked.or_else(|| file.scopes.map(Scopes::new)),
+                default_scopes: None,
+                lifetime: LIFETIME,
+                subject: None,
+            },
+            quota_project_id: file.quota_project_id,
+            project_number: None,
+        })))
+    }
+
+    pub(super) fn external_user(&self, user: ExternalUser) -> Result<Credentials, Error> {
+        if let Some(renewal) = &user.renewal {
+            self.check("token_url", &renewal.token_url, Purpose::Sts)?;
+        }
+        self.check_universe(user.universe_domain.as_deref())?;
+        let source = ExternalUserTokens::new(self.client.clone(), self.origin.clone(), user);
+        source.check(self.place)?;
+        Ok(self.handle(Arc::new(source)))
+    }
+
+    pub(super) fn external(
         &self,
         account: ExternalAccount,
+        supplier: Option<Supplier>,
         scopes: Option<Scopes>,
         defaults: Option<Scopes>,
     ) -> Result<Credentials, Error> {
@@ -235,7 +277,7 @@ impl<'a> Loader<'a> {
         let number = account.project_number().map(str::to_owned);
         let number = number.or_else(|| account.workforce_pool_user_project.clone());
         let client = self.client.clone();
-        let tokens = ExternalTokens::new(client.clone(), self.origin.clone(), account);
+        let tokens = ExternalTokens::new(client.clone(), self.origin.clone(), account, supplier);
         let Some(impersonation) = impersonation else {
             return Ok(self.handle(Arc::new(tokens.scoped(scopes, defaults))));
         };

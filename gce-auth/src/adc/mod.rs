@@ -1,6 +1,8 @@
 //! Application Default Credentials: which source, in which order (AIP-4110;
 //! Google, "How Application Default Credentials works").
 
+#[cfg(feature = "adc")]
+pub(crate) mod builders;
 mod find;
 #[cfg(feature = "adc")]
 mod load;

@@ -64,6 +64,7 @@ fn federation_metrics(account: &ExternalAccount) -> HeaderValue {
         SubjectSource::Url { .. } => "url",
         SubjectSource::Executable(_) => "executable",
         SubjectSource::Aws(_) => "aws",
+        SubjectSource::Supplied => "programmatic",
     };
     let impersonation = account.impersonation.as_ref();
     let lifetime = impersonation.is_some_and(|it| it.lifetime.is_some());

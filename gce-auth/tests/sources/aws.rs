@@ -12,11 +12,12 @@ use crate::{
     files::Files,
 };
 
-const PROVIDER: &str = "projects/123456/locations/global/workloadIdentityPools/aws/providers/aws";
+pub(crate) const PROVIDER: &str =
+    "projects/123456/locations/global/workloadIdentityPools/aws/providers/aws";
 const ACCOUNT: &str = "123456789012";
-const ROLE_ARN: &str = "arn:aws:sts::123456789012:assumed-role/ci/i-0123";
+pub(crate) const ROLE_ARN: &str = "arn:aws:sts::123456789012:assumed-role/ci/i-0123";
 const USER_ARN: &str = "arn:aws:iam::123456789012:user/ada";
-const ROLE: Role = Role {
+pub(crate) const ROLE: Role = Role {
     id: "ASIAROLE",
     secret: "secret/of+the role",
     token: "session/of+the=role",
@@ -30,10 +31,10 @@ const VARIABLES: [&str; 5] = [
 ];
 
 /// The variables of AWS, which are one test's at a time.
-struct Variables(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+pub(crate) struct Variables(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 impl Variables {
-    fn set(values: &[(&str, &str)]) -> Self {
+    pub(crate) fn set(values: &[(&str, &str)]) -> Self {
         static LOCK: Mutex<()> = Mutex::new(());
         let held = Self(LOCK.lock().unwrap_or_else(PoisonError::into_inner));
         for name in VARIABLES {
@@ -53,7 +54,7 @@ impl Drop for Variables {
 }
 
 /// An emulator whose pool trusts the account, where AWS knows three keys.
-fn files() -> Files {
+pub(crate) fn files() -> Files {
     let role = AwsKey::new(ROLE.id, ROLE.secret, ROLE_ARN).session_token(ROLE.token);
     let provider = Provider::aws(PROVIDER, ACCOUNT)
         .access_key(role)
@@ -86,7 +87,7 @@ fn load(files: &Files, source: &Value) -> Credentials {
         .credentials
 }
 
-fn machine(sessions: bool) -> Machine {
+pub(crate) fn machine(sessions: bool) -> Machine {
     Machine {
         sessions,
         zone: "us-east-2b",
@@ -95,7 +96,7 @@ fn machine(sessions: bool) -> Machine {
 }
 
 /// Asserts that the token of `credentials` is of this identity of AWS.
-fn is_of(files: &Files, credentials: &Credentials, arn: &str) {
+pub(crate) fn is_of(files: &Files, credentials: &Credentials, arn: &str) {
     let token = credentials.blocking_token().unwrap();
     let said = files.token_info(token.secret());
     let pool = PROVIDER.split("/providers/").next().unwrap();

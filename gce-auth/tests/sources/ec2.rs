@@ -82,6 +82,11 @@ impl Ec2 {
         source
     }
 
+    /// Its origin and `/latest`.
+    pub(crate) fn latest(&self) -> String {
+        format!("http://{}/latest", self.address)
+    }
+
     /// What was asked: methods and paths.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
 mod aws;
+mod builders;
 mod ec2;
 mod faults;
 mod files;

@@ -11,7 +11,12 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource, lane_of, origin::Origin, subject::SubjectTokens, within},
+        source::{
+            Change, TokenSource, lane_of,
+            origin::Origin,
+            subject::{SubjectTokens, Supplier},
+            within,
+        },
     },
     values::{error::Error, headers::quota_project, scope::Scopes, token::Bearer},
     wire::{
@@ -40,10 +45,16 @@ pub(crate) struct ExternalTokens {
 
 impl ExternalTokens {
     /// The URLs in `account` are checked.
-    pub(crate) fn new(client: MetadataClient, origin: Origin, account: ExternalAccount) -> Self {
+    pub(crate) fn new(
+        client: MetadataClient,
+        origin: Origin,
+        account: ExternalAccount,
+        supplier: Option<Supplier>,
+    ) -> Self {
         let account = Arc::new(account);
+        let subject = SubjectTokens::new(client.clone(), Arc::clone(&account), supplier);
         Self {
-            subject: Arc::new(SubjectTokens::new(client.clone(), Arc::clone(&account))),
+            subject: Arc::new(subject),
             lane: lane_of(&client, &account.token_url),
             client,
             origin,
@@ -81,7 +92,7 @@ impl TokenSource for ExternalTokens {
         match &self.account.source {
             SubjectSource::Executable(program) => own.saturating_add(program.timeout),
             SubjectSource::Url { .. } | SubjectSource::Aws(_) => own.saturating_mul(2),
-            SubjectSource::File { .. } => own,
+            SubjectSource::File { .. } | SubjectSource::Supplied => own,
         }
     }
 
@@ -90,6 +101,10 @@ impl TokenSource for ExternalTokens {
     }
 
     fn key(&self) -> Option<SharingKey> {
+        // Two functions may supply the tokens of two identities.
+        if self.account.source == SubjectSource::Supplied {
+            return None;
+        }
         let client = self.client.0.key()?;
         let scopes = self.scopes.clone().or_else(|| self.default_scopes.clone());
         let url = self.token_url.clone();
@@ -154,7 +169,8 @@ impl TokenSource for ExternalTokens {
     }
 
     fn file(&self) -> Option<Written> {
-        Some(self.account.written(&self.token_url, &self.universe_domain))
+        let written = || self.account.written(&self.token_url, &self.universe_domain);
+        (self.account.source != SubjectSource::Supplied).then(written)
     }
 
     fn project_number(&self) -> Option<&str> {

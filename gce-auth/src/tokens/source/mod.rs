@@ -36,7 +36,7 @@ pub(crate) mod service_account;
 #[cfg(feature = "adc")]
 pub(crate) mod service_account_identity;
 #[cfg(feature = "adc")]
-mod subject;
+pub(crate) mod subject;
 
 use std::{fmt, sync::Arc, time::Duration};
 

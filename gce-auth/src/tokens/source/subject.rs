@@ -2,6 +2,8 @@
 //! or AWS.
 
 use std::{
+    error::Error as StdError,
+    fmt,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -9,6 +11,7 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{
     client::{config::MetadataClient, grants},
@@ -35,20 +38,56 @@ const HASHES: Hashes = Hashes {
     hmac: crypto::hmac_sha256,
 };
 
+type SuppliedToken = Result<String, Box<dyn StdError + Send + Sync>>;
+
+/// A function of the program that returns the token of another provider.
+#[derive(Clone)]
+pub(crate) struct Supplier(Arc<dyn Fn() -> SuppliedToken + Send + Sync>);
+
+impl Supplier {
+    pub(crate) fn new(supply: impl Fn() -> SuppliedToken + Send + Sync + 'static) -> Self {
+        Self(Arc::new(supply))
+    }
+
+    fn token(&self) -> Result<SecretText, Error> {
+        match (self.0)() {
+            Ok(token) if token.is_empty() => Err(unusable("the program supplied an empty token")),
+            Ok(token) => Ok(SecretText::new(&Zeroizing::new(token))),
+            Err(error) => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the program supplied no token of the other provider",
+            )
+            .with_source(error.into())),
+        }
+    }
+}
+
+impl fmt::Debug for Supplier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Supplier")
+    }
+}
+
 /// Finds the token of another provider.
 #[derive(Debug)]
 pub(crate) struct SubjectTokens {
     client: MetadataClient,
     account: Arc<ExternalAccount>,
+    supplier: Option<Supplier>,
     /// The region of AWS, asked for once.
     region: OnceLock<String>,
 }
 
 impl SubjectTokens {
-    pub(crate) fn new(client: MetadataClient, account: Arc<ExternalAccount>) -> Self {
+    pub(crate) fn new(
+        client: MetadataClient,
+        account: Arc<ExternalAccount>,
+        supplier: Option<Supplier>,
+    ) -> Self {
         Self {
             client,
             account,
+            supplier,
             region: OnceLock::new(),
         }
     }
@@ -72,6 +111,10 @@ impl SubjectTokens {
             }
             SubjectSource::Executable(program) => self.run(program),
             SubjectSource::Aws(settings) => self.signed(settings, budget),
+            SubjectSource::Supplied => match &self.supplier {
+                Some(supplier) => supplier.token(),
+                None => Err(unusable("the program supplied no token")),
+            },
         }
     }
 

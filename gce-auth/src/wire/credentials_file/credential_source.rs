@@ -34,6 +34,8 @@ pub(crate) enum SubjectSource {
     Executable(Executable),
     /// A signed request to AWS.
     Aws(Aws),
+    /// A function of the program, which no file names.
+    Supplied,
 }
 
 /// A program that prints a token.

@@ -102,6 +102,14 @@ pub(crate) fn is_workforce_pool(audience: &str) -> bool {
 }
 
 pub(super) fn read(fields: Fields<'_>) -> Result<ExternalAccount, Error> {
+    read_with(fields, credential_source::read)
+}
+
+/// Reads a file whose subject tokens come from what `source` reads.
+pub(super) fn read_with(
+    fields: Fields<'_>,
+    source: fn(Fields<'_>, &str) -> Result<SubjectSource, Error>,
+) -> Result<ExternalAccount, Error> {
     let fields = fields.with_remedy(REMEDY);
     let audience = fields.required("audience")?;
     let universe = fields.filled("universe_domain")?;
@@ -124,7 +132,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<ExternalAccount, Error> {
     let token_url = fields.required("token_url")?;
     Ok(ExternalAccount {
         audience: audience.to_owned(),
-        source: credential_source::read(fields, kind.as_deref().unwrap_or_default())?,
+        source: source(fields, kind.as_deref().unwrap_or_default())?,
         source_json: fields.json("credential_source"),
         subject_token_type: kind,
         token_url: token_url.replace(PLACEHOLDER, &universe),

@@ -1,7 +1,7 @@
 //! The members of a JSON object, typed; an error names the file, the member
 //! and the remedy.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::{
@@ -33,7 +33,7 @@ fn wipe(value: &mut Value) {
 /// The members of one object of a credentials file.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
-    map: &'a Map<String, Value>,
+    object: &'a Value,
     /// The file, for errors.
     place: &'a str,
     /// The object inside the file: empty, or a member's name and a full stop.
@@ -43,9 +43,9 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(map: &'a Map<String, Value>, place: &'a str) -> Self {
+    pub(super) fn new(object: &'a Value, place: &'a str) -> Self {
         Self {
-            map,
+            object,
             place,
             within: "",
             remedy: "create the file again",
@@ -68,11 +68,11 @@ impl<'a> Fields<'a> {
 
     /// Whether the member is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.map.get(name).is_some_and(|value| !value.is_null())
+        self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
-        self.map.get(name).filter(|value| !value.is_null())
+        self.object.get(name).filter(|value| !value.is_null())
     }
 
     /// A text, which may be empty.
@@ -170,8 +170,8 @@ impl<'a> Fields<'a> {
     pub(crate) fn object(&self, name: &str, within: &'static str) -> Result<Option<Self>, Error> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Self {
-                map,
+            Some(object @ Value::Object(_)) => Ok(Some(Self {
+                object,
                 within,
                 ..*self
             })),

@@ -18,11 +18,13 @@ use crate::{
     values::error::{Error, ErrorKind},
     wire::credentials_file::{
         authorized_user::AuthorizedUser,
+        credential_source::SubjectSource,
         external_account::ExternalAccount,
         external_user::ExternalUser,
         fields::{Fields, Wiped},
         impersonated::Impersonated,
         service_account::ServiceAccountKey,
+        written::Written,
     },
 };
 
@@ -63,7 +65,7 @@ pub(crate) fn read(place: &str, bytes: &[u8]) -> Result<Document, Error> {
     let Value::Object(map) = &parsed.0 else {
         return Err(refuse("the JSON is not an object"));
     };
-    let fields = Fields::new(map, place);
+    let fields = Fields::new(&parsed.0, place);
     match map.get("type") {
         Some(Value::String(kind)) => match kind.as_str() {
             "authorized_user" => authorized_user::read(fields).map(Document::AuthorizedUser),
@@ -83,4 +85,34 @@ pub(crate) fn read(place: &str, bytes: &[u8]) -> Result<Document, Error> {
         Some(_) => Err(refuse("the member `type` is not a text")),
         None => Err(refuse("the member `type` is missing")),
     }
+}
+
+/// Reads what a builder of an `authorized_user` wrote, as a file that errors call
+/// `place`.
+pub(crate) fn authorized_user(place: &str, file: &Written) -> Result<AuthorizedUser, Error> {
+    authorized_user::read(Fields::new(file.value(), place))
+}
+
+/// The same of a `service_account`.
+pub(crate) fn service_account(place: &str, file: &Written) -> Result<ServiceAccountKey, Error> {
+    service_account::read(Fields::new(file.value(), place))
+}
+
+/// The same of an `external_account`, whose subject token the program may
+/// supply.
+pub(crate) fn external_account(
+    place: &str,
+    file: &Written,
+    is_supplied: bool,
+) -> Result<ExternalAccount, Error> {
+    let fields = Fields::new(file.value(), place);
+    if is_supplied {
+        return external_account::read_with(fields, |_, _| Ok(SubjectSource::Supplied));
+    }
+    external_account::read(fields)
+}
+
+/// The same of an `external_account_authorized_user`.
+pub(crate) fn external_user(place: &str, file: &Written) -> Result<ExternalUser, Error> {
+    external_user::read(Fields::new(file.value(), place))
 }

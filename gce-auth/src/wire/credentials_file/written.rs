@@ -13,9 +13,15 @@ pub(crate) struct Written(Wiped);
 
 impl Written {
     /// A file of this type, with nothing in it yet.
-    pub(super) fn new(kind: &str) -> Self {
+    pub(crate) fn new(kind: &str) -> Self {
         let map = Map::from_iter([("type".to_owned(), Value::from(kind))]);
         Self(Wiped(Value::Object(map)))
+    }
+
+    /// An object inside a file.
+    #[cfg(feature = "adc")]
+    pub(crate) fn object() -> Self {
+        Self(Wiped(Value::Object(Map::new())))
     }
 
     /// Adds a member, unless there is no value.
@@ -26,9 +32,13 @@ impl Written {
         self
     }
 
-    /// Adds a member that is a file of its own.
-    pub(super) fn with_file(self, name: &str, mut file: Self) -> Self {
+    /// Adds a member that is a file or an object of its own.
+    pub(crate) fn with_file(self, name: &str, mut file: Self) -> Self {
         self.with(name, Some(file.0.0.take()))
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.0.0
     }
 
     /// Returns the member `name`, if it is a text.
