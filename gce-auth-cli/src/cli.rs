@@ -115,6 +115,10 @@ impl Args {
     /// to get a token.
     pub(crate) fn read() -> Self {
         let arguments = names::arguments(env::arguments(), env::var(names::FLAGS));
+        let arguments = cmd::emulate::with_config(arguments).unwrap_or_else(|failure| {
+            let kind = clap::error::ErrorKind::InvalidValue;
+            clap::Error::raw(kind, format!("{failure}\n")).exit()
+        });
         let word = |index: usize| arguments.get(index).and_then(|word| word.to_str());
         let helper = word(2).filter(|_| word(1) == Some("helper"));
         let known = match helper.and_then(one_helper) {

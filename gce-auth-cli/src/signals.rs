@@ -4,7 +4,8 @@ use std::process::ExitStatus;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    Commands, Ending, Signalled, Supervisor, adopt_orphans, is_init, run, run_as_init,
+    Commands, Ending, Program, Signalled, Supervisor, adopt_orphans, is_init, run, run_as,
+    run_as_init,
 };
 
 #[cfg(unix)]
@@ -13,6 +14,7 @@ mod unix {
         fs, io,
         os::unix::process::ExitStatusExt as _,
         process::{Child, Command, ExitStatus},
+        sync::{Arc, Mutex, MutexGuard, PoisonError},
     };
 
     use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
@@ -69,8 +71,75 @@ mod unix {
 
     /// Runs a program to its end, and passes signals on to it.
     pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
+        run_as(&Program::default(), command)
+    }
+
+    /// Runs a program to its end as [`run`] does; others may signal it meanwhile.
+    pub(crate) fn run_as(program: &Program, command: &mut Command) -> io::Result<ExitStatus> {
         let supervisor = Supervisor::new()?;
-        supervisor.wait(command.spawn()?)
+        supervisor.wait(command.spawn()?, program)
+    }
+
+    /// A program that other threads may signal until it was waited for.
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Program(Arc<Mutex<Running>>);
+
+    #[derive(Debug, Default)]
+    struct Running {
+        child: Option<Child>,
+        /// What came before its start.
+        early: Option<Signal>,
+    }
+
+    impl Program {
+        /// Sends `SIGTERM`.
+        pub(crate) fn terminate(&self) {
+            self.signal(Signal::TERM);
+        }
+
+        /// Sends `SIGKILL`.
+        pub(crate) fn kill(&self) {
+            self.signal(Signal::KILL);
+        }
+
+        fn signal(&self, signal: Signal) {
+            let mut running = self.lock();
+            match &running.child {
+                Some(child) => send(child, signal),
+                None => running.early = Some(signal),
+            }
+        }
+
+        fn start(&self, child: Child) {
+            let mut running = self.lock();
+            if let Some(signal) = running.early.take() {
+                send(&child, signal);
+            }
+            running.child = Some(child);
+        }
+
+        fn pass_on(&self, origin: &Origin) {
+            if let Some(child) = &self.lock().child {
+                pass_on(origin, child);
+            }
+        }
+
+        /// Its status, once it ended. After that it gets no signal: its id may be another's.
+        fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
+            let mut running = self.lock();
+            let status = match &mut running.child {
+                Some(child) => child.try_wait()?,
+                None => None,
+            };
+            if status.is_some() {
+                running.child = None;
+            }
+            Ok(status)
+        }
+
+        fn lock(&self) -> MutexGuard<'_, Running> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     /// Takes over signals for a program that is about to start. Signals that are ignored stay
@@ -87,15 +156,16 @@ mod unix {
 
         /// Waits for the end of the program, and passes signals on to it, also those that came
         /// before.
-        pub(crate) fn wait(mut self, mut child: Child) -> io::Result<ExitStatus> {
+        pub(crate) fn wait(mut self, child: Child, program: &Program) -> io::Result<ExitStatus> {
+            program.start(child);
             for origin in &mut self.0 {
                 if origin.signal != SIGCHLD {
-                    pass_on(&origin, &child);
-                } else if let Some(status) = child.try_wait()? {
+                    program.pass_on(&origin);
+                } else if let Some(status) = program.try_wait()? {
                     return Ok(status);
                 }
             }
-            child.wait()
+            Err(io::Error::other("signals cannot be received"))
         }
     }
 
@@ -152,9 +222,13 @@ mod unix {
             return;
         }
         if let Some(signal) = Signal::from_named_raw(origin.signal) {
-            // The child is not waited for yet, so the id is still its own.
-            let _ = kill_process(Pid::from_child(child), signal);
+            send(child, signal);
         }
+    }
+
+    /// Signals a child that is not waited for yet, so that the id is still its own.
+    fn send(child: &Child, signal: Signal) {
+        let _ = kill_process(Pid::from_child(child), signal);
     }
 }
 
@@ -187,6 +261,22 @@ mod elsewhere {
         command.spawn()?.wait()
     }
 
+    /// Runs a program to its end.
+    pub(crate) fn run_as(_: &Program, command: &mut Command) -> io::Result<ExitStatus> {
+        run(command)
+    }
+
+    /// A program that has no signals.
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Program;
+
+    #[expect(clippy::unused_self, reason = "as on Unix")]
+    impl Program {
+        pub(crate) fn terminate(&self) {}
+
+        pub(crate) fn kill(&self) {}
+    }
+
     /// No process gets the orphans of others.
     pub(crate) fn adopt_orphans() -> io::Result<()> {
         Ok(())
@@ -203,7 +293,7 @@ mod elsewhere {
 }
 
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{Ending, adopt_orphans, is_init, run, run_as_init};
+pub(crate) use elsewhere::{Ending, Program, adopt_orphans, is_init, run, run_as, run_as_init};
 
 /// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that ended
 /// it.

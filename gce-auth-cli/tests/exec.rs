@@ -46,6 +46,7 @@ fn a_real_server_has_no_options_of_an_emulator() {
         ["--upstream", "http://127.0.0.1:1"],
         ["--plan", "/no/such/file"],
         ["--fault", "x"],
+        ["--event", "x"],
         ["--cold-start", "1"],
         ["--keys-directory", "/no/such/directory"],
         ["--cloud", "/no/such/file"],
@@ -72,7 +73,7 @@ fn a_real_server_has_no_options_of_an_emulator() {
     });
     // The last are of --agent and --isolated.
     let isolated = if cfg!(target_os = "linux") { 2 } else { 0 };
-    assert_eq!(options.count(), 19 + 1 + 2 + 3 + 7 + isolated, "{help}");
+    assert_eq!(options.count(), 20 + 1 + 2 + 3 + 7 + isolated, "{help}");
 }
 
 #[test]

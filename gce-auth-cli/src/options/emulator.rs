@@ -68,6 +68,10 @@ pub(crate) struct EmulatorArgs {
     /// be repeated
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
+    /// A machine event, as in a plan: 'event = { kind = "preempt" }, in-seconds = 60'. May be
+    /// repeated
+    #[arg(long, value_name = "EVENT")]
+    event: Vec<String>,
     /// Refuse connections for this long at first, as a metadata server that starts late
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     cold_start: Option<Duration>,
@@ -192,6 +196,9 @@ impl EmulatorArgs {
         }
         for rule in &self.fault {
             builder = builder.plan(format!("faults = [{{ {rule} }}]"));
+        }
+        for event in &self.event {
+            builder = builder.plan(format!("events = [{{ {event} }}]"));
         }
         if let Some(time) = self.cold_start {
             builder = builder.refuse_for(time);

@@ -4,6 +4,7 @@ mod agent;
 #[cfg(target_os = "linux")]
 mod isolated;
 mod journal;
+mod machine_end;
 mod program;
 
 use std::{
@@ -24,7 +25,7 @@ use crate::{
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
     sdk_environment::{CREDENTIALS, host},
-    signals,
+    signals::{self, Program},
     temporary::TemporaryDirectory,
 };
 
@@ -39,10 +40,12 @@ Examples:
   gce-auth exec --isolated --cloud --network host-loopback=5432 -- ruby my_program.rb
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
-such program, 126 if it cannot be run.";
+such program, 126 if it cannot be run. When an event ends the machine, the program gets SIGTERM,
+and SIGKILL at the deadline. The exit code is then its own if it ended in time, 143 if SIGTERM ended
+it, and 137 if it was killed: at the deadline, or by a host error, which comes without SIGTERM.";
 
 /// What has no meaning with --agent: everything of the emulator but --scopes and --upstream.
-const EMULATORS: [&str; 19] = [
+const EMULATORS: [&str; 20] = [
     "real",
     "journal",
     "adc",
@@ -58,6 +61,7 @@ const EMULATORS: [&str; 19] = [
     "document",
     "plan",
     "fault",
+    "event",
     "cold_start",
     "keys_directory",
     "strict",
@@ -132,6 +136,8 @@ impl Args {
         }
         let commands = Commands::default();
         let builder = self.emulator.builder(&self.tokens, &commands, out)?;
+        let running = Program::default();
+        let builder = machine_end::ends(&running, builder);
         #[cfg(target_os = "linux")]
         if self.isolated.isolated {
             let wishes = isolated::Wishes {
@@ -139,7 +145,9 @@ impl Args {
                 apis: self.emulator.wants_apis(),
                 adc: self.adc,
             };
-            let ran = self.isolated.run(&self.command, builder, wishes, out);
+            let ran = self
+                .isolated
+                .run((&self.command, &running), builder, wishes, out);
             let (code, emulator) = ran?;
             if let Some(emulator) = emulator.filter(|_| self.journal) {
                 journal::print(&emulator, Led::Namespaces, out);
@@ -167,7 +175,8 @@ impl Args {
             let host = emulator.addr().to_string();
             variables.push(("GCE_AUTH_TRUST_HOSTS".to_owned(), host));
         }
-        let code = self.run_with(&variables, signals::run, out)?;
+        let run = |command: &mut _| signals::run_as(&running, command);
+        let code = self.run_with(&variables, run, out)?;
         drop(directory);
         if self.journal {
             journal::print(&emulator, Led::Variables, out);
@@ -200,7 +209,7 @@ impl Args {
     fn run_with(
         &self,
         variables: &[(String, String)],
-        run: fn(&mut Command) -> io::Result<ExitStatus>,
+        run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>,
         out: &Output,
     ) -> Result<ExitCode, Failure> {
         let Some((program, arguments)) = self.command.split_first() else {

@@ -37,7 +37,7 @@ use crate::{
     options::start_emulator,
     output::{Level, Output},
     sdk_environment::CREDENTIALS,
-    signals::{self, Supervisor},
+    signals::{self, Program, Supervisor},
     temporary::TemporaryDirectory,
 };
 
@@ -102,7 +102,7 @@ impl IsolatedArgs {
     /// Runs the program to its end. Returns its exit code, and the emulator, if it was served.
     pub(super) fn run(
         &self,
-        command: &[OsString],
+        (command, running): (&[OsString], &Program),
         builder: EmulatorBuilder,
         wishes: Wishes,
         out: &Output,
@@ -130,7 +130,7 @@ impl IsolatedArgs {
             let _ = handover::send(&ours, Subject::Done, None);
         }
         drop(ours);
-        let status = supervisor.wait(child);
+        let status = supervisor.wait(child, running);
         let status = status.map_err(cannot("wait for the program"))?;
         Ok((signals::code(status).into(), emulator))
     }

@@ -1,14 +1,21 @@
 //! `gce-auth emulate`.
 
+mod config;
+mod control_request;
+mod event;
+
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
+use clap::{ArgMatches, FromArgMatches};
 use gce_auth_emulator::{AdcKind, Emulator};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    env,
     exit::{Exit, Failure},
     options::{EmulatorArgs, adc_kind, start_emulator},
     output::Output,
@@ -26,15 +33,66 @@ Examples:
   gce-auth emulate --address 0.0.0.0 --allow-from 172.17.0.0/16    for this machine's containers
   gce-auth emulate --token-command 'gcloud auth print-access-token'
   gce-auth emulate --write-adc . --adc-kind external_account    a credentials file for its clients
-  gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses";
+  gce-auth emulate --event 'event = { kind = \"preempt\" }, in-seconds = 60'
+  gce-auth emulate event preempt --in 30s      to the emulator that GCE_METADATA_HOST names
+  gce-auth emulate --ready-json                one line of JSON once it listens, for test harnesses
+  gce-auth emulate --print-config >emulator.toml && gce-auth emulate --config emulator.toml
+
+Settings come from the command line, else from variables, else from the file of --config, which has
+the options' names as keys: port = 8080, allow-from = [\"172.17.0.0/16\"], strict = true. A variable
+holds one value of an option that may be repeated.";
+
+/// The arguments, of which each setting has a variable.
+#[derive(Debug)]
+pub(crate) struct Args(Settings);
+
+impl clap::Args for Args {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        config::with_variables(Settings::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        config::with_variables(Settings::augment_args_for_update(command))
+    }
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Settings::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        if self.0.print_config {
+            let arguments = with_config(env::arguments())?;
+            let command = <Self as clap::Args>::augment_args(clap::Command::new("emulate"));
+            return out.value(&config::effective(&command, &arguments)?);
+        }
+        self.0.run(out)
+    }
+}
+
+/// Returns arguments with the settings of the file that they or a variable name, if they are of
+/// `emulate`.
+pub(crate) fn with_config(arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let command = <Args as clap::Args>::augment_args(clap::Command::new("emulate"));
+    config::expand(&command, arguments, env::var)
+}
 
 /// Runs an emulator of the metadata server, for tests and laptops, until Ctrl-C.
 ///
 /// Needs no network, credentials or privileges, and writes nothing to disk by default. Only its own
 /// APIs accept its tokens, unless an option names a source of real tokens.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+struct Settings {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The port to listen on; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
@@ -87,14 +145,28 @@ pub(crate) struct Args {
     #[cfg(unix)]
     #[arg(long, value_name = "FILE")]
     unix_socket: Option<PathBuf>,
+    /// A TOML file with settings, which --print-config prints
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings as a file for --config; start nothing
+    #[arg(long, conflicts_with_all = ["ready_json", "env"])]
+    print_config: bool,
     #[command(flatten)]
     emulator: EmulatorArgs,
     #[command(flatten)]
     tokens: RealTokenArgs,
 }
 
-impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Event(event::Args),
+}
+
+impl Settings {
+    fn run(&self, out: &Output) -> Result<(), Failure> {
+        if let Some(Command::Event(event)) = &self.command {
+            return event.run(out);
+        }
         let address = SocketAddr::from((self.address, self.port));
         if !self.address.is_loopback() && self.allow_from.is_empty() {
             let why = format!(
