@@ -116,6 +116,11 @@ def unknown_options(page, helps):
     return sorted({option for option in own if option not in known})
 
 
+def own_variables(sources):
+    """The variables with this project's name that a source has between quotes."""
+    return sorted(set(re.findall(r'"(GCE_AUTH_[A-Z_]+)"', sources)))
+
+
 def constants(source, name):
     """The texts of a list of texts in Rust."""
     body = re.search(rf"\b{name}\b.*?=\s*&?\[(.*?)\n\];", source, re.S)[1]
@@ -153,6 +158,7 @@ def self_test():
     assert missing_names("| `a` |", ["a", "b"]) == ["b"]
     assert unknown_options("`--key` and `gce-auth token --scopes x`", "--scopes <S>") == ["--key"]
     assert constants('pub const ALL: &[&str] = &[\n    "A",\n    // "B"\n    "C",\n];', "ALL") == ["A", "C"]
+    assert own_variables('var("GCE_AUTH_X"); // GCE_AUTH_Y') == ["GCE_AUTH_X"]
     assert fields("struct A {\n    pub(super) max_age: Text,\n    pub(super) r#as: Text,\n}") == ["max-age", "as"]
 
 
@@ -199,6 +205,11 @@ def main():
     variables = constants(read("gce-auth/src/io/env.rs"), "VARIABLES")
     assert len(variables) >= 40, variables
     shown = read("gce-auth/src/docs/environment.md") + read("docs/src/reference/variables.md")
+    shown = re.sub(r"`(GCE_AUTH_EMULATOR_)\*`", r"`\1`", shown)
+    sources = [path.read_text(encoding="utf-8") for crate in ("gce-auth-cli", "gce-auth-agent", "gce-auth-emulator") for path in (ROOT / crate / "src").rglob("*.rs")]
+    own = own_variables("".join(sources))
+    assert len(own) >= 5, own
+    variables += own
     wrong += [f"the reference does not name the variable {name}" for name in missing_names(shown, variables)]
 
     helps = "".join(path.read_text() for path in (ROOT / "gce-auth-cli/tests/snapshots/help").glob("*.txt"))
