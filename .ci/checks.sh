@@ -136,6 +136,7 @@ package() {
     done
     # All in one call, so that each finds the others though none is in a registry yet.
     cargo package --locked --allow-dirty "${arguments[@]}"
+    cargo publish --workspace --dry-run --no-verify --locked --allow-dirty
     for crate in $crates; do
         contents "$crate"
     done
