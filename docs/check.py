@@ -87,6 +87,21 @@ def texts_of_errors(snapshot):
     return texts
 
 
+CALLS = r"(?:Failure::new\(\s*Exit::\w+,\s*|let why = )&?(?:format!\(\s*)?"
+FAILURE = re.compile(CALLS + r'"((?:\\.|[^"\\])*)"', re.S)
+
+
+def texts_of_sources(source):
+    """The texts of failures that stand in a source; what is filled in stays in braces."""
+    found = set()
+    for text in FAILURE.findall(source.split("#[cfg(test)]\nmod tests")[0]):
+        text = re.sub(r"\\\n\s*", "", text)
+        # One that is filled in altogether has its text elsewhere.
+        if len(re.findall(r"[a-z]+", re.sub(r"\{[^}]*\}", "", text))) > 1:
+            found.add(text)
+    return found
+
+
 def entries(page):
     """The texts in bold that begin an entry, each as a pattern: dots stand for anything."""
     found = []
@@ -155,6 +170,8 @@ def self_test():
     assert missing_kinds("\n| `One` | 1 |", ["One", "Two"]) == ["Two"]
     assert missing_errors("**the token is for …, and not for ….**", {"the token is for \"a\", and not for \"b\"; x"}) == []
     assert missing_errors("**cannot read ….**", {"cannot write x"}) == ["cannot write x"]
+    source = 'Failure::new(\n Exit::Usage,\n format!("cannot \\\n  read {x}"))\nlet why = "no token here";\nother("not this one")\nlet why = format!("{a}: {b}");'
+    assert texts_of_sources(source) == {"cannot read {x}", "no token here"}, texts_of_sources(source)
     assert missing_names("| `a` |", ["a", "b"]) == ["b"]
     assert unknown_options("`--key` and `gce-auth token --scopes x`", "--scopes <S>") == ["--key"]
     assert constants('pub const ALL: &[&str] = &[\n    "A",\n    // "B"\n    "C",\n];', "ALL") == ["A", "C"]
@@ -198,7 +215,9 @@ def main():
     page = read("docs/src/troubleshooting.md")
     names = kinds(read("gce-auth/src/values/error.rs"))
     texts = texts_of_errors(read("gce-auth-cli/tests/snapshots/errors.txt"))
-    assert len(names) >= 16 and len(texts) >= 50, (names, len(texts))
+    for path in (ROOT / "gce-auth-cli/src").rglob("*.rs"):
+        texts |= texts_of_sources(path.read_text(encoding="utf-8"))
+    assert len(names) >= 16 and len(texts) >= 90, (names, len(texts))
     wrong += [f"troubleshooting.md does not name the kind {name}" for name in missing_kinds(page, names)]
     wrong += [f"troubleshooting.md has no entry for: {text}" for text in missing_errors(page, texts)]
 
