@@ -73,6 +73,15 @@ impl AnyClock {
         self.moment().into()
     }
 
+    /// Whether this is that clock.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::System, Self::System) => true,
+            (Self::Other(one), Self::Other(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// [`now`](Self::now), for the hot path.
     #[inline]
     pub(crate) fn moment(&self) -> Moment {

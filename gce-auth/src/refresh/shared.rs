@@ -27,6 +27,8 @@ const GROUPS: usize = 8;
 /// A value, and what happened to it.
 #[derive(Debug)]
 pub(crate) struct Shared<V> {
+    /// Where others find it.
+    pub(crate) key: Option<SharingKey>,
     pub(crate) slot: Slot<V>,
     pub(crate) policy: &'static Policy,
     pub(crate) past: Mutex<Past<V>>,
@@ -36,10 +38,19 @@ pub(crate) struct Shared<V> {
 impl<V: Value> Shared<V> {
     pub(crate) fn new(policy: &'static Policy) -> Self {
         Self {
+            key: None,
             slot: Slot::new(),
             policy,
             past: Mutex::new(Past::new()),
             groups: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Returns a value that others find under `key`.
+    pub(crate) fn under(key: SharingKey, policy: &'static Policy) -> Self {
+        Self {
+            key: Some(key),
+            ..Self::new(policy)
         }
     }
 

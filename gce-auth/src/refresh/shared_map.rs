@@ -11,12 +11,13 @@ use std::{
 
 use crate::io::clock::AnyClock;
 
-/// A key of any type; keys of different types are not equal.
-pub(crate) struct SharingKey(Box<dyn AnyKey>);
+/// A key of any type; keys of different types are not equal. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SharingKey(Arc<dyn AnyKey>);
 
 impl SharingKey {
     pub(crate) fn of(key: impl Eq + Hash + Send + Sync + 'static) -> Self {
-        Self(Box::new(key))
+        Self(Arc::new(key))
     }
 }
 
@@ -74,18 +75,20 @@ pub(crate) struct Registry<K, T>(Mutex<Entries<K, T>>);
 #[derive(Debug)]
 struct Entries<K, T> {
     alive: Option<HashMap<K, Weak<T>>>,
-    left: VecDeque<Left<T>>,
+    /// What was left, the last one last: few, whatever is alive.
+    left: VecDeque<Left<K, T>>,
 }
 
 /// An entry that was left, and until when it stays, by this clock.
 #[derive(Debug)]
-struct Left<T> {
+struct Left<K, T> {
+    key: K,
     entry: Arc<T>,
     until: Duration,
     clock: AnyClock,
 }
 
-impl<K: Eq + Hash, T> Registry<K, T> {
+impl<K: Eq + Hash + Clone, T> Registry<K, T> {
     pub(crate) const fn new() -> Self {
         Self(Mutex::new(Entries {
             alive: None,
@@ -109,61 +112,84 @@ impl<K: Eq + Hash, T> Registry<K, T> {
         made
     }
 
-    /// Has `entry` stay for a while, as one of its handles is dropped.
-    pub(crate) fn leave(&self, entry: &Arc<T>, clock: &AnyClock) {
+    /// Has `entry`, which lives under `key`, stay for a while, as one of its
+    /// handles is dropped.
+    pub(crate) fn leave(&self, key: &K, entry: &Arc<T>, clock: &AnyClock) {
         self.remove_old();
         let left = Left {
+            key: key.clone(),
             entry: Arc::clone(entry),
             until: clock.now().boot.saturating_add(LINGER),
             clock: clock.clone(),
         };
         let mut entries = lock(&self.0);
-        let same = |left: &Left<T>| Arc::ptr_eq(&left.entry, entry);
+        let same = |left: &Left<K, T>| Arc::ptr_eq(&left.entry, entry);
         let position = entries.left.iter().position(same);
         let before = position.and_then(|position| entries.left.remove(position));
         entries.left.push_back(left);
         let surplus = entries.left.len().saturating_sub(LINGERING);
         let gone: Vec<_> = entries.left.drain(..surplus).collect();
         drop(entries);
-        let surplus = !gone.is_empty();
-        drop((before, gone));
-        if surplus {
-            self.forget_dead();
-        }
+        drop(before);
+        self.forget(gone);
     }
 
-    /// Takes out what has stayed long enough. Clocks are the program's: they
-    /// are read, and entries are dropped, while the lock is free.
+    /// Takes out what has stayed long enough. Clocks of the program are read
+    /// while the lock is free.
     fn remove_old(&self) {
-        let left: Vec<Left<T>> = lock(&self.0).left.iter().cloned().collect();
-        let is_old = |left: &Left<T>| left.clock.now().boot >= left.until;
-        let old: Vec<Left<T>> = left.into_iter().filter(is_old).collect();
-        if !old.is_empty() {
-            let is_kept = |left: &Left<T>| {
-                let same =
-                    |old: &Left<T>| Arc::ptr_eq(&old.entry, &left.entry) && old.until == left.until;
-                !old.iter().any(same)
-            };
-            lock(&self.0).left.retain(is_kept);
-            drop(old);
-            self.forget_dead();
+        let mut clocks: Vec<AnyClock> = Vec::new();
+        let system = AnyClock::System.now().boot;
+        let mut old = Vec::new();
+        {
+            let mut entries = lock(&self.0);
+            take(&mut entries.left, &mut old, |left| match &left.clock {
+                AnyClock::System => system >= left.until,
+                clock => {
+                    clocks.push(clock.clone());
+                    false
+                }
+            });
+        }
+        self.forget(old);
+        for clock in clocks {
+            let now = clock.now().boot;
+            let mut old = Vec::new();
+            take(&mut lock(&self.0).left, &mut old, |left| {
+                left.clock.is(&clock) && now >= left.until
+            });
+            self.forget(old);
         }
     }
 
-    /// Forgets the keys of what lives no more: a key may hold secrets.
-    fn forget_dead(&self) {
-        let mut entries = lock(&self.0);
-        let alive = entries.alive.iter_mut();
-        alive.for_each(|alive| alive.retain(|_, value| value.strong_count() > 0));
+    /// Drops what was left, and forgets the keys of what lives no more: a key may
+    /// hold secrets.
+    fn forget(&self, gone: Vec<Left<K, T>>) {
+        for Left { key, entry, .. } in gone {
+            // Its end may be the program's code: the lock is free.
+            drop(entry);
+            let mut entries = lock(&self.0);
+            let Some(alive) = &mut entries.alive else {
+                return;
+            };
+            if alive.get(&key).is_some_and(|it| it.strong_count() == 0) {
+                alive.remove(&key);
+            }
+        }
     }
 }
 
-impl<T> Clone for Left<T> {
-    fn clone(&self) -> Self {
-        Self {
-            entry: Arc::clone(&self.entry),
-            until: self.until,
-            clock: self.clock.clone(),
+/// Moves what `is_old` from `left` to `old`.
+fn take<K, T>(
+    left: &mut VecDeque<Left<K, T>>,
+    old: &mut Vec<Left<K, T>>,
+    mut is_old: impl FnMut(&Left<K, T>) -> bool,
+) {
+    let mut index = 0;
+    while let Some(it) = left.get(index) {
+        if is_old(it) {
+            old.extend(left.remove(index));
+        } else {
+            index += 1;
         }
     }
 }
@@ -238,12 +264,12 @@ mod tests {
         let clock = Arc::new(HandClock::at(1));
         let any = AnyClock::of(Arc::clone(&clock) as _);
         let registry = Registry::new();
-        registry.leave(&registry.get_or_insert("k", || 1), &any);
+        registry.leave(&"k", &registry.get_or_insert("k", || 1), &any);
         clock.advance(LINGER - Duration::from_secs(1));
         let again = registry.get_or_insert("k", || 2);
         assert_eq!(*again, 1);
         // It was left again, and stays again.
-        registry.leave(&again, &any);
+        registry.leave(&"k", &again, &any);
         drop(again);
         clock.advance(LINGER - Duration::from_secs(1));
         assert_eq!(*registry.get_or_insert("k", || 3), 1);
@@ -260,7 +286,7 @@ mod tests {
         let any = AnyClock::of(Arc::new(HandClock::at(1)));
         let registry = Registry::new();
         for n in 0..=64 {
-            registry.leave(&registry.get_or_insert(n, || n), &any);
+            registry.leave(&n, &registry.get_or_insert(n, || n), &any);
         }
         assert_eq!(lock(&registry.0).left.len(), 64);
         let keys = lock(&registry.0).alive.as_ref().map(HashMap::len);
@@ -271,6 +297,18 @@ mod tests {
             "the first one went"
         );
         assert_eq!(*registry.get_or_insert(1, || 100), 1);
+    }
+
+    #[test]
+    fn what_was_left_and_is_held_stays_findable() {
+        let clock = Arc::new(HandClock::at(1));
+        let any = AnyClock::of(Arc::clone(&clock) as _);
+        let registry = Registry::new();
+        let held = registry.get_or_insert("k", || 1);
+        registry.leave(&"k", &held, &any);
+        clock.advance(LINGER);
+        assert!(Arc::ptr_eq(&held, &registry.get_or_insert("k", || 2)));
+        assert!(lock(&registry.0).left.is_empty());
     }
 
     #[test]

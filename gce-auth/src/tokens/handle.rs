@@ -380,8 +380,8 @@ impl Handle {
 impl Drop for Inner {
     fn drop(&mut self) {
         let shared = &self.cache.refreshes().shared;
-        if self.options.shared && shared.was_used() {
-            SHARED.leave(shared, self.cache.clock());
+        if let Some(key) = shared.key.as_ref().filter(|_| shared.was_used()) {
+            SHARED.leave(key, shared, self.cache.clock());
         }
     }
 }
@@ -394,7 +394,7 @@ fn refreshes(source: &dyn TokenSource, shared: bool, token: Option<Bearer>) -> R
     let policy = Policy::chosen(config.exact);
     let refreshes = match source.key().filter(|_| shared) {
         Some(key) => {
-            let shared = SHARED.get_or_insert(key, || Shared::new(policy));
+            let shared = SHARED.get_or_insert(key.clone(), || Shared::under(key, policy));
             let settings = format!("{:?} {:?}", config.limits, config.retry);
             let executor = ByAddress::of(&config.executor);
             Refreshes::of(shared, SharingKey::of((settings, executor)))

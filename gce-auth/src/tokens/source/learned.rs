@@ -23,7 +23,7 @@ static GRANTED: Entries<Option<Vec<String>>> = Registry::new();
 pub(crate) struct Learned<T: 'static> {
     entry: Arc<RwLock<T>>,
     /// Where others find it.
-    home: Option<(&'static Entries<T>, AnyClock)>,
+    home: Option<(&'static Entries<T>, SharingKey, AnyClock)>,
 }
 
 impl Learned<SecretText> {
@@ -84,8 +84,8 @@ impl<T: Clone> Learned<T> {
         let clock = AnyClock::of(Arc::clone(&client.0.clock));
         Arc::new(match key {
             Some(key) => Self {
-                entry: entries.get_or_insert(key, new),
-                home: Some((entries, clock)),
+                entry: entries.get_or_insert(key.clone(), new),
+                home: Some((entries, key, clock)),
             },
             None => Self {
                 entry: Arc::new(new()),
@@ -102,8 +102,8 @@ impl<T: Clone> Learned<T> {
 
 impl<T> Drop for Learned<T> {
     fn drop(&mut self) {
-        if let Some((entries, clock)) = &self.home {
-            entries.leave(&self.entry, clock);
+        if let Some((entries, key, clock)) = &self.home {
+            entries.leave(key, &self.entry, clock);
         }
     }
 }
