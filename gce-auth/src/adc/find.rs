@@ -136,7 +136,9 @@ fn project(
 ) -> Option<String> {
     if let DefaultSource::GcloudFile(_) = found.source {
         let named = if options.asks_gcloud {
-            gcloud_says_project()
+            let config = &found.credentials.client().0;
+            let left = config.budget().left(config.clock.now());
+            gcloud_says_project(GCLOUD.min(left))
         } else {
             gcloud_project(environment)
         };
@@ -152,19 +154,19 @@ fn project(_: &Environment, _: &DefaultOptions, found: &DefaultCredentials) -> O
     found.credentials.client().blocking_project_id().ok()
 }
 
-/// The project that gcloud prints.
+/// The project that gcloud prints within `limit`.
 #[cfg(feature = "adc")]
-fn gcloud_says_project() -> Option<String> {
+fn gcloud_says_project(limit: Duration) -> Option<String> {
     const WINDOWS: bool = cfg!(windows);
     let program = if WINDOWS { "gcloud.cmd" } else { "gcloud" };
-    printed(&[program, "config", "get", "project"])
+    printed(&[program, "config", "get", "project"], limit)
 }
 
 /// What a command prints, without blanks around it, if that is anything.
 #[cfg(feature = "adc")]
-fn printed(command: &[&str]) -> Option<String> {
+fn printed(command: &[&str], limit: Duration) -> Option<String> {
     let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-    let printed = process::run(&command, &[], GCLOUD).ok()?;
+    let printed = process::run(&command, &[], limit).ok()?;
     let printed = std::str::from_utf8(&printed).ok()?.trim();
     (!printed.is_empty()).then(|| printed.to_owned())
 }
@@ -239,14 +241,19 @@ fn nowhere(place: &str) -> Error {
 
 #[cfg(all(test, unix, feature = "adc"))]
 mod tests {
+    use std::time::Duration;
+
     use super::printed;
 
     #[test]
     fn a_project_is_what_gcloud_prints() {
-        let shell = |script| printed(&["/bin/sh", "-c", script]);
+        let long = Duration::from_secs(60);
+        let shell = |script| printed(&["/bin/sh", "-c", script], long);
         assert_eq!(shell("echo ' p-1 '").as_deref(), Some("p-1"));
         assert_eq!(shell("echo"), None);
         assert_eq!(shell("echo p-1; exit 1"), None);
-        assert_eq!(printed(&["/nonexistent/gcloud"]), None);
+        assert_eq!(printed(&["/nonexistent/gcloud"], long), None);
+        let late = ["/bin/sh", "-c", "sleep 30; echo p-1"];
+        assert_eq!(printed(&late, Duration::from_millis(10)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Work for the metadata server: blocking work for async callers, and one
 //! request within the budget of its operation.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Request;
 
@@ -21,13 +21,24 @@ impl MetadataClient {
         kind: WorkKind,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.background_within(kind, self.0.retry.total(), work)
+            .await
+    }
+
+    /// [`background`](Self::background) with another budget.
+    pub(crate) async fn background_within<T: Clone + Send + 'static>(
+        &self,
+        kind: WorkKind,
+        budget: Duration,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let client = self.clone();
         let background = Background {
             kind,
             lane: &self.0.lane,
             executor: &*self.0.executor,
             clock: &*self.0.clock,
-            budget: self.0.retry.total(),
+            budget,
         };
         background
             .run(move |budget| work(&client.within(budget)))
@@ -62,7 +73,6 @@ mod tests {
         future::Future,
         pin::pin,
         task::{Context, Poll, Waker},
-        time::Duration,
     };
 
     use crate::{

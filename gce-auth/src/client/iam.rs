@@ -12,12 +12,12 @@ use crate::{
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{
         api::Refusal,
         boundary,
         iam::IamEndpoint,
-        response::DEFAULT_UNIVERSE,
         retry::{RetryPolicy, server::Server},
     },
 };

@@ -3,11 +3,11 @@
 use super::get::{getter, none_where_missing};
 use crate::{
     client::config::MetadataClient,
-    values::error::Error,
+    values::{error::Error, universe::DEFAULT_UNIVERSE},
     wire::{
         account::{AccountInfo, account_info},
         request::{self, MetadataPath},
-        response::{self, DEFAULT_UNIVERSE},
+        response,
     },
 };
 

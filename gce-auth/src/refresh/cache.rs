@@ -131,6 +131,7 @@ impl<S: Source> Cache<S> {
     }
 
     /// [`get`](Self::get), waiting on this thread.
+    #[cfg(any(test, feature = "iam"))]
     pub(crate) fn blocking_get(&self, mode: RefreshMode) -> Result<S::Value, Error> {
         self.blocking_get_after(mode, Duration::ZERO)
     }

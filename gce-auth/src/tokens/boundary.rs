@@ -13,7 +13,10 @@ use std::{
 use http::HeaderValue;
 
 use crate::{
-    task::{per_process::PerProcess, sync::Mutex},
+    task::{
+        per_process::PerProcess,
+        sync::{Condvar, Mutex, lock, notify_one, wait_until},
+    },
     values::{
         headers::ExtraHeaders,
         token::{Now, Validity},
@@ -38,9 +41,47 @@ pub(crate) struct Boundary {
     pub(super) running: AtomicU32,
     pub(super) blocking: AtomicBool,
     /// Held during a look-up that callers wait for, so that one of them asks.
-    pub(super) asking: PerProcess<Mutex<()>>,
+    pub(super) asking: PerProcess<Asking>,
     /// Whether the account is of a kind that has none.
     pub(super) pointless: AtomicBool,
+}
+
+/// What one caller at a time does; the others wait as long as they may.
+pub(super) struct Asking {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            taken: Mutex::new(false),
+            free: Condvar::new(),
+        }
+    }
+}
+
+impl Asking {
+    /// Returns the caller's turn, if it comes within `limit`.
+    pub(super) fn turn(&self, limit: Duration) -> Option<Turn<'_>> {
+        let taken = lock(&self.taken);
+        let mut taken = wait_until(&self.free, &self.taken, taken, limit, |taken| !taken);
+        if *taken {
+            return None;
+        }
+        *taken = true;
+        Some(Turn(self))
+    }
+}
+
+/// A caller's turn, until it is dropped.
+pub(super) struct Turn<'a>(&'a Asking);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.taken) = false;
+        notify_one(&self.0.free);
+    }
 }
 
 #[derive(Clone)]

@@ -14,23 +14,22 @@ use crate::{
         events,
         threads::{Progress, Work, WorkKind},
     },
-    task::sync::lock,
+    task::under_way,
     tokens::{boundary::Boundary, credentials::Credentials, handle::Handle},
     values::{
         budget::Budget,
         error::Error,
         token::{Now, Validity},
+        universe::DEFAULT_UNIVERSE,
     },
-    wire::{
-        boundary::{self, Holder},
-        response::DEFAULT_UNIVERSE,
-    },
+    wire::boundary::{self, Holder},
 };
 
 /// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
 const ATTEMPTS: u32 = 6;
-/// Time for one attempt, in the background and while a caller waits.
+/// Time for one attempt in the background.
 const PATIENT: Duration = Duration::from_secs(15);
+/// How long a caller waits for a look-up, with all that it takes.
 const HASTY: Duration = Duration::from_secs(3);
 /// Time for all attempts of a look-up, and the waits between them.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(130);
@@ -95,16 +94,23 @@ impl Handle {
             Ok(())
         };
         let client = self.inner.source.client();
+        if self.waits_for_boundary() {
+            // A request goes without a boundary that comes too late.
+            let _ = client.background_within(WorkKind::Other, HASTY, work).await;
+            return Ok(());
+        }
         client.background(WorkKind::Other, work).await
+    }
+
+    fn waits_for_boundary(&self) -> bool {
+        let boundary = self.inner.boundary.as_ref();
+        boundary.is_some_and(|it| it.blocking.load(Ordering::Relaxed) && it.is_due(self.now()))
     }
 
     /// Whether [`look_up_boundary`](Self::look_up_boundary) would wait.
     pub(crate) fn boundary_needs_work(&self, uri: &Uri) -> bool {
-        let Some(boundary) = &self.inner.boundary else {
-            return false;
-        };
-        let waits = boundary.blocking.load(Ordering::Relaxed) && boundary.is_due(self.now());
-        !boundary::is_regional(uri) && (self.known_universe().is_none() || waits)
+        let is_bounded = self.inner.boundary.is_some() && !boundary::is_regional(uri);
+        is_bounded && (self.known_universe().is_none() || self.waits_for_boundary())
     }
 
     /// Looks the boundary up if it is due and a request to `uri` may need it.
@@ -112,21 +118,29 @@ impl Handle {
         let Some(boundary) = &self.inner.boundary else {
             return;
         };
-        if boundary::is_regional(uri) || !self.may_have_boundary() {
+        if boundary::is_regional(uri) {
             return;
         }
-        let now = self.now();
-        if boundary.blocking.load(Ordering::Relaxed) {
-            if boundary.is_due(now) {
-                let asking = boundary.asking.get();
-                let _asking = lock(&asking);
-                // Another caller may have asked meanwhile.
-                if boundary.is_due(self.now()) {
-                    self.refresh_boundary(boundary, 1, HASTY);
-                }
-            }
-        } else {
+        if self.waits_for_boundary() {
+            let now = self.now();
+            let budget = Budget::new(now, under_way::left(HASTY, now));
+            under_way::within(&budget, || self.wait_for_boundary(boundary, &budget));
+        } else if !boundary.blocking.load(Ordering::Relaxed) && self.may_have_boundary() {
             self.renew_boundary();
+        }
+    }
+
+    /// Looks the boundary up here, or waits for another caller that does.
+    fn wait_for_boundary(&self, boundary: &Boundary, budget: &Budget) {
+        let left = || budget.left(self.now());
+        if left().is_zero() || !self.may_have_boundary() {
+            return;
+        }
+        let asking = boundary.asking.get();
+        let turn = asking.turn(left());
+        // Another caller may have asked meanwhile.
+        if turn.is_some() && boundary.is_due(self.now()) {
+            self.refresh_boundary(boundary, 1, HASTY);
         }
     }
 
@@ -212,7 +226,8 @@ impl Handle {
         iam.policy = &policy;
         iam.limits = iam.limits.within(patience);
         iam.limits.connect = patience;
-        let mut budget = Budget::new(settings.clock.now(), LONGEST_LOOKUP);
+        let now = settings.clock.now();
+        let mut budget = Budget::new(now, under_way::left(LONGEST_LOOKUP, now));
         let found = iam.allowed_locations(&mut budget, &name, token.value().header());
         found.ok()
     }

@@ -20,6 +20,7 @@ use crate::{
         headers::sendable,
         secret::BearerValue,
         token::{Bearer, Now, Validity},
+        universe::DEFAULT_UNIVERSE,
     },
 };
 
@@ -112,7 +113,7 @@ impl Handle {
             .transport(Arc::new(Nowhere))
             .build_without_environment();
         let options = Options {
-            universe_domain: Some("googleapis.com".to_owned()),
+            universe_domain: Some(DEFAULT_UNIVERSE.to_owned()),
             shared: false,
             ..Options::default()
         };

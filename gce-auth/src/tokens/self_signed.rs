@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     tokens::{credentials::Credentials, handle::Handle, source::Change},
-    values::error::{Error, ErrorKind},
+    values::{
+        error::{Error, ErrorKind},
+        universe::DEFAULT_UNIVERSE,
+    },
     wire::{assertion::LIFETIME, request::check_audience},
 };
 
@@ -85,7 +88,7 @@ impl Credentials {
     /// universe.
     pub fn with_jwt_access(&self, wanted: bool) -> Result<Self, Error> {
         let universe = self.0.inner.source.universe_domain();
-        if !wanted && universe.is_some_and(|universe| universe != "googleapis.com") {
+        if !wanted && universe.is_some_and(|universe| universe != DEFAULT_UNIVERSE) {
             return Err(Error::new(
                 ErrorKind::Config,
                 "key files of another universe always sign their tokens themselves",

@@ -13,3 +13,4 @@ pub(crate) mod jwt;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod token;
+pub(crate) mod universe;

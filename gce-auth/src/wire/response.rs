@@ -13,15 +13,13 @@ use crate::{
         jwt::UnverifiedClaims,
         secret::BearerValue,
         token::{Bearer, Now, Validity},
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{request::METADATA_FLAVOR, retry::after},
 };
 
 /// No answer that holds a token or describes an account is longer, in bytes.
 const LONGEST_OBJECT: usize = 64 * 1024;
-
-/// The universe of every program that was not told otherwise.
-pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// An answer whose status is a success and whose sender is a metadata server.
 pub(crate) struct Answer(Response<Zeroizing<Vec<u8>>>);

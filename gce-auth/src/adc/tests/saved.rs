@@ -142,7 +142,9 @@ fn a_file_is_written_as_it_was_read() {
         .impersonate("t@x")
         .build()
         .unwrap();
-    assert!(acting.file().is_some());
+    let written = acting.file().unwrap().to_json();
+    let written: Value = serde_json::from_str(written.secret()).unwrap();
+    assert_eq!(written.get("delegates"), None, "none were named");
     let chain = acting.impersonate("u@x").build().unwrap();
     assert!(chain.file().is_none(), "no file holds a chain");
     assert!(Credentials::new().file().is_none());

@@ -18,14 +18,13 @@ use crate::{
         scope::Scopes,
         secret::{BearerValue, SecretText},
         token::{Bearer, Validity},
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{
         credentials_file::{authorized_user::AuthorizedUser, written::Written},
         oauth as wire_oauth,
     },
 };
-
-const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// Exchanges a refresh token for access tokens.
 #[derive(Debug)]

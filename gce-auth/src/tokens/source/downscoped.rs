@@ -15,7 +15,7 @@ use crate::{
         info::{CredentialsInfo, CredentialsKind},
         source::{Change, TokenSource, within},
     },
-    values::{error::Error, token::Bearer},
+    values::{error::Error, token::Bearer, universe::DEFAULT_UNIVERSE},
     wire::{boundary::Holder, sts},
 };
 
@@ -79,7 +79,7 @@ impl TokenSource for Downscoped {
             None => {
                 let own = self.universe_domain.clone();
                 let universe = own.or_else(|| self.source.0.known_universe());
-                let universe = universe.unwrap_or_else(|| "googleapis.com".to_owned());
+                let universe = universe.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
                 format!("https://sts.{universe}/v1/token")
             }
         };

@@ -19,6 +19,7 @@ use crate::{
         scope::Scopes,
         secret::{BearerValue, SecretText},
         token::{Bearer, Validity},
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{
         boundary::{self, Holder},
@@ -146,7 +147,7 @@ impl TokenSource for ExternalUserTokens {
     }
 
     fn file(&self) -> Option<Written> {
-        let universe = self.universe_domain.as_deref().unwrap_or("googleapis.com");
+        let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
         let newest = self.newest.as_ref().map(|it| it.get());
         Some(
             self.user
@@ -163,7 +164,7 @@ impl TokenSource for ExternalUserTokens {
     }
 
     fn universe_domain(&self) -> Option<&str> {
-        Some(self.universe_domain.as_deref().unwrap_or("googleapis.com"))
+        Some(self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE))
     }
 
     fn boundary_holder(&self) -> Option<Holder> {

@@ -244,10 +244,17 @@ impl AssertionSigner {
         bytes: &[u8],
     ) -> Result<Vec<u8>, Error> {
         if let Some(own) = &self.own {
-            return own.sign(bytes).map_err(|cause| {
+            let signature = own.sign(bytes).map_err(|cause| {
                 Error::new(ErrorKind::Signing, format!("the signer failed: {cause}"))
                     .with_source(cause.into())
-            });
+            })?;
+            if budget.left(settings.clock.now()).is_zero() {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    "the program's signer took longer than the budget of the operation",
+                ));
+            }
+            return Ok(signature);
         }
         let endpoint = self.endpoint(settings)?;
         let blob = iam::sign_blob(&endpoint, Signatory::alone(email), bytes)?;

@@ -26,6 +26,7 @@ use crate::{
         error::{Error, ErrorKind},
         scope::Scopes,
         token::Bearer,
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{
         assertion,
@@ -38,8 +39,6 @@ use crate::{
 
 #[cfg(feature = "adc")]
 use crate::wire::credentials_file::{impersonated, written::Written};
-
-const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// An account, and who acts as it.
 #[derive(Clone, Debug)]
@@ -359,7 +358,7 @@ impl TokenSource for Impersonated {
         };
         let url = place.uri(&target.email, "generateAccessToken").ok()?;
         let scopes = self.params.scopes.as_ref().map(Scopes::as_slice);
-        let delegates = target.delegates.as_deref().unwrap_or_default();
+        let delegates = target.delegates.as_deref();
         impersonated::written(source, &url.to_string(), delegates, scopes)
     }
 

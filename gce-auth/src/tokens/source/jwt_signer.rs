@@ -25,7 +25,9 @@ impl JwtAlgorithm {
 /// Signs assertions with a key of the program's, in place of IAM.
 ///
 /// Called on one of the library's threads, which have 512 KiB of stack and where
-/// it may block, or on the caller's in a `blocking_` call.
+/// it may block, or on the caller's in a `blocking_` call. The time that it takes
+/// counts against the budget of the operation, as that of a request does. What it
+/// asks this library for ends with that budget, too.
 pub trait JwtSigner: Send + Sync + fmt::Debug {
     /// A signature over `bytes`.
     ///

@@ -15,8 +15,6 @@ use crate::{
     wire::{assertion, credentials_file::service_account::ServiceAccountKey, private_key},
 };
 
-pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
-
 /// A service account and its private key.
 #[derive(Debug)]
 pub(crate) struct KeyFile {

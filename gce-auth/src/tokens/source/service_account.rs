@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::{
     client::{config::MetadataClient, grants},
-    io::threads::{LaneKey, WorkKind},
+    io::threads::LaneKey,
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
         source::{
             Change, Sign, TokenSource,
-            key_file::{DEFAULT_UNIVERSE, KeyFile, claims},
+            key_file::{KeyFile, claims},
             lane_of,
             origin::Origin,
             self_signed::{SelfSigned, SelfSignedParams},
@@ -25,6 +25,7 @@ use crate::{
         error::{Error, ErrorKind},
         scope::Scopes,
         token::Bearer,
+        universe::DEFAULT_UNIVERSE,
     },
     wire::{
         assertion,
@@ -165,10 +166,6 @@ impl TokenSource for KeyTokens {
 
     fn client(&self) -> &MetadataClient {
         &self.client
-    }
-
-    fn kind(&self) -> WorkKind {
-        WorkKind::AccessToken
     }
 
     fn lane(&self) -> &LaneKey {

@@ -8,15 +8,9 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{
-            Change, Sign, TokenSource,
-            key_file::{DEFAULT_UNIVERSE, KeyFile},
-            lane_of,
-            origin::Origin,
-            within,
-        },
+        source::{Change, Sign, TokenSource, key_file::KeyFile, lane_of, origin::Origin, within},
     },
-    values::{error::Error, token::Bearer},
+    values::{error::Error, token::Bearer, universe::DEFAULT_UNIVERSE},
     wire::{
         assertion, grant,
         iam_tokens::{self, Place},

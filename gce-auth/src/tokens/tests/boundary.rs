@@ -1,5 +1,8 @@
 use std::{
+    future::Future,
+    pin::pin,
     sync::{Arc, Barrier, Condvar, Mutex},
+    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -10,9 +13,11 @@ use super::access::{World, world};
 use crate::{
     Credentials,
     io::{
-        fake::{HandQueue, Reply},
+        fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         transport::{Limits, Transport, TransportError},
     },
+    task::under_way,
+    values::budget::Budget,
     world::{self, account as info},
 };
 
@@ -180,12 +185,8 @@ impl Transport for Waiting {
     }
 }
 
-#[test]
-fn many_that_wait_for_it_ask_once() {
-    let iam = Arc::new(Waiting::default());
-    let world = world::World::with([], HandQueue::new(), |builder| {
-        builder.transport(Arc::clone(&iam) as _)
-    });
+/// Credentials with a token, whose requests wait for the look-up.
+fn waiting(world: world::World) -> Credentials {
     let credentials = Credentials::builder()
         .client(world.client)
         .service_account("a@p.iam.gserviceaccount.com")
@@ -196,6 +197,16 @@ fn many_that_wait_for_it_ask_once() {
         .unwrap();
     credentials.set_token(Some("t"), None).unwrap();
     credentials.wait_for_regional_access_boundary();
+    credentials
+}
+
+#[test]
+fn many_that_wait_for_it_ask_once() {
+    let iam = Arc::new(Waiting::default());
+    let world = world::World::with([], HandQueue::new(), |builder| {
+        builder.transport(Arc::clone(&iam) as _)
+    });
+    let credentials = waiting(world);
     let start = Barrier::new(8);
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -211,4 +222,114 @@ fn many_that_wait_for_it_ask_once() {
         }
     });
     assert_eq!(*iam.lookups.lock().unwrap(), 1);
+}
+
+/// Answers no look-up before it is told to.
+#[derive(Debug, Default)]
+struct Hanging {
+    state: Mutex<(u32, bool)>,
+    changed: Condvar,
+}
+
+impl Hanging {
+    fn wait_until(&self, done: impl Fn(&(u32, bool)) -> bool) {
+        let state = self.state.lock().unwrap();
+        let (limit, goes_on) = (Duration::from_secs(20), |state: &mut _| !done(state));
+        drop(
+            self.changed
+                .wait_timeout_while(state, limit, goes_on)
+                .unwrap(),
+        );
+    }
+
+    fn change(&self, change: impl FnOnce(&mut (u32, bool))) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_all();
+    }
+}
+
+impl Transport for Hanging {
+    fn send(&self, _: Request<Vec<u8>>, _: &Limits) -> Result<Response<Vec<u8>>, TransportError> {
+        self.change(|(lookups, _)| *lookups += 1);
+        self.wait_until(|(_, released)| *released);
+        Ok(Response::new(br#"{"encodedLocations":"0xA"}"#.to_vec()))
+    }
+}
+
+#[test]
+fn a_caller_waits_no_longer_than_it_may_for_the_look_up_of_another() {
+    let iam = Arc::new(Hanging::default());
+    let carries = Arc::clone(&iam) as Arc<dyn Transport>;
+    let credentials = waiting(world::World::with([], HandQueue::new(), |it| {
+        it.transport(carries)
+    }));
+    let uri = Uri::from_static("https://storage.googleapis.com/");
+    thread::scope(|scope| {
+        let asks = scope.spawn(|| credentials.0.look_up_boundary(&uri));
+        iam.wait_until(|(lookups, _)| *lookups == 1);
+        let moment = Budget::new(credentials.0.now(), Duration::from_millis(5));
+        under_way::within(&moment, || credentials.0.look_up_boundary(&uri));
+        assert!(!asks.is_finished(), "it waited for the look-up");
+        iam.change(|(_, released)| *released = true);
+    });
+    assert_eq!(
+        credentials.regional_access_boundary().as_deref(),
+        Some("0xA")
+    );
+    assert_eq!(iam.state.lock().unwrap().0, 1);
+}
+
+/// Takes 2 s for each answer.
+#[derive(Debug)]
+struct Slow(ScriptedTransport, Arc<HandClock>);
+
+impl Transport for Slow {
+    fn send(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Response<Vec<u8>>, TransportError> {
+        self.1.advance(Duration::from_secs(2));
+        self.0.send(request, limits)
+    }
+}
+
+#[test]
+fn a_token_that_the_look_up_needs_takes_its_time_from_it() {
+    let clock = Arc::new(HandClock::at(world::START));
+    let script = ScriptedTransport::new([Reply::token("t", 3600), found("0xA")]);
+    let slow = Arc::new(Slow(script, Arc::clone(&clock)));
+    let carries = Arc::clone(&slow) as Arc<dyn Transport>;
+    let world = world::World::with([], HandQueue::new(), |it| {
+        it.transport(carries).clock(clock)
+    });
+    let credentials = waiting(world);
+    credentials.set_token(None, None).unwrap();
+    credentials
+        .0
+        .look_up_boundary(&Uri::from_static("https://storage.googleapis.com/"));
+    let limits = slow.0.limits();
+    assert_eq!(limits.len(), 2);
+    assert!(limits[1].attempt <= Duration::from_secs(1), "{limits:?}");
+}
+
+#[test]
+fn a_look_up_that_no_thread_begins_in_time_is_in_no_ones_way() {
+    let world = bounded();
+    world.credentials.wait_for_regional_access_boundary();
+    let asked = world.transport.requests().len();
+    let uri = Uri::from_static("https://storage.googleapis.com/");
+    let mut headers = HeaderMap::new();
+    let mut context = Context::from_waker(Waker::noop());
+    {
+        let sent = &world.credentials;
+        let mut request = pin!(sent.before_request(&Method::GET, &uri, &mut headers));
+        assert!(request.as_mut().poll(&mut context).is_pending());
+        world.advance(3);
+        world.queue.run_all();
+        assert!(matches!(request.poll(&mut context), Poll::Ready(Ok(()))));
+    }
+    assert!(!headers.contains_key("x-allowed-locations"));
+    assert_eq!(headers["authorization"], "Bearer t");
+    assert_eq!(world.transport.requests().len(), asked, "it was too late");
 }

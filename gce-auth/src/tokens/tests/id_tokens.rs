@@ -120,14 +120,21 @@ fn a_request_gets_a_token_and_a_project_and_no_metric() {
 
 #[cfg(feature = "iam")]
 mod granted {
-    use std::{error::Error as StdError, sync::Arc};
+    use std::{
+        error::Error as StdError,
+        sync::{Arc, Mutex},
+    };
 
     use serde_json::Value;
 
     use super::*;
     use crate::{
         BindIdToken, Credentials, JwtAlgorithm, JwtSigner, MetadataClient, RetryPolicy,
-        io::fake::{HandClock, HandQueue, ScriptedTransport},
+        io::{
+            clock::Clock,
+            fake::{HandClock, HandQueue, ScriptedTransport},
+        },
+        task::under_way,
         values::error::ErrorKind,
     };
 
@@ -261,6 +268,38 @@ mod granted {
 
         fn key_id(&self) -> Option<String> {
             Some("k1".to_owned())
+        }
+    }
+
+    /// Takes so many seconds, and notes how much time what it asks for would have.
+    #[derive(Debug)]
+    struct Slow(u64, Arc<HandClock>, Mutex<Option<Duration>>);
+
+    impl JwtSigner for Slow {
+        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, Box<dyn StdError + Send + Sync>> {
+            let left = under_way::left(Duration::MAX, self.1.now());
+            *self.2.lock().unwrap() = Some(left);
+            self.1.advance(Duration::from_secs(self.0));
+            Ok(b"sig".to_vec())
+        }
+    }
+
+    #[test]
+    fn a_slow_signer_takes_its_time_from_the_budget() {
+        for (seconds, requests) in [(9, 1), (60, 0)] {
+            let world = World::new([granted()]);
+            let signer = Arc::new(Slow(seconds, Arc::clone(&world.clock), Mutex::default()));
+            let builder = world.builder().iam_flow().service_account("b@x");
+            let credentials = builder.signer(Arc::clone(&signer) as _).build().unwrap();
+            let total = credentials.0.inner.source.budget();
+            let outcome = credentials.blocking_token();
+            assert_eq!(*signer.2.lock().unwrap(), Some(total));
+            assert_eq!(world.transport.requests().len(), requests);
+            if requests == 0 {
+                let error = outcome.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Timeout);
+                assert!(error.to_string().contains("signer"), "{error}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    values::{error::Error, secret::SecretText},
+    values::{error::Error, secret::SecretText, universe::DEFAULT_UNIVERSE},
     wire::credentials_file::{
         credential_source::{self, SubjectSource},
         fields::Fields,
@@ -17,7 +17,6 @@ use crate::{
 
 const REMEDY: &str = "create the file again with `gcloud iam workload-identity-pools \
      create-cred-config` (or `workforce-pools`)";
-const DEFAULT_UNIVERSE: &str = "googleapis.com";
 /// Stands for the universe in a token URL.
 const PLACEHOLDER: &str = "{universe_domain}";
 

@@ -64,7 +64,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<Impersonated, Error> {
 pub(crate) fn written(
     source: Written,
     url: &str,
-    delegates: &[String],
+    delegates: Option<&[String]>,
     scopes: Option<&[String]>,
 ) -> Option<Written> {
     let kind = source.text("type")?;
@@ -74,7 +74,7 @@ pub(crate) fn written(
     let written = Written::new("impersonated_service_account")
         .with_file("source_credentials", source)
         .with("service_account_impersonation_url", Some(url))
-        .with("delegates", Some(delegates))
+        .with("delegates", delegates)
         .with("scopes", scopes);
     Some(written)
 }
