@@ -144,8 +144,8 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
             let mut entries = lock(&self.0);
             take(&mut entries.left, &mut old, |left| match &left.clock {
                 AnyClock::System => system >= left.until,
-                clock => {
-                    clocks.push(clock.clone());
+                AnyClock::Other(_) => {
+                    clocks.push(left.clock.clone());
                     false
                 }
             });
