@@ -307,6 +307,15 @@ impl Agent {
         all.filter_map(unix).collect()
     }
 
+    /// Returns the source: the builder's, else the file's, else the metadata server.
+    #[must_use]
+    pub fn source(&self) -> SourceKind {
+        match self.control.state.source.as_adc() {
+            Some(_) => SourceKind::Adc,
+            None => SourceKind::Metadata,
+        }
+    }
+
     /// Returns the address of the admin listener.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {

@@ -10,7 +10,7 @@ use std::{
     process::Stdio,
 };
 
-use gce_auth_emulator::Emulator;
+use gce_auth_emulator::{AdcKind, Emulator};
 use support::{Ran, emulator, gce_auth};
 
 /// Runs a shell command under an agent whose source is the emulator.
@@ -151,4 +151,41 @@ fn what_cannot_be_kept_is_refused_before_the_program_runs() {
         support::run(&["exec", "--scopes", "a", "--", "true"]).code,
         Some(2)
     );
+}
+
+/// Commands of the login are children of the process, which reaps what the program leaves behind.
+#[test]
+fn the_login_of_the_file_runs_its_commands() {
+    let google = emulator();
+    let folder = std::env::temp_dir().join(format!("gce-auth-exec-login-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let login = google.adc(AdcKind::ExternalAccount).unwrap();
+    let mut login: serde_json::Value = serde_json::from_str(&login).unwrap();
+    let helper = format!(
+        "{} helper executable --endpoint {}",
+        env!("CARGO_BIN_EXE_gce-auth"),
+        google.addr()
+    );
+    login["credential_source"] =
+        serde_json::json!({"executable": {"command": helper, "timeout_millis": 10000}});
+    login["subject_token_type"] = "urn:ietf:params:oauth:token-type:id_token".into();
+    let (file, config) = (folder.join("login.json"), folder.join("agent.toml"));
+    fs::write(&file, login.to_string()).unwrap();
+    fs::write(&config, "source = \"adc\"\ndefault = \"own-user\"\n").unwrap();
+    let script = "for scope in a b c d e f g h; do \"$GCE_AUTH\" token --scopes $scope >/dev/null || exit 1; \
+                  done; echo tokens";
+    let config = config.to_str().unwrap();
+    let ran = Ran::new(
+        gce_auth(&[
+            "exec", "--agent", "--config", config, "--", "sh", "-c", script,
+        ])
+        .env("GCE_AUTH", env!("CARGO_BIN_EXE_gce-auth"))
+        .env("GOOGLE_APPLICATION_CREDENTIALS", &file)
+        .env("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+        .env("GCE_AUTH_TRUST_HOSTS", google.addr().to_string())
+        .output()
+        .unwrap(),
+    );
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(ran.stdout, "tokens\n", "{ran:?}");
 }

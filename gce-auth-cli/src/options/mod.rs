@@ -2,6 +2,7 @@
 
 mod adc_kind;
 mod agent;
+mod boundary;
 mod client;
 mod emulator;
 mod metadata_path;
@@ -16,6 +17,7 @@ mod verbosity;
 pub(crate) use self::{
     adc_kind::adc_kind,
     agent::{agent_source, token_lifetime},
+    boundary::boundary_of,
     client::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT},
     emulator::{EmulatorArgs, start_emulator},
     metadata_path::metadata_path,

@@ -7,16 +7,15 @@ use std::{
 };
 
 use gce_auth::{
-    CredentialAccessBoundary, Credentials, DefaultCredentials, DefaultOptions, DefaultSource,
-    Error, IdTokenCredentials,
+    Credentials, DefaultCredentials, DefaultOptions, DefaultSource, Error, IdTokenCredentials,
 };
 use http::uri::Authority;
 
 use crate::{
     env,
     exit::{Exit, Failure},
-    input,
     options::{
+        boundary::boundary_of,
         client::{AccountArgs, ClientArgs, DEFAULT_ACCOUNT},
         scopes::Scopes,
         seconds::seconds,
@@ -270,11 +269,7 @@ impl AccessArgs {
         let Some(file) = &self.boundary else {
             return Ok(credentials);
         };
-        let boundary =
-            CredentialAccessBoundary::from_json(&input::text(Some(file))?).map_err(|error| {
-                let why = format!("{}: {}", file.display(), Failure::from(error));
-                Failure::new(Exit::Usage, why)
-            })?;
+        let boundary = boundary_of(file)?;
         Ok(credentials.downscope_at(&boundary, self.sts_endpoint.as_deref())?)
     }
 }

@@ -1,7 +1,7 @@
 //! `gce-auth exec --agent`: an agent for one program.
 
 use std::{
-    fs, io,
+    io,
     net::Ipv4Addr,
     path::PathBuf,
     process::{Command, ExitCode, ExitStatus, id},
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gce_auth::{CredentialAccessBoundary, DefaultSource};
+use gce_auth::DefaultSource;
 use gce_auth_agent::{
     AgentBuilder,
     policy::{Limits, SourceKind},
@@ -18,7 +18,7 @@ use gce_auth_emulator::Emulator;
 
 use crate::{
     exit::{Exit, Failure},
-    options::{EmulatorArgs, Scopes, agent_source, token_lifetime},
+    options::{EmulatorArgs, Scopes, agent_source, boundary_of, token_lifetime},
     output::Output,
     signals,
     temporary::TemporaryDirectory,
@@ -79,9 +79,9 @@ impl AgentArgs {
         variables.push(("CLOUDSDK_CONFIG".to_owned(), path));
         warn_of_login(out);
         // Commands of credentials files are children, too, and waited for where they are started.
-        let run: Run = match self.source {
-            Some(SourceKind::Adc) => signals::run,
-            _ => signals::run_as_init,
+        let run: Run = match agent.source() {
+            SourceKind::Adc => signals::run,
+            SourceKind::Metadata => signals::run_as_init,
         };
         program(&variables, run)
     }
@@ -110,12 +110,7 @@ impl AgentArgs {
         let Some(file) = &self.boundary else {
             return Ok(None);
         };
-        let refused = |why: &dyn std::fmt::Display| {
-            Failure::new(Exit::Usage, format!("{}: {why}", file.display()))
-        };
-        let text = fs::read_to_string(file).map_err(|error| refused(&error))?;
-        let boundary = CredentialAccessBoundary::from_json(&text).map_err(|why| refused(&why))?;
-        Ok(Some(boundary.to_json().into()))
+        Ok(Some(boundary_of(file)?.to_json().into()))
     }
 }
 
