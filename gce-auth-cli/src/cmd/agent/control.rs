@@ -21,6 +21,9 @@ use crate::{
 /// The agent answers within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Options that every command takes, before its name or after it.
+const OF_ALL: [&str; 4] = ["-q", "--quiet", "-v", "--verbose"];
+
 /// The requests to an agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
@@ -163,7 +166,9 @@ fn is_agent(command: &[u8], directory: &Path, config: Option<&Path>) -> bool {
         return false;
     };
     let rest = arguments.get(at + 1..).unwrap_or_default();
-    if matches!(rest.first(), Some(&("check" | "reload" | "flush"))) {
+    // A command has none of an agent's options, so that only options for all commands precede it.
+    let mut rest_of_all = rest.iter().skip_while(|argument| OF_ALL.contains(argument));
+    if matches!(rest_of_all.next(), Some(&("check" | "reload" | "flush"))) {
         return false;
     }
     let Some(config) = config else {
@@ -196,7 +201,17 @@ mod tests {
             Some(&*config)
         ));
         assert!(!is("gce-auth agent --config b.toml", Some(&*config)));
-        assert!(!is("gce-auth agent reload", None));
+        assert!(is("gce-auth agent -v --listen x", None));
+        for command in [
+            "reload",
+            "-v reload",
+            "--quiet flush",
+            "-v check --config a.toml",
+        ] {
+            let line = format!("gce-auth agent {command}");
+            assert!(!is(&line, None), "{command}");
+            assert!(!is(&line, Some(&*config)), "{command}");
+        }
         assert!(!is("gce-auth token", None));
         assert!(!is("gce-auth exec -- agent --listen x", None));
         assert!(!is("gce-auth get agent", None));
