@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::cmd::doctor::report::Finding;
+use crate::cmd::doctor::{network, report::Finding};
 
 /// What an agent says of its caller; metadata servers have nothing there.
 const PATH: &str = gce_auth_agent::policy::request::CALLER;
@@ -17,12 +17,10 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Asks who the caller is.
 pub(super) fn ask(addresses: &[SocketAddr], endpoint: &str, patience: Duration) -> Finding {
-    let answer = addresses
-        .iter()
-        .find_map(|address| TcpStream::connect_timeout(address, patience).ok())
-        .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))
-        .and_then(|stream| talk(stream, endpoint, patience));
-    match answer {
+    let (_, Some(stream)) = network::connect(addresses, patience) else {
+        return Finding::skipped("not asked for: no connection".to_owned());
+    };
+    match talk(stream, endpoint, patience) {
         Ok(answer) => judge(&answer),
         Err(error) => Finding::skipped(format!("not asked for: {error}")),
     }
