@@ -11,7 +11,7 @@ use crate::{
     cmd, env, exit,
     exit::Failure,
     helper::names,
-    options::Verbosity,
+    options::{Verbosity, redacted},
     output::{Level, Output},
 };
 
@@ -129,7 +129,9 @@ impl Args {
             Some(command) => root().subcommand(command),
             None => Self::command(),
         };
-        let mut matches = known.get_matches_from(arguments);
+        let mut matches = known
+            .try_get_matches_from(arguments)
+            .unwrap_or_else(|error| redacted(error).exit());
         Self::from_arg_matches_mut(&mut matches)
             .unwrap_or_else(|error| error.format(&mut Self::command()).exit())
     }

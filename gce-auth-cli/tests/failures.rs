@@ -150,6 +150,29 @@ fn arguments_that_make_no_sense_are_2() {
 }
 
 #[test]
+fn a_wrong_argument_is_shown_without_its_user_and_password() {
+    for arguments in [
+        &[
+            "helper",
+            "docker",
+            "get",
+            "--allow-host",
+            "https://me:s3cret@a.example",
+        ][..],
+        &["helper", "git", "get", "--allow-host=me:s3cret@a.example"],
+        &["token", "--trust-host", "s3cret@a.example"],
+        &["token", "https://me:s3cret@a.example"],
+        &["https://me:s3cret@a.example"],
+        &["helper", "https://me:s3cret@a.example"],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let shown = ran.stderr.contains("[redacted]@a.example");
+        assert!(shown && !ran.stderr.contains("s3cret"), "{ran:?}");
+    }
+}
+
+#[test]
 fn advice_is_for_the_command_line() {
     let emulator = emulator();
     let recursive = |arguments: &[&str], code| {

@@ -13,6 +13,7 @@ mod signer;
 mod source;
 mod token_format;
 mod verbosity;
+mod wrong_argument;
 
 pub(crate) use self::{
     adc_kind::adc_kind,
@@ -28,4 +29,5 @@ pub(crate) use self::{
     source::{AccessArgs, Source, SourceArgs, load_file},
     token_format::{Printable, TokenFormat},
     verbosity::Verbosity,
+    wrong_argument::redacted,
 };

@@ -21,7 +21,7 @@ use crate::{
     },
     input,
     next_program::run_next,
-    options::Verbosity,
+    options::{Verbosity, redacted},
     output::Output,
 };
 
@@ -186,7 +186,7 @@ impl Cargo {
             .try_get_matches_from(arguments)
             .and_then(|matches| CargoOptions::from_arg_matches(&matches))
             .map_err(|error| {
-                let why = error.to_string();
+                let why = redacted(error).to_string();
                 let why = why.lines().next().unwrap_or_default();
                 let why = why.strip_prefix("error: ").unwrap_or(why);
                 Failure::new(Exit::Usage, format!("credential-provider: {why}"))
