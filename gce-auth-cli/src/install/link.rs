@@ -14,10 +14,12 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
-    /// This executable.
+    /// The link that is made here.
     Own,
     /// A link to where this executable was.
     Stale,
+    /// This executable, but not as it is made here: the file itself, or a link of another installer.
+    Foreign,
     Other,
 }
 
@@ -45,10 +47,13 @@ impl Link {
         if self.path.symlink_metadata().is_err() {
             return Found::Nothing;
         }
+        if is_made_here(&self.path, &self.program) {
+            return Found::Own;
+        }
         let own = self.program.canonicalize().ok();
         match self.path.canonicalize() {
-            Ok(path) if own.as_ref() == Some(&path) => Found::Own,
-            Ok(path) if is_same_file(&path, &self.program) => Found::Own,
+            Ok(path) if own.as_ref() == Some(&path) => Found::Foreign,
+            Ok(path) if is_same_file(&path, &self.program) => Found::Foreign,
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_named() => {
                 Found::Stale
             }
@@ -65,7 +70,7 @@ impl Link {
     /// Makes the link, if it is not there.
     pub(crate) fn make(&self) -> Result<(), Failure> {
         match self.found() {
-            Found::Own => Ok(()),
+            Found::Own | Found::Foreign => Ok(()),
             Found::Stale => {
                 self.remove()?;
                 self.make()
@@ -83,7 +88,7 @@ impl Link {
         }
     }
 
-    /// Removes the link, if it is one to this executable, or to where it was.
+    /// Removes the link, if it is the one that is made here, to this executable or to where it was.
     pub(crate) fn remove(&self) -> Result<(), Failure> {
         if !matches!(self.found(), Found::Own | Found::Stale) {
             return Ok(());
@@ -106,6 +111,18 @@ fn link(program: &Path, path: &Path) -> io::Result<()> {
     fs::hard_link(program, path)
 }
 
+/// Returns whether this is a link to exactly this path of the program.
+#[cfg(unix)]
+fn is_made_here(path: &Path, program: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|named| named == program)
+}
+
+/// Elsewhere it is a second name of the file, or a copy.
+#[cfg(not(unix))]
+fn is_made_here(path: &Path, program: &Path) -> bool {
+    path.canonicalize().ok() != program.canonicalize().ok() && is_same_file(path, program)
+}
+
 #[cfg(unix)]
 fn is_same_file(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -117,6 +134,47 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let length = |path: &Path| fs::metadata(path).map(|known| known.len()).ok();
-    length(one).is_some() && length(one) == length(other)
+    let bytes = |path: &Path| fs::read(path).ok();
+    bytes(one).is_some_and(|one| bytes(other) == Some(one))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::temporary::TemporaryDirectory;
+
+    #[test]
+    fn only_what_was_made_here_is_removed() {
+        let folder = TemporaryDirectory::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let program = at("gce-auth");
+        fs::write(&program, "program").unwrap();
+        fs::hard_link(&program, at("hard")).unwrap();
+        symlink("gce-auth", at("relative")).unwrap();
+        symlink(at("relative"), at("chained")).unwrap();
+        symlink(at("gone/gce-auth"), at("stale")).unwrap();
+        symlink(at("gone/other"), at("dangling")).unwrap();
+        fs::write(at("other"), "program").unwrap();
+        for (name, found, stays) in [
+            ("gce-auth", Found::Foreign, true),
+            ("hard", Found::Foreign, true),
+            ("relative", Found::Foreign, true),
+            ("chained", Found::Foreign, true),
+            ("stale", Found::Stale, false),
+            ("dangling", Found::Other, true),
+            ("other", Found::Other, true),
+        ] {
+            let link = Link::new(folder.path(), name, &program);
+            assert_eq!(link.found(), found, "{name}");
+            link.remove().unwrap();
+            assert_eq!(at(name).symlink_metadata().is_ok(), stays, "{name}");
+        }
+        let link = Link::new(folder.path(), "made", &program);
+        link.make().unwrap();
+        assert_eq!(link.found(), Found::Own);
+        link.remove().unwrap();
+        assert_eq!(link.found(), Found::Nothing);
+    }
 }

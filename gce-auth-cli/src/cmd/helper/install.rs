@@ -91,8 +91,16 @@ impl Install {
         };
         let changes_link = link.as_ref().is_some_and(|link| match self.undo {
             true => matches!(link.found(), Found::Own | Found::Stale),
-            false => link.found() != Found::Own,
+            false => !matches!(link.found(), Found::Own | Found::Foreign),
         });
+        if let Some(link) = link.as_ref().filter(|_| self.undo)
+            && link.found() == Found::Foreign
+        {
+            let link = link.path().display();
+            out.note(format_args!(
+                "{link} stays, as it was not made by `install`"
+            ));
+        }
         if edit.after == After::Same && !changes_link {
             let what = if self.undo {
                 "not installed"
