@@ -28,6 +28,9 @@ const EMPTY: &str = "{\n\t\t\n\t}";
 
 /// Names this helper for the registries. Fails if another helper has one of them.
 pub(crate) fn install(text: Option<&str>, registries: &[String]) -> Result<Edit, Failure> {
+    if text == Some(MADE) {
+        return Err(refused("it is an empty object; remove the file first"));
+    }
     let mut text = text.unwrap_or(MADE).to_owned();
     let mut changes = Vec::new();
     for registry in registries.iter().rev() {
@@ -39,6 +42,10 @@ pub(crate) fn install(text: Option<&str>, registries: &[String]) -> Result<Edit,
             changes.push(format!("+ {MEMBER}: {entry}"));
             continue;
         };
+        // After an undo it could not be told from a member that was made here.
+        if text[helpers.value.clone()] == *EMPTY {
+            return Err(refused(format!("{MEMBER} is empty; remove it first")));
+        }
         let helpers = Object::read(&text, helpers.value.clone())
             .ok_or_else(|| refused(format!("{MEMBER} is no object")))?;
         match helpers

@@ -10,6 +10,12 @@ const NAME: &str = "GOAUTH=";
 /// What stands behind the program.
 const HELPER: &str = " helper goauth";
 
+/// What stands behind the command in a line that was made here: no space, as before other commands.
+const MADE: &str = ";netrc\n";
+
+/// The same in a file that was empty before.
+const IN_EMPTY: &str = ";\tnetrc\n";
+
 fn command(program: &str) -> String {
     format!("{program}{HELPER}")
 }
@@ -33,10 +39,10 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
         )));
     }
     let ours = command(program);
+    let end = if text == Some("") { IN_EMPTY } else { MADE };
     let text = text.unwrap_or_default();
     let Some(start) = value_at(text) else {
-        // Without a space after the semicolon: a value that was made here.
-        let line = format!("{NAME}{ours};netrc\n");
+        let line = format!("{NAME}{ours}{end}");
         let changes = vec![format!("+ {}", line.trim_end())];
         return Ok(Edit::text(format!("{line}{text}"), changes));
     };
@@ -74,12 +80,14 @@ pub(crate) fn undo(text: &str, program: &str) -> Edit {
     let Some(ours) = own(value, program) else {
         return Edit::none();
     };
-    if let Some(made) = rest.strip_prefix(&format!("{ours};netrc\n")) {
+    for (end, was_empty) in [(MADE, false), (IN_EMPTY, true)] {
+        let Some(made) = rest.strip_prefix(&format!("{ours}{end}")) else {
+            continue;
+        };
         let before = before.strip_suffix(NAME).unwrap_or(before);
         let changes = vec![format!("- {NAME}{value}")];
         let rest = format!("{before}{made}");
-        // Go takes an empty file for one that is not there.
-        let after = if rest.is_empty() {
+        let after = if rest.is_empty() && !was_empty {
             After::Gone
         } else {
             After::Text(rest)
@@ -127,6 +135,7 @@ mod tests {
             "# comment\nGOAUTH=netrc\nGOPROXY=direct",
             "GOAUTH=git /src; netrc",
             "GOAUTH=\n",
+            "",
         ] {
             let edit = install(Some(text), PROGRAM).unwrap();
             let After::Text(edited) = edit.after else {

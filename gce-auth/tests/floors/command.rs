@@ -12,7 +12,7 @@ const COMMAND: House = House {
         &["options"],
         &["cmd"],
         // The root declares all rooms, so it is above them.
-        &["cli", "main"],
+        &["cli", "fuzzing", "lib", "main"],
     ],
     named_only_in: &[("println!", &["output.rs"]), ("std::env::var", &["env.rs"])],
     circles_in: &[],

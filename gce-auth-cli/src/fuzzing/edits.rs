@@ -1,0 +1,63 @@
+//! Edits of the configuration of tools, and their undoing.
+
+use std::path::Path;
+
+use crate::{
+    fuzzing::marked::assert_refusal,
+    helper::hosts::Hosts,
+    install::{edit::After, tool::Tool},
+};
+
+/// The tools whose configuration is edited.
+const EDITED: [Tool; 6] = [
+    Tool::Docker,
+    Tool::Git,
+    Tool::Cargo,
+    Tool::Kubectl,
+    Tool::Goauth,
+    Tool::Bazel,
+];
+
+/// Installs the helper of the tool that the first byte says in the text of the other bytes.
+///
+/// # Panics
+///
+/// If a second edit changes something, the doctor does not see the first, or after its undoing the
+/// text is not byte for byte what it was.
+pub fn install(bytes: &[u8]) {
+    let Some((first, text)) = bytes.split_first() else {
+        return;
+    };
+    let tool = EDITED[usize::from(*first) % EDITED.len()];
+    let Ok(text) = str::from_utf8(text) else {
+        return;
+    };
+    // Undoing removes whatever names this helper, by whom it was written.
+    if text.contains("gce-auth") {
+        return;
+    }
+    let registries = match tool {
+        Tool::Cargo => vec!["mine".to_owned()],
+        _ => Vec::new(),
+    };
+    let program = Path::new(match tool {
+        Tool::Kubectl | Tool::Bazel => "/usr/bin/bazel-credential-gce-auth",
+        _ => "/usr/bin/gce-auth",
+    });
+    let install = |text: &str| tool.install(Some(text), &registries, &Hosts::default(), program);
+    let edited = match install(text) {
+        Ok(edit) => edit.after,
+        Err(failure) => return assert_refusal(&failure),
+    };
+    let After::Text(edited) = edited else {
+        panic!("{tool:?} is installed in {text:?}");
+    };
+    let again = install(&edited).map(|edit| edit.after);
+    assert!(matches!(again, Ok(After::Same)), "{again:?} of {edited:?}");
+    assert!(tool.program_in(&edited).is_some(), "{edited:?}");
+    let undone = tool.undo(&edited, program).map(|edit| edit.after);
+    let Ok(After::Text(undone)) = undone else {
+        panic!("{undone:?} of {edited:?}");
+    };
+    assert_eq!(undone, text, "by {edited:?}");
+}
