@@ -17,9 +17,10 @@ use rustls::{
 };
 
 /// The hosts that the certificate is for.
-const HOSTS: [&str; 8] = [
+const HOSTS: [&str; 9] = [
     "127.0.0.1",
     "source.developers.google.com",
+    "storage.googleapis.com",
     "us-docker.pkg.dev",
     "us-go.pkg.dev",
     "us-maven.pkg.dev",

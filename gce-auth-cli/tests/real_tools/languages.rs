@@ -1,4 +1,4 @@
-//! pip, uv, npm, Go and Maven.
+//! pip, uv, npm, Go, Maven and Terraform.
 
 use std::process::Command;
 
@@ -69,6 +69,9 @@ fn pip_asks_keyring() {
     .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
     let said = run(&mut pip).stdout;
     assert!(said.contains("mine (1.2.3)"), "{said}");
+    assert!(machine.home.join("bin/keyring").exists());
+    machine.install("keyring", &["--undo"]);
+    assert!(!machine.home.join("bin/keyring").exists());
 }
 
 #[test]
@@ -170,6 +173,7 @@ fn go_asks_goauth_after_a_refusal() {
         .env("GOPROXY", "https://us-go.pkg.dev/p/r");
     assert_eq!(run(&mut go).stdout, "example.com/mine v1.2.3\n");
     machine.install("goauth", &["--undo"]);
+    assert!(!machine.home.join(".config/go/env").exists());
 }
 
 #[test]
@@ -249,4 +253,51 @@ fn maven_sends_the_header_of_its_settings() {
         .find(|it| it.path.ends_with("parent-1.2.3.pom"))
         .unwrap();
     assert_eq!(parent.host, "us-maven.pkg.dev");
+}
+
+/// Terraform's own backend for Cloud Storage reads the variable, without a provider.
+#[test]
+fn terraform_reads_the_variables_of_export() {
+    let machine = Machine::new("terraform", |request, token| {
+        let path = request.path.clone();
+        guarded(request, &format!("Bearer {token}"), || {
+            let body = match path.contains("default.tfstate") {
+                true => json!({
+                    "version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "mine",
+                    "outputs": {"greeting": {"value": "hello", "type": "string"}}, "resources": [],
+                }),
+                false => json!({"kind": "storage#objects", "items": []}),
+            };
+            (200, "application/json", body.to_string().into())
+        })
+    });
+    machine.write(
+        "project/main.tf",
+        "terraform {\n  backend \"gcs\" {\n    bucket = \"mine\"\n  }\n}\n",
+    );
+    let variables = machine
+        .gce_auth(&["helper", "export", "--format", "env"])
+        .stdout;
+    let terraform = |arguments: &[&str]| {
+        let mut command = machine.tool("terraform")?;
+        command
+            .args(arguments)
+            .arg("-no-color")
+            .envs(variables.lines().filter_map(|line| line.split_once('=')))
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .current_dir(machine.home.join("project"));
+        Some(run(&mut command).stdout)
+    };
+    if terraform(&["init", "-input=false"]).is_none() {
+        return;
+    }
+    assert!(
+        terraform(&["output"])
+            .unwrap()
+            .contains("greeting = \"hello\"")
+    );
+    let requests = machine.cloud.requests();
+    let hosts: Vec<_> = requests.iter().map(|it| it.host.as_str()).collect();
+    assert!(hosts.contains(&"storage.googleapis.com"), "{hosts:?}");
 }

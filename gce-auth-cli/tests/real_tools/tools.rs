@@ -1,5 +1,7 @@
 //! Docker, kubectl, Git and Cargo.
 
+use std::process::Command;
+
 use base64::{
     Engine,
     engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose},
@@ -65,6 +67,40 @@ fn docker_pulls_with_the_token() {
     assert_eq!(machine.read(".docker/config.json"), "{\n\t\"auths\": {}\n}");
 }
 
+/// The builder of old asks the helper of every registry in the configuration, one after another, and
+/// sends all of their credentials along.
+#[test]
+fn a_legacy_build_of_docker_sends_the_token_of_each_registry() {
+    let machine = Machine::new("docker-build", |request, _| {
+        if request.path.contains("/build?") {
+            let line = json!({"stream": "Successfully built 1\n"});
+            return (200, "application/json", format!("{line}\n").into_bytes());
+        }
+        (200, "application/json", b"{}".to_vec())
+    });
+    machine.install("docker", &[]);
+    machine.write("context/Dockerfile", "FROM scratch\n");
+    let Some(mut docker) = machine.tool("docker") else {
+        return;
+    };
+    docker
+        .args(["build", "."])
+        .current_dir(machine.home.join("context"))
+        .env("DOCKER_BUILDKIT", "0")
+        .env("DOCKER_HOST", format!("tcp://{}", machine.cloud.address));
+    run(&mut docker);
+    let requests = machine.cloud.requests();
+    let build = requests.iter().find(|it| it.path.contains("/build?"));
+    let sent = registry_auth(build.unwrap().header("x-registry-config").unwrap());
+    let registries = ["gcr.io", "us-docker.pkg.dev", "asia.gcr.io"];
+    for registry in registries {
+        assert_eq!(sent[registry]["username"], "oauth2accesstoken", "{sent}");
+        assert_eq!(sent[registry]["password"], machine.token);
+    }
+    machine.install("docker", &["--undo"]);
+    assert!(!machine.home.join(".docker/config.json").exists());
+}
+
 #[test]
 fn kubectl_asks_with_the_token_in_either_version() {
     let machine = Machine::new("kubectl", |request, token| {
@@ -95,11 +131,28 @@ fn kubectl_asks_with_the_token_in_either_version() {
     }
 }
 
+/// Git sends what its helper says since 2.46.
+fn git_takes_bearer() -> bool {
+    let Ok(said) = Command::new("git").arg("--version").output() else {
+        return false;
+    };
+    let said = String::from_utf8(said.stdout).unwrap();
+    let version = said.split(' ').nth(2).unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    let (major, minor): (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
+    (major, minor) >= (2, 46)
+}
+
 #[test]
 fn git_reads_a_repository_with_the_token() {
-    let machine = Machine::new("git", |request, token| {
+    let takes_bearer = git_takes_bearer();
+    let machine = Machine::new("git", move |request, token| {
         let user = "emulator@emulator-project.iam.gserviceaccount.com";
-        guarded(request, &basic(user, token), || {
+        let header = match takes_bearer {
+            true => format!("Bearer {token}"),
+            false => basic(user, token),
+        };
+        guarded(request, &header, || {
             let id = "1".repeat(40);
             let line = format!("{id} refs/heads/main\0agent=test\n");
             let body = format!(
