@@ -46,11 +46,7 @@ fn google_auth_library_for_java_finds_the_machine_through_an_agent() {
         .claims("ID token by X.509 keys", "id_token_by_certs")
         .claims("ID token with licences", "licensed")
         .library("com.google.http-client:google-http-client")
-        .project_number()
-        .zone()
-        .instance()
-        .attribute()
-        .scopes();
+        .machine();
     judge.agree();
 }
 
@@ -73,10 +69,6 @@ fn google_cloud_auth_for_rust_finds_the_machine_through_an_agent() {
         .access_token()
         .email()
         .library("reqwest")
-        .project_number()
-        .zone()
-        .instance()
-        .attribute()
-        .scopes();
+        .machine();
     judge.agree();
 }

@@ -34,10 +34,6 @@ fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
     // What the former has no method for is read where it says that the server is.
     judge
         .library("com.google.http-client:google-http-client")
-        .project_number()
-        .zone()
-        .instance()
-        .attribute()
-        .scopes();
+        .machine();
     judge.verdict();
 }

@@ -30,12 +30,6 @@ fn google_cloud_auth_and_others_find_and_verify_what_the_emulator_was_told() {
         .email();
     judge.library("object_store").access_token().email();
     // What none of them reads.
-    judge
-        .library("reqwest")
-        .project_number()
-        .zone()
-        .instance()
-        .attribute()
-        .scopes();
+    judge.library("reqwest").machine();
     judge.verdict();
 }

@@ -160,6 +160,12 @@ impl<'a> Judge<'a> {
         self.finds("scopes", &self.step("account")["scopes"], &SCOPES[..])
     }
 
+    /// What a program reads by hand where its library has no function: the project's number, and zone,
+    /// number, attribute and scopes of the machine.
+    pub fn machine(&mut self) -> &mut Self {
+        self.project_number().zone().instance().attribute().scopes()
+    }
+
     /// The step `universe`.
     pub fn universe(&mut self) -> &mut Self {
         self.finds("universe", &self.step("universe")["domain"], UNIVERSE)

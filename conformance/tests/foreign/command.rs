@@ -22,15 +22,13 @@ pub(crate) enum Between {
 const BESIDE: &str = "\
     export TOKENINFO_URL=http://$GCE_METADATA_HOST/tokeninfo \
         CERTS_URL=http://$GCE_METADATA_HOST/oauth2/v1/certs \
-        JWKS_URL=http://$GCE_METADATA_HOST/oauth2/v3/certs; \
-    exec \"$@\"";
+        JWKS_URL=http://$GCE_METADATA_HOST/oauth2/v3/certs; ";
 
-/// The same, and then the command again, as an agent.
-const BESIDE_AND_AGENT: &str = "\
-    export TOKENINFO_URL=http://$GCE_METADATA_HOST/tokeninfo \
-        CERTS_URL=http://$GCE_METADATA_HOST/oauth2/v1/certs \
-        JWKS_URL=http://$GCE_METADATA_HOST/oauth2/v3/certs; \
-    agent=$1; shift; exec \"$agent\" exec --agent -- \"$@\"";
+/// The client itself.
+const PROGRAM: &str = "exec \"$@\"";
+
+/// The command again, as an agent, and under it the client.
+const AGENT: &str = "agent=$1; shift; exec \"$agent\" exec --agent -- \"$@\"";
 
 /// The arguments of `gce-auth` that make the machine of [`machine`].
 fn arguments(between: Between, command: &Path) -> Vec<OsString> {
@@ -55,10 +53,10 @@ fn arguments(between: Between, command: &Path) -> Vec<OsString> {
             .to_owned(),
     ];
     let script = match between {
-        Between::Nothing => BESIDE,
-        Between::Agent => BESIDE_AND_AGENT,
+        Between::Nothing => [BESIDE, PROGRAM].concat(),
+        Between::Agent => [BESIDE, AGENT].concat(),
     };
-    arguments.extend(["--", "sh", "-c", script, "sh"].map(str::to_owned));
+    arguments.extend(["--", "sh", "-c", &script, "sh"].map(str::to_owned));
     let mut arguments: Vec<_> = arguments.into_iter().map(OsString::from).collect();
     if between == Between::Agent {
         arguments.push(command.into());
