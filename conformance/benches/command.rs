@@ -3,7 +3,8 @@
 //! installed, and the clients of Python and Node.
 //!
 //! `cargo bench -p gce-auth-conformance --bench command` prints a table in Markdown. With a number after `--` that many
-//! rounds are made instead of 200.
+//! rounds are made instead of 200. `docker-credential-gcr` comes from
+//! `go install github.com/GoogleCloudPlatform/docker-credential-gcr/v2@latest`.
 
 #![allow(clippy::unwrap_used, reason = "nothing can be measured then")]
 #![allow(clippy::print_stdout, reason = "this is what it is for")]
@@ -101,7 +102,7 @@ fn target() -> &'static Path {
 }
 
 /// The names of helpers, with the arguments and the input of their tools.
-const HELPERS: [(&str, &str, &[&str], &str); 4] = [
+const HELPERS: [(&str, &str, &[&str], &str); 8] = [
     (
         "`docker-credential-gce-auth get`",
         "docker-credential-gce-auth",
@@ -125,18 +126,50 @@ const HELPERS: [(&str, &str, &[&str], &str); 4] = [
         ],
         "",
     ),
+    (
+        "`cargo-credential-gce-auth`",
+        "cargo-credential-gce-auth",
+        &["--cargo-plugin"],
+        "{\"v\":1,\"kind\":\"get\",\"operation\":\"read\",\
+         \"registry\":{\"index-url\":\"sparse+https://us-cargo.pkg.dev/p/r/\"}}\n",
+    ),
+    (
+        "`gce-auth-kubelet`",
+        "gce-auth-kubelet",
+        &[],
+        "{\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\
+         \"kind\":\"CredentialProviderRequest\",\"image\":\"gcr.io/p/image\"}",
+    ),
+    (
+        "`bazel-credential-gce-auth get`",
+        "bazel-credential-gce-auth",
+        &["get"],
+        "{\"uri\":\"https://storage.googleapis.com/b/o\"}",
+    ),
+    (
+        "`gce-auth helper goauth URL`",
+        "gce-auth",
+        &["helper", "goauth", "https://us-go.pkg.dev/p/r/m/@v/list"],
+        "",
+    ),
 ];
 
 /// Google's own helpers.
-const OF_GOOGLE: [(&str, &str, &[&str], &str); 2] = [
+const OF_GOOGLE: [(&str, &str, &[&str], &str); 3] = [
     (
-        "docker-credential-gcloud get",
+        "`docker-credential-gcr get`",
+        "docker-credential-gcr",
+        &["get"],
+        "https://us-docker.pkg.dev",
+    ),
+    (
+        "`docker-credential-gcloud get`",
         "docker-credential-gcloud",
         &["get"],
         "us-docker.pkg.dev",
     ),
     (
-        "gke-gcloud-auth-plugin",
+        "`gke-gcloud-auth-plugin` with default credentials",
         "gke-gcloud-auth-plugin",
         &["--use_application_default_credentials"],
         "",
