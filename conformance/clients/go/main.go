@@ -67,9 +67,31 @@ func main() {
 		files(ctx, folder)
 		return
 	}
+	if path := os.Getenv("SUBSCRIBE_TO"); path != "" {
+		follow(ctx, path, os.Getenv("UNTIL"))
+		return
+	}
 	getters(ctx)
 	subscribe(ctx)
 	authenticate(ctx)
+}
+
+// follow prints the values of a key, the first one included, until it changes to one of them.
+func follow(ctx context.Context, path, until string) {
+	done := errors.New("done")
+	var values []string
+	err := metadata.SubscribeWithContext(ctx, path,
+		func(_ context.Context, value string, ok bool) error {
+			values = append(values, value)
+			if !ok || (len(values) > 1 && value == until) {
+				return done
+			}
+			return nil
+		})
+	if !errors.Is(err, done) {
+		log.Fatal(err)
+	}
+	say("follow", Found{"values": values})
 }
 
 // files gets a token with each credentials file of ADC_KINDS.

@@ -165,3 +165,160 @@ fn shutdown(begins: Instant, (grace, within): (Duration, Duration), target: &str
         Step::at(grace.saturating_add(within)).machine(MachineStep::Ended),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::document::patch::Change;
+    use crate::profiles::{self, Facts, Profile};
+
+    fn time() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            Just(Duration::ZERO),
+            Just(Duration::MAX),
+            (0_u64..1 << 40).prop_map(Duration::from_millis),
+        ]
+    }
+
+    fn maintenance() -> impl Strategy<Value = Maintenance> {
+        let times = (time(), time(), time(), time(), time());
+        (times, any::<[bool; 3]>()).prop_map(|(times, flags)| {
+            let [migrates, scheduled, can_reschedule] = flags;
+            Maintenance {
+                action: if migrates {
+                    MaintenanceAction::Migrate
+                } else {
+                    MaintenanceAction::Terminate
+                },
+                announced: times.0,
+                notice: times.1,
+                duration: times.2,
+                within: times.3,
+                window: times.4,
+                scheduled,
+                can_reschedule,
+            }
+        })
+    }
+
+    fn event() -> impl Strategy<Value = MachineEvent> {
+        let text = "[a-zA-Z0-9@._-]{0,8}";
+        let maybe = || proptest::option::of(text);
+        prop_oneof![
+            time().prop_map(|notice| MachineEvent::Preempt { notice }),
+            maintenance().prop_map(MachineEvent::Maintenance),
+            (time(), time())
+                .prop_map(|(notice, jump)| MachineEvent::LiveMigration { notice, jump }),
+            proptest::option::of(time()).prop_map(|restart| MachineEvent::HostError { restart }),
+            (time(), time(), text).prop_map(|(grace, within, target)| MachineEvent::Shutdown {
+                grace,
+                within,
+                target
+            }),
+            text.prop_map(|account| MachineEvent::DetachAccount { account }),
+            text.prop_map(|email| MachineEvent::exchange_account(Account::new(email))),
+            (maybe(), text, text).prop_map(|(name, interface, kind)| MachineEvent::AttachDisk {
+                name,
+                interface,
+                kind
+            }),
+            (maybe(), maybe())
+                .prop_map(|(ip, network)| MachineEvent::AttachInterface { ip, network }),
+            (
+                proptest::collection::btree_map(text, maybe(), 0..4),
+                any::<bool>()
+            )
+                .prop_map(|(attributes, project)| MachineEvent::SetAttributes {
+                    attributes,
+                    project
+                }),
+        ]
+    }
+
+    fn machine(profile: Profile) -> Value {
+        profiles::document(profile, &Facts::new(None, None, Vec::new()))
+    }
+
+    proptest! {
+        /// Steps come in the order of time; the first one at once.
+        #[test]
+        fn steps_are_in_order(event in event(), begins in 0_i64..1 << 40) {
+            let steps = event.steps(Instant::from_seconds(begins));
+            prop_assert_eq!(steps[0].after, Duration::ZERO);
+            prop_assert!(steps.is_sorted_by_key(|step| step.after));
+            prop_assert_eq!(&steps, &event.steps(Instant::from_seconds(begins)));
+        }
+
+        /// A machine that ends was told to shut down before, or its host failed; one that starts
+        /// again ended before.
+        #[test]
+        fn machines_end_as_they_do(event in event()) {
+            let mut last = None;
+            for step in event.steps(Instant::from_seconds(0)) {
+                match (&step.machine, &last) {
+                    (Some(MachineStep::Ended), Some(MachineStep::Stopping { .. }))
+                    | (Some(MachineStep::Restarted), Some(MachineStep::Ended))
+                    | (Some(MachineStep::Stopping { .. } | MachineStep::ClockJumped { .. }), None) => {}
+                    (Some(MachineStep::Ended), None) => {
+                        let fails = matches!(event, MachineEvent::HostError { .. });
+                        prop_assert!(fails, "{:?}", event);
+                    }
+                    (None, _) => continue,
+                    other => prop_assert!(false, "{:?}", other),
+                }
+                last = step.machine;
+            }
+            let ends = matches!(last, Some(MachineStep::Ended | MachineStep::Restarted));
+            let is_end = matches!(
+                event,
+                MachineEvent::Preempt { .. } | MachineEvent::HostError { .. } | MachineEvent::Shutdown { .. }
+            ) || matches!(&event, MachineEvent::Maintenance(maintenance)
+                if maintenance.action == MaintenanceAction::Terminate);
+            prop_assert_eq!(ends, is_end);
+        }
+
+        /// What an event did can be taken back at any step, and maintenance takes itself back.
+        #[test]
+        fn documents_come_back(event in event(), steps in 0_usize..6, profile in 0_usize..6) {
+            let profiles = [
+                Profile::Gce, Profile::GceWithoutAccount, Profile::Shielded, Profile::Gke,
+                Profile::CloudRun, Profile::AppEngine,
+            ];
+            let before = machine(profiles[profile]);
+            let (mut document, mut changes) = (before.clone(), Vec::new());
+            let sequence = event.steps(Instant::from_seconds(0));
+            for step in sequence.iter().take(steps) {
+                Change::make(&mut document, &step.patches, &mut changes);
+            }
+            if steps >= sequence.len() && matches!(event, MachineEvent::Maintenance(_)) {
+                prop_assert_eq!(&document, &before);
+            }
+            Change::take_back(&mut document, &changes);
+            // Containers that were made on the way may stay.
+            let empty = |value: &Value| value.as_object().is_some_and(serde_json::Map::is_empty)
+                || value.as_array().is_some_and(Vec::is_empty);
+            for (part, value) in before.as_object().unwrap() {
+                for (key, now) in document[part].as_object().unwrap() {
+                    let was = value.get(key).unwrap_or(&Value::Null);
+                    prop_assert!(now == was || (was.is_null() && empty(now)), "{} {}", key, now);
+                }
+            }
+        }
+
+        /// Windows begin with the maintenance.
+        #[test]
+        fn windows_are_those_of_the_maintenance(maintenance in maintenance()) {
+            let begins = Instant::from_seconds(1_700_000_000);
+            let steps = maintenance.steps(begins);
+            let starts = maintenance.announced.saturating_add(maintenance.notice);
+            let upcoming = maintenance.upcoming(begins.plus(starts), "PENDING");
+            let start = begins.plus(starts).rfc3339();
+            prop_assert_eq!(upcoming["windowStartTime"].as_str(), Some(start.as_str()));
+            let first = Patch::set(&UPCOMING, upcoming);
+            prop_assert_eq!(&steps[0].patches[0], &first);
+        }
+    }
+}
