@@ -98,12 +98,14 @@ fn the_commands_of_a_command_have_help_with_examples() {
         assert!(help.contains("\nExamples:\n"), "{help}");
     }
     assert_data_eq!(helps.join("\n"), file!["snapshots/help/guest-deeds.txt"]);
+    let event = run(&["emulate", "event", "--help"]).value();
+    assert_data_eq!(event, file!["snapshots/help/emulate-event.txt"]);
 }
 
 #[test]
 fn no_page_is_of_a_command_that_is_gone() {
     let mut known = commands();
-    known.extend(["gce-auth".to_owned(), "guest-deeds".to_owned()]);
+    known.extend(["gce-auth", "guest-deeds", "emulate-event"].map(str::to_owned));
     for entry in std::fs::read_dir(pages()).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         let name = file.strip_suffix(".txt").unwrap().to_owned();
