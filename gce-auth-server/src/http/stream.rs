@@ -95,6 +95,7 @@ impl<T> HttpStream<T> {
         bytes: usize,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
         if self.written + bytes <= PIECE {
+            self.turn = None;
             return Poll::Ready(None);
         }
         let turns = &self.turns;
