@@ -5,142 +5,18 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
     time::Duration,
 };
 
-use gce_auth_emulator::{AdcKind, Emulator};
+use gce_auth_emulator::AdcKind;
 use serde_json::Value;
-use support::{cleared, emulator, run};
-
-const TOKEN: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
-
-/// An agent, which is killed at the end if it still runs.
-struct Agent {
-    child: Child,
-    ready: Value,
-}
-
-impl Agent {
-    /// Runs a script of the shell that has the agent's command line behind it.
-    fn under(script: &str, source: &Emulator, arguments: &[&str]) -> Self {
-        let mut command = Command::new("sh");
-        for name in cleared() {
-            command.env_remove(name);
-        }
-        let upstream = source.addr().to_string();
-        let mut child = command
-            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_gce-auth"), "agent"])
-            .args(["--upstream", &upstream, "--ready-json"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut ready)
-            .unwrap();
-        let ready = serde_json::from_str(&ready).unwrap();
-        Self { child, ready }
-    }
-
-    fn start(source: &Emulator, arguments: &[&str]) -> Self {
-        Self::under(r#"exec "$@""#, source, arguments)
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.ready["listen"][0].as_str().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Asks for a path, and reads the whole answer.
-fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: metadata\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-/// A token, or what kept it from coming.
-fn token(address: SocketAddr) -> std::io::Result<String> {
-    let answer = ask(address, TOKEN)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    if !head.starts_with("HTTP/1.1 200 ") {
-        return Err(std::io::Error::other(head.to_owned()));
-    }
-    let body: Value = serde_json::from_str(body)?;
-    Ok(body["access_token"].as_str().unwrap().to_owned())
-}
-
-#[test]
-fn clients_outlive_an_agent_that_is_killed_again_and_again() {
-    let source = emulator();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
-    let listen = address.to_string();
-    let start = || Agent::start(&source, &["--listen", &listen]);
-    let mut agent = start();
-    let over = AtomicBool::new(false);
-    let (served, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..64 {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    // What libraries do, for longer than a restart takes.
-                    let mut tries = 0;
-                    loop {
-                        match token(address) {
-                            Ok(token) => {
-                                assert!(token.starts_with("ya29."), "{token}");
-                                served.fetch_add(1, Ordering::Relaxed);
-                                break;
-                            }
-                            Err(error) => {
-                                failed.fetch_add(1, Ordering::Relaxed);
-                                tries += 1;
-                                assert!(tries < 600, "{error}");
-                                thread::park_timeout(Duration::from_millis(50));
-                            }
-                        }
-                    }
-                }
-            });
-        }
-        for round in 1..=5 {
-            while served.load(Ordering::Relaxed) < round * 300 {
-                thread::yield_now();
-            }
-            agent.child.kill().unwrap();
-            agent.child.wait().unwrap();
-            agent = start();
-        }
-        let before = served.load(Ordering::Relaxed);
-        while served.load(Ordering::Relaxed) < before + 300 {
-            thread::yield_now();
-        }
-        over.store(true, Ordering::Relaxed);
-    });
-    assert!(failed.load(Ordering::Relaxed) > 0, "the agent was missed");
-}
+use support::{
+    agent::{Agent, ask, token},
+    emulator, run,
+};
 
 #[test]
 fn descriptors_that_ran_out_come_back() {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod agent;
 pub(crate) mod redact;
 
 use std::{
