@@ -2,6 +2,7 @@
 # program, and checks what each made of it. Prints a line for each; exit code 1 if one is wrong.
 set -uo pipefail
 cd /opt/machines
+. report.sh
 
 printf '127.0.0.1 localhost\n169.254.169.254 metadata.google.internal metadata.google.internal. metadata\n' >/etc/hosts
 key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUq2vX1yN0sXQF0J7m1kH7g2V9d3xkqQ3u6b5m4n8Zb'
@@ -27,24 +28,6 @@ mount -t tmpfs tmpfs /sys/class
 mkdir -p /sys/class/dmi/id
 printf 'Google Compute Engine\n' | tee /sys/class/dmi/id/product_name >/sys/class/dmi/id/sys_vendor
 printf 'Google\n' | tee /sys/class/dmi/id/bios_vendor /sys/class/dmi/id/board_vendor >/sys/class/dmi/id/chassis_vendor
-
-failed=0
-good() { printf 'good  %s\n' "$*"; }
-bad() {
-    printf 'BAD   %s\n' "$*"
-    failed=1
-}
-
-# Waits until a command succeeds, for 20 s.
-until_true() {
-    for _ in $(seq 100); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.2
-    done
-    return 1
-}
-
-version() { dpkg-query -W -f '${Package} ${Version}' "$1"; }
 
 # --- google-guest-agent: an account for each key of the metadata --------------------------------
 

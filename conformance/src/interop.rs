@@ -88,6 +88,13 @@ impl Client {
         }
     }
 
+    /// The same program with one more argument.
+    #[must_use]
+    pub fn with(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// The program, with these variables and no other that could steer it.
     #[must_use]
     pub fn command<K, V>(&self, environment: impl IntoIterator<Item = (K, V)>) -> Command
@@ -182,9 +189,14 @@ pub fn ready_or_skip<C>(client: Result<C, Unavailable>) -> Option<C> {
         !env::interop_required(),
         "GCE_AUTH_INTEROP=required, but {missing}"
     );
-    // Straight to the descriptor: the test harness hides what a passing test prints.
-    let _ = writeln!(io::stderr(), "SKIPPED: {missing}");
+    skip(&missing.to_string());
     None
+}
+
+/// Says on standard error that a test is skipped, and why.
+pub fn skip(why: &str) {
+    // Straight to the descriptor: the test harness hides what a passing test prints.
+    let _ = writeln!(io::stderr(), "SKIPPED: {}", why.trim_end());
 }
 
 /// A language whose client can't run on this machine, and why.

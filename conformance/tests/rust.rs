@@ -33,3 +33,17 @@ fn google_cloud_auth_and_others_find_and_verify_what_the_emulator_was_told() {
     judge.library("reqwest").machine();
     judge.verdict();
 }
+
+/// Without a setting: they read no variable that names a server.
+#[cfg(target_os = "linux")]
+#[test]
+fn gcp_auth_and_yup_oauth2_find_the_emulator_at_the_real_address() {
+    let client = interop::rust(foreign::target()).map(|client| client.with("real-address"));
+    let Some(seen) = foreign::isolated::run(client) else {
+        return;
+    };
+    let mut judge = Judge::new("Rust, at the real address", &seen);
+    judge.library("gcp_auth").access_token().project();
+    judge.library("yup-oauth2").access_token();
+    judge.verdict();
+}

@@ -6,6 +6,8 @@
 pub(crate) mod clients;
 #[cfg(unix)]
 pub(crate) mod command;
+#[cfg(target_os = "linux")]
+pub(crate) mod isolated;
 
 use std::path::Path;
 use std::time::Duration;
