@@ -73,7 +73,7 @@ fn a_real_server_has_no_options_of_an_emulator() {
     });
     // The last are of --agent and --isolated.
     let isolated = if cfg!(target_os = "linux") { 2 } else { 0 };
-    assert_eq!(options.count(), 20 + 1 + 2 + 3 + 7 + isolated, "{help}");
+    assert_eq!(options.count(), 20 + 1 + 2 + 3 + 1 + 7 + isolated, "{help}");
 }
 
 #[test]

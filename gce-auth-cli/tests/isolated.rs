@@ -272,7 +272,7 @@ fn where_namespaces_are_forbidden_one_sentence_says_so() {
     let line = Ran::new(output).failure(125);
     assert!(line.starts_with("--isolated needs namespaces, which this system refuses (unshare: "));
     assert!(
-        line.ends_with("user.max_user_namespaces is 0: raise it as root"),
+        line.contains("user.max_user_namespaces is 0: raise it as root, or use --as-proxy"),
         "{line}"
     );
 }
@@ -322,4 +322,50 @@ fn a_silent_program_is_explained() {
             "{within:?}"
         );
     }
+}
+
+#[test]
+fn real_tokens_reach_the_program() {
+    let script = "curl -sS -H 'Metadata-Flavor: Google' \
+        http://metadata/computeMetadata/v1/instance/service-accounts/default/token";
+    for user in allowed() {
+        let options = ["--token-command", "echo ya29.real"];
+        let seen = shell(user, &options, script).value();
+        assert!(seen.contains(r#""access_token":"ya29.real""#), "{seen}");
+    }
+}
+
+#[test]
+fn an_emulator_by_hand_has_the_real_address_and_control_requests() {
+    let command = public_copy();
+    let command = command.to_str().unwrap();
+    for user in allowed() {
+        // The loopback interface has the address in these namespaces; the port is another one.
+        let script = format!(
+            "place=$(mktemp -d); mkfifo $place/ready
+            {command} emulate --address link-local --port 8081 --token-command 'echo ya29.real' \
+                --ready-json >$place/ready &
+            read ready <$place/ready; rm -r $place
+            host=169.254.169.254:8081
+            curl -sS http://$host/emulator/v1/requests; echo
+            curl -sS -H 'Host: metadata.google.internal' http://$host/emulator/v1/requests; echo
+            curl -sS -H 'Metadata-Flavor: Google' \
+                http://$host/computeMetadata/v1/instance/service-accounts/default/token; echo
+            kill $!; wait"
+        );
+        let seen = shell(user, &[], &script);
+        let lines: Vec<_> = seen.stdout.lines().collect();
+        assert_eq!(lines[0], r#"{"requests":[]}"#, "{seen:?}");
+        assert!(
+            lines[1].contains("control requests come from this machine"),
+            "{seen:?}"
+        );
+        assert!(lines[2].contains("ya29.real"), "{seen:?}");
+    }
+    let own = ["emulate", "--address", "link-local", "--port", "8081"];
+    let why = Ran::new(gce_auth(&own).output().unwrap()).failure(1);
+    assert!(
+        why.contains("ip address add 169.254.169.254/32 dev lo"),
+        "{why}"
+    );
 }

@@ -138,7 +138,6 @@ impl EmulatorArgs {
     }
 
     /// Returns whether the APIs beside the server are asked for.
-    #[cfg(target_os = "linux")]
     pub(crate) fn wants_apis(&self) -> bool {
         self.cloud.is_some()
     }
@@ -247,7 +246,10 @@ fn start_failure(error: &StartError) -> Failure {
              that no program uses"
         }
         Some(ErrorKind::PermissionDenied) => "; only root may use ports below 1024",
-        Some(ErrorKind::AddrNotAvailable) => "; --address must be an address of this machine",
+        Some(ErrorKind::AddrNotAvailable) => {
+            "; --address must be an address of this machine: give link-local to the loopback \
+             interface with `ip address add 169.254.169.254/32 dev lo` first"
+        }
         _ => "",
     };
     Failure::new(Exit::Failed, format!("{error}{advice}"))

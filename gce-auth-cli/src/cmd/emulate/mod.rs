@@ -23,6 +23,9 @@ use crate::{
     signals, text,
 };
 
+/// The address of metadata servers.
+const LINK_LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
 const EXAMPLES: &str = "\
 Examples:
   gce-auth emulate                             on a free port; prints the variables to set
@@ -93,11 +96,16 @@ pub(crate) fn with_config(arguments: Vec<OsString>) -> Result<Vec<OsString>, Fai
 struct Settings {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The port to listen on; 0 is any free port
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    port: u16,
+    /// The port to listen on; 0 is any free port. Default: 0; with --address link-local 80
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
     /// The address to listen on; an address that other machines can reach needs --allow-from
-    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    ///
+    /// `link-local` is 169.254.169.254, the metadata server's own, for network namespaces and
+    /// containers whose loopback interface has it (`ip address add 169.254.169.254/32 dev lo`). Only
+    /// this machine may connect then, for control requests, too.
+    #[arg(long, value_name = "IP|link-local", value_parser = address,
+          default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
     /// The networks that may connect besides this machine, separated by commas; control requests are
     /// for this machine only, without --control-from
@@ -125,7 +133,7 @@ struct Settings {
     #[arg(long)]
     ready_json: bool,
     /// Print the variables that lead clients to an emulator on --port, for eval; start nothing
-    #[arg(long, requires = "port", conflicts_with = "ready_json")]
+    #[arg(long, conflicts_with = "ready_json")]
     env: bool,
     /// Also listen for HTTPS with client certificates on this port; 0 is any free port
     #[arg(long, value_name = "PORT")]
@@ -167,8 +175,10 @@ impl Settings {
         if let Some(Command::Event(event)) = &self.command {
             return event.run(out);
         }
-        let address = SocketAddr::from((self.address, self.port));
-        if !self.address.is_loopback() && self.allow_from.is_empty() {
+        let own_port = if self.address == LINK_LOCAL { 80 } else { 0 };
+        let address = SocketAddr::from((self.address, self.port.unwrap_or(own_port)));
+        let is_bare = self.address != LINK_LOCAL && self.allow_from.is_empty();
+        if !self.address.is_loopback() && is_bare {
             let why = format!(
                 "other machines can reach {}, and the emulator gives tokens to every client; name the \
                  networks of its clients with --allow-from, like 172.17.0.0/16, or use 127.0.0.1 or \
@@ -235,6 +245,10 @@ impl Settings {
     ) -> Result<Emulator, Failure> {
         let builder = self.emulator.builder(&self.tokens, commands, out)?;
         let mut builder = builder.address(address);
+        if self.address == LINK_LOCAL {
+            // Connections of this machine come from it, and none of others can.
+            builder = builder.allow_from(LINK_LOCAL.to_string());
+        }
         for network in &self.allow_from {
             builder = builder.allow_from(network);
         }
@@ -265,6 +279,16 @@ impl Settings {
             })?;
         }
         Ok(emulator)
+    }
+}
+
+/// Reads an address, or `link-local`.
+fn address(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "link-local" => Ok(LINK_LOCAL),
+        text => text
+            .parse()
+            .map_err(|_| "give an IP address, or link-local".to_owned()),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::output::Output;
 pub(super) enum Led {
     /// By variables.
     Variables,
+    /// By a proxy, too.
+    Proxy,
     /// By namespaces in which the emulator is at the real address.
     #[cfg(target_os = "linux")]
     Namespaces,
@@ -41,7 +43,8 @@ fn nothing(led: Led, gcloud_file: Option<&str>) -> String {
             "it may have used the credentials in {file}; set CLOUDSDK_CONFIG to an empty directory \
              to hide them"
         ),
-        (Led::Variables, None) => elsewhere().to_owned(),
+        (Led::Variables, None) => format!("it may not read GCE_METADATA_HOST; {}", help(led)),
+        (Led::Proxy, None) => format!("it may not use http_proxy; {}", help(led)),
         #[cfg(target_os = "linux")]
         (Led::Namespaces, None) => {
             "it asked neither 169.254.169.254 nor a name of the hosts file; \
@@ -52,13 +55,14 @@ fn nothing(led: Led, gcloud_file: Option<&str>) -> String {
     format!("the program made 0 requests: {why}")
 }
 
-/// Says what helps a program that variables do not reach.
-fn elsewhere() -> &'static str {
-    if cfg!(target_os = "linux") {
-        "it may not read GCE_METADATA_HOST; --isolated puts the emulator at the metadata server's own \
-         address and names"
-    } else {
-        "it may not read GCE_METADATA_HOST"
+/// Returns what helps a program that is not reached.
+fn help(led: Led) -> &'static str {
+    match led {
+        _ if cfg!(target_os = "linux") => {
+            "--isolated puts the emulator at the metadata server's own address and names"
+        }
+        Led::Variables => "--as-proxy reaches programs that use a proxy",
+        _ => "run it on Linux with --isolated",
     }
 }
 
@@ -77,6 +81,7 @@ mod tests {
     #[test]
     fn the_flag_that_helps_is_named_where_it_is_not_set() {
         assert!(nothing(Led::Variables, None).contains("--isolated"));
+        assert!(nothing(Led::Proxy, None).contains("--isolated"));
         assert!(!nothing(Led::Namespaces, None).contains("--isolated"));
     }
 }

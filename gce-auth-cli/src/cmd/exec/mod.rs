@@ -1,11 +1,14 @@
 //! `gce-auth exec`.
 
 mod agent;
+mod as_proxy;
 #[cfg(target_os = "linux")]
 mod isolated;
 mod journal;
 mod machine_end;
 mod program;
+mod relay;
+mod trust;
 
 use std::{
     ffi::OsString,
@@ -15,7 +18,7 @@ use std::{
 };
 
 use gce_auth::{DefaultSource, Detection};
-use gce_auth_emulator::AdcKind;
+use gce_auth_emulator::{AdcKind, Emulator};
 
 use self::journal::Led;
 use crate::{
@@ -38,6 +41,7 @@ Examples:
   gce-auth exec --real -- sh -c 'echo $GCE_METADATA_HOST'
   gce-auth exec --agent --source adc --scopes devstorage.read_only -- ./untrusted
   gce-auth exec --isolated --cloud --network host-loopback=5432 -- ruby my_program.rb
+  gce-auth exec --as-proxy --cloud -- ruby my_program.rb
 
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
 such program, 126 if it cannot be run. When an event ends the machine, the program gets SIGTERM,
@@ -88,6 +92,15 @@ pub(crate) struct Args {
     /// and --config narrow the identity. --upstream is the address of the metadata server.
     #[arg(long, conflicts_with_all = EMULATORS)]
     agent: bool,
+    /// Be the program's HTTP proxy, too, where --isolated is not possible: http_proxy and its kin lead
+    /// to the emulator
+    ///
+    /// Requests for the metadata server's own address and names get there, with --cloud also those
+    /// for IAM, STS and OAuth, with a certificate that SSL_CERT_FILE and its kin lead to. All others
+    /// get 502. Helps programs that use proxies. Other users of this machine reach the proxy, so it is
+    /// refused beside real tokens.
+    #[arg(long, conflicts_with_all = ["real", "agent", "RealTokenArgs", "upstream"])]
+    as_proxy: bool,
     /// With --real, the metadata server to use
     #[arg(long, value_name = "HOST[:PORT]", requires = "real")]
     endpoint: Option<String>,
@@ -154,9 +167,24 @@ impl Args {
             }
             return Ok(code);
         }
+        if self.as_proxy {
+            let proxied = as_proxy::start(builder, self.emulator.wants_apis())?;
+            let (emulator, variables) = (&proxied.emulator, proxied.variables());
+            return self.run_with_emulator(emulator, variables, (Led::Proxy, &running), out);
+        }
         let emulator = start_emulator(builder)?;
+        self.run_with_emulator(&emulator, emulator.env(), (Led::Variables, &running), out)
+    }
+
+    /// Runs the program with an emulator, to which these variables lead.
+    fn run_with_emulator(
+        &self,
+        emulator: &Emulator,
+        mut variables: Vec<(String, String)>,
+        (led, running): (Led, &Program),
+        out: &Output,
+    ) -> Result<ExitCode, Failure> {
         out.detail(format_args!("an emulator listens on {}", emulator.url()));
-        let mut variables = emulator.env();
         // Removed at the end.
         let mut directory = None;
         if let Some(kind) = self.adc {
@@ -175,11 +203,11 @@ impl Args {
             let host = emulator.addr().to_string();
             variables.push(("GCE_AUTH_TRUST_HOSTS".to_owned(), host));
         }
-        let run = |command: &mut _| signals::run_as(&running, command);
+        let run = |command: &mut _| signals::run_as(running, command);
         let code = self.run_with(&variables, run, out)?;
         drop(directory);
         if self.journal {
-            journal::print(&emulator, Led::Variables, out);
+            journal::print(emulator, led, out);
         }
         Ok(code)
     }
@@ -219,8 +247,10 @@ impl Args {
         command.args(arguments);
         program::clear(&mut command);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let server = variables.first().map_or("", |(_, value)| value);
-        program::keep_from_proxies(&mut command, host(server));
+        if !self.as_proxy {
+            let server = variables.first().map_or("", |(_, value)| value);
+            program::keep_from_proxies(&mut command, host(server));
+        }
         match run(&mut command) {
             Ok(status) => Ok(signals::code(status).into()),
             Err(error) => Ok(program::cannot_run(program, &error, out)),

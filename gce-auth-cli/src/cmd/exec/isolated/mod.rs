@@ -11,8 +11,7 @@ mod machine;
 mod mounts;
 mod namespaces;
 mod network;
-mod relay;
-mod trust;
+mod ports;
 mod view;
 
 use std::{
@@ -30,7 +29,7 @@ use std::{
 use gce_auth_emulator::{AdcKind, Emulator, EmulatorBuilder};
 
 use self::{handover::Subject, network::Network, view::View};
-use super::program;
+use super::{program, trust};
 use crate::{
     env,
     exit::{Exit, Failure},
@@ -54,7 +53,7 @@ pub(super) struct IsolatedArgs {
     /// program may do to files and other processes whatever it may do outside. With --cloud, IAM,
     /// STS and OAuth are at their own names, with a certificate that SSL_CERT_FILE and its kin lead
     /// to. The exit code is 125 where the system allows no namespaces.
-    #[arg(long, conflicts_with_all = ["real", "agent"])]
+    #[arg(long, conflicts_with_all = ["real", "agent", "as_proxy"])]
     pub(super) isolated: bool,
     /// What else the program reaches: nothing, or these TCP ports of this machine's loopback
     /// interface. Default: none
@@ -159,7 +158,8 @@ impl IsolatedArgs {
         }
         if view.apis {
             inside.arg("--with-apis");
-            inside.envs(trust::variables(&view.bundle()));
+            let bundle = view.bundle();
+            inside.envs(trust::NAMES.map(|name| (name, &bundle)));
         }
         inside.arg("--").args(command);
         program::clear(&mut inside);
@@ -247,7 +247,7 @@ impl Sockets {
             written.map_err(cannot("write the credentials file"))?;
         }
         for (port, socket) in self.ports {
-            relay::start(socket, port).map_err(cannot("relay a port"))?;
+            ports::relay(socket, port).map_err(cannot("relay a port"))?;
         }
         out.detail(format_args!(
             "an emulator listens on {} of the program's own network",

@@ -66,11 +66,13 @@ impl Refused {
             .find(|(name, value, _)| setting(name).is_some_and(|found| found.trim() == *value));
         let cause = match forbids {
             Some((name, value, advice)) => format!("{name} is {value}: {advice}"),
-            None => "most containers and chroots forbid them: allow them there, or run it outside"
-                .to_owned(),
+            None => "most containers and chroots forbid them: allow them there".to_owned(),
         };
         let Self { step, error } = self;
-        format!("--isolated needs namespaces, which this system refuses ({step}: {error}); {cause}")
+        format!(
+            "--isolated needs namespaces, which this system refuses ({step}: {error}); {cause}, or \
+             use --as-proxy"
+        )
     }
 }
 
@@ -91,9 +93,9 @@ mod tests {
             with("kernel.apparmor_restrict_unprivileged_userns", "1\n"),
             "--isolated needs namespaces, which this system refuses (unshare: Operation not \
              permitted (os error 1)); kernel.apparmor_restrict_unprivileged_userns is 1: set it to \
-             0 as root"
+             0 as root, or use --as-proxy"
         );
-        assert!(with("user.max_user_namespaces", "0\n").ends_with("raise it as root"));
+        assert!(with("user.max_user_namespaces", "0\n").contains("is 0: raise it as root, or"));
         assert!(with("user.max_user_namespaces", "96365\n").contains("most containers"));
     }
 }

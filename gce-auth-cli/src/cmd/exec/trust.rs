@@ -1,6 +1,6 @@
 //! The emulator's root certificate, beside those that programs trust anyway.
 
-use std::{fs, path::Path};
+use std::fs;
 
 /// Where systems keep the certificates that all programs trust, in one file: Debian, Fedora, SUSE,
 /// Alpine and OpenSSL.
@@ -12,9 +12,9 @@ pub(super) const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The variables that name the certificates to trust, and which program reads each: OpenSSL and Go,
-/// curl, requests, httplib2, gcloud, gRPC, Git, AWS's and Cargo's.
-const REPLACE: [&str; 9] = [
+/// The variables that name the certificates to trust: of OpenSSL and Go, curl, requests, httplib2,
+/// gcloud, gRPC, Git, AWS's SDKs and Cargo. Those of Node and Deno name more of them.
+pub(super) const NAMES: [&str; 11] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "REQUESTS_CA_BUNDLE",
@@ -24,26 +24,22 @@ const REPLACE: [&str; 9] = [
     "GIT_SSL_CAINFO",
     "AWS_CA_BUNDLE",
     "CARGO_HTTP_CAINFO",
+    NODE,
+    DENO,
 ];
 
-/// The variables that name certificates to trust, too: Node's and Deno's.
-const ADD: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
-
-/// Returns the variables that lead programs to a file of certificates.
-pub(super) fn variables(bundle: &Path) -> impl Iterator<Item = (&'static str, &Path)> {
-    let names = REPLACE.into_iter().chain(ADD);
-    names.map(move |name| (name, bundle))
-}
+const NODE: &str = "NODE_EXTRA_CA_CERTS";
+const DENO: &str = "DENO_CERT";
 
 /// Returns the certificates that programs trust now: those of `SSL_CERT_FILE` or of the system, and
 /// those that Node trusts besides.
 pub(super) fn trusted(variable: impl Fn(&str) -> Option<String>) -> String {
     let read = |file: &str| fs::read_to_string(file).ok();
-    let own = variable(REPLACE[0]).and_then(|file| read(&file));
+    let own = variable(NAMES[0]).and_then(|file| read(&file));
     let mut all = own
         .or_else(|| BUNDLES.into_iter().find_map(read))
         .unwrap_or_default();
-    for more in ADD.iter().filter_map(|name| variable(name)) {
+    for more in [NODE, DENO].into_iter().filter_map(&variable) {
         all += "\n";
         all += &read(&more).unwrap_or_default();
     }
