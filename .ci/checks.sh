@@ -183,6 +183,18 @@ rebinding() {
     [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
 }
 
+# The emulator's page in a real browser: every control, the console, screenshots in target/page.
+page() {
+    cargo build --locked --release -p gce-auth-cli
+    local said
+    said=$(conformance/page/run "$target/release/gce-auth" 2>&1) || {
+        printf '%s\n' "$said"
+        die 'the page is not as it should be'
+    }
+    printf '%s\n' "$said"
+    [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
+}
+
 # Google's daemons for machines, and others, unchanged at the real address.
 machines() {
     local said gap

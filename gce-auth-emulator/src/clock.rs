@@ -8,23 +8,49 @@ use bytes::Bytes;
 use gce_auth_server::protocol::date::Date;
 use tokio::sync::Notify;
 
-/// Milliseconds since 1970 that may be moved.
-#[derive(Debug, Default)]
+use crate::civil::Civil;
+
+/// Where a clock that stands still does not stand.
+const RUNS: i64 = i64::MIN;
+
+/// Milliseconds since 1970 that may be moved, and may stand still.
+#[derive(Debug)]
 pub(crate) struct Clock {
     moved: AtomicI64,
+    /// Where it stands; [`RUNS`] while it runs.
+    stands: AtomicI64,
     turned: Notify,
     /// The last second that a date was asked for, and this date.
     dated: Mutex<(i64, Bytes)>,
 }
 
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            moved: AtomicI64::new(0),
+            stands: AtomicI64::new(RUNS),
+            turned: Notify::new(),
+            dated: Mutex::default(),
+        }
+    }
+}
+
 impl Clock {
+    pub(crate) fn now(&self) -> Instant {
+        match self.stands.load(Ordering::Relaxed) {
+            RUNS => Instant(self.running()),
+            stands => Instant(stands),
+        }
+    }
+
+    /// What it shows while it runs.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the clock that all others ask"
     )]
-    pub(crate) fn now(&self) -> Instant {
-        let machine = Instant::from_machine(SystemTime::now()).0;
-        Instant(machine.saturating_add(self.moved.load(Ordering::Relaxed)))
+    fn running(&self) -> i64 {
+        let machine = Instant::from_system(SystemTime::now()).0;
+        machine.saturating_add(self.moved.load(Ordering::Relaxed))
     }
 
     /// The time of the machine, whatever is done to this clock.
@@ -71,17 +97,40 @@ impl Clock {
 
     pub(crate) fn reset(&self) {
         self.moved.store(0, Ordering::Relaxed);
+        self.stands.store(RUNS, Ordering::Relaxed);
         self.turned.notify_waiters();
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.set(self.now().plus(by));
+    }
+
+    /// Moves it, ahead or back. If it stands it goes on standing, there.
+    pub(crate) fn set(&self, to: Instant) {
+        if self.is_frozen() {
+            self.stands.store(to.0.max(RUNS + 1), Ordering::Relaxed);
+        }
+        let now = self.running();
         let _ = self
             .moved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |moved| {
-                Some(moved.saturating_add(millis))
+                Some(moved.saturating_add(to.0.saturating_sub(now)))
             });
         self.turned.notify_waiters();
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.stands.load(Ordering::Relaxed) != RUNS
+    }
+
+    /// Lets it stand, or run on from where it stood.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        if frozen != self.is_frozen() {
+            let now = self.now();
+            let stands = if frozen { now.0.max(RUNS + 1) } else { RUNS };
+            self.stands.store(stands, Ordering::Relaxed);
+            self.set(now);
+        }
     }
 }
 
@@ -106,12 +155,6 @@ pub(crate) struct Instant(i64);
 impl Instant {
     pub(crate) fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
-    }
-
-    /// A time that a machine's clock showed.
-    pub(crate) fn from_machine(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     pub(crate) fn from_system(time: SystemTime) -> Self {
@@ -315,6 +358,26 @@ mod tests {
         ] {
             assert_eq!(read(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_clock_goes_back_and_stands_still() {
+        let clock = Clock::default();
+        let then = Instant::from_seconds(1_000_000);
+        clock.set(then);
+        assert_eq!(clock.now().seconds(), 1_000_000);
+        clock.freeze(true);
+        let stood = clock.now();
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(clock.now(), stood.plus(Duration::from_secs(5)));
+        clock.set(then);
+        assert_eq!(clock.now(), then);
+        clock.freeze(false);
+        assert!(!clock.is_frozen());
+        assert!(then.until(clock.now()) < Duration::from_secs(60) && clock.now() >= then);
+        clock.freeze(true);
+        clock.reset();
+        assert!(clock.now().seconds() > 1_700_000_000 && !clock.is_frozen());
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(crate) struct Dispatcher(pub(crate) Arc<State>);
 enum Meaning {
     Metadata(Op),
     Cloud(Endpoint, Request),
-    Page,
+    /// A file of the page.
+    Page(Reply),
     Feed,
     Control(ControlCall),
 }
@@ -82,7 +83,7 @@ impl Service for Dispatcher {
             Ok(Meaning::Cloud(endpoint, request)) => Answer::Later(Box::pin(async move {
                 cloud::dispatch::answer(state, &CloudCall::new(endpoint, request)).await
             })),
-            Ok(Meaning::Page) => Answer::Ready(page::page()),
+            Ok(Meaning::Page(file)) => Answer::Ready(file),
             Ok(Meaning::Feed) => match feed::follow(Arc::clone(&self.0)) {
                 Some(more) => Answer::Stream(control::stream(), more),
                 None => Answer::Ready(control::too_many_listeners()),
@@ -150,12 +151,14 @@ fn understand(state: &State, mut request: Request, caller: Caller) -> Result<Mea
     if page::is_at(&request.path) {
         access.check_page(&request, caller)?;
         return match request.method {
-            _ if request.path != page::PATH => Err(pages::add_slash(
+            _ if !request.path.starts_with(page::PATH) => Err(pages::add_slash(
                 &request.origin(),
                 &request.path,
                 &request.query,
             )),
-            Method::Get | Method::Head => Ok(Meaning::Page),
+            Method::Get | Method::Head => page::file(&request.path)
+                .map(Meaning::Page)
+                .ok_or_else(|| pages::not_found(&request.path)),
             _ => Err(pages::method_not_allowed(
                 request.method.as_str(),
                 page::PATH,

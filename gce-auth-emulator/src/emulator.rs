@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
 
 use tokio::sync::oneshot;
 
 use crate::builder::EmulatorBuilder;
+use crate::clock::Instant;
 use crate::error::SetError;
 use crate::events::{EventError, EventSchedule, EventStatus, MachineEvent};
 use crate::faults::{Fault, FaultRule};
@@ -334,6 +335,16 @@ impl Emulator {
     pub fn advance(&self, by: Duration) {
         self.state.clock.advance(by);
         self.state.catch_up();
+    }
+
+    /// Sets the emulator's clock, ahead or back. The machine's own stays as it is.
+    pub fn set_time(&self, to: SystemTime) {
+        self.state.clock.set(Instant::from_system(to));
+    }
+
+    /// Stops the emulator's clock, or lets it run on from where it stands.
+    pub fn freeze_clock(&self, frozen: bool) {
+        self.state.clock.freeze(frozen);
     }
 }
 

@@ -81,8 +81,9 @@
 //! | `GET requests/ID` | one of them: headers, bodies, the answer, why it was refused |
 //! | `GET events` | server-sent events: `request` as they come and as they end, `left-out` for those that were too many, `state` |
 //! | `GET news?after=ID&pending=ID,ID&limit=N` | the same for clients that poll: requests after one, those that were under way, and the state |
-//! | `GET clock`, `POST clock` `{"advanceSeconds"}` | the emulator's time; moves it |
+//! | `GET clock`, `POST clock` `{"now", "advanceSeconds", "frozen"}` | the emulator's time; sets it, moves it ahead or back, stops it |
 //! | `GET tokens`, `POST tokens` `{"lifetimeSeconds", "renewalSeconds"}` | how long new tokens live, and how long before their end they are replaced |
+//! | `GET tokens/current`, `DELETE tokens/current/ID` | the access tokens that are accepted, without the tokens; revokes one |
 //! | `POST tokens/rotate`, `POST tokens/revoke` | the next token is a new one; old ones are no longer accepted |
 //! | `GET cloud`, `PUT cloud` | what the APIs beside the server know: users, pools, accounts, grants, strictness; replaces all of it |
 //! | `GET cloud/openapi.json` | those APIs, as OpenAPI 3.0 |
@@ -152,6 +153,7 @@ mod builder;
 mod builder_cloud;
 mod builder_listeners;
 mod builder_plan;
+mod civil;
 mod client;
 mod client_library;
 mod clock;
@@ -168,6 +170,7 @@ mod faults;
 mod feed;
 mod guest_attributes;
 mod identity;
+mod issued_tokens;
 mod journal;
 mod observers;
 mod oslogin;

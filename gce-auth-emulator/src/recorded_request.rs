@@ -136,7 +136,7 @@ impl RecordedRequest {
         let explanation = self.explanation.as_ref();
         json!({
             "id": self.id,
-            "time": Instant::from_machine(self.time).rfc3339_millis(),
+            "time": Instant::from_system(self.time).rfc3339_millis(),
             "method": self.method,
             "path": self.path,
             "query": self.query,

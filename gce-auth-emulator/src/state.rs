@@ -100,7 +100,7 @@ impl State {
             journal: Mutex::default(),
             news: Notify::new(),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
-            started: Instant::from_machine(Clock::machine_time()).rfc3339_millis(),
+            started: Instant::from_system(Clock::machine_time()).rfc3339_millis(),
             search: Search::default(),
             rules: Mutex::default(),
             asked: Notify::new(),

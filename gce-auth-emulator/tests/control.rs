@@ -197,6 +197,93 @@ fn faults_clock_and_tokens_are_driven_and_reset() {
 }
 
 #[test]
+fn keys_of_the_document_may_have_every_letter_and_numbers_stay_exact() {
+    let emulator = emulator();
+    let ask = |method: &str, path: &str, body: &Value| control(&emulator, method, path, body);
+    let place = "document/instance/attributes/a%23b%3Fc%20d";
+    assert_eq!(ask("PUT", place, &json!("x")).status, 200);
+    let all = ask("GET", "document/instance/attributes", &Value::Null).json();
+    assert_eq!(all, json!({"a": "1", "a#b?c d": "x"}));
+    assert_eq!(ask("DELETE", place, &Value::Null).status, 200);
+    let plain = "document/instance/attributes/100%";
+    assert_eq!(ask("PUT", plain, &json!("x")).status, 200);
+    assert_eq!(ask("GET", plain, &Value::Null).text(), "\"x\"");
+    assert_eq!(ask("GET", "document/%FF", &Value::Null).status, 400);
+    let id = "document/instance/id";
+    assert_eq!(ask("PUT", id, &json!(u64::MAX)).status, 200);
+    assert_eq!(ask("GET", id, &Value::Null).text(), u64::MAX.to_string());
+}
+
+#[test]
+fn the_clock_is_set_moved_back_and_stopped() {
+    let emulator = emulator();
+    let post = |body: &Value| control(&emulator, "POST", "clock", body);
+    let set = post(&json!({"now": "2031-01-31T12:00:00Z", "frozen": true})).json();
+    assert_eq!(set["frozen"], true);
+    assert!(
+        set["now"]
+            .as_str()
+            .unwrap()
+            .starts_with("2031-01-31T12:00:0")
+    );
+    let back = post(&json!({"advanceSeconds": -3600})).json();
+    assert!(
+        back["now"]
+            .as_str()
+            .unwrap()
+            .starts_with("2031-01-31T11:00:0")
+    );
+    assert_eq!(
+        control(&emulator, "GET", "clock", &Value::Null).json(),
+        back
+    );
+    assert_eq!(post(&json!({"frozen": false})).json()["frozen"], false);
+    for wrong in [
+        json!({}),
+        json!({"now": "soon"}),
+        json!({"frozen": "yes"}),
+        json!({"advanceSeconds": 1.5}),
+        json!({"advanceSeconds": 10_000_000_000_u64}),
+    ] {
+        assert_eq!(post(&wrong).status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn accepted_tokens_are_shown_without_the_tokens_and_revoked_one_by_one() {
+    let emulator = emulator();
+    let first = token(emulator.addr(), "default");
+    control(&emulator, "POST", "tokens/rotate", &Value::Null);
+    let second = token(emulator.addr(), "default");
+    let answer = control(&emulator, "GET", "tokens/current", &Value::Null);
+    assert!(!answer.text().contains("ya29"), "{}", answer.text());
+    let all = answer.json();
+    assert_eq!(all["count"], 2);
+    assert_eq!(all["tokens"][0]["lifetimeSeconds"], 3599);
+    assert!(
+        all["tokens"][0]["principal"]
+            .as_str()
+            .unwrap()
+            .starts_with("serviceAccount:")
+    );
+    let id = all["tokens"][0]["id"].as_str().unwrap();
+    let path = format!("tokens/current/{id}");
+    assert_eq!(
+        control(&emulator, "DELETE", &path, &Value::Null).status,
+        200
+    );
+    assert_eq!(
+        control(&emulator, "DELETE", &path, &Value::Null).status,
+        404
+    );
+    let accepted = |token: &str| {
+        let target = format!("/tokeninfo?access_token={token}");
+        request(emulator.addr(), "GET", &target, &[], b"").status == 200
+    };
+    assert_eq!(u8::from(accepted(&first)) + u8::from(accepted(&second)), 1);
+}
+
+#[test]
 fn faults_are_listed_and_taken_away_one_by_one() {
     let emulator = emulator();
     let busy = json!({"path": "instance/", "client": "py", "times": 3,

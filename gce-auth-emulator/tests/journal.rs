@@ -125,6 +125,13 @@ fn news_are_told_once_with_the_end_of_what_was_under_way() {
     let ended = ask(&emulator, "news?after=6&pending=6").json();
     assert_eq!(ended["requests"][0]["status"], 200);
     assert_eq!(ended["leftOut"], 0);
+    get(emulator.addr(), "instance/id");
+    emulator.clear_requests();
+    let cleared = ask(&emulator, "news?after=6").json();
+    assert_eq!(
+        (&cleared["leftOut"], &cleared["requests"]),
+        (&json!(0), &json!([]))
+    );
     for wrong in ["after=x", "limit=-1", "pending=1,x"] {
         assert_eq!(
             ask(&emulator, &format!("news?{wrong}")).status,

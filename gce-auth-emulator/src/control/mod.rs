@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::clock::Instant;
 use crate::document::places::segments;
 use crate::error::SetError;
 use crate::events::event_config::ScheduleConfig;
@@ -34,7 +35,10 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
     if call.body.len() > MAX_BODY && !call.path.starts_with("document") {
         return refused(413, "the body is too large: at most 64 KiB are");
     }
-    let (room, rest) = call.path.split_once('/').unwrap_or((&call.path, ""));
+    let Some(path) = decoded(&call.path) else {
+        return refused(400, "the path must be UTF-8, percent-encoded");
+    };
+    let (room, rest) = path.split_once('/').unwrap_or((&path, ""));
     let done = || Ok(json!({}));
     let answer = match (&call.method, room, rest) {
         (Method::Get, "document", path) => read(state, path),
@@ -72,10 +76,18 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
         (Method::Get, "openapi.json", "") => {
             return Reply::own("application/json", include_str!("openapi.json"));
         }
-        (Method::Get, "clock", "") => Ok(json!({"now": state.clock.now().rfc3339()})),
+        (Method::Get, "clock", "") => Ok(time(state)),
         (Method::Post, "clock", "") => clock(state, &call.body),
         (Method::Get, "tokens", "") => Ok(tokens(state)),
         (Method::Post, "tokens", "") => set_tokens(state, &call.body),
+        (Method::Get, "tokens", "current") => Ok(state.issued_tokens()),
+        (Method::Delete, "tokens", rest) if rest.starts_with("current/") => {
+            if state.revoke_issued(&rest["current/".len()..]) {
+                done()
+            } else {
+                Err(refused(404, "there is no such token"))
+            }
+        }
         (Method::Post, "tokens", "rotate") => {
             state.issuer().rotate();
             done()
@@ -98,6 +110,31 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
     answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
 }
 
+/// A path without its escapes: keys of the document may have `#`, `?` and spaces. A `%` that
+/// escapes nothing stands for itself.
+fn decoded(path: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let code = rest
+            .get(at + 1..at + 3)
+            .filter(|code| code.bytes().all(|it| it.is_ascii_hexdigit()));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                out.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8(out).ok()
+}
+
 fn refused(status: u16, why: &str) -> Reply {
     Reply::control(status, &json!({ "error": why }))
 }
@@ -111,9 +148,11 @@ fn no_such(room: &str, rest: &str) -> Reply {
         ("faults" | "machine-events", _) => "DELETE",
         ("clock" | "tokens", "") => "GET, POST",
         ("cloud", "") => "GET, PUT",
-        ("requests", _) | ("events" | "news" | "openapi.json", "") | ("cloud", "openapi.json") => {
-            "GET"
-        }
+        ("tokens", rest) if rest.starts_with("current/") => "DELETE",
+        ("requests", _)
+        | ("tokens", "current")
+        | ("events" | "news" | "openapi.json", "")
+        | ("cloud", "openapi.json") => "GET",
         ("assertions" | "reset", "") | ("tokens", "rotate" | "revoke") => "POST",
         _ => return refused(404, "there is no such control request"),
     };
@@ -233,13 +272,51 @@ fn assertion(state: &State, body: &[u8]) -> Result<Value, Reply> {
     Err(Reply::control(409, &json!({"count": count, "error": why})))
 }
 
+fn time(state: &State) -> Value {
+    json!({
+        "now": state.clock.now().rfc3339_millis(),
+        "frozen": state.clock.is_frozen(),
+    })
+}
+
+/// Sets, moves and stops the clock, in this order.
 fn clock(state: &State, body: &[u8]) -> Result<Value, Reply> {
-    let by = object(body, &["advanceSeconds"])?["advanceSeconds"]
-        .as_u64()
-        .ok_or_else(|| refused(400, "advanceSeconds must be a whole number"))?;
-    state.clock.advance(Duration::from_secs(by));
-    state.catch_up();
-    Ok(json!({"now": state.clock.now().rfc3339()}))
+    const CENTURY: i64 = 36_525 * 86_400;
+    let body = object(body, &["now", "advanceSeconds", "frozen"])?;
+    let wrong = |why: &str| refused(400, why);
+    let given = |name: &str| body.get(name);
+    let to = given("now").map(|now| {
+        let time = now.as_str().and_then(Instant::parse_rfc3339);
+        time.ok_or_else(|| wrong("now must be a time like 2026-01-31T12:00:00Z"))
+    });
+    let by = given("advanceSeconds").map(|by| {
+        let seconds = by.as_i64().filter(|by| by.abs() <= CENTURY);
+        seconds.ok_or_else(|| wrong("advanceSeconds must be a whole number, 100 years at most"))
+    });
+    let frozen = given("frozen").map(|frozen| {
+        let frozen = frozen.as_bool();
+        frozen.ok_or_else(|| wrong("frozen must be true or false"))
+    });
+    let (to, by, frozen) = (to.transpose()?, by.transpose()?, frozen.transpose()?);
+    if to.is_none() && by.is_none() && frozen.is_none() {
+        return Err(wrong("now, advanceSeconds or frozen is needed"));
+    }
+    if let Some(to) = to {
+        state.clock.set(to);
+    }
+    if let Some(by) = by {
+        let (now, length) = (state.clock.now(), Duration::from_secs(by.unsigned_abs()));
+        let then = if by < 0 {
+            now.minus(length)
+        } else {
+            now.plus(length)
+        };
+        state.clock.set(then);
+    }
+    if let Some(frozen) = frozen {
+        state.clock.freeze(frozen);
+    }
+    Ok(time(state))
 }
 
 fn tokens(state: &State) -> Value {

@@ -37,8 +37,7 @@ impl Since {
             None => false,
         });
         let last = journal.last_id();
-        // Of those that came before the emulator's first, or were forgotten, nothing is known.
-        let came = last.saturating_sub(self.after);
+        let came = last.saturating_sub(self.after.max(journal.cleared()));
         let first = (last + 1).saturating_sub(limit.min(came));
         let shown = (first..=last).filter_map(|id| journal.get(id));
         let new: Vec<RecordedRequest> = shown.map(Entry::show).collect();

@@ -14,6 +14,8 @@ const PLACES: usize = 200;
 pub(crate) fn overview(state: &State) -> Value {
     json!({
         "now": state.clock.now().rfc3339(),
+        "frozen": state.clock.is_frozen(),
+        "machineEvents": state.machine_events_as_json()["machineEvents"],
         "waiting": state.document.waiting(),
         "waiters": waiters(state),
         "version": state.document.version(),

@@ -24,6 +24,8 @@ pub(crate) struct Journal {
     /// The length of their texts.
     bytes: usize,
     last_id: u64,
+    /// The newest that was forgotten on purpose.
+    cleared: u64,
 }
 
 impl Journal {
@@ -110,7 +112,13 @@ impl Journal {
             .count()
     }
 
+    /// The newest that was forgotten on purpose.
+    pub(crate) fn cleared(&self) -> u64 {
+        self.cleared
+    }
+
     pub(crate) fn clear(&mut self) {
+        self.cleared = self.last_id;
         self.entries.clear();
         self.bytes = 0;
     }

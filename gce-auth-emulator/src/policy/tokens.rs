@@ -111,6 +111,12 @@ impl Tokens {
         self.issued.get(token).filter(|issued| issued.expires > now)
     }
 
+    /// All that are accepted.
+    pub(crate) fn accepted(&self, now: Instant) -> Vec<Arc<Issued>> {
+        let alive = self.issued.values().filter(|issued| issued.expires > now);
+        alive.cloned().collect()
+    }
+
     #[cfg(test)]
     pub(crate) fn contains(&self, token: &str) -> bool {
         self.issued.contains_key(token)

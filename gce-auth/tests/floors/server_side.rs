@@ -25,6 +25,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &[
                 "client",
+                "civil",
                 "clock",
                 "error",
                 "text_source",
@@ -42,7 +43,7 @@ const HOUSES: [House; 3] = [
             &["profiles", "explain"],
             &["document", "events", "faults", "observers", "token_source"],
             &["state"],
-            &["requests", "feed", "playing"],
+            &["requests", "feed", "issued_tokens", "playing"],
             &[
                 "read",
                 "credential",
