@@ -8,8 +8,6 @@ use bytes::Bytes;
 use gce_auth_server::protocol::date::Date;
 use tokio::sync::Notify;
 
-use crate::civil::Civil;
-
 /// Where a clock that stands still does not stand.
 const RUNS: i64 = i64::MIN;
 

@@ -153,7 +153,6 @@ mod builder;
 mod builder_cloud;
 mod builder_listeners;
 mod builder_plan;
-mod civil;
 mod client;
 mod client_library;
 mod clock;

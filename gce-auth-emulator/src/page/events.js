@@ -24,7 +24,7 @@ function words(shown) {
   const { kind, ...details } = shown.event;
   const text = [shown.id + ": " + kind];
   if (shown.client) text.push("client " + shown.client);
-  if (shown.repeat) text.push("round " + (shown.round + 1) + " of " + (shown.repeat + 1));
+  if (shown.repeat > 1) text.push("round " + shown.round + " of " + shown.repeat);
   if (shown.isDown) text.push("the machine is down");
   if (Object.keys(details).length) text.push(JSON.stringify(details));
   return text.join(" · ");
@@ -63,7 +63,7 @@ export function begin(again) {
     const body = { event: { kind: chosen()[0], ...more } };
     const number = (id) => Number($(id).value) || 0;
     if (number("delay")) body.inSeconds = number("delay");
-    if (number("repeat")) body.repeat = number("repeat");
+    if (number("repeat") > 1) body.repeat = number("repeat");
     const client = $("event-client").value.trim();
     if (client) body.client = client;
     const added = await ask("POST", "machine-events", body);

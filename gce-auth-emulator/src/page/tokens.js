@@ -34,7 +34,7 @@ export async function load() {
   });
 }
 
-async function lifetimes() {
+export async function lifetimes() {
   const known = await ask("GET", "tokens");
   if (!known) return;
   $("lifetime").value = known.lifetimeSeconds;

@@ -25,7 +25,6 @@ const HOUSES: [House; 3] = [
         floors: &[
             &[
                 "client",
-                "civil",
                 "clock",
                 "error",
                 "text_source",
