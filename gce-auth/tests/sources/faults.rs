@@ -8,6 +8,7 @@ use gce_auth::{
     time::{Clock as _, SystemClock},
 };
 use gce_auth_emulator::{Emulator, Fault};
+use serde_json::Value;
 
 use crate::files::{File, Files};
 
@@ -105,6 +106,60 @@ fn an_answer_that_makes_no_token_is_told_and_never_kept() {
             files.emulator.heal();
             recovers(&credentials, &what);
         }
+    });
+}
+
+/// Servers that take their time: none answers within the budget.
+fn endless() -> [Fault; 3] {
+    let drip = |bytes, millis| Fault::Slow {
+        bytes,
+        pause: Duration::from_millis(millis),
+    };
+    [Fault::Hang, drip(1, 300), drip(100, 60_000)]
+}
+
+#[test]
+fn a_server_that_hangs_or_drips_costs_no_more_than_the_budget() {
+    const BUDGET: Duration = Duration::from_secs(2);
+    each(|files, file| {
+        for fault in endless() {
+            let credentials = files.load_within(file, BUDGET);
+            let long = Duration::from_secs(600);
+            files.emulator.fail_for(file.asks, long, fault.clone());
+            let began = now();
+            let error = credentials.blocking_token().unwrap_err();
+            let took = now().saturating_sub(began);
+            let what = format!("{}, {fault:?}: {error}", file.name);
+            let kinds = [ErrorKind::Timeout, ErrorKind::Unavailable];
+            assert!(
+                kinds.contains(&error.kind()) && error.is_retryable(),
+                "{what}"
+            );
+            // A subject token adds to the budget, and an executable its timeout.
+            let executable = "/credential_source/executable/timeout_millis";
+            let own = file.document.pointer(executable).and_then(Value::as_u64);
+            let most = BUDGET * 4 + Duration::from_millis(own.unwrap_or(0));
+            assert!(took >= BUDGET / 2 && took < most, "{what}: {took:?}");
+            files.emulator.heal();
+            recovers(&credentials, &what);
+        }
+    });
+}
+
+#[test]
+fn a_body_that_comes_slowly_is_read() {
+    let slow = Fault::Slow {
+        bytes: 200,
+        pause: Duration::from_millis(5),
+    };
+    each(|files, file| {
+        let credentials = files.load_apart(file);
+        let before = files.emulator.request_count(file.asks);
+        files.emulator.fail_next(file.asks, 1, slow.clone());
+        let token = credentials.blocking_token();
+        assert!(token.is_ok(), "{}: {token:?}", file.name);
+        let asked = files.emulator.request_count(file.asks) - before;
+        assert_eq!(asked, 1, "{}: slow is not too slow", file.name);
     });
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use gce_auth::{
-    Credentials, CredentialsKind, DefaultOptions, IdTokenCredentials, MetadataClient,
+    Credentials, CredentialsKind, DefaultOptions, IdTokenCredentials, MetadataClient, RetryPolicy,
     testing::set_variable,
     time::{Clock as _, SystemClock},
     transport::{HttpTransport, Limits, Transport as _},
@@ -74,6 +74,15 @@ impl Files {
     /// The same, which shares no token; neither does what it is made of.
     pub(crate) fn load_apart(&self, file: &File) -> Credentials {
         let options = self.options().unshared();
+        let loaded = options.load_json(&file.document.to_string());
+        loaded.unwrap().credentials
+    }
+
+    /// The same, with this budget of an operation.
+    pub(crate) fn load_within(&self, file: &File, budget: Duration) -> Credentials {
+        let client = MetadataClient::builder().endpoint(self.emulator.addr().to_string());
+        let client = client.retry(RetryPolicy::new().budget(budget)).build();
+        let options = self.options().client(client.unwrap()).unshared();
         let loaded = options.load_json(&file.document.to_string());
         loaded.unwrap().credentials
     }
