@@ -2,9 +2,7 @@
 
 # Judges that live beside the repository. A judge runs if it is there and the driver has its
 # subcommand. Those named here decide whether the run passes; the verdict of the others is only shown.
-# Among them random-adc: about one fresh program in a hundred has an expired ID token that is asked for
-# again, and no rule foretells yet what follows.
-DECIDING_JUDGES='faults command oracle-public oracle-adc random-public agent'
+DECIDING_JUDGES='faults command oracle-public oracle-adc random-public random-adc agent'
 ORACLE_AREAS='public adc'
 JUDGE_SECONDS=900
 

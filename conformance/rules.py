@@ -194,7 +194,7 @@ def change(driver):
 def from_files(played):
     """Changes the credentials of files, and those that are made of others."""
     from google.auth import (
-        _helpers, aws, downscoped, exceptions, external_account, identity_pool, impersonated_credentials,
+        _helpers, aws, downscoped, exceptions, external_account, identity_pool, impersonated_credentials, jwt,
         pluggable)
     from google.auth import external_account_authorized_user as external_user
     from google.auth.compute_engine import credentials as gce
@@ -232,6 +232,17 @@ def from_files(played):
         return answer
 
     sts.Client._make_request = with_numbers
+
+    # --- 1: a token that was signed here ends when it says ------------------------------------------
+    make_jwt = jwt.Credentials._make_jwt
+
+    def ends_as_claimed(self):
+        token, expiry = make_jwt(self)
+        if expiry.microsecond:
+            played.rule("claimed-expiry")
+        return token, expiry.replace(microsecond=0)
+
+    jwt.Credentials._make_jwt = ends_as_claimed
 
     # --- 1: a narrowed token ends with its source ---------------------------------------------------
     narrow = downscoped.Credentials.refresh

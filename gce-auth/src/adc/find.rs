@@ -213,7 +213,11 @@ pub(super) fn id_token_credentials(
         }
         Detection::Fast => on_gce(&client, options.detection)?,
     }
-    IdTokenCredentials::builder(audience).client(client).build()
+    let builder = IdTokenCredentials::builder(audience).client(client);
+    if options.unshared {
+        return builder.unshared().build();
+    }
+    builder.build()
 }
 
 fn on_gce(client: &MetadataClient, detection: Detection) -> Result<(), Error> {

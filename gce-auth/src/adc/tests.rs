@@ -81,3 +81,17 @@ fn google_auth_believes_the_firmware_in_the_search_for_access_tokens_alone() {
     assert_eq!(error.kind(), ErrorKind::NotOnGce);
     std::fs::remove_file(&firmware).unwrap();
 }
+
+#[test]
+fn id_tokens_of_unshared_options_are_shared_with_none() {
+    let found = |options: DefaultOptions| {
+        let options = options.client(client([Reply::text("")]));
+        blocking_fetch_id_token_credentials("https://unshared.example", options).unwrap()
+    };
+    for (options, shared) in [
+        (DefaultOptions::new(), true),
+        (DefaultOptions::new().unshared(), false),
+    ] {
+        assert_eq!(found(options).0.inner.options.shared, shared);
+    }
+}

@@ -77,7 +77,11 @@ pub(crate) fn identity(
     make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
     audience: &str,
 ) -> Result<Bearer, Error> {
-    let read = |response, sent| iam_tokens::identified(response, audience, sent);
+    // It stands in for the token endpoint, and is read like one.
+    let read = |response, sent| match oauth::passing(&response, "the IAM API") {
+        Some(refusal) => Err(refusal),
+        None => iam_tokens::identified(response, audience, sent),
+    };
     send(config, Server::TokenEndpoint, budget, make, read)
 }
 

@@ -181,10 +181,19 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     }
 }
 
+/// What a failed answer of `server` means that says in OAuth's words that it
+/// will pass, whatever its status; `None` for every other answer.
+#[cfg(feature = "adc")]
+pub(crate) fn passing(response: &Response<Vec<u8>>, server: &str) -> Option<Refusal> {
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let passes = response.status() != StatusCode::OK && says_transient(&body);
+    passes.then(|| refused(response, server))
+}
+
 /// What a failed answer of `server` means: its status, and `error`,
 /// `error_description` and `error_uri` (RFC 6749, 5.2).
-pub(crate) fn refused(response: &Response<Zeroizing<Vec<u8>>>, server: &str) -> Refusal {
-    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+pub(crate) fn refused(response: &Response<impl AsRef<[u8]>>, server: &str) -> Refusal {
+    let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap_or_default();
     let code = response.status().as_u16();
     let kind = match code {
         429 => ErrorKind::RateLimited,
@@ -255,6 +264,22 @@ mod tests {
 
     fn now() -> Now {
         Now::new(Duration::from_secs(1000), Duration::from_secs(1))
+    }
+
+    #[cfg(feature = "adc")]
+    #[test]
+    fn an_answer_of_another_server_may_say_that_it_will_pass() {
+        let passes = |status, body| passing(&answer(status, body), "the IAM API");
+        let error = passes(400, r#"{"error":"server_error"}"#).unwrap().error;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        for (status, body) in [
+            (200, r#"{"error":"server_error"}"#),
+            (400, r#"{"error":"invalid_grant"}"#),
+            (400, r#"{"error":{"status":"INTERNAL"}}"#),
+            (503, ""),
+        ] {
+            assert!(passes(status, body).is_none(), "{status} {body}");
+        }
     }
 
     #[test]
