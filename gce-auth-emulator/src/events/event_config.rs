@@ -273,18 +273,10 @@ impl EventConfig {
             Self::SetAttributes {
                 attributes,
                 project,
-            } => {
-                if attributes
-                    .keys()
-                    .any(|key| key.is_empty() || key.contains('/'))
-                {
-                    return Err("a key of an attribute is not empty and has no slash".into());
-                }
-                MachineEvent::SetAttributes {
-                    attributes,
-                    project,
-                }
-            }
+            } => MachineEvent::SetAttributes {
+                attributes,
+                project,
+            },
         })
     }
 }
@@ -365,10 +357,6 @@ mod tests {
             (
                 r#"{"kind":"host-error","automaticRestart":false,"restartSeconds":1}"#,
                 "restartSeconds",
-            ),
-            (
-                r#"{"kind":"set-attributes","attributes":{"a/b":"1"}}"#,
-                "slash",
             ),
         ] {
             let why = read(text).expect_err(text);
