@@ -58,8 +58,10 @@ fi
 
 # --- collectd ------------------------------------------------------------------------------------
 
+# With a name of its own, as that of this machine may lead nowhere.
 cat >$home/collectd.conf <<END
 Interval 1
+Hostname "machine"
 BaseDir "$home"
 PIDFile "$home/collectd.pid"
 LoadPlugin load
