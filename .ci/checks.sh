@@ -36,7 +36,7 @@ clients_of_languages() {
     if [[ ${CI:-} == true ]]; then
         export GCE_AUTH_INTEROP=required
     fi
-    for program in go java mvn node npm docker kubectl git; do
+    for program in go java mvn node npm docker kubectl git terraform; do
         command -v "$program" >/dev/null || not_checked "clients that need $program"
     done
     uv_of_tests
@@ -291,7 +291,7 @@ adapter_features() {
         python3 -c 'import json, sys; print(*sorted(set(json.load(sys.stdin)["packages"][0]["features"]) - {"default"}))'
 }
 
-# Each adapter alone, by the lock file; licences and sources of all.
+# Each adapter alone, by the lock file; the oldest Rust, licences and sources of all.
 adapters_alone() {
     local feature features
     features=$(adapter_features)
@@ -302,6 +302,7 @@ adapters_alone() {
     done
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --manifest-path gce-auth-adapters/Cargo.toml \
         --target-dir gce-auth-adapters/target --no-deps --all-features
+    python3 .ci/adapter_rust_versions.py
     (cd gce-auth-adapters && cargo deny --locked check licenses bans sources)
 }
 

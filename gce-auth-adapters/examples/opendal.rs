@@ -9,6 +9,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(bucket), Some(object)) = (arguments.next(), arguments.next()) else {
         return Err("usage: opendal BUCKET OBJECT".into());
     };
+    // Without opendal's default features, which install a transport themselves.
+    opendal::install_default();
     let credentials = gce_auth::Credentials::new();
     let operator = Operator::new(Gcs::default().bucket(&bucket).authorize(&credentials))?;
     println!("{} bytes", operator.read(&object).await?.len());

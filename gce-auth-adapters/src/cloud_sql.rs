@@ -10,9 +10,12 @@ use gce_auth::{Credentials, Error};
 const LOGIN: &str = "https://www.googleapis.com/auth/sqlservice.login";
 
 /// Returns credentials whose tokens can log in and do nothing else, where `ours` have a choice of
-/// scopes. Their tokens are passwords.
+/// scopes: `ours` themselves if they are. Their tokens are passwords.
 pub(crate) fn for_login(ours: &Credentials) -> Credentials {
-    ours.with_scopes([LOGIN])
+    match ours.scopes() {
+        Some(scopes) if scopes == [LOGIN] => ours.clone(),
+        _ => ours.with_scopes([LOGIN]),
+    }
 }
 
 /// Returns the account as Cloud SQL names its user. Asks the metadata server for the e-mail address

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A request for scopes gets a token with those scopes, where the credentials have a choice. An empty
-//! list gets a token with the credentials' own.
+//! list gets a token with the credentials' own. Calls for the same scopes share one token; those of
+//! `unshared` credentials do for the credentials' own scopes alone.
 //!
 //! [gcp_auth]: https://docs.rs/gcp_auth
 
@@ -38,6 +39,7 @@ impl TokenProvider for Provider {
     async fn token(&self, scopes: &[&str]) -> Result<Arc<Token>, Error> {
         let token = match scopes {
             [] => self.0.token().await,
+            scopes if self.0.scopes().is_some_and(|own| own == scopes) => self.0.token().await,
             scopes => self.0.with_scopes(scopes.iter().copied()).token().await,
         };
         let token = token.map_err(|error| Error::Other("gce-auth has no token", error.into()))?;

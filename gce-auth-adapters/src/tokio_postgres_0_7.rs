@@ -11,8 +11,10 @@
 //! # }
 //! ```
 //!
-//! The token is the password of the next connection: log in again for each. For pools,
-//! `deadpool_postgres_0_14` and `bb8_0_9` do so.
+//! The token is the password of the next connection: log in again for each. Logins share one token
+//! while it is valid. Of `unshared` credentials each login fetches one, unless their scopes are
+//! [`sqlservice.login`](https://www.googleapis.com/auth/sqlservice.login) alone. For pools,
+//! `deadpool_postgres_0_14` and `bb8_0_9` log in.
 //!
 //! [tokio-postgres]: https://docs.rs/tokio-postgres
 

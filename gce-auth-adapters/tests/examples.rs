@@ -52,6 +52,54 @@ fn each_adapter_is_one_line_of_its_example() {
     }
 }
 
+/// The files of an adapter.
+fn files(module: &str) -> Vec<String> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let inside = fs::read_dir(format!("{source}/{module}"));
+    let inside = inside.into_iter().flatten().flatten();
+    let inside = inside.map(|file| file.file_name().into_string().unwrap());
+    let inside = inside.map(|name| format!("src/{module}/{name}"));
+    inside.chain([format!("src/{module}.rs")]).collect()
+}
+
+/// Lines of code without imports, docs, attributes and tests.
+fn lines_of_code(text: &str) -> usize {
+    let (mut count, mut in_import) = (0, false);
+    for line in text.split("#[cfg(test)]").next().unwrap().lines() {
+        let line = line.trim();
+        let begins = ["use ", "pub use ", "pub(crate) use "];
+        in_import |= begins.iter().any(|begin| line.starts_with(begin));
+        let counts = !in_import && !line.is_empty() && !line.starts_with("//");
+        count += usize::from(counts && !line.starts_with('#'));
+        in_import &= !line.ends_with(';');
+    }
+    count
+}
+
+#[test]
+fn each_adapter_is_short_and_its_lines_are_counted() {
+    let readme = read("README.md");
+    let mut starred = 0;
+    for feature in features() {
+        let files = files(&feature.replace(['-', '.'], "_"));
+        for file in &files {
+            let lines = read(file).lines().count();
+            assert!(lines <= 150, "{file} has {lines} lines");
+        }
+        let row = format!("| `{feature}` |");
+        let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
+        let stated = row.rsplit(" | ").nth(1).unwrap();
+        if let Some(stated) = stated.strip_suffix('*') {
+            let counted: usize = files.iter().map(|file| lines_of_code(&read(file))).sum();
+            assert_eq!(stated, counted.to_string(), "{feature}");
+            starred += 1;
+        } else {
+            assert!(stated.parse::<usize>().unwrap() > 1, "{row}");
+        }
+    }
+    assert!(starred >= 5, "{starred}");
+}
+
 #[test]
 fn each_adapter_has_a_row_in_the_readme() {
     let readme = read("README.md");

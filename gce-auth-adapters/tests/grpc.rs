@@ -24,7 +24,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     trace_service_server::{TraceService, TraceServiceServer},
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use support::{Scene, is_valid, tokens};
+use support::{
+    Scene,
+    example::{example, run},
+    is_valid, tokens,
+};
 use tonic::{
     Code, Request, Response, Status,
     transport::{Channel, Server, server::TcpIncoming},
@@ -87,6 +91,23 @@ async fn channel(url: &str) -> Channel {
         .connect()
         .await
         .unwrap()
+}
+
+/// The examples, run as a user runs them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_examples_export() {
+    let scene = Scene::new();
+    let (collector, url) = Collector::start(&scene).await;
+    for name in ["tonic", "opentelemetry_otlp"] {
+        let mut command = example(name, scene.emulator.addr());
+        command.arg(&url);
+        tokio::task::spawn_blocking(move || run(&mut command))
+            .await
+            .unwrap();
+    }
+    let seen = collector.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|token| token.starts_with("ya29.")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,11 @@ use gce_auth_adapters::{
     bb8_0_9::IamManager, deadpool_postgres_0_14::IamConnect, sqlx_0_9, tokio_postgres_0_7::login,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use support::{Scene, postgres::Postgres};
+use support::{
+    Scene,
+    example::{example, run},
+    postgres::Postgres,
+};
 use tokio_postgres::{Config, NoTls};
 
 const WHO: &str = "SELECT current_user::text";
@@ -50,6 +54,26 @@ fn whole(error: &dyn Error) -> String {
     text
 }
 
+/// Each connection is a login, and the logins have one token.
+#[tokio::test]
+async fn logins_share_a_token() {
+    let scoped = Scene::new();
+    let login_alone = ["https://www.googleapis.com/auth/sqlservice.login"];
+    for (scene, ours) in [
+        (&Scene::shared(), None),
+        (&scoped, Some(scoped.ours.with_scopes(login_alone))),
+    ] {
+        let ours = ours.as_ref().unwrap_or(&scene.ours);
+        for _ in 0..20 {
+            let mut config = Config::new();
+            login(&mut config, ours).await.unwrap();
+            let options = PgConnectOptions::new_without_pgpass();
+            sqlx_0_9::login(options, ours).await.unwrap();
+        }
+        assert_eq!(scene.token_requests(), 1);
+    }
+}
+
 /// One server for all: what starts it takes longer than the tests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_passwords() {
@@ -60,6 +84,28 @@ async fn tokens_are_passwords() {
     by_deadpool(&server).await;
     by_bb8(&server).await;
     by_sqlx(&server).await;
+    by_the_examples(&server).await;
+}
+
+/// The examples, run as a user runs them.
+async fn by_the_examples(server: &Postgres) {
+    let (scene, user) = admitted(server).await;
+    let config = format!("host=127.0.0.1 port={} dbname=postgres", server.port);
+    for (name, arguments) in [
+        ("tokio_postgres", &[&*config][..]),
+        ("deadpool_postgres", &[&config]),
+        ("bb8", &[&config]),
+        ("sqlx", &["127.0.0.1", "postgres"]),
+    ] {
+        let mut command = example(name, scene.emulator.addr());
+        command
+            .args(arguments)
+            .env("PGPORT", server.port.to_string());
+        let said = tokio::task::spawn_blocking(move || run(&mut command))
+            .await
+            .unwrap();
+        assert_eq!(said, format!("logged in as {user}\n"), "{name}");
+    }
 }
 
 async fn by_tokio_postgres(server: &Postgres) {

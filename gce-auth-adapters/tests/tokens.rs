@@ -63,6 +63,22 @@ async fn gcp_auth_asks_for_its_scopes() {
 }
 
 #[tokio::test]
+async fn gcp_auth_has_one_token_for_the_same_scopes() {
+    const SCOPES: [&str; 1] = ["https://www.googleapis.com/auth/pubsub"];
+    let scoped = Scene::new();
+    for (scene, ours) in [
+        (&Scene::shared(), None),
+        (&scoped, Some(scoped.ours.with_scopes(SCOPES))),
+    ] {
+        let provider = gcp_auth_0_12::token_provider(ours.as_ref().unwrap_or(&scene.ours));
+        for _ in 0..50 {
+            provider.token(&SCOPES).await.unwrap();
+        }
+        assert_eq!(scene.token_requests(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_token_without_an_expiry_lasts() {
     let ours = Credentials::fixed("ya29.t", None).unwrap();
     let provider = gcp_auth_0_12::token_provider(&ours);

@@ -9,6 +9,7 @@
 )]
 
 pub mod api;
+pub mod example;
 pub mod postgres;
 pub mod store;
 
@@ -20,7 +21,7 @@ use std::{
 };
 
 use gce_auth::{
-    Credentials, MetadataClient,
+    Credentials, CredentialsBuilder, MetadataClient,
     testing::HandClock,
     time::{Clock, SystemClock},
 };
@@ -40,7 +41,17 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// A scene whose credentials keep a token of their own.
     pub fn new() -> Self {
+        Self::with(CredentialsBuilder::unshared)
+    }
+
+    /// A scene whose credentials share their token with their copies, as a program's do.
+    pub fn shared() -> Self {
+        Self::with(|credentials| credentials)
+    }
+
+    fn with(change: impl FnOnce(CredentialsBuilder) -> CredentialsBuilder) -> Self {
         // reqwest has no cryptography of its own here; the second scene finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let emulator = Emulator::builder().project_id("test-project");
@@ -53,11 +64,8 @@ impl Scene {
             .clock(Arc::clone(&clock) as _)
             .build()
             .unwrap();
-        let ours = Credentials::builder()
-            .client(client.clone())
-            .unshared()
-            .build()
-            .unwrap();
+        let ours = change(Credentials::builder().client(client.clone()));
+        let ours = ours.build().unwrap();
         Self {
             emulator,
             clock,

@@ -1,5 +1,6 @@
 //! A PostgreSQL server of Debian's, which takes the emulator's tokens as passwords: `pg_hba.conf` says
-//! `pam`, and `pam_exec` asks the emulator's `tokeninfo`. Needs root, for a private `/etc/pam.d`.
+//! `pam`, and `pam_exec` asks the emulator's `tokeninfo`. It takes connections with TLS, too, by a
+//! certificate of its own CA. Needs root, for a private `/etc/pam.d`.
 
 use std::{
     fs,
@@ -8,7 +9,12 @@ use std::{
     process::{Command, Output},
 };
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
 const OWNER: &str = "postgres";
+
+/// An address that is not of this machine for whoever reads it, but leads to it.
+pub const ANOTHER_HOST: &str = "0.0.0.0";
 
 /// What asks the emulator: the token is of the account that logs in. PAM hands the password over with
 /// a zero byte at its end.
@@ -22,6 +28,8 @@ pub struct Postgres {
     directory: PathBuf,
     programs: PathBuf,
     pub port: u16,
+    /// The certificate of the CA, PEM.
+    pub ca: String,
 }
 
 impl Postgres {
@@ -72,12 +80,14 @@ impl Postgres {
         fs::write(directory.join("pam.d/gce-auth"), service).unwrap();
         succeed(Command::new("chmod").arg("-R").arg("a+rX").arg(here));
         succeed(Command::new("chmod").arg("a+x").arg(&check));
+        let ca = certify(&directory);
         succeed(Command::new("chown").arg(OWNER).arg(here));
 
         let server = Self {
-            directory,
+            directory: directory.clone(),
             programs,
             port,
+            ca,
         };
         succeed(
             server
@@ -86,6 +96,11 @@ impl Postgres {
         );
         let rules = "local all all trust\nhost all all 127.0.0.1/32 pam pamservice=gce-auth\n";
         fs::write(server.data().join("pg_hba.conf"), rules).unwrap();
+        let settings = format!(
+            "ssl = on\nssl_cert_file = '{here}/server.pem'\nssl_key_file = '{here}/server.key'\n"
+        );
+        let more = server.data().join("postgresql.auto.conf");
+        fs::write(more, settings).unwrap();
         server.launch();
         Ok(server)
     }
@@ -126,6 +141,20 @@ impl Postgres {
         ));
     }
 
+    /// The file of the CA.
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// Offers TLS no more.
+    pub fn without_tls(&self) {
+        self.ask("ALTER SYSTEM SET ssl = off");
+        self.ask("SELECT pg_reload_conf()");
+        while self.ask("SHOW ssl").trim() != "off" {
+            std::thread::yield_now();
+        }
+    }
+
     /// Ends every connection over TCP.
     pub fn cut(&self) {
         self.ask(
@@ -133,12 +162,13 @@ impl Postgres {
         );
     }
 
-    fn ask(&self, sql: &str) {
+    fn ask(&self, sql: &str) -> String {
         let port = self.port.to_string();
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args([
             "-v",
             "ON_ERROR_STOP=1",
+            "-tA",
             "-U",
             OWNER,
             "-d",
@@ -147,8 +177,31 @@ impl Postgres {
             &port,
             "-h",
         ]);
-        succeed(psql.arg(&self.directory).args(["-c", sql]));
+        succeed(psql.arg(&self.directory).args(["-c", sql]))
     }
+}
+
+/// Writes the certificate of a CA, and a key and a certificate of the server, which is its owner's;
+/// returns the first.
+fn certify(directory: &Path) -> String {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name
+        .push(DnType::CommonName, "the CA of a test");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let names = ["127.0.0.1", ANOTHER_HOST, "localhost"].map(str::to_owned);
+    let leaf = CertificateParams::new(names).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    fs::write(directory.join("ca.pem"), &pem).unwrap();
+    fs::write(directory.join("server.pem"), leaf.pem()).unwrap();
+    let file = directory.join("server.key");
+    fs::write(&file, key.serialize_pem()).unwrap();
+    succeed(Command::new("chown").arg(OWNER).arg(&file));
+    succeed(Command::new("chmod").arg("0600").arg(&file));
+    pem
 }
 
 impl Drop for Postgres {
@@ -171,8 +224,9 @@ fn run(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-fn succeed(command: &mut Command) {
+fn succeed(command: &mut Command) -> String {
     let output = run(command);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -141,8 +141,8 @@ pub async fn fetch(method: &str, url: &str, body: &str) -> String {
         .unwrap()
 }
 
-/// A proxy that is every HTTPS host itself and asks the emulator, as these clients know IAM by its name
-/// alone.
+/// A proxy that is every HTTPS host itself and asks the emulator, or another server for its host, as
+/// these clients know Google by its names alone.
 pub struct Proxy {
     pub url: String,
     /// The certificate to trust, PEM.
@@ -151,7 +151,14 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(scene: &Scene) -> Self {
-        let names = vec!["iamcredentials.googleapis.com".to_owned()];
+        Self::with(scene, &[])
+    }
+
+    /// Starts a proxy that asks these servers for these hosts.
+    pub fn with(scene: &Scene, others: &[(&'static str, SocketAddr)]) -> Self {
+        let names = ["iamcredentials.googleapis.com"].into_iter();
+        let names = names.chain(others.iter().map(|(name, _)| *name));
+        let names: Vec<_> = names.map(str::to_owned).collect();
         let own = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
         let config = ServerConfig::builder().with_no_client_auth();
@@ -161,10 +168,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let emulator = scene.emulator.addr();
+        let others: Arc<[_]> = others.into();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, config) = (stream.unwrap(), Arc::clone(&config));
-                thread::spawn(move || tunnel(stream, config, emulator));
+                let others = Arc::clone(&others);
+                let server = move |host: &str| {
+                    let other = others.iter().find(|(name, _)| *name == host);
+                    other.map_or(emulator, |(_, address)| *address)
+                };
+                thread::spawn(move || tunnel(stream, config, &server));
             }
         });
         Self {
@@ -174,7 +187,10 @@ impl Proxy {
     }
 }
 
-fn tunnel(mut stream: TcpStream, config: Arc<ServerConfig>, emulator: SocketAddr) {
+/// Headers of answers that clients need.
+const PASSED_ON: [&str; 4] = ["content-type", "etag", "last-modified", "x-goog-generation"];
+
+fn tunnel(mut stream: TcpStream, config: Arc<ServerConfig>, server: &dyn Fn(&str) -> SocketAddr) {
     // The client waits for the answer before it sends more.
     let mut reader = BufReader::new(&stream);
     let mut line = String::new();
@@ -197,9 +213,21 @@ fn tunnel(mut stream: TcpStream, config: Arc<ServerConfig>, emulator: SocketAddr
         }
         let mut bytes = format!("{request}\r\n").into_bytes();
         bytes.extend(&seen.body);
-        let answer = exchange(emulator, &bytes);
+        let host = seen.header("host").unwrap_or_default();
+        let answer = exchange(server(host), &bytes);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        Reply::json(head[9..12].parse().unwrap(), body)
+        let headers = head.lines().filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            let known = PASSED_ON
+                .iter()
+                .find(|known| name.eq_ignore_ascii_case(known))?;
+            Some((*known, value.to_owned()))
+        });
+        Reply {
+            status: head[9..12].parse().unwrap(),
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+        }
     };
     serve(
         StreamOwned::new(connection, stream),
