@@ -1,5 +1,7 @@
 //! Lists a bucket for its callers: `BUCKET=.. cargo run --example service --features axum-0_8,reqwest-0_13`
 
+#![allow(clippy::disallowed_methods)] // it reads its environment
+
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use gce_auth::{Credentials, DefaultOptions};
 use gce_auth_adapters::reqwest_0_13::Authorize;
