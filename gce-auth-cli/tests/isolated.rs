@@ -120,7 +120,7 @@ fn the_emulator_is_at_the_real_address_with_its_control_requests() {
             &[],
             "curl -sS http://169.254.169.254/emulator/v1/clock",
         );
-        assert!(seen.value().starts_with(r#"{"now":""#));
+        assert!(seen.value().contains(r#""now":""#));
     }
 }
 

@@ -85,13 +85,17 @@ fn line([a, b, c, d]: [u8; 4], names: &[&str]) -> String {
 }
 
 /// Returns an existing `nsswitch.conf` in which names of hosts come from the hosts file first:
-/// systemd-resolved would answer from outside.
+/// systemd-resolved would answer from outside. The machine's own name is found as before.
 pub(super) fn nsswitch(existing: &str) -> String {
-    let others = existing
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("hosts:"));
-    let mut switch: String = others.map(|line| format!("{line}\n")).collect();
-    switch += "hosts: files dns\n";
+    let is_hosts = |line: &&str| line.trim_start().starts_with("hosts:");
+    let (hosts, others): (Vec<_>, Vec<_>) = existing.lines().partition(is_hosts);
+    let own_name = hosts.iter().any(|line| line.contains("myhostname"));
+    let mut switch: String = others.iter().map(|line| format!("{line}\n")).collect();
+    switch += if own_name {
+        "hosts: files myhostname dns\n"
+    } else {
+        "hosts: files dns\n"
+    };
     switch
 }
 
@@ -124,5 +128,7 @@ mod tests {
         let expected = "passwd: files systemd\nhosts: files dns\n";
         assert_eq!(nsswitch(existing), expected);
         assert_eq!(nsswitch(""), "hosts: files dns\n");
+        let own_name = nsswitch("hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns");
+        assert_eq!(own_name, "hosts: files myhostname dns\n");
     }
 }
