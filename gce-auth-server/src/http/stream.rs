@@ -56,6 +56,7 @@ pub(super) struct HttpStream<T> {
     /// Since the last flush.
     written: usize,
     turn: Option<Turn>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<T> HttpStream<T> {
@@ -67,6 +68,7 @@ impl<T> HttpStream<T> {
             turns,
             written: 0,
             turn: None,
+            permit: None,
         }
     }
 
@@ -87,25 +89,30 @@ impl<T> HttpStream<T> {
         self.stream
     }
 
-    /// Waits for a turn, if so many bytes take more than one piece. A turn ends with the piece, so
-    /// that one large answer at most is at work beside the small ones.
+    /// Waits for a turn, if so many bytes take more than one piece. It begins when all that was to
+    /// be done before has been, and ends with the piece: so one large answer at most is at work
+    /// beside the small ones, and each piece lets those go first.
     fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
         bytes: usize,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
         if self.written + bytes <= PIECE {
-            self.turn = None;
+            (self.turn, self.permit) = (None, None);
             return Poll::Ready(None);
+        }
+        if let Some(permit) = self.permit.take() {
+            return Poll::Ready(Some(permit));
         }
         let turns = &self.turns;
         let turn = self
             .turn
             .get_or_insert_with(|| Box::pin(Arc::clone(turns).acquire_owned()));
-        let permit = ready!(turn.as_mut().poll(cx));
-        self.turn = None;
         // They are never closed.
-        Poll::Ready(permit.ok())
+        self.permit = ready!(turn.as_mut().poll(cx)).ok();
+        self.turn = None;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn wrote(&mut self, wrote: &Poll<io::Result<usize>>) {
