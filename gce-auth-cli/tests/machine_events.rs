@@ -161,7 +161,7 @@ fn settings_come_from_variables_and_files() {
         "project = \"from-variable\"",
         "project-number = 43",
         "strict = true",
-        "port = 0",
+        "address = \"127.0.0.1\"",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{printed}");
     }
