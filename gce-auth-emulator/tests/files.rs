@@ -204,7 +204,10 @@ fn overlays_come_in_their_order_and_wake_who_waits() {
     while emulator.waiting() == 0 {
         std::thread::yield_now();
     }
-    fs::write(&file, "instance.attributes.c = 2").unwrap();
+    // In one step, as editors do: between truncating and writing, the overlay would be empty.
+    let next_overlay = directory.file("next.toml");
+    fs::write(&next_overlay, "instance.attributes.c = 2").unwrap();
+    fs::rename(next_overlay, &file).unwrap();
     assert_eq!(waiter.join().unwrap(), b"2");
     next(&events);
     assert_eq!(all(&emulator), r#"{"a":"before","b":"after","c":"2"}"#);
