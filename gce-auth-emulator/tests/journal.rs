@@ -132,7 +132,13 @@ fn news_are_told_once_with_the_end_of_what_was_under_way() {
         (&cleared["leftOut"], &cleared["requests"]),
         (&json!(0), &json!([]))
     );
-    for wrong in ["after=x", "limit=-1", "pending=1,x"] {
+    for wrong in [
+        "after=x",
+        "after=%2B1",
+        "limit=-1",
+        "limit=1001",
+        "pending=1,x",
+    ] {
         assert_eq!(
             ask(&emulator, &format!("news?{wrong}")).status,
             400,

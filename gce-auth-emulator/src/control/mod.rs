@@ -211,23 +211,30 @@ fn request(state: &State, id: &str) -> Result<Value, Reply> {
 
 /// What is new to a page that knows the requests up to `after`.
 fn news(state: &State, query: &Query) -> Result<Value, Reply> {
-    const MOST: u64 = 1000;
+    const MOST: usize = 1000;
+    // As exact as JavaScript's numbers, and no sign before them.
+    let whole = |text: &str| {
+        let digits = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok()).flatten()
+    };
     let number = |name: &str, default: u64| match query.non_empty(name) {
         None => Ok(default),
-        Some(text) => text
-            .parse()
-            .map_err(|_| refused(400, &format!("{name} must be a whole number"))),
+        Some(text) => whole(text)
+            .ok_or_else(|| refused(400, &format!("{name} must be a whole number below 10^15"))),
     };
-    let limit = number("limit", 200)?.min(MOST);
-    let pending: Result<Vec<u64>, _> = query
-        .non_empty("pending")
-        .into_iter()
-        .flat_map(|ids| ids.split(',').take(1000))
-        .map(str::parse)
-        .collect();
+    let limit = number("limit", 200)?;
+    if limit > MOST as u64 {
+        return Err(refused(400, "limit must be at most 1000"));
+    }
+    let pending: Option<Vec<u64>> = match query.non_empty("pending") {
+        None => Some(Vec::new()),
+        Some(ids) => ids.split(',').map(whole).collect(),
+    };
     let since = Since {
         after: number("after", 0)?,
-        pending: pending.map_err(|_| refused(400, "pending must be whole numbers"))?,
+        pending: pending
+            .filter(|ids| ids.len() <= MOST)
+            .ok_or_else(|| refused(400, "pending must be at most 1000 whole numbers"))?,
     };
     Ok(feed::news(state, since, limit))
 }
