@@ -165,7 +165,7 @@ fn wrong_paths_lead_to_the_nearest_one() {
             )),
         },
         Refused {
-            name: "an attribute that nobody set",
+            name: "an attribute that is not set",
             ask: Ask::tree("instance/attributes/color"),
             status: 404,
             why: "instance/attributes/color is not set",

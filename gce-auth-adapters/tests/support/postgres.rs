@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 const OWNER: &str = "postgres";
 
-/// An address that is not of this machine for whoever reads it, but leads to it.
+/// An address that clients take for another machine's, and that leads to this one.
 pub const ANOTHER_HOST: &str = "0.0.0.0";
 
 /// What asks the emulator: the token is of the account that logs in. PAM hands the password over with

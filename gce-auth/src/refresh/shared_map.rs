@@ -145,7 +145,9 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
             take(&mut entries.left, &mut old, |left| match &left.clock {
                 AnyClock::System => system >= left.until,
                 AnyClock::Other(_) => {
-                    clocks.push(left.clock.clone());
+                    if !clocks.iter().any(|clock| clock.is(&left.clock)) {
+                        clocks.push(left.clock.clone());
+                    }
                     false
                 }
             });

@@ -53,7 +53,7 @@ pub(super) fn run(mut command: Command, limit: Duration) -> Result<(), String> {
             let mut line = Vec::new();
             let _ = pipe.by_ref().take(LONGEST).read_until(b'\n', &mut line);
             let _ = first.send(String::from_utf8_lossy(&line).trim().to_owned());
-            // It may write more, and waits if nobody reads.
+            // It may write more, and a full pipe would block it.
             let _ = io::copy(&mut pipe, &mut io::sink());
             drop(done);
         });
