@@ -47,10 +47,15 @@ fn with_token(mut document: Value, credentials: &Credentials) -> Value {
     document
 }
 
-/// A time as Python writes it: whole seconds, in UTC.
+/// A time as Python writes it, in UTC: microseconds only where there are any.
 fn utc(moment: SystemTime) -> String {
-    let seconds = moment.duration_since(SystemTime::UNIX_EPOCH);
-    let seconds = seconds.unwrap_or_default().as_secs();
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    let (seconds, micros) = (since.as_secs(), since.subsec_micros());
+    let fraction = match micros {
+        0 => String::new(),
+        micros => format!(".{micros:06}"),
+    };
     // Days since 0000-03-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     let days = seconds / 86400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -63,7 +68,7 @@ fn utc(moment: SystemTime) -> String {
     );
     let year = era * 400 + year + u64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
 #[cfg(test)]
@@ -74,16 +79,15 @@ mod tests {
 
     #[test]
     fn times_are_written_as_the_calendar_has_them() {
-        for (seconds, text) in [
+        for (millis, text) in [
             (0, "1970-01-01T00:00:00Z"),
-            (951_868_799, "2000-02-29T23:59:59Z"),
-            (1_700_000_000, "2023-11-14T22:13:20Z"),
-            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (951_868_799_000, "2000-02-29T23:59:59Z"),
+            (1_700_000_000_000, "2023-11-14T22:13:20Z"),
+            (1_700_000_000_500, "2023-11-14T22:13:20.500000Z"),
+            (1_709_251_200_001, "2024-03-01T00:00:00.001000Z"),
         ] {
-            assert_eq!(
-                utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
-                text
-            );
+            let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+            assert_eq!(utc(moment), text);
         }
     }
 }
