@@ -5,7 +5,10 @@ use crate::{
     install::edit::{Edit, refused},
 };
 
+const KEY: &str = "credential-provider";
 const MARK: &str = " # by gce-auth helper install";
+/// The names of this executable that are a provider.
+const NAMES: [&str; 2] = ["gce-auth", "cargo-credential-gce-auth"];
 
 /// Names this provider for the registries of these names. Each must have a table of its own.
 pub(crate) fn install(
@@ -23,7 +26,7 @@ pub(crate) fn install(
     if program.contains('\'') {
         return Err(refused(format!("{program} has a quote in its path")));
     }
-    let line = format!("credential-provider = ['{program}']{MARK}");
+    let line = format!("{KEY} = ['{program}']{MARK}");
     for registry in registries {
         let Some(header) = lines.iter().position(|line| is_table(line, registry)) else {
             return Err(refused(format!(
@@ -33,7 +36,7 @@ pub(crate) fn install(
         let mut table = lines[header + 1..]
             .iter_mut()
             .take_while(|line| !line.trim_start().starts_with('['));
-        let known = table.find(|line| line.trim_start().starts_with("credential-provider"));
+        let known = table.find(|line| line.trim_start().starts_with(KEY));
         match known {
             Some(known) if known.trim_end() == line => continue,
             // The executable was elsewhere.
@@ -45,6 +48,7 @@ pub(crate) fn install(
                 changes.push(format!("+ [registries.{registry}] {line}"));
                 continue;
             }
+            Some(known) if names(known, program) => continue,
             Some(_) => {
                 return Err(refused(format!(
                     "[registries.{registry}] has a credential-provider; remove that line first"
@@ -87,10 +91,42 @@ pub(crate) fn undo(text: &str) -> Edit {
     Edit::text(rest, changes)
 }
 
-/// Returns the provider that was named here.
+/// Returns the provider that was named here, or else by a person.
 pub(crate) fn program_in(text: &str) -> Option<&str> {
-    let line = text.lines().find(|line| line.ends_with(MARK))?;
-    line.split('\'').nth(1)
+    let lines = || {
+        text.lines()
+            .filter(|line| line.trim_start().starts_with(KEY))
+    };
+    let ours = lines().find(|line| line.ends_with(MARK));
+    let line = ours.or_else(|| lines().find(|line| first_word(line).is_some_and(is_named)))?;
+    first_word(line)
+}
+
+/// Returns the first string of a value: the path of a provider.
+fn first_word(line: &str) -> Option<&str> {
+    let quote = line.find(['"', '\''])?;
+    let (quote, rest) = line[quote..].split_at(1);
+    Some(rest.split_once(quote)?.0)
+}
+
+fn is_named(path: &str) -> bool {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    NAMES.contains(&name.strip_suffix(".exe").unwrap_or(name))
+}
+
+/// Returns whether a person's line names this provider, without options.
+fn names(line: &str, program: &str) -> bool {
+    let Some((_, value)) = line.split_once('=') else {
+        return false;
+    };
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let inner = value
+        .strip_prefix('[')
+        .and_then(|value| value.strip_suffix(']'));
+    let inner = inner.unwrap_or(value).trim();
+    ['"', '\'']
+        .map(|quote| format!("{quote}{program}{quote}"))
+        .contains(&inner.to_owned())
 }
 
 /// Returns whether the line is the header of a registry's table.
@@ -141,6 +177,19 @@ mod tests {
             assert_eq!(program_in(&moved), Some("/opt/gce-auth"));
             assert!(!moved.contains(PROGRAM), "{moved}");
             assert_eq!(undo(&moved).after, After::Text(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_same_provider_of_a_person_stays() {
+        for line in [
+            "credential-provider = ['/usr/bin/gce-auth']",
+            "credential-provider=\"/usr/bin/gce-auth\" # mine",
+        ] {
+            let text = format!("[registries.mine]\n{line}\n");
+            assert_eq!(install_in(&text, "mine").unwrap(), Edit::none(), "{line}");
+            assert_eq!(program_in(&text), Some(PROGRAM));
+            assert_eq!(undo(&text), Edit::none());
         }
     }
 

@@ -2,7 +2,10 @@
 
 use crate::{
     exit::Failure,
-    install::edit::{After, Edit, refused},
+    install::{
+        edit::{After, Edit, refused},
+        marked::{is_same, without_mark},
+    },
 };
 
 const NAME: &str = "GOAUTH=";
@@ -20,17 +23,28 @@ fn command(program: &str) -> String {
     format!("{program}{HELPER}")
 }
 
-/// Returns the first command of a value, if it is one of an edit: by a path, before others, and of an
-/// executable with the name of this one, wherever it was.
+/// Returns the first command of a value, if it is one of an edit: by a path with the mark, before others,
+/// and of an executable with the name of this one, wherever it was.
 fn own<'a>(value: &'a str, program: &str) -> Option<&'a str> {
-    let name = |path: &'a str| path.rsplit_once(['/', '\\']).map(|(_, name)| name);
+    let name = |path: &str| {
+        let (_, name) = path.rsplit_once(['/', '\\'])?;
+        Some(name.to_owned())
+    };
     let (command, _) = value.split_once(';')?;
-    let found = name(command.strip_suffix(HELPER)?)?;
-    let own = program.rsplit(['/', '\\']).next();
-    (own == Some(found)).then_some(command)
+    let found = name(&without_mark(command.strip_suffix(HELPER)?)?);
+    (found.is_some() && found == name(program)).then_some(command)
 }
 
-/// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays.
+/// Returns whether one of the commands is this helper of this program, by whom it was written.
+fn is_named(value: &str, program: &str) -> bool {
+    let mut programs = value
+        .split(';')
+        .filter_map(|command| command.trim().strip_suffix(HELPER));
+    programs.any(|named| is_same(named, program))
+}
+
+/// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays. `program`
+/// has the mark, by which the edit is known again.
 pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
     if program.contains(char::is_whitespace) || program.contains([';', '\'', '"']) {
         // GOAUTH had no quotes before Go 1.26.
@@ -47,10 +61,10 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
         return Ok(Edit::text(format!("{line}{text}"), changes));
     };
     let (before, rest) = text.split_at(start);
-    if rest.starts_with(&ours) {
+    let value = rest.lines().next().unwrap_or_default();
+    if is_named(value, program) {
         return Ok(Edit::none());
     }
-    let value = rest.lines().next().unwrap_or_default();
     if let Some(known) = own(value, program) {
         let after = &rest[known.len()..];
         let others = &value[known.len()..];
@@ -126,7 +140,7 @@ fn value_at(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const PROGRAM: &str = "/usr/bin/gce-auth";
+    const PROGRAM: &str = "/usr/bin/./gce-auth";
 
     #[test]
     fn each_file_is_as_it_was_after_undo() {
@@ -142,7 +156,7 @@ mod tests {
                 panic!("{text}")
             };
             assert!(
-                edited.contains("/usr/bin/gce-auth helper goauth;"),
+                edited.contains("/usr/bin/./gce-auth helper goauth;"),
                 "{edited}"
             );
             assert_eq!(program_in(&edited), Some(PROGRAM));
@@ -150,20 +164,21 @@ mod tests {
             assert_eq!(undo(&edited, PROGRAM).after, After::Text(text.to_owned()));
             assert_eq!(undo(text, PROGRAM), Edit::none());
 
-            let After::Text(moved) = install(Some(&edited), "/opt/gce-auth").unwrap().after else {
+            let After::Text(moved) = install(Some(&edited), "/opt/./gce-auth").unwrap().after
+            else {
                 panic!("{text}")
             };
-            assert_eq!(program_in(&moved), Some("/opt/gce-auth"));
+            assert_eq!(program_in(&moved), Some("/opt/./gce-auth"));
             assert!(!moved.contains(PROGRAM), "{moved}");
             // By either executable.
-            for program in [PROGRAM, "/opt/gce-auth"] {
+            for program in [PROGRAM, "/opt/./gce-auth"] {
                 assert_eq!(undo(&moved, program).after, After::Text(text.to_owned()));
             }
         }
         let After::Text(made) = install(None, PROGRAM).unwrap().after else {
             panic!("nothing was made")
         };
-        assert_eq!(made, "GOAUTH=/usr/bin/gce-auth helper goauth;netrc\n");
+        assert_eq!(made, "GOAUTH=/usr/bin/./gce-auth helper goauth;netrc\n");
         assert_eq!(undo(&made, PROGRAM).after, After::Gone);
     }
 
@@ -172,13 +187,27 @@ mod tests {
         for text in [
             "GOAUTH=gce-auth helper goauth; netrc\n",
             "GOAUTH=/opt/other helper goauth; netrc\n",
-            "GOAUTH=/opt/gce-auth helper goauth\n",
+            "GOAUTH=/opt/./other helper goauth; netrc\n",
+            "GOAUTH=/opt/gce-auth helper goauth; netrc\n",
+            "GOAUTH=/opt/gce-auth helper goauth;netrc\n",
         ] {
             assert_eq!(undo(text, PROGRAM), Edit::none());
             let After::Text(edited) = install(Some(text), PROGRAM).unwrap().after else {
                 panic!("{text}")
             };
             assert_eq!(undo(&edited, PROGRAM).after, After::Text(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_same_command_of_a_person_is_not_repeated_and_stays() {
+        for text in [
+            "GOAUTH=/usr/bin/gce-auth helper goauth;netrc\n",
+            "GOAUTH=/usr/bin/gce-auth helper goauth; netrc\n",
+            "GOAUTH=netrc; /usr/bin/gce-auth helper goauth",
+        ] {
+            assert_eq!(install(Some(text), PROGRAM).unwrap(), Edit::none());
+            assert_eq!(undo(text, PROGRAM), Edit::none());
         }
     }
 

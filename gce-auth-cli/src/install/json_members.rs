@@ -53,6 +53,14 @@ impl Object {
         }
     }
 
+    /// Returns an object that is nowhere, without members.
+    pub(crate) fn none() -> Self {
+        Self {
+            start: 0,
+            members: Vec::new(),
+        }
+    }
+
     /// Returns the member of this key.
     pub(crate) fn member(&self, key: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.key == key)

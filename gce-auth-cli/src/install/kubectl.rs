@@ -1,18 +1,24 @@
 //! kubeconfig: users that run `gke-gcloud-auth-plugin` run this helper instead. Only these values
-//! change; what they were stands beside them.
+//! change; what they were stands beside them, in a comment. `kubectl config` writes the file anew without
+//! comments: then the mark in the path tells which values were changed.
 
 use crate::{
     exit::Failure,
-    install::edit::{Edit, refused},
+    install::{
+        edit::{Edit, refused},
+        marked::{is_same, without_mark},
+    },
 };
 
 const PLUGIN: &str = "gke-gcloud-auth-plugin";
+const HELPER: &str = "gce-auth-kubectl";
 const WAS: &str = " # gce-auth: was ";
 
-/// Replaces the plugin of all users by `program`, and what an edit before put there.
+/// Replaces the plugin of all users by `program`, and what an edit before put there. `program` has the
+/// mark.
 pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._-:".contains(&byte);
-    if !program.bytes().all(plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._-:".contains(&byte);
+    if !program.bytes().all(is_plain) {
         return Err(refused(format!(
             "{program} is no plain value in YAML; move it"
         )));
@@ -23,7 +29,7 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
         .split_inclusive('\n')
         .map(|line| match value_of(line) {
             Some((before, value, end)) => {
-                let was = match value.split_once(WAS) {
+                let was = match was(value) {
                     Some((known, was)) if known != program => was,
                     None if is_plugin(value) => value,
                     _ => return line.to_owned(),
@@ -38,7 +44,9 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
     if !changes.is_empty() {
         return Ok(Edit::text(edited, changes));
     }
-    if program_in(text).is_some() {
+    let named = |value| was(value).map_or_else(|| plain(value), |(known, _)| known);
+    let mut values = text.lines().filter_map(value_of);
+    if values.any(|(_, value, _)| is_same(named(value), program)) {
         return Ok(Edit::none());
     }
     Err(refused(format!(
@@ -54,7 +62,7 @@ pub(crate) fn undo(text: &str) -> Edit {
         .split_inclusive('\n')
         .map(|line| {
             let was = value_of(line).and_then(|(before, value, end)| {
-                let (program, was) = value.split_once(WAS)?;
+                let (program, was) = was(value)?;
                 changes.push(format!("- command: {program}"));
                 changes.push(format!("+ command: {was}"));
                 Some(format!("{before}{was}{end}"))
@@ -68,12 +76,24 @@ pub(crate) fn undo(text: &str) -> Edit {
     Edit::text(edited, changes)
 }
 
-/// Returns the program that a user runs by an edit of [`install`].
+/// Returns the program that a user runs by an edit of [`install`], or else by a person's.
 pub(crate) fn program_in(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| {
-        let (_, value, _) = value_of(line)?;
-        Some(value.split_once(WAS)?.0)
-    })
+    let values = || text.lines().filter_map(value_of);
+    let mut edited = values().filter_map(|(_, value, _)| Some(was(value)?.0));
+    let mut named = values().map(|(_, value, _)| plain(value));
+    edited
+        .next()
+        .or_else(|| named.find(|value| name_of(value) == HELPER))
+}
+
+/// Returns the program of a value that was changed here, and what the value was.
+fn was(value: &str) -> Option<(&str, &str)> {
+    if let Some((program, was)) = value.split_once(WAS) {
+        return Some((program, was));
+    }
+    let program = plain(value);
+    let is_marked = without_mark(program).is_some();
+    (is_marked && name_of(program) == HELPER).then_some((program, PLUGIN))
 }
 
 /// Splits a line `command: VALUE` before and after the value.
@@ -86,10 +106,18 @@ fn value_of(line: &str) -> Option<(&str, &str, &str)> {
     Some((&line[..at], value, &line[content.len()..]))
 }
 
+fn plain(value: &str) -> &str {
+    value.trim_matches(['"', '\''])
+}
+
 fn is_plugin(value: &str) -> bool {
-    let value = value.trim_matches(['"', '\'']);
-    let name = value.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.strip_suffix(".exe").unwrap_or(name) == PLUGIN
+    name_of(plain(value)) == PLUGIN
+}
+
+/// Returns the last part of a path, without `.exe`.
+fn name_of(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.strip_suffix(".exe").unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -97,7 +125,7 @@ mod tests {
     use super::*;
     use crate::install::edit::After;
 
-    const PROGRAM: &str = "/usr/bin/gce-auth-kubectl";
+    const PROGRAM: &str = "/usr/bin/./gce-auth-kubectl";
 
     #[test]
     fn each_file_is_as_it_was_after_undo() {
@@ -112,7 +140,7 @@ mod tests {
                 panic!("{text}")
             };
             assert!(
-                edited.contains("command: /usr/bin/gce-auth-kubectl # "),
+                edited.contains("command: /usr/bin/./gce-auth-kubectl # "),
                 "{edited}"
             );
             assert_eq!(
@@ -124,14 +152,32 @@ mod tests {
             assert_eq!(undo(&edited).after, After::Text(text.to_owned()));
             assert_eq!(undo(text), Edit::none());
 
-            let moved = install(Some(&edited), "/opt/gce-auth-kubectl").unwrap();
+            let moved = install(Some(&edited), "/opt/./gce-auth-kubectl").unwrap();
             let After::Text(moved) = moved.after else {
                 panic!("{text}")
             };
-            assert_eq!(program_in(&moved), Some("/opt/gce-auth-kubectl"));
+            assert_eq!(program_in(&moved), Some("/opt/./gce-auth-kubectl"));
             assert!(!moved.contains(PROGRAM), "{moved}");
             assert_eq!(undo(&moved).after, After::Text(text.to_owned()));
         }
+    }
+
+    /// As `kubectl config` does.
+    #[test]
+    fn a_file_without_its_comments_is_undone() {
+        let text = "users:\n- command: gke-gcloud-auth-plugin\n";
+        let edited = text.replace(PLUGIN, &format!("\"{PROGRAM}\""));
+        assert_eq!(program_in(&edited), Some(PROGRAM));
+        assert_eq!(install(Some(&edited), PROGRAM).unwrap(), Edit::none());
+        assert_eq!(undo(&edited).after, After::Text(text.to_owned()));
+    }
+
+    #[test]
+    fn the_same_command_of_a_person_stays() {
+        let text = "- command: /usr/bin/gce-auth-kubectl\n";
+        assert_eq!(install(Some(text), PROGRAM).unwrap(), Edit::none());
+        assert_eq!(program_in(text), Some("/usr/bin/gce-auth-kubectl"));
+        assert_eq!(undo(text), Edit::none());
     }
 
     #[test]

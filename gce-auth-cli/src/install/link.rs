@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     exit::{Exit, Failure},
-    install::edit::refused,
+    install::{edit::refused, marked::marked},
 };
 
 /// What stands under a name.
@@ -16,10 +16,11 @@ pub(crate) enum Found {
     Nothing,
     /// The link that is made here.
     Own,
-    /// A link to where this executable was.
+    /// A link that was made here, to where this executable was.
     Stale,
     /// This executable, but not as it is made here: the file itself, or a link of another installer.
     Foreign,
+    /// Another program, or a broken link that was not made here.
     Other,
 }
 
@@ -61,10 +62,13 @@ impl Link {
         }
     }
 
-    /// Returns whether the link names an executable of this name.
+    /// Returns whether the link was made here, to an executable of this name.
     fn is_named(&self) -> bool {
         let named = fs::read_link(&self.path).ok();
-        named.is_some_and(|path| path.file_name() == self.program.file_name())
+        named.is_some_and(|path| {
+            path.file_name() == self.program.file_name()
+                && path.as_os_str() == marked(&path).as_os_str()
+        })
     }
 
     /// Makes the link, if it is not there.
@@ -76,7 +80,8 @@ impl Link {
                 self.make()
             }
             Found::Other => Err(refused(format!(
-                "{} is another program; name another directory with --bin-dir",
+                "{} is another program, or a link that `install` did not make; remove it, or name \
+                 another directory with --bin-dir",
                 self.path.display()
             ))),
             Found::Nothing => link(&self.program, &self.path).map_err(|error| {
@@ -102,7 +107,7 @@ impl Link {
 
 #[cfg(unix)]
 fn link(program: &Path, path: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(program, path)
+    std::os::unix::fs::symlink(marked(program), path)
 }
 
 /// Elsewhere links need a privilege.
@@ -111,10 +116,12 @@ fn link(program: &Path, path: &Path) -> io::Result<()> {
     fs::hard_link(program, path)
 }
 
-/// Returns whether this is a link to exactly this path of the program.
+/// Returns whether this is a link to exactly this path of the program, with the mark: a link that a
+/// person or a package made has none, and stays.
 #[cfg(unix)]
 fn is_made_here(path: &Path, program: &Path) -> bool {
-    fs::read_link(path).is_ok_and(|named| named == program)
+    // Two paths that differ in the mark alone are equal.
+    fs::read_link(path).is_ok_and(|named| named.as_os_str() == marked(program).as_os_str())
 }
 
 /// Elsewhere it is a second name of the file, or a copy.
@@ -154,7 +161,9 @@ mod tests {
         fs::hard_link(&program, at("hard")).unwrap();
         symlink("gce-auth", at("relative")).unwrap();
         symlink(at("relative"), at("chained")).unwrap();
-        symlink(at("gone/gce-auth"), at("stale")).unwrap();
+        symlink(&program, at("by-hand")).unwrap();
+        symlink(at("gone/./gce-auth"), at("stale")).unwrap();
+        symlink(at("gone/gce-auth"), at("broken")).unwrap();
         symlink(at("gone/other"), at("dangling")).unwrap();
         fs::write(at("other"), "program").unwrap();
         for (name, found, stays) in [
@@ -162,7 +171,9 @@ mod tests {
             ("hard", Found::Foreign, true),
             ("relative", Found::Foreign, true),
             ("chained", Found::Foreign, true),
+            ("by-hand", Found::Foreign, true),
             ("stale", Found::Stale, false),
+            ("broken", Found::Other, true),
             ("dangling", Found::Other, true),
             ("other", Found::Other, true),
         ] {

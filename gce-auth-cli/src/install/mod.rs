@@ -10,5 +10,6 @@ pub(crate) mod goauth;
 pub(crate) mod json_members;
 pub(crate) mod kubectl;
 pub(crate) mod link;
+pub(crate) mod marked;
 pub(crate) mod places;
 pub(crate) mod tool;

@@ -11,6 +11,7 @@ use crate::{
         block, cargo, docker,
         edit::{Edit, refused},
         goauth, kubectl,
+        marked::marked,
     },
     text::shell_word,
 };
@@ -82,7 +83,12 @@ impl Tool {
         hosts: &Hosts,
         program: &Path,
     ) -> Result<Edit, Failure> {
-        let path = program
+        // What has no room for a comment, or loses it, is known again by the path.
+        let marked = match self {
+            Self::Kubectl | Self::Goauth => marked(program),
+            _ => program.to_owned(),
+        };
+        let path = marked
             .to_str()
             .ok_or_else(|| refused(format!("{} is no text", program.display())))?;
         let named = |google: &[&str], default: &[&str]| {

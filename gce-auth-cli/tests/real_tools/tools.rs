@@ -67,6 +67,30 @@ fn docker_pulls_with_the_token() {
     assert_eq!(machine.read(".docker/config.json"), "{\n\t\"auths\": {}\n}");
 }
 
+/// Docker writes its file anew, sorted and without what it does not know.
+#[test]
+fn an_undo_finds_its_entries_in_a_file_that_docker_wrote() {
+    let machine = Machine::new("docker-anew", |_, _| not_found());
+    let text = "{\n\t\"auths\": {},\n\t\"credHelpers\": {\n\t\t\"gcr.io\": \"gce-auth\"\n\t}\n}";
+    machine.write(".docker/config.json", text);
+    machine.install("docker", &[]);
+    let host = format!("host=tcp://{}", machine.cloud.address);
+    for arguments in [
+        &["context", "create", "other", "--docker", &host][..],
+        &["context", "use", "other"],
+        &["context", "use", "default"],
+    ] {
+        let Some(mut docker) = machine.tool("docker") else {
+            return;
+        };
+        run(docker.args(arguments));
+    }
+    let anew: Value = serde_json::from_str(&machine.read(".docker/config.json")).unwrap();
+    assert_eq!(anew["credHelpers"]["us-docker.pkg.dev"], "gce-auth");
+    machine.install("docker", &["--undo"]);
+    assert_eq!(machine.read(".docker/config.json"), text);
+}
+
 /// The builder of old asks the helper of every registry in the configuration, one after another, and
 /// sends all of their credentials along.
 #[test]
@@ -129,6 +153,38 @@ fn kubectl_asks_with_the_token_in_either_version() {
         machine.install("kubectl", &["--undo"]);
         assert_eq!(machine.read(".kube/config"), config);
     }
+}
+
+/// `kubectl config` writes the file anew, without comments.
+#[test]
+fn an_undo_finds_the_command_in_a_file_that_kubectl_wrote() {
+    let machine = Machine::new("kubectl-anew", |_, _| not_found());
+    let config = |arguments: &[&str]| {
+        let mut kubectl = machine.tool("kubectl")?;
+        run(kubectl.arg("config").args(arguments));
+        Some(())
+    };
+    let made = config(&[
+        "set-credentials",
+        "gke",
+        "--exec-command=gke-gcloud-auth-plugin",
+        "--exec-api-version=client.authentication.k8s.io/v1",
+        "--exec-interactive-mode=Never",
+    ]);
+    if made.is_none() {
+        return;
+    }
+    let before = machine.read(".kube/config");
+    machine.install("kubectl", &[]);
+    config(&["set-context", "c", "--user", "gke"]);
+    config(&["delete-context", "c"]);
+    let anew = machine.read(".kube/config");
+    assert!(
+        anew.contains("/gce-auth-kubectl") && !anew.contains('#'),
+        "{anew}"
+    );
+    machine.install("kubectl", &["--undo"]);
+    assert_eq!(machine.read(".kube/config"), before);
 }
 
 /// Git sends what its helper says since 2.46.

@@ -101,6 +101,14 @@ impl Install {
                 "{link} stays, as it was not made by `install`"
             ));
         }
+        if let Some((file, path)) = file.as_ref().filter(|_| self.undo)
+            && let Some(named) = self.still_named(file, &edit.after)?
+        {
+            let path = path.display();
+            out.note(format_args!(
+                "{path} still names {named}: `install` did not write that, so it stays"
+            ));
+        }
         if edit.after == After::Same && !changes_link {
             let what = if self.undo {
                 "not installed"
@@ -155,6 +163,16 @@ impl Install {
                 self.tool.install(text, &self.registries, &hosts, target)
             }
         }
+    }
+
+    /// Returns the helper that the file names after the edit is undone.
+    fn still_named(&self, file: &ConfigFile, after: &After) -> Result<Option<String>, Failure> {
+        let text = match after {
+            After::Same => file.text()?,
+            After::Text(text) => Some(text.as_str()),
+            After::Gone => None,
+        };
+        Ok(text.and_then(|text| self.tool.program_in(text)))
     }
 
     /// Makes the link before the file names it, and removes it after.
