@@ -36,7 +36,8 @@ clients_of_languages() {
     if [[ ${CI:-} == true ]]; then
         export GCE_AUTH_INTEROP=required
     fi
-    for program in go java mvn node npm docker kubectl git terraform; do
+    command -v gradle >/dev/null || packages gradle
+    for program in go java mvn gradle node npm docker kubectl git terraform; do
         command -v "$program" >/dev/null || not_checked "clients that need $program"
     done
     uv_of_tests

@@ -86,7 +86,9 @@ fn properties(reply: &Reply, names: &[String]) {
     };
     let expected = format!(
         "export ORG_GRADLE_PROJECT_{name}Username=oauth2accesstoken\n\
-         export ORG_GRADLE_PROJECT_{name}Password={ACCESS}\n"
+         export ORG_GRADLE_PROJECT_{name}Password={ACCESS}\n\
+         export ORG_GRADLE_PROJECT_{name}AuthHeaderName=Authorization\n\
+         export ORG_GRADLE_PROJECT_{name}AuthHeaderValue='Bearer {ACCESS}'\n"
     );
     assert_eq!(*reply.text, expected);
 }

@@ -5,7 +5,8 @@ use crate::{
     helper::token::{Reply, Tokens, USER},
 };
 
-/// Returns exports for the repository of this name, with `credentials(PasswordCredentials)`.
+/// Returns exports for the repository of this name, with `credentials(PasswordCredentials)` or
+/// `credentials(HttpHeaderCredentials)`.
 pub(crate) fn answer(repository: &str, tokens: &dyn Tokens) -> Result<Reply, Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if repository.is_empty() || !repository.bytes().all(plain) {
@@ -13,18 +14,23 @@ pub(crate) fn answer(repository: &str, tokens: &dyn Tokens) -> Result<Reply, Fai
         return Err(Failure::new(Exit::Usage, why));
     }
     let token = tokens.access()?;
-    let name = ["export ORG_GRADLE_PROJECT_", repository];
+    let secret = token.plain()?;
+    let name = ["export ORG_GRADLE_PROJECT_", repository].concat();
     Ok(Reply::text(&[
-        name[0],
-        name[1],
+        &name,
         "Username=",
         USER,
         "\n",
-        name[0],
-        name[1],
+        &name,
         "Password=",
-        token.plain()?,
+        secret,
         "\n",
+        &name,
+        "AuthHeaderName=Authorization\n",
+        &name,
+        "AuthHeaderValue='Bearer ",
+        secret,
+        "'\n",
     ]))
 }
 
@@ -39,7 +45,9 @@ mod tests {
         assert_eq!(
             *reply.text,
             "export ORG_GRADLE_PROJECT_mineUsername=oauth2accesstoken\n\
-             export ORG_GRADLE_PROJECT_minePassword=ya29.access\n"
+             export ORG_GRADLE_PROJECT_minePassword=ya29.access\n\
+             export ORG_GRADLE_PROJECT_mineAuthHeaderName=Authorization\n\
+             export ORG_GRADLE_PROJECT_mineAuthHeaderValue='Bearer ya29.access'\n"
         );
         for name in ["", "a b", "a;b", "a-b"] {
             assert!(answer(name, &Fake::default()).is_err(), "{name}");

@@ -1,6 +1,6 @@
-//! pip, uv, npm, Go, Maven and Terraform.
+//! pip, uv, npm, Go, Maven, Gradle and Terraform.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use serde_json::json;
 
@@ -174,6 +174,20 @@ fn go_asks_goauth_after_a_refusal() {
     assert_eq!(run(&mut go).stdout, "example.com/mine v1.2.3\n");
     machine.install("goauth", &["--undo"]);
     assert!(!machine.home.join(".config/go/env").exists());
+
+    // Go writes the file, too.
+    machine.write(".config/go/env", "GOAUTH=netrc\n");
+    let write = |arguments: &[&str]| run(machine.tool("go").unwrap().arg("env").args(arguments));
+    machine.install("goauth", &[]);
+    write(&["-w", "GOPRIVATE=a.example"]);
+    write(&["-u", "GOPRIVATE"]);
+    let named = write(&["GOAUTH"]).stdout;
+    assert!(
+        named.ends_with("/./gce-auth helper goauth; netrc\n"),
+        "{named}"
+    );
+    machine.install("goauth", &["--undo"]);
+    assert_eq!(machine.read(".config/go/env"), "GOAUTH=netrc\n");
 }
 
 #[test]
@@ -220,25 +234,11 @@ fn maven_sends_the_header_of_its_settings() {
          <repositories><repository><id>artifact-registry</id>\
          <url>https://us-maven.pkg.dev/p/r</url></repository></repositories></project>",
     );
-    let store = machine.home.join("trust.p12");
     let (Some(mut keytool), Some(mut maven)) = (machine.tool("keytool"), machine.tool("mvn"))
     else {
         return;
     };
-    keytool
-        .args([
-            "-importcert",
-            "-noprompt",
-            "-alias",
-            "ca",
-            "-storepass",
-            "changeit",
-        ])
-        .arg("-keystore")
-        .arg(&store)
-        .arg("-file")
-        .arg(&machine.cloud.ca);
-    run(&mut keytool);
+    let store = trust_store(&mut keytool, &machine);
     maven
         .args(["-B", "-q", "-s", path, "-gs"])
         .arg(global)
@@ -253,6 +253,88 @@ fn maven_sends_the_header_of_its_settings() {
         .find(|it| it.path.ends_with("parent-1.2.3.pom"))
         .unwrap();
     assert_eq!(parent.host, "us-maven.pkg.dev");
+}
+
+/// The properties are those that Gradle 6.6 and later read by themselves, for `PasswordCredentials` and
+/// `HttpHeaderCredentials`; for an older Gradle the script names them.
+#[test]
+fn gradle_reads_the_properties_of_its_repository() {
+    let machine = Machine::new("gradle", |request, token| {
+        let path = request.path.clone();
+        guarded(request, &basic(USER, token), || match path.as_str() {
+            "/p/r/example/mine/1.2.3/mine-1.2.3.pom" => {
+                let pom = "<project><modelVersion>4.0.0</modelVersion><groupId>example</groupId>\
+                           <artifactId>mine</artifactId><version>1.2.3</version></project>";
+                (200, "text/xml", pom.into())
+            }
+            // An archive of Java without entries.
+            "/p/r/example/mine/1.2.3/mine-1.2.3.jar" => {
+                let end = [&b"PK\x05\x06"[..], &[0; 18]].concat();
+                (200, "application/java-archive", end)
+            }
+            _ => not_found(),
+        })
+    });
+    machine.write("project/settings.gradle", "");
+    machine.write(
+        "project/build.gradle",
+        "repositories { maven { name = 'mine'; url = 'https://us-maven.pkg.dev/p/r'\n\
+         credentials { username = project.mineUsername; password = project.minePassword } } }\n\
+         configurations { fetched }\n\
+         assert project.mineAuthHeaderName == 'Authorization'\n\
+         assert project.mineAuthHeaderValue == 'Bearer ' + project.minePassword\n\
+         dependencies { fetched 'example:mine:1.2.3' }\n\
+         task show { doLast { configurations.fetched.files.each { println it.name } } }\n",
+    );
+    let (Some(mut keytool), Some(mut gradle)) = (machine.tool("keytool"), machine.tool("sh"))
+    else {
+        return;
+    };
+    if machine.tool("gradle").is_none() {
+        return;
+    }
+    let store = trust_store(&mut keytool, &machine);
+    let helper = format!(
+        "{} helper gradle --repository mine",
+        env!("CARGO_BIN_EXE_gce-auth")
+    );
+    let address = machine.cloud.address;
+    gradle
+        .arg("-c")
+        .arg(format!(
+            "eval \"$({helper})\"; exec gradle --no-daemon -q show -Dhttps.proxyHost={} -Dhttps.proxyPort={} \
+             -Djavax.net.ssl.trustStore={} -Djavax.net.ssl.trustStorePassword=changeit",
+            address.ip(),
+            address.port(),
+            store.display()
+        ))
+        .env("GRADLE_USER_HOME", machine.home.join(".gradle"))
+        .current_dir(machine.home.join("project"));
+    let said = run(&mut gradle).stdout;
+    assert!(said.ends_with("mine-1.2.3.jar\n"), "{said}");
+    let requests = machine.cloud.requests();
+    assert!(requests.iter().all(|it| it.host == "us-maven.pkg.dev"));
+}
+
+/// Puts the CA of the test into a trust store of Java, with the password `changeit`.
+fn trust_store(keytool: &mut Command, machine: &Machine) -> PathBuf {
+    let store = machine.home.join("trust.p12");
+    let made = [
+        "-importcert",
+        "-noprompt",
+        "-alias",
+        "ca",
+        "-storepass",
+        "changeit",
+        "-keystore",
+    ];
+    keytool
+        .args(made)
+        .arg(&store)
+        .arg("-file")
+        .arg(&machine.cloud.ca);
+    run(keytool);
+    store
 }
 
 /// Terraform's own backend for Cloud Storage reads the variable, without a provider.

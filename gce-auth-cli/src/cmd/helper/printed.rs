@@ -171,7 +171,7 @@ impl Maven {
     }
 }
 
-/// Prints variables with user and token for a repository of Gradle with PasswordCredentials.
+/// Prints variables for a repository of Gradle with PasswordCredentials or HttpHeaderCredentials.
 #[derive(Debug, clap::Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Gradle {
