@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Set for the next program, so that a script which calls this one back ends.
-const PASSED: &str = "GCE_AUTH_HELPER_PASSED_ON";
+pub(crate) const PASSED: &str = "GCE_AUTH_HELPER_PASSED_ON";
 
 /// Runs the next program of this name, and returns its exit code; 1 if there is none.
 pub(crate) fn run_next(name: &str, arguments: &[OsString]) -> Result<ExitCode, Failure> {

@@ -141,6 +141,83 @@ fn install_then_undo_leaves_the_file_as_it_was() {
     assert_eq!(left.count(), 0, "no link stays");
 }
 
+/// What names the helper already, by a person's hand, is there after an undo, too: lines and links.
+#[test]
+fn what_a_person_wrote_stays() {
+    let home = Home::new("by-hand");
+    let program = env!("CARGO_BIN_EXE_gce-auth");
+    let link = |name: &str| home.path("bin").join(name).display().to_string();
+    let (kubectl, bazel) = (link("gce-auth-kubectl"), link("bazel-credential-gce-auth"));
+    let server = "[credential \"https://source.developers.google.com\"]";
+    for (tool, file, text) in [
+        (
+            "docker",
+            ".docker/config.json",
+            "{\n\t\"credHelpers\": {\n\t\t\"gcr.io\": \"gce-auth\"\n\t}\n}".to_owned(),
+        ),
+        (
+            "git",
+            ".gitconfig",
+            format!("{server}\n\thelper = \"{program} helper git\"\n"),
+        ),
+        (
+            "cargo",
+            ".cargo/config.toml",
+            format!("[registries.mine]\ncredential-provider = ['{program}']\n"),
+        ),
+        (
+            "kubectl",
+            ".kube/config",
+            format!("- command: {kubectl}\n- command: gke-gcloud-auth-plugin\n"),
+        ),
+        ("kubectl", ".kube/config", format!("- command: {kubectl}\n")),
+        (
+            "goauth",
+            ".config/go/env",
+            format!("GOAUTH={program} helper goauth; netrc\n"),
+        ),
+        (
+            "goauth",
+            ".config/go/env",
+            format!("GOAUTH={program} helper goauth;netrc\n"),
+        ),
+        (
+            "bazel",
+            ".bazelrc",
+            format!("common --credential_helper=*.pkg.dev={bazel}\n"),
+        ),
+    ] {
+        home.write(file, &text, 0o600);
+        let more: &[&str] = if tool == "cargo" {
+            &["--registries", "mine"]
+        } else {
+            &[]
+        };
+        for _ in 0..2 {
+            assert_eq!(home.install(tool, more).code, Some(0), "{tool}");
+        }
+        let undone = home.install(tool, &["--undo"]);
+        assert_eq!(undone.code, Some(0), "{undone:?}");
+        assert_eq!(home.read(file), Some(text), "{tool}");
+        assert!(
+            undone.stderr.contains(file) && undone.stderr.contains("stays"),
+            "{undone:?}"
+        );
+    }
+    for (tool, name) in [
+        ("docker", "docker-credential-gce-auth"),
+        ("kubelet", "gce-auth-kubelet"),
+        ("keyring", "keyring"),
+    ] {
+        symlink(program, link(name)).unwrap();
+        for more in [&[][..], &["--undo"]] {
+            assert_eq!(home.install(tool, more).code, Some(0), "{tool} {more:?}");
+            let named = fs::read_link(link(name)).unwrap();
+            assert_eq!(named.to_str(), Some(program), "{tool} {more:?}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_was_made_goes() {
     let home = Home::new("made");
@@ -188,13 +265,17 @@ fn a_link_to_where_the_executable_was_is_replaced() {
     let link = home.path("bin/docker-credential-gce-auth");
     for undo in [&[][..], &["--undo"]] {
         let _ = fs::remove_file(&link);
-        symlink("/no/such/place/gce-auth", &link).unwrap();
+        symlink("/no/such/place/./gce-auth", &link).unwrap();
         assert_eq!(home.install("docker", undo).code, Some(0), "{undo:?}");
         assert_eq!(link.exists(), undo.is_empty());
         assert_eq!(link.symlink_metadata().is_ok(), undo.is_empty());
     }
-    symlink("/no/such/place/other", &link).unwrap();
-    assert_eq!(home.install("docker", &[]).code, Some(2));
+    for broken in ["/no/such/place/./other", "/no/such/place/gce-auth"] {
+        let _ = fs::remove_file(&link);
+        symlink(broken, &link).unwrap();
+        assert_eq!(home.install("docker", &[]).code, Some(2), "{broken}");
+        assert_eq!(fs::read_link(&link).unwrap().to_str(), Some(broken));
+    }
 }
 
 #[test]
@@ -255,9 +336,11 @@ fn doctor_lists_the_helpers_and_runs_them() {
         home.write(file, text, 0o600);
         assert_eq!(home.install(tool, more).code, Some(0), "{tool}");
     }
-    assert_eq!(home.install("keyring", &[]).code, Some(0));
+    for linked in ["keyring", "kubelet"] {
+        assert_eq!(home.install(linked, &[]).code, Some(0), "{linked}");
+    }
     let found = steps();
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 8, "{found:#?}");
     for step in &found {
         assert_eq!(step["result"], "ok", "{step}");
         let found = step["found"].as_str().unwrap();
@@ -273,7 +356,16 @@ fn doctor_lists_the_helpers_and_runs_them() {
     home.write("bin/docker-credential-gce-auth", script, 0o755);
     let found = steps();
     let found = found[0]["found"].as_str().unwrap();
-    assert!(found.ends_with("does not run: no such thing"), "{found}");
+    assert!(found.ends_with("does not answer: no such thing"), "{found}");
+
+    // A program that runs and knows nothing of the protocol.
+    home.write("bin/docker-credential-gce-auth", "#!/bin/sh\n", 0o755);
+    let found = steps();
+    let found = found[0]["found"].as_str().unwrap();
+    assert!(
+        found.contains("does not answer: its answer is not"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::{
-    cmd::doctor::{report::Finding, trial},
+    cmd::doctor::{
+        report::Finding,
+        trial::{self, Trial},
+    },
     install::{file::ConfigFile, places, tool::Tool},
     next_program::on_path,
 };
@@ -53,12 +56,10 @@ fn step(tool: Tool, var: impl Fn(&str) -> Option<String>, own: &Path) -> Option<
         (None, None) => return None,
     };
     let program = program.as_path();
-    let answer =
-        trial::command(tool, program).map_or(Ok(()), |call| trial::run(call, trial::LIMIT));
-    Some(match answer {
+    Some(match Trial::of(tool, program).run(trial::LIMIT) {
         Ok(()) => Finding::good(format!("{place}; {} answers", program.display())),
         Err(why) => Finding::warning(
-            format!("{place}; {} does not run: {why}", program.display()),
+            format!("{place}; {} does not answer: {why}", program.display()),
             advice,
         ),
     })
