@@ -170,7 +170,7 @@ fn remove(text: &str, member: &str, key: &str) -> Result<String, Failure> {
     })
 }
 
-/// Returns the registries that have this helper, by whom it was named.
+/// Returns the registries that have this helper, with a record or without.
 pub(crate) fn installed(text: &str) -> Vec<String> {
     let helpers = object(text, MEMBER).map_or_else(Vec::new, |helpers| helpers.members);
     let ours = helpers

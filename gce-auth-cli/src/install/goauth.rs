@@ -35,7 +35,7 @@ fn own<'a>(value: &'a str, program: &str) -> Option<&'a str> {
     (found.is_some() && found == name(program)).then_some(command)
 }
 
-/// Returns whether one of the commands is this helper of this program, by whom it was written.
+/// Returns whether one of the commands is this helper of this program, with the mark or without.
 fn is_named(value: &str, program: &str) -> bool {
     let mut programs = value
         .split(';')
