@@ -1,4 +1,5 @@
-//! Lists a bucket for its callers: `BUCKET=.. cargo run --example service --features axum-0_8,reqwest-0_13`
+//! Lists a bucket for its callers:
+//! `BUCKET=.. cargo run --example service --features axum-0_8,reqwest-0_13 -- [ADDRESS]`
 
 #![allow(clippy::disallowed_methods)] // it reads its environment
 
@@ -27,7 +28,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(objects))
         .route("/ready", get(ready))
         .with_state(app);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, router).await?;
     Ok(())
 }

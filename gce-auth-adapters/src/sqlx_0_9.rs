@@ -83,7 +83,9 @@ pub async fn login(
 /// Keeps the password of the pool's next connections current, until the pool is closed.
 ///
 /// If a token cannot be fetched, the password stays, and the next attempt is 20 s later. sqlx does not
-/// say that a login failed: after a rejection, `invalidate` the token of the credentials.
+/// say that a login failed: give credentials with the scope
+/// [`sqlservice.login`](https://www.googleapis.com/auth/sqlservice.login) alone, and after a rejection
+/// [`invalidate`](Credentials::invalidate) their token.
 pub async fn keep_logged_in(pool: PgPool, ours: Credentials) {
     let ours = cloud_sql::for_login(&ours);
     let closed = pool.close_event();

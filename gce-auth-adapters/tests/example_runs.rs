@@ -15,17 +15,18 @@
 
 mod support;
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-};
+use std::time::Duration;
 
+use gce_auth::{IdTokenCredentials, IdTokenFormat};
+use gce_auth_emulator::Fault;
 use support::{
-    Scene,
-    example::{example, run},
-    exchange,
+    DEFAULT_TOKEN, Scene,
+    example::{Service, example, run},
+    exchange, is_valid,
     store::{self, Proxy},
 };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn examples_that_get_a_url_show_a_valid_token() {
@@ -92,31 +93,71 @@ fn examples_of_googles_apis_are_answered() {
     std::fs::remove_file(&folder).unwrap();
 }
 
-/// A caller without a token is all that can be shown offline: the keys are Google's own.
 #[test]
-fn the_example_of_a_service_refuses_a_caller_without_a_token() {
-    struct Service(Child);
-    impl Drop for Service {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
+fn the_example_of_axum_lets_in_callers_by_their_token() {
+    const AUDIENCE: &str = "https://a.example";
+    let scene = Scene::new();
+    let email = scene.ours.blocking_account().unwrap().email().to_owned();
+    let keys = format!("{}/oauth2/v3/certs", scene.emulator.url());
+    let header = |audience: &str| {
+        let ours = IdTokenCredentials::builder(audience)
+            .client(scene.client.clone())
+            .format(IdTokenFormat::Full);
+        let token = ours.unshared().build().unwrap().blocking_token().unwrap();
+        format!("authorization: Bearer {}\r\n", token.secret())
+    };
+    for (admin, admitted) in [(&*email, "HTTP/1.1 200"), ("other@p", "HTTP/1.1 403")] {
+        let mut command = example("axum", scene.emulator.addr());
+        let service = Service::start(command.args([AUDIENCE, admin, "127.0.0.1:0", &keys]));
+        let answer = service.get("/", &header(AUDIENCE));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with(&format!("hello, {email}\n")), "{answer}");
+        let answer = service.get("/admin", &header(AUDIENCE));
+        assert!(answer.starts_with(admitted), "{admin}: {answer}");
+        for path in ["/", "/admin"] {
+            for (headers, challenge) in [
+                (String::new(), "www-authenticate: bearer\r\n"),
+                (
+                    header("https://other.example"),
+                    "www-authenticate: bearer error=\"invalid_token\"\r\n",
+                ),
+            ] {
+                let answer = service.get(path, &headers).to_ascii_lowercase();
+                assert!(answer.starts_with("http/1.1 401"), "{answer}");
+                assert!(answer.contains(challenge), "{answer}");
+            }
         }
     }
+}
+
+#[test]
+fn the_example_of_a_service_lists_a_bucket_and_is_ready_once_it_has_a_token() {
     let scene = Scene::new();
-    let mut command = example("axum", scene.emulator.addr());
-    command.args(["https://a.example", "127.0.0.1:0"]);
-    let mut service = Service(command.stdout(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    let stdout = service.0.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on http://").unwrap();
-    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let answer = exchange(address.parse().unwrap(), request);
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert!(
-        answer
-            .to_ascii_lowercase()
-            .contains("www-authenticate: bearer"),
-        "{answer}"
-    );
+    let storage = scene.api("{\"items\":[]}");
+    let start = || {
+        let mut command = example("service", scene.emulator.addr());
+        let command = command.env("BUCKET", "mine").env("STORAGE", &storage.url);
+        Service::start(command.arg("127.0.0.1:0"))
+    };
+    let service = start();
+    assert!(service.get("/ready", "").starts_with("HTTP/1.1 200"));
+    let answer = service.get("/", "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with("{\"items\":[]}"), "{answer}");
+    let seen = storage.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].path(), "/storage/v1/b/mine/o");
+    assert!(is_valid(scene.emulator.addr(), seen[0].token().unwrap()));
+
+    // A server that has no token when the program starts.
+    let late = start();
+    let fault = Fault::Status {
+        code: 404,
+        retry_after: None,
+    };
+    scene.emulator.fail_for(DEFAULT_TOKEN, HOUR, fault);
+    assert!(late.get("/ready", "").starts_with("HTTP/1.1 503"));
+    assert!(late.get("/", "").starts_with("HTTP/1.1 502"));
+    assert_eq!(storage.seen().len(), 1, "a request without a token");
+    assert!(service.get("/", "").starts_with("HTTP/1.1 200"));
 }

@@ -39,7 +39,9 @@ fn each_adapter_is_one_line_of_its_example() {
             .find(|line| line.starts_with("use gce_auth_adapters::"))
             .unwrap();
         let import = import.trim_end_matches(';');
-        let item = import.rsplit([' ', ':']).next().unwrap();
+        // Of several names the first is the adapter's.
+        let import = import.split(',').next().unwrap();
+        let item = import.rsplit([' ', ':', '{']).next().unwrap();
         // An extension trait is used by its method.
         let used = match item {
             "Authorize" => ".authorize(",
@@ -47,9 +49,17 @@ fn each_adapter_is_one_line_of_its_example() {
         };
         let uses = example
             .lines()
-            .filter(|line| !line.starts_with("use ") && line.contains(used));
+            .filter(|line| !line.starts_with("use ") && has_name(line, used));
         assert_eq!(uses.count(), 1, "{name} uses {item}");
     }
+}
+
+/// Returns whether a line has this name, not as the end of another.
+fn has_name(line: &str, name: &str) -> bool {
+    let is_end =
+        |before: &str| before.ends_with(|last: char| last.is_alphanumeric() || last == '_');
+    let mut before = line.match_indices(name).map(|(at, _)| &line[..at]);
+    before.any(|before| name.starts_with('.') || !is_end(before))
 }
 
 /// The files of an adapter.

@@ -8,18 +8,25 @@ mod support;
 use std::{
     collections::HashSet,
     future::{Future, poll_fn},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use gce_auth::{Credentials, IdTokenCredentials, ProvideHeaders, Signer};
+use gce_auth::{AuthLayer, Credentials, IdTokenCredentials, ProvideHeaders, Signer};
 use gce_auth_adapters::google_cloud_auth_1 as adapter;
-use gce_auth_emulator::Fault;
-use google_cloud_auth::credentials::{CacheableResource, EntityTag};
+use gce_auth_emulator::{AdcKind, Fault};
+use google_cloud_auth::credentials::{
+    CacheableResource, EntityTag, external_account::ProgrammaticBuilder,
+};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_secretmanager_v1::client::SecretManagerService;
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
-use support::{DEFAULT_TOKEN, Scene, api::Api, tokens};
+use http_body_util::Empty;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use support::{DEFAULT_TOKEN, Scene, api::Api, is_valid, tokens};
+use tower_layer::Layer;
+use tower_service::Service;
 
 const SECRET: &str = r#"{"name":"projects/p/secrets/s/versions/1","payload":{"data":"aGVsbG8="}}"#;
 const NAME: &str = "projects/p/secrets/s/versions/1";
@@ -245,6 +252,56 @@ async fn id_tokens_and_subject_tokens_are_handed_on() {
         "{error}"
     );
     assert!(error.to_string().contains("503"), "{error}");
+}
+
+/// Their federation exchanges our ID tokens at the Security Token Service of the emulator, and what it
+/// gets are the headers of a client of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn their_federation_takes_our_subject_tokens_and_gives_us_its_headers() {
+    let scene = Scene::new();
+    let api = scene.api("{}");
+    let file = scene.emulator.adc(AdcKind::ExternalAccount).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let audience = file["audience"].as_str().unwrap();
+    let ours = IdTokenCredentials::builder(audience)
+        .client(scene.client.clone())
+        .unshared()
+        .build()
+        .unwrap();
+    let federation = || {
+        ProgrammaticBuilder::new(Arc::new(adapter::subject_token_provider(&ours)))
+            .with_audience(audience)
+            .with_subject_token_type("urn:ietf:params:oauth:token-type:id_token")
+            .with_token_url(format!("{}/v1/token", scene.emulator.url()))
+            .with_scopes(["https://www.googleapis.com/auth/cloud-platform"])
+            .with_retry_policy(NeverRetry)
+            .build()
+            .unwrap()
+    };
+    let client = |provider: adapter::Theirs| {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<&[u8]>>();
+        AuthLayer::new(provider).layer(client)
+    };
+    let get = || http::Request::get(&api.url).body(Empty::new()).unwrap();
+    let mut working = client(adapter::provide_headers(federation()));
+    assert_eq!(working.call(get()).await.unwrap().status(), 200);
+    let seen = api.seen();
+    let token = seen[0].token().unwrap();
+    assert!(is_valid(scene.emulator.addr(), token));
+    let exchanges = scene.emulator.request_count("/v1/token");
+    assert_eq!(exchanges, 1);
+
+    // Without a metadata server there is no subject token, and no request.
+    scene.break_down();
+    scene.expire();
+    let mut broken = client(adapter::provide_headers(federation()));
+    let error = broken.call(get()).await.unwrap_err();
+    let error = format!("{error:?}");
+    assert!(error.contains("503"), "{error}");
+    assert_eq!(api.seen().len(), 1);
+    scene.heal();
+    let mut healed = client(adapter::provide_headers(federation()));
+    assert_eq!(healed.call(get()).await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -200,6 +200,25 @@ async fn a_layer_replaces_a_rejected_token() {
         .await
         .unwrap();
     assert_eq!(collector.seen().len(), 3);
+
+    scene.expire();
+    client
+        .export(ExportTraceServiceRequest::default())
+        .await
+        .unwrap();
+    scene.break_down();
+    scene.expire();
+    let status = client
+        .export(ExportTraceServiceRequest::default())
+        .await
+        .unwrap_err();
+    assert!(format!("{status:?}").contains("503"), "{status:?}");
+    assert_eq!(collector.seen().len(), 4);
+    scene.heal();
+    client
+        .export(ExportTraceServiceRequest::default())
+        .await
+        .unwrap();
 }
 
 /// Exports one span. A batch is sent by a thread of its own, so that this thread may be a runtime's.
@@ -239,6 +258,27 @@ async fn each_export_over_grpc_has_the_token_of_the_moment() {
     let seen = collector.seen();
     assert_eq!(seen.len(), 2);
     assert_ne!(seen[0], seen[1]);
+
+    // An interceptor does not see the answer: the program reports the token.
+    scene.revoke();
+    let _ = flush(&provider).await;
+    assert_eq!(collector.seen().len(), 3);
+    assert!(scene.ours.invalidate(&scene.ours.cached_token().unwrap()));
+    scene.ours.wait_ready(MINUTE).await.unwrap();
+    flush(&provider).await.unwrap();
+    let seen = collector.seen();
+    assert!(is_valid(scene.emulator.addr(), &seen[3]));
+
+    scene.break_down();
+    flush(&provider).await.unwrap();
+    scene.expire();
+    let _ = flush(&provider).await;
+    assert_eq!(collector.seen().len(), 5, "an export without a token");
+    scene.ours.token().await.unwrap_err();
+    scene.heal();
+    scene.ours.wait_ready(MINUTE).await.unwrap();
+    flush(&provider).await.unwrap();
+    assert_eq!(collector.seen().len(), 6);
 }
 
 /// reqwest on a runtime of the test: the exporter's thread has none.
@@ -284,4 +324,19 @@ async fn an_export_over_http_is_sent_again_after_a_401() {
     assert_eq!(tokens(&seen).len(), 2);
     assert_eq!(seen[2].body, seen[1].body);
     assert!(is_valid(scene.emulator.addr(), seen[2].token().unwrap()));
+
+    scene.expire();
+    let _ = flush(&provider).await;
+    scene.break_down();
+    let _ = flush(&provider).await;
+    let seen = api.seen();
+    assert_eq!((seen.len(), tokens(&seen).len()), (5, 3));
+    scene.expire();
+    let _ = flush(&provider).await;
+    assert_eq!(api.seen().len(), 5, "an export without a token");
+    scene.heal();
+    let _ = flush(&provider).await;
+    let seen = api.seen();
+    assert_eq!(seen.len(), 6);
+    assert!(is_valid(scene.emulator.addr(), seen[5].token().unwrap()));
 }

@@ -38,7 +38,12 @@ async fn reqwest_sends_the_token_of_the_moment() {
     assert_eq!(send().await.unwrap_err().status(), Some(503));
     scene.heal();
     assert_eq!(send().await.unwrap(), 200);
-    assert_eq!(tokens(&api.seen()).len(), 3);
+    let headers = scene.ours.headers().await.unwrap();
+    scene.revoke();
+    assert_eq!(send().await.unwrap(), 401);
+    assert!(scene.ours.invalidate_headers(&headers));
+    assert_eq!(send().await.unwrap(), 200);
+    assert_eq!(tokens(&api.seen()).len(), 4);
     assert!(
         api.seen()
             .iter()
@@ -71,6 +76,33 @@ async fn reqwest_middleware_sends_once_more_after_a_401() {
     assert_eq!(seen[1].token(), seen[0].token());
     assert_ne!(seen[2].token(), seen[1].token());
     assert_eq!(seen[2].body, seen[1].body);
+}
+
+#[tokio::test]
+async fn reqwest_middleware_lives_through_expiry_and_an_outage() {
+    let scene = Scene::new();
+    let api = scene.api("{}");
+    let client = middleware(&scene.ours);
+    let send = async || {
+        client
+            .get(&api.url)
+            .send()
+            .await
+            .map(|answer| answer.status())
+    };
+    assert_eq!(send().await.unwrap(), 200);
+    scene.expire();
+    assert_eq!(send().await.unwrap(), 200);
+    scene.break_down();
+    assert_eq!(send().await.unwrap(), 200);
+    // Rejected in an outage: there is no other token, and the answer is the server's.
+    scene.emulator.revoke_tokens();
+    assert_eq!(send().await.unwrap(), 401);
+    scene.expire();
+    assert!(send().await.is_err());
+    scene.heal();
+    assert_eq!(send().await.unwrap(), 200);
+    assert_eq!(api.seen().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -173,6 +205,14 @@ fn ureq_replaces_a_rejected_token_at_the_next_request() {
     assert!(matches!(error, ureq::Error::StatusCode(401)), "{error}");
     assert_eq!(agent.get(&api.url).call().unwrap().status(), 200);
     assert_eq!(tokens(&api.seen()).len(), 3);
+
+    scene.break_down();
+    assert_eq!(agent.get(&api.url).call().unwrap().status(), 200);
+    scene.expire();
+    let error = agent.get(&api.url).call().unwrap_err();
+    assert!(error.to_string().contains("503"), "{error}");
+    scene.heal();
+    assert_eq!(agent.get(&api.url).call().unwrap().status(), 200);
 }
 
 #[test]

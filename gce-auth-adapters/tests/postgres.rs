@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Mutex, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use gce_auth_adapters::{
@@ -24,6 +24,7 @@ use support::{
 use tokio_postgres::{Config, NoTls};
 
 const WHO: &str = "SELECT current_user::text";
+const LOGIN_ALONE: [&str; 1] = ["https://www.googleapis.com/auth/sqlservice.login"];
 
 /// A scene whose account may log in, and the name of its user there.
 async fn admitted(server: &Postgres) -> (Scene, String) {
@@ -58,10 +59,9 @@ fn whole(error: &dyn Error) -> String {
 #[tokio::test]
 async fn logins_share_a_token() {
     let scoped = Scene::new();
-    let login_alone = ["https://www.googleapis.com/auth/sqlservice.login"];
     for (scene, ours) in [
         (&Scene::shared(), None),
-        (&scoped, Some(scoped.ours.with_scopes(login_alone))),
+        (&scoped, Some(scoped.ours.with_scopes(LOGIN_ALONE))),
     ] {
         let ours = ours.as_ref().unwrap_or(&scene.ours);
         for _ in 0..20 {
@@ -133,6 +133,23 @@ async fn by_tokio_postgres(server: &Postgres) {
     );
     login(&mut config, &scene.ours).await.unwrap();
     assert!(config.connect(NoTls).await.is_ok());
+
+    // The program reports a token that the server rejects.
+    let ours = scene.ours.with_scopes(LOGIN_ALONE);
+    login(&mut config, &ours).await.unwrap();
+    scene.revoke();
+    assert!(config.connect(NoTls).await.is_err());
+    assert!(ours.invalidate(&ours.cached_token().unwrap()));
+    login(&mut config, &ours).await.unwrap();
+    assert!(config.connect(NoTls).await.is_ok());
+    scene.break_down();
+    login(&mut config, &ours).await.unwrap();
+    scene.expire();
+    let error = login(&mut config, &ours).await.unwrap_err();
+    assert_eq!(error.status(), Some(503), "{error}");
+    scene.heal();
+    login(&mut config, &ours).await.unwrap();
+    assert!(config.connect(NoTls).await.is_ok());
 }
 
 async fn by_deadpool(server: &Postgres) {
@@ -197,10 +214,32 @@ async fn by_bb8(server: &Postgres) {
     assert!(clients.join_all().await.iter().all(|name| *name == user));
     let asked = scene.token_requests();
     assert_eq!(asked, 1, "one token for all connections");
+    let who = async || {
+        let client = pool.get().await.unwrap();
+        let row = client.query_one(WHO, &[]).await.unwrap();
+        row.get::<_, String>(0)
+    };
     scene.expire();
     server.cut();
-    let row = pool.get().await.unwrap().query_one(WHO, &[]).await.unwrap();
-    assert_eq!(row.get::<_, String>(0), user);
+    assert_eq!(who().await, user);
+
+    // bb8 tries again by itself: a rejected token is dropped, and the next connection has another.
+    scene.revoke();
+    server.cut();
+    assert_eq!(who().await, user);
+
+    scene.break_down();
+    scene.expire();
+    server.cut();
+    let asked = scene.token_requests();
+    let outage = async {
+        while scene.token_requests() == asked {
+            tokio::task::yield_now().await;
+        }
+        scene.heal();
+    };
+    let (name, ()) = tokio::join!(who(), outage);
+    assert_eq!(name, user);
 }
 
 async fn by_sqlx(server: &Postgres) {
@@ -210,40 +249,55 @@ async fn by_sqlx(server: &Postgres) {
         .host("127.0.0.1")
         .port(server.port)
         .database("postgres");
-    let pool = sqlx_0_9::connect(PgPoolOptions::new(), options.clone(), &scene.ours)
+    let ours = scene.ours.with_scopes(LOGIN_ALONE);
+    let pool = sqlx_0_9::connect(PgPoolOptions::new(), options.clone(), &ours)
         .await
         .unwrap();
     let who = async || sqlx::query_scalar::<_, String>(WHO).fetch_one(&pool).await;
     assert_eq!(who().await.unwrap(), user);
 
-    scene.expire();
     // What the task does every 20 s, it does when it begins, too.
-    let task = tokio::spawn(sqlx_0_9::keep_logged_in(pool.clone(), scene.ours.clone()));
-    let asked = scene.token_requests();
-    let renewed = async {
-        while scene.token_requests() == asked {
-            tokio::task::yield_now().await;
+    let tasks = Mutex::new(Vec::new());
+    let renew = async || {
+        let asked = scene.token_requests();
+        let task = tokio::spawn(sqlx_0_9::keep_logged_in(pool.clone(), ours.clone()));
+        let renewed = async {
+            while scene.token_requests() == asked {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), renewed)
+            .await
+            .unwrap();
+        // The cut connections are found out one by one, and the password follows the token's arrival.
+        let mut outcome = who().await;
+        for _ in 0..100 {
+            if outcome.is_ok() {
+                break;
+            }
+            outcome = who().await;
         }
+        assert_eq!(outcome.unwrap(), user);
+        tasks.lock().unwrap().push(task);
     };
-    tokio::time::timeout(Duration::from_secs(60), renewed)
-        .await
-        .unwrap();
+    scene.expire();
     server.cut();
-    let mut outcome = who().await;
-    // The cut connections are found out one by one, and the password follows the token's arrival.
-    for _ in 0..100 {
-        if outcome.is_ok() {
-            break;
-        }
-        outcome = who().await;
-    }
-    assert_eq!(outcome.unwrap(), user);
+    renew().await;
+
+    // sqlx does not say that a login failed: the program reports the token.
+    scene.revoke();
+    server.cut();
+    assert!(who().await.is_err());
+    assert!(ours.invalidate(&ours.cached_token().unwrap()));
+    renew().await;
     pool.close().await;
-    task.await.unwrap();
+    for task in tasks.into_inner().unwrap() {
+        task.await.unwrap();
+    }
 
     scene.break_down();
     scene.expire();
-    let error = sqlx_0_9::connect(PgPoolOptions::new(), options, &scene.ours)
+    let error = sqlx_0_9::connect(PgPoolOptions::new(), options, &ours)
         .await
         .unwrap_err();
     assert!(whole(&error).contains("503"), "{}", whole(&error));

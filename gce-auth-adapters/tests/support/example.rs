@@ -1,10 +1,13 @@
 //! The programs of `examples/`, as a user runs them.
 
 use std::{
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
+
+use super::exchange;
 
 /// Returns an example that was built with the tests, with a metadata server to ask and no more
 /// environment than that.
@@ -29,4 +32,39 @@ pub fn run(command: &mut Command) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// An example that serves until it is dropped.
+pub struct Service {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Starts it, and waits until it tells its address.
+    pub fn start(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut lines = stdout.lines().map(Result::unwrap);
+        let address = lines.find_map(|line| {
+            let address = line.strip_prefix("listening on http://")?;
+            Some(address.parse().unwrap())
+        });
+        let address = address.expect("it listens");
+        Self { process, address }
+    }
+
+    /// Sends `GET` with these headers; returns the answer as it came.
+    pub fn get(&self, path: &str, headers: &str) -> String {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
+        exchange(self.address, request.as_bytes())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
