@@ -1,14 +1,19 @@
 //! The least that a program can do for a token: one request over one connection, with nothing but the standard library.
-//! `rustc -O main.rs` builds it.
+//! An access token, or with an audience as argument an ID token. `rustc -O main.rs` builds it.
 
 use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
+const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default";
 
 fn main() {
+    let audience = env::args().nth(1);
+    let path = match &audience {
+        Some(audience) => format!("{ACCOUNT}/identity?audience={audience}"),
+        None => format!("{ACCOUNT}/token"),
+    };
     let host = env::var("GCE_METADATA_HOST").expect("GCE_METADATA_HOST names the server");
     let address: SocketAddr = host.parse().expect("it is an address and a port");
     let limit = Duration::from_secs(3);
@@ -17,7 +22,7 @@ fn main() {
     stream.set_read_timeout(Some(limit)).expect("a socket has this option");
     write!(
         stream,
-        "GET {PATH} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
     )
     .expect("it takes a request");
     let mut answer = String::new();
@@ -26,6 +31,10 @@ fn main() {
     let (head, body) = answer.split_once("\r\n\r\n").expect("it speaks HTTP");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.contains("\r\nMetadata-Flavor: Google\r\n"), "{head}");
+    if audience.is_some() {
+        println!("{body}");
+        return;
+    }
     let (_, rest) = body.split_once("\"access_token\":\"").expect("there is a token");
     let (token, _) = rest.split_once('"').expect("the token has an end");
     println!("{token}");
