@@ -45,7 +45,10 @@ pub(crate) fn answer(
     let user = if host == "googlesource.com" || host.ends_with(".googlesource.com") {
         GERRIT.to_owned()
     } else {
-        tokens.account().unwrap_or_else(|| USER.to_owned())
+        // A line more would be an attribute of its own.
+        let account = tokens.account();
+        let account = account.filter(|name| !name.contains(char::is_control));
+        account.unwrap_or_else(|| USER.to_owned())
     };
     Ok(Reply::text(&[
         "username=",
@@ -160,6 +163,18 @@ mod tests {
         ] {
             assert_eq!(said("get", input), "", "{input:?}");
         }
+    }
+
+    #[test]
+    fn an_account_is_no_more_than_a_user() {
+        let tokens = Fake {
+            account: Some("me@p\nhost=evil.example"),
+            ..Fake::default()
+        };
+        let asked = asked("source.developers.google.com");
+        let reply = answer("get", &asked, &Hosts::default(), &tokens).unwrap();
+        assert!(!reply.text.contains("evil"), "{}", *reply.text);
+        assert!(reply.text.starts_with("username=oauth2accesstoken\n"));
     }
 
     #[test]

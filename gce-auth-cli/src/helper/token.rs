@@ -121,6 +121,8 @@ pub(crate) mod fake {
         pub(crate) given: Cell<usize>,
         /// The access token, instead of `ya29.access`.
         pub(crate) secret: Option<&'static str>,
+        /// The account, instead of a robot's.
+        pub(crate) account: Option<&'static str>,
     }
 
     impl Fake {
@@ -154,7 +156,8 @@ pub(crate) mod fake {
         }
 
         fn account(&self) -> Option<String> {
-            Some("robot@p.iam.gserviceaccount.com".to_owned())
+            let account = self.account.unwrap_or("robot@p.iam.gserviceaccount.com");
+            Some(account.to_owned())
         }
     }
 }
