@@ -337,9 +337,12 @@ def from_files(played):
             played.rule("copy-knows-region")
             self._region = regions[self._audience]
             self._request_signer = aws.RequestSigner(self._region)
-        token = retrieve(self, request)
-        regions[self._audience] = self._region
-        return token
+        try:
+            return retrieve(self, request)
+        finally:
+            # It is known also where what follows fails: the role, the keys.
+            if self._request_signer is not None:
+                regions[self._audience] = self._region
 
     aws.Credentials.retrieve_subject_token = knows_the_region
 

@@ -91,7 +91,7 @@ pub(crate) fn impersonated_identity(
     config: &Config,
     budget: &Budget,
     make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-    reject: impl Fn(&Request<Vec<u8>>) -> bool,
+    reject: impl Fn(&Request<Vec<u8>>) -> Result<bool, Error>,
     audience: &str,
 ) -> Result<Bearer, Error> {
     let read = |response, sent| iam_tokens::identified(response, audience, sent);
@@ -113,7 +113,7 @@ pub(crate) fn signed_jwt(
 pub(crate) fn signed_blob(
     config: &Config,
     make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-    reject: impl Fn(&Request<Vec<u8>>) -> bool,
+    reject: impl Fn(&Request<Vec<u8>>) -> Result<bool, Error>,
 ) -> Result<(Option<String>, Vec<u8>), Error> {
     let read = |response, _| iam::blob_and_key(response);
     send_again(
@@ -175,7 +175,7 @@ fn send_again<T>(
     server: Server,
     budget: &Budget,
     mut make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-    reject: impl Fn(&Request<Vec<u8>>) -> bool,
+    reject: impl Fn(&Request<Vec<u8>>) -> Result<bool, Error>,
     read: impl Fn(Response<Vec<u8>>, Now) -> Result<T, Refusal>,
 ) -> Result<T, Error> {
     let mut rejections = 0;
@@ -192,7 +192,8 @@ fn send_again<T>(
         };
         match send(config, server, budget, noted, &read) {
             Err(error) if error.status() == Some(401) && rejections < REJECTIONS => {
-                if !last.is_some_and(|last| reject(&last)) {
+                let rejected = last.map(|last| reject(&last)).transpose()?;
+                if rejected != Some(true) {
                     return Err(error);
                 }
                 rejections += 1;

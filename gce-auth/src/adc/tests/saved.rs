@@ -185,3 +185,21 @@ fn a_pool_is_of_people_or_of_a_project() {
     let file = load(&world, &workforce, &[]).file().unwrap();
     assert!(!file.is_user() && file.is_workforce_pool());
 }
+
+#[test]
+fn with_exact_freshness_what_comes_for_a_rejected_token_is_renewed_if_it_is_stale() {
+    for (seconds, tokens) in [(3600, 2), (60, 3)] {
+        let mut replies = vec![Reply::token("t0", 3600), Reply::status(401)];
+        replies.extend((1..tokens).map(|n| Reply::token(&format!("t{n}"), seconds)));
+        replies.push(Reply::text(r#"{"signedBlob":"AAAA"}"#));
+        let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness());
+        let source = load(&world, &user(), &[]);
+        let acting = source.impersonate("t@x").build().unwrap();
+        assert_eq!(acting.blocking_sign_bytes(b"x").unwrap(), [0, 0, 0]);
+        let requests = world.transport.requests();
+        let last = requests.last().unwrap();
+        let newest = format!("Bearer t{}", tokens - 1);
+        assert_eq!(last.headers()["authorization"], newest);
+        assert_eq!(requests.len(), tokens + 2, "{seconds} s");
+    }
+}

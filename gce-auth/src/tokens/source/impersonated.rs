@@ -127,11 +127,17 @@ impl Target {
 
     /// Drops the source's token that `request` carries, which IAM has rejected;
     /// whether another may come.
-    pub(crate) fn reject(&self, request: &Request<Vec<u8>>) -> bool {
+    pub(crate) fn reject(&self, request: &Request<Vec<u8>>) -> Result<bool, Error> {
+        let source = &self.source;
         let sent = request.headers().get(AUTHORIZATION);
-        self.source
+        let dropped = source
             .0
-            .invalidate(|held| sent == Some(held.value().header()))
+            .invalidate(|held| sent == Some(held.value().header()));
+        if dropped && source.client().0.exact {
+            // google-auth refreshes here, and again for the next request if what came is stale.
+            source.0.refreshed_bearer()?;
+        }
+        Ok(dropped)
     }
 }
 
