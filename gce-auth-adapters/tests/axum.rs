@@ -178,6 +178,40 @@ async fn each_verifier_answers_for_itself() {
     assert!(ask(address, &header).await.starts_with("http/1.1 401"));
 }
 
+/// Both sides: reqwest with our ID tokens, and axum behind our layer.
+#[cfg(feature = "reqwest-0_13")]
+#[tokio::test]
+async fn a_client_of_ours_is_let_in_through_expiry_and_an_outage() {
+    use gce_auth_adapters::reqwest_0_13::Authorize;
+
+    let scene = Scene::new();
+    let email = scene.ours.account().await.unwrap().email().to_owned();
+    let layer = RequireIdentity::new(verifier(&scene, AUDIENCE))
+        .allow(move |caller| caller.is_email_verified() && caller.email() == Some(&email));
+    let router = Router::new().route("/", get(async || "in")).layer(layer);
+    let url = format!("http://{}/", serve(router).await);
+    let caller = |audience: &str| {
+        let ours = IdTokenCredentials::builder(audience).client(scene.client.clone());
+        ours.format(IdTokenFormat::Full).unshared().build().unwrap()
+    };
+    let (ours, other) = (caller(AUDIENCE), caller(OTHER));
+    let client = reqwest::Client::new();
+    let send = async |ours: &IdTokenCredentials| {
+        let request = client.get(&url).authorize(ours).await?;
+        Ok::<_, gce_auth::Error>(request.send().await.unwrap().status())
+    };
+    assert_eq!(send(&ours).await.unwrap(), 200);
+    assert_eq!(send(&other).await.unwrap(), 401);
+    scene.expire();
+    assert_eq!(send(&ours).await.unwrap(), 200);
+    scene.break_down();
+    assert_eq!(send(&ours).await.unwrap(), 200);
+    scene.expire();
+    assert_eq!(send(&ours).await.unwrap_err().status(), Some(503));
+    scene.heal();
+    assert_eq!(send(&ours).await.unwrap(), 200);
+}
+
 #[tokio::test]
 async fn missing_keys_are_no_fault_of_the_caller() {
     let scene = Scene::new();

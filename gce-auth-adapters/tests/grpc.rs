@@ -221,6 +221,60 @@ async fn a_layer_replaces_a_rejected_token() {
         .unwrap();
 }
 
+/// Both sides: a client of tonic with our ID tokens, and a server of tonic behind axum's layer.
+#[cfg(feature = "axum-0_8")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_tonic_lets_callers_in_by_their_id_token() {
+    use gce_auth::{IdTokenCredentials, IdTokenVerifier};
+    use gce_auth_adapters::axum_0_8::RequireIdentity;
+
+    /// Takes whatever the layer lets through.
+    #[derive(Clone)]
+    struct Open;
+
+    #[tonic::async_trait]
+    impl TraceService for Open {
+        async fn export(
+            &self,
+            _: Request<ExportTraceServiceRequest>,
+        ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+            Ok(Response::new(ExportTraceServiceResponse::default()))
+        }
+    }
+
+    const AUDIENCE: &str = "https://collector.example";
+    let scene = Scene::new();
+    let verifier = IdTokenVerifier::builder()
+        .audience(AUDIENCE)
+        .client(scene.client.clone())
+        .jwks_url(format!("{}/oauth2/v3/certs", scene.emulator.url()))
+        .build()
+        .unwrap();
+    let routes = tonic::service::Routes::new(TraceServiceServer::new(Open));
+    let router = routes.prepare().into_axum_router();
+    let router = router.layer(RequireIdentity::new(verifier));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    let channel = channel(&url).await;
+    for (audience, outcome) in [
+        (AUDIENCE, Code::Ok),
+        ("https://other.example", Code::Unauthenticated),
+    ] {
+        let ours = IdTokenCredentials::builder(audience).client(scene.client.clone());
+        let ours = ours.unshared().build().unwrap();
+        ours.token().await.unwrap();
+        let mut client = TraceServiceClient::with_interceptor(channel.clone(), interceptor(ours));
+        let answer = client.export(ExportTraceServiceRequest::default()).await;
+        let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+        assert_eq!(code, outcome, "{audience}");
+    }
+    let mut nobody = TraceServiceClient::new(channel);
+    let status = nobody.export(ExportTraceServiceRequest::default()).await;
+    assert_eq!(status.unwrap_err().code(), Code::Unauthenticated);
+}
+
 /// Exports one span. A batch is sent by a thread of its own, so that this thread may be a runtime's.
 async fn export(exporter: SpanExporter) -> (SdkTracerProvider, Result<(), String>) {
     let provider = SdkTracerProvider::builder()

@@ -152,4 +152,7 @@ async fn reqsign_asks_for_each_signature() {
     let error = sign().await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert!(error.to_string().contains("503"), "{error}");
+    scene.heal();
+    let token = format!("Bearer {}", scene.ours.token().await.unwrap().secret());
+    assert_eq!(sign().await.unwrap(), token);
 }

@@ -109,4 +109,6 @@ async fn google_cloud_token_gets_the_header() {
     scene.expire();
     let error = valid().await.unwrap_err();
     assert!(error.contains("503"), "{error}");
+    scene.heal();
+    assert!(valid().await.unwrap());
 }
