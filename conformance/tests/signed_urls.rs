@@ -50,7 +50,7 @@ fn wish(vector: &Value) -> StorageUrl {
     let method = text("method").and_then(|method| method.parse().ok());
     wish = wish
         .method(method.expect("every vector has a method"))
-        .expires_in(Duration::from_secs(
+        .lifetime(Duration::from_secs(
             vector["expiration"].as_u64().unwrap_or_default(),
         ));
     for (name, value) in pairs(&vector["headers"]) {

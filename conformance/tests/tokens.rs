@@ -98,7 +98,7 @@ fn every_flow(emulator: &Emulator) -> Vec<Made> {
     let builder = || {
         IdTokenCredentials::builder(machine::AUDIENCE)
             .endpoint(emulator.addr().to_string())
-            .unshared()
+            .shared(false)
     };
     let iam = || {
         builder()
@@ -243,7 +243,7 @@ fn tokens_of_every_flow_are_accepted_by_every_verifier() {
 }
 
 /// What this library's verifier says of a token that the emulator signed: the same with both forms of keys.
-fn ours(emulator: &Emulator, token: &str) -> gce_auth::Claims {
+fn ours(emulator: &Emulator, token: &str) -> gce_auth::VerifiedClaims {
     let url = emulator.url();
     let [by_jwks, by_certificates] = [
         IdTokenVerifier::builder().jwks_url(format!("{url}/oauth2/v3/certs")),
@@ -260,7 +260,7 @@ fn ours(emulator: &Emulator, token: &str) -> gce_auth::Claims {
 }
 
 /// What this library's verifier says of an agent's token.
-fn of_an_agent(emulator: &Emulator, token: &str) -> gce_auth::Claims {
+fn of_an_agent(emulator: &Emulator, token: &str) -> gce_auth::VerifiedClaims {
     let payload = token.split('.').nth(1).expect("a JWT has three parts");
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).expect("base64url");
     let payload: Value = serde_json::from_slice(&payload).expect("JSON");

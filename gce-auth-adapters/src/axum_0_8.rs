@@ -26,7 +26,7 @@ mod layer;
 mod rejection;
 
 use axum::extract::{FromRef, FromRequestParts};
-use gce_auth::{Claims, IdTokenVerifier};
+use gce_auth::{IdTokenVerifier, VerifiedClaims};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 
 pub use self::{
@@ -41,15 +41,18 @@ pub use self::{
 /// `x-serverless-authorization`. (Behind Cloud Run's own check, the token in the latter comes
 /// without its signature and does not verify.) A request with either header twice is refused.
 #[derive(Clone, Debug)]
-pub struct Identity(pub Claims);
+pub struct Identity(pub VerifiedClaims);
 
 impl Identity {
     /// Returns the claims if `allow` is true of them. An email address says who the caller is only if
-    /// [`is_email_verified`](Claims::is_email_verified) is true.
+    /// [`is_email_verified`](VerifiedClaims::is_email_verified) is true.
     ///
     /// # Errors
     /// [`Rejection::Forbidden`], which answers 403.
-    pub fn allow(self, allow: impl FnOnce(&Claims) -> bool) -> Result<Claims, Rejection> {
+    pub fn allow(
+        self,
+        allow: impl FnOnce(&VerifiedClaims) -> bool,
+    ) -> Result<VerifiedClaims, Rejection> {
         if allow(&self.0) {
             Ok(self.0)
         } else {

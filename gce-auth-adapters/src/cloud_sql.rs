@@ -21,11 +21,9 @@ pub(crate) fn for_login(ours: &Credentials) -> Credentials {
 /// Returns the account as Cloud SQL names its user. Asks the metadata server for the e-mail address
 /// if it is not known.
 pub(crate) async fn user(ours: &Credentials) -> Result<String, Error> {
-    let known = ours.service_account_email();
-    let email = if known.contains('@') {
-        known
-    } else {
-        ours.account().await?.email().to_owned()
+    let email = match ours.service_account_email() {
+        Some(known) => known,
+        None => ours.account().await?.email().to_owned(),
     };
     Ok(user_name(&email).to_owned())
 }

@@ -82,7 +82,11 @@ impl CredentialProvider for Account {
     type Credential = GcpSigningCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<GcpSigningCredential>> {
-        let email = self.0.service_account_email().await.map_err(store_error)?;
+        let email = self
+            .0
+            .fetch_service_account_email()
+            .await
+            .map_err(store_error)?;
         Ok(Arc::new(GcpSigningCredential {
             email,
             private_key: None,

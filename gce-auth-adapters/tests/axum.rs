@@ -49,7 +49,7 @@ async fn token(scene: &Scene, audience: &str) -> String {
     let builder = IdTokenCredentials::builder(audience).client(scene.client.clone());
     let ours = builder
         .format(IdTokenFormat::Full)
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     ours.token().await.unwrap().secret().to_owned()

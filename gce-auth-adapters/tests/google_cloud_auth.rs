@@ -119,7 +119,7 @@ async fn clients_of_several_accounts_share_nothing() {
     let of = |email: &str, project: &str| {
         let builder = Credentials::builder()
             .client(scene.client.clone())
-            .unshared();
+            .shared(false);
         builder
             .service_account(email)
             .quota_project_id(project)
@@ -221,7 +221,7 @@ async fn an_error_says_whether_to_try_again() {
         .client(scene.client.clone())
         .service_account("nobody@p");
     scene.heal();
-    let theirs = adapter::access_token_credentials(&missing.unshared().build().unwrap());
+    let theirs = adapter::access_token_credentials(&missing.shared(false).build().unwrap());
     let error = theirs.access_token().await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
 }
@@ -233,7 +233,7 @@ async fn id_tokens_and_subject_tokens_are_handed_on() {
     let ours = IdTokenCredentials::builder("https://a.example");
     let ours = ours
         .client(scene.client.clone())
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     let theirs = adapter::id_token_credentials(&ours);
@@ -311,10 +311,13 @@ async fn their_signer_signs_through_iam() {
     let ours = ours.iam_endpoint(scene.emulator.url()).build().unwrap();
     let theirs = adapter::signer(&ours);
     let signature = theirs.sign(b"text").await.unwrap();
-    assert_eq!(signature, ours.sign(b"text").await.unwrap().into_bytes());
+    assert_eq!(
+        signature,
+        ours.sign_bytes(b"text").await.unwrap().into_bytes()
+    );
     assert_eq!(
         theirs.client_email().await.unwrap(),
-        ours.service_account_email().await.unwrap()
+        ours.fetch_service_account_email().await.unwrap()
     );
 }
 

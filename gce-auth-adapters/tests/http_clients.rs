@@ -236,7 +236,7 @@ fn ureq_sends_id_tokens() {
     let ours = IdTokenCredentials::builder("https://a.example");
     let ours = ours
         .client(scene.client.clone())
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     let api = Api::start(|_, _| Reply::json(200, "{}"));

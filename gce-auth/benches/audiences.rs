@@ -123,7 +123,7 @@ fn main() {
     let all: Vec<_> = (0..AUDIENCES)
         .map(|audience| {
             let credentials = first
-                .with_target_audience(format!("audience-{audience:05}"))
+                .with_audience(format!("audience-{audience:05}"))
                 .unwrap();
             credentials.blocking_headers().unwrap();
             credentials

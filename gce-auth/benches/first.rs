@@ -48,7 +48,7 @@ fn new(address: SocketAddr) -> Credentials {
         .unwrap();
     Credentials::builder()
         .client(client)
-        .unshared()
+        .shared(false)
         .build()
         .unwrap()
 }

@@ -47,7 +47,7 @@ pub use crate::tokens::file::{CredentialsFile, CredentialsJson};
 #[cfg(feature = "iam")]
 pub use crate::tokens::source::jwt_signer::{JwtAlgorithm, JwtSigner};
 #[cfg(feature = "verify")]
-pub use crate::verifier::{Claims, IdTokenVerifier, IdTokenVerifierBuilder};
+pub use crate::verifier::{IdTokenVerifier, IdTokenVerifierBuilder, VerifiedClaims};
 pub use crate::{
     adc::{
         DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials,

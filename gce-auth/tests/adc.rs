@@ -76,7 +76,7 @@ fn a_key_file_signs_and_has_id_tokens() {
     let emulator = Emulator::builder().start().unwrap();
     let credentials = load(&emulator, AdcKind::ServiceAccount);
     let signature = Signer::new(credentials.clone())
-        .blocking_sign(b"bytes")
+        .blocking_sign_bytes(b"bytes")
         .unwrap();
     assert_eq!(signature.bytes().len(), 256);
     let identity = credentials.id_token(AUDIENCE).unwrap();

@@ -90,7 +90,7 @@ fn a_thousand_callers_for_a_hundred_audiences_make_a_hundred_requests() {
             let (family, waiting) = (family.clone(), Arc::clone(&waiting));
             runtime.spawn(async move {
                 let audience = audience(n % AUDIENCES);
-                let credentials = family.with_target_audience(&audience).unwrap();
+                let credentials = family.with_audience(&audience).unwrap();
                 let mut token = pin!(credentials.token());
                 // Counted once it waits, when the token cannot be there yet.
                 let first = poll_fn(|context| Poll::Ready(token.as_mut().poll(context))).await;
@@ -121,7 +121,7 @@ fn a_thousand_callers_for_a_hundred_audiences_make_a_hundred_requests() {
         for n in 0..AUDIENCES {
             let (family, tokens) = (&family, &tokens);
             scope.spawn(move || {
-                let credentials = family.with_target_audience(audience(n)).unwrap();
+                let credentials = family.with_audience(audience(n)).unwrap();
                 let token = credentials.blocking_token().unwrap();
                 assert!(tokens.contains(token.secret()));
             });
@@ -139,7 +139,7 @@ fn a_family_remembers_so_many_audiences_and_forgets_the_least_recently_used() {
         .build()
         .unwrap();
     let ask = |n: usize| {
-        let credentials = family.with_target_audience(audience(n)).unwrap();
+        let credentials = family.with_audience(audience(n)).unwrap();
         credentials.blocking_token().unwrap();
     };
     for n in 0..BOUND + MORE {
@@ -158,7 +158,7 @@ fn a_family_remembers_so_many_audiences_and_forgets_the_least_recently_used() {
     ask(MORE);
     assert_eq!(emulator.requests().len(), 1);
     // What is alive is kept beside it.
-    let alive = family.with_target_audience(audience(1)).unwrap();
+    let alive = family.with_audience(audience(1)).unwrap();
     alive.blocking_token().unwrap();
     emulator.clear_requests();
     for n in 1000..1000 + BOUND {

@@ -142,10 +142,10 @@ fn constructors_do_nothing() {
         .client(client)
         .build()
         .unwrap();
-    let another = id_tokens.with_target_audience("b").unwrap();
+    let another = id_tokens.with_audience("b").unwrap();
     assert_eq!(others[1].scopes().unwrap(), ["b"]);
     assert_eq!(others[2].quota_project_id(), Some("q"));
-    assert_eq!(another.target_audience(), "b");
+    assert_eq!(another.audience(), "b");
 }
 
 #[test]

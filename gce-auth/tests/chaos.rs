@@ -196,7 +196,7 @@ fn torment(world: &World, gate: &mut Gate, dice: &mut Dice, time: Duration) {
                 gate.open(emulator.addr());
                 server = Some(emulator);
                 let fresh = Credentials::builder().client(world.client.clone());
-                let fresh = fresh.unshared().build().unwrap();
+                let fresh = fresh.shared(false).build().unwrap();
                 let mut passes = world.passes.write().unwrap();
                 let which = usize::try_from(dice.roll(passes.len() as u64)).unwrap();
                 passes[which] = Arc::new(Pass::Access(fresh));
@@ -314,7 +314,7 @@ fn whatever_the_server_does_nobody_gets_a_wrong_token_or_a_needless_error() {
         let builder = IdTokenCredentials::builder(audience).client(client.clone());
         Pass::Identity(builder.build().unwrap())
     };
-    let rejected = Credentials::builder().client(client.clone()).unshared();
+    let rejected = Credentials::builder().client(client.clone()).shared(false);
     let passes = [
         Pass::Access(access("default")),
         Pass::Access(access(OTHER)),

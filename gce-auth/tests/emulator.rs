@@ -205,10 +205,7 @@ fn an_id_token_is_for_its_audience_and_tells_the_instance() {
         .endpoint(emulator.addr().to_string())
         .build()
         .unwrap();
-    assert_eq!(
-        credentials.target_audience(),
-        "https://service.example/path?x=1"
-    );
+    assert_eq!(credentials.audience(), "https://service.example/path?x=1");
     let token = credentials.blocking_token().unwrap();
     let claims = token.claims();
     assert_eq!(claims.audience(), Some("https://service.example/path?x=1"));
@@ -249,7 +246,7 @@ fn each_audience_and_format_has_a_token_of_its_own_and_asks_once() {
     for round in 0..3 {
         for audience in ["https://a", "https://b", "https://c"] {
             // A copy made for one call keeps its token when it is dropped.
-            let copy = base.with_target_audience(audience).unwrap();
+            let copy = base.with_audience(audience).unwrap();
             let token = copy.blocking_token().unwrap();
             assert_eq!(token.claims().audience(), Some(audience), "round {round}");
         }
@@ -438,7 +435,7 @@ fn a_named_account_has_a_token_of_its_own() {
     let one = credentials(&emulator);
     let two = one.with_service_account("two@p.iam").unwrap();
     assert_ne!(one.blocking_token().unwrap(), two.blocking_token().unwrap());
-    assert_eq!(two.service_account_email(), "two@p.iam");
+    assert_eq!(two.service_account_email().as_deref(), Some("two@p.iam"));
     assert_eq!(two.blocking_account().unwrap().email(), "two@p.iam");
     let built = builder(&emulator).service_account("two@p.iam").build();
     assert_eq!(
@@ -526,7 +523,7 @@ fn failures_that_pass_are_not_seen_by_anybody() {
     ];
     let emulator = emulator();
     for (round, fault) in faults.into_iter().enumerate() {
-        let credentials = builder(&emulator).unshared().build().unwrap();
+        let credentials = builder(&emulator).shared(false).build().unwrap();
         emulator.fail_next(TOKEN, 2, fault.clone());
         assert!(credentials.blocking_token().is_ok(), "{fault:?}");
         assert_eq!(emulator.request_count(TOKEN), 3 * (round + 1), "{fault:?}");
@@ -555,7 +552,7 @@ fn what_would_send_the_same_request_shares_one_token() {
     }
     assert_eq!(emulator.request_count(TOKEN), 1);
 
-    let alone = builder(&emulator).unshared().build().unwrap();
+    let alone = builder(&emulator).shared(false).build().unwrap();
     assert_eq!(alone.cached_token(), None, "starts empty");
     alone.blocking_token().unwrap();
     assert_eq!(emulator.request_count(TOKEN), 2);
@@ -654,7 +651,7 @@ fn a_refresh_asks_for_the_account_and_then_for_the_token() {
     let emulator = emulator();
     let credentials = credentials(&emulator);
     let old = credentials.blocking_token().unwrap();
-    assert_eq!(credentials.service_account_email(), "default");
+    assert_eq!(credentials.service_account_email(), None);
     emulator.clear_requests();
     emulator.rotate_token();
     block_on(credentials.refresh()).unwrap();
@@ -663,7 +660,7 @@ fn a_refresh_asks_for_the_account_and_then_for_the_token() {
     // With the scopes of the account, as google-auth has it.
     assert!(asked[1].starts_with(TOKEN), "{}", asked[1]);
     assert_eq!(asked.len(), 2);
-    assert_eq!(credentials.service_account_email(), EMAIL);
+    assert_eq!(credentials.service_account_email().as_deref(), Some(EMAIL));
     assert_ne!(credentials.cached_token(), Some(old));
     // An error of either is an error, and what was held stays.
     let held = credentials.cached_token();
@@ -847,7 +844,7 @@ fn the_account_is_known_once_it_was_asked_for() {
     assert_eq!(credentials.status().scopes_not_granted, None);
     let account = credentials.blocking_account().unwrap();
     assert_eq!(account.email(), EMAIL);
-    assert_eq!(credentials.service_account_email(), EMAIL);
+    assert_eq!(credentials.service_account_email().as_deref(), Some(EMAIL));
     let missing = credentials.status().scopes_not_granted;
     assert_eq!(missing.as_deref(), Some(&[READ_ONLY.to_owned()][..]));
 }

@@ -268,7 +268,7 @@ fn all<T, C: Send + Sync>(
 fn access_token(client: &MetadataClient) -> Result<String, Error> {
     let credentials = Credentials::builder()
         .client(client.clone())
-        .unshared()
+        .shared(false)
         .build()?;
     Ok(credentials.blocking_token()?.secret().to_owned())
 }
@@ -1371,7 +1371,7 @@ fn id_tokens_in_odd_forms() {
     let ask = |client: &MetadataClient| {
         let credentials = IdTokenCredentials::builder(AUDIENCE)
             .client(client.clone())
-            .unshared();
+            .shared(false);
         Ok(credentials.build()?.blocking_token()?.secret().to_owned())
     };
     all(
@@ -1510,7 +1510,7 @@ fn universes_in_odd_forms() {
     let ask = |client: &MetadataClient| {
         let credentials = Credentials::builder()
             .client(client.clone())
-            .unshared()
+            .shared(false)
             .build()?;
         credentials.blocking_universe_domain()
     };

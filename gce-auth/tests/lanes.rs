@@ -55,7 +55,7 @@ fn signer(metadata: &Emulator, iam: &Emulator) -> Signer {
 fn signatures(signer: &Signer, count: usize) -> Vec<Call<()>> {
     let sign = |n: usize| {
         let signer = signer.clone();
-        begin(async move { signer.sign(format!("{n}").as_bytes()).await.map(drop) })
+        begin(async move { signer.sign_bytes(format!("{n}").as_bytes()).await.map(drop) })
     };
     (0..count).map(sign).collect()
 }
@@ -72,7 +72,7 @@ fn signed(server: &Emulator) -> usize {
 fn healthy_servers_answer(metadata: &Emulator) {
     let id_tokens = IdTokenCredentials::builder(AUDIENCE)
         .endpoint(metadata.addr().to_string())
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     let (headers, took) = timed(|| block_on(id_tokens.headers()));
@@ -145,7 +145,7 @@ fn a_ninth_answers(policy: &RetryPolicy) {
     assert!(token.is_ok() && took < SOON, "async: {took:?}");
     let (token, took) = timed(|| {
         support::builder(&healthy)
-            .unshared()
+            .shared(false)
             .build()
             .unwrap()
             .blocking_token()
@@ -243,10 +243,10 @@ fn an_executor_that_never_runs_work_keeps_no_caller() {
     let _alone = alone();
     let server = emulator();
     let client = under(Arc::new(Never::default()), &server, Duration::from_secs(1));
-    let credentials = Credentials::builder().client(client.clone()).unshared();
+    let credentials = Credentials::builder().client(client.clone()).shared(false);
     let credentials = credentials.build().unwrap();
     let id_tokens = IdTokenCredentials::builder(AUDIENCE).client(client.clone());
-    let id_tokens = id_tokens.unshared().build().unwrap();
+    let id_tokens = id_tokens.shared(false).build().unwrap();
     let calls: Vec<Call<()>> = vec![
         begin(async move { credentials.headers().await.map(drop) }),
         begin(async move { id_tokens.headers().await.map(drop) }),

@@ -32,7 +32,7 @@ fn client(endpoint: &str) -> MetadataClient {
 /// come later than the budget allows.
 fn refused(endpoint: &str) -> Vec<Error> {
     let client = client(endpoint);
-    let build = || Credentials::builder().client(client.clone()).unshared();
+    let build = || Credentials::builder().client(client.clone()).shared(false);
     let credentials = build().build().unwrap();
     let other = build().build().unwrap();
     let identity = IdTokenCredentials::builder("https://a").client(client.clone());

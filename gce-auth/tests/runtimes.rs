@@ -364,7 +364,7 @@ fn blocking_calls_inside_of_async_code_work() {
     let ask = async {
         let credentials = Credentials::builder()
             .client(client.clone())
-            .unshared()
+            .shared(false)
             .build()
             .unwrap();
         credentials.blocking_token().unwrap();

@@ -118,14 +118,14 @@ fn no_type_shows_a_token_in_debug() {
         debug_hides("Headers", &identity.blocking_headers().unwrap(), secret);
         debug_hides("IdTokenCredentials", &identity, secret);
         debug_hides("Status", &identity.status(), secret);
-        let other = identity.with_target_audience("https://b").unwrap();
+        let other = identity.with_audience("https://b").unwrap();
         debug_hides("IdTokenCredentials", &other, secret);
     }
 }
 
 /// Every way in which `client` can be asked for something, and how it failed.
 fn failures(client: &MetadataClient) -> Vec<(&'static str, Error)> {
-    let credentials = || Credentials::builder().client(client.clone()).unshared();
+    let credentials = || Credentials::builder().client(client.clone()).shared(false);
     let expecting = credentials().expect_account("me@p.iam").build().unwrap();
     let credentials = credentials().build().unwrap();
     let identity = IdTokenCredentials::builder("https://a").client(client.clone());
@@ -320,7 +320,7 @@ fn an_account_with_the_name_of_a_token_is_not_named() {
         let error = expecting.blocking_refresh().unwrap_err();
         error_hides(body, &error, SECRET);
         let other = Credentials::builder().client(impatient(&emulator));
-        let other = other.expect_account("me@p.iam").unshared().build();
+        let other = other.expect_account("me@p.iam").shared(false).build();
         error_hides(body, &other.unwrap().blocking_token().unwrap_err(), SECRET);
         emulator.heal();
     }
@@ -413,7 +413,7 @@ fn everything() -> Vec<String> {
         failures(&failing);
         emulator.heal();
     }
-    let spare = builder(&emulator).unshared().build().unwrap();
+    let spare = builder(&emulator).shared(false).build().unwrap();
     assert!(spare.cached_headers().is_none());
     until("the background has fetched", || {
         spare.cached_headers().is_some()

@@ -94,21 +94,24 @@ fn a_jwt_that_iam_signs_is_verified_by_its_receiver() {
     let claims = verifier(&emulator).blocking_verify(jwt.secret()).unwrap();
     assert_eq!(claims.issuer(), EMAIL);
     assert!(!format!("{jwt:?}").contains(jwt.secret()));
-    assert_eq!(block_on(signer.service_account_email()).unwrap(), EMAIL);
+    assert_eq!(
+        block_on(signer.fetch_service_account_email()).unwrap(),
+        EMAIL
+    );
 }
 
 #[test]
 fn a_signature_over_bytes_is_one_by_the_key_it_names() {
     let emulator = emulator();
     let signer = signer(&emulator);
-    let key = signer.blocking_sign(b"").unwrap().key_id().to_owned();
+    let key = signer.blocking_sign_bytes(b"").unwrap().key_id().to_owned();
     let header = json!({"alg": "RS256", "kid": key}).to_string();
     let message = format!("{}.{}", base64(header), base64(claims()));
-    let signature = block_on(signer.sign(message.as_bytes())).unwrap();
+    let signature = block_on(signer.sign_bytes(message.as_bytes())).unwrap();
     assert_eq!(signature.key_id(), key);
     let token = format!("{message}.{}", base64(signature.bytes()));
     verifier(&emulator).blocking_verify(&token).unwrap();
-    let again = signer.blocking_sign(message.as_bytes()).unwrap();
+    let again = signer.blocking_sign_bytes(message.as_bytes()).unwrap();
     assert_eq!(again, signature, "PKCS #1 v1.5 has no randomness");
 }
 
@@ -132,7 +135,7 @@ fn a_signed_url_is_signed_over_its_canonical_request() {
     let scope = "20231114T221320Z\n20231114/auto/storage/goog4_request";
     let hash = digest(&SHA256, canonical.as_bytes());
     let text = format!("GOOG4-RSA-SHA256\n{scope}\n{}", hex(hash.as_ref()));
-    let signature = signer.blocking_sign(text.as_bytes()).unwrap();
+    let signature = signer.blocking_sign_bytes(text.as_bytes()).unwrap();
     let signature = hex(signature.bytes());
     assert_eq!(
         url.secret(),
@@ -150,7 +153,7 @@ fn email_token_and_universe_are_asked_for_once() {
     let emulator = emulator();
     let signer = signer(&emulator);
     for _ in 0..5 {
-        signer.blocking_sign(b"bytes").unwrap();
+        signer.blocking_sign_bytes(b"bytes").unwrap();
     }
     assert_eq!(iam_requests(&emulator), 5);
     assert_eq!(emulator.requests().len(), 5 + 2);
@@ -165,7 +168,7 @@ fn one_account_signs_as_another() {
         .start()
         .unwrap();
     let signer = builder(&emulator).service_account(other).build().unwrap();
-    signer.blocking_sign(b"bytes").unwrap();
+    signer.blocking_sign_bytes(b"bytes").unwrap();
     let requests = emulator.requests();
     let last = requests.last().unwrap();
     assert_eq!(last.path, format!("{IAM}{other}:signBlob"));
@@ -185,10 +188,10 @@ fn one_account_signs_as_another_through_others() {
         builder.delegates(delegates).build().unwrap()
     };
     let signer = through([EMAIL, between]);
-    signer.blocking_sign(b"bytes").unwrap();
+    signer.blocking_sign_bytes(b"bytes").unwrap();
     block_on(signer.sign_jwt(&claims())).unwrap();
     let error = through([between, "stranger@x.example"])
-        .blocking_sign(b"bytes")
+        .blocking_sign_bytes(b"bytes")
         .unwrap_err();
     assert_eq!(error.status(), Some(404));
     assert!(error.to_string().contains("stranger@x.example"), "{error}");
@@ -198,7 +201,7 @@ fn one_account_signs_as_another_through_others() {
 fn a_missing_scope_or_account_is_named() {
     let narrow = Account::new(EMAIL).scopes(["https://www.googleapis.com/auth/userinfo.email"]);
     let emulator = Emulator::builder().account(narrow).start().unwrap();
-    let error = signer(&emulator).blocking_sign(b"bytes").unwrap_err();
+    let error = signer(&emulator).blocking_sign_bytes(b"bytes").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!((error.status(), error.attempts()), (Some(403), 1));
     assert!(error.to_string().contains("PERMISSION_DENIED"), "{error}");
@@ -206,7 +209,11 @@ fn a_missing_scope_or_account_is_named() {
 
     let emulator = support::emulator();
     let nobody = builder(&emulator).service_account("nobody@example.com");
-    let error = nobody.build().unwrap().blocking_sign(b"").unwrap_err();
+    let error = nobody
+        .build()
+        .unwrap()
+        .blocking_sign_bytes(b"")
+        .unwrap_err();
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::Refused, Some(404))
@@ -221,22 +228,22 @@ fn faults_that_pass_are_bridged_and_others_are_told() {
     for code in [500, 502, 503, 504] {
         let retry_after = None;
         emulator.fail_next(IAM, 2, Fault::Status { code, retry_after });
-        signer.blocking_sign(b"bytes").unwrap();
+        signer.blocking_sign_bytes(b"bytes").unwrap();
         emulator.fail_next(IAM, 3, Fault::Status { code, retry_after });
-        let error = signer.blocking_sign(b"bytes").unwrap_err();
+        let error = signer.blocking_sign_bytes(b"bytes").unwrap_err();
         assert_eq!(
             (error.kind(), error.attempts()),
             (ErrorKind::Unavailable, 3)
         );
     }
     emulator.fail_next(IAM, 2, Fault::Close);
-    signer.blocking_sign(b"bytes").unwrap();
+    signer.blocking_sign_bytes(b"bytes").unwrap();
     emulator.clear_requests();
     emulator.revoke_tokens();
-    let error = signer.blocking_sign(b"bytes").unwrap_err();
+    let error = signer.blocking_sign_bytes(b"bytes").unwrap_err();
     assert_eq!((error.status(), iam_requests(&emulator)), (Some(401), 1));
     // The token that was rejected is dropped, and the next call has another.
-    signer.blocking_sign(b"bytes").unwrap();
+    signer.blocking_sign_bytes(b"bytes").unwrap();
 }
 
 #[test]
@@ -247,7 +254,7 @@ fn an_answer_that_never_comes_is_waited_for_no_longer_than_allowed() {
     let signer = builder(&emulator).limits(limits).build().unwrap();
     emulator.fail_next(IAM, 3, Fault::Hang);
     let start = now();
-    let error = signer.blocking_sign(b"bytes").unwrap_err();
+    let error = signer.blocking_sign_bytes(b"bytes").unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 3));
     assert!(now() - start < Duration::from_secs(30));
 }
@@ -260,7 +267,7 @@ fn a_server_that_this_system_does_not_trust_is_told_nothing() {
         .unwrap();
     let https = format!("https://{}", emulator.https_addr().unwrap());
     let signer = builder(&emulator).iam_endpoint(https).build().unwrap();
-    let error = signer.blocking_sign(b"bytes").unwrap_err();
+    let error = signer.blocking_sign_bytes(b"bytes").unwrap_err();
     assert_eq!(
         (error.kind(), error.attempts()),
         (ErrorKind::Tls, 1),

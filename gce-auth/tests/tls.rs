@@ -118,7 +118,7 @@ fn in_a_process_of_its_own() {
     let builder = Signer::builder().credentials(credentials);
     let signer = builder.iam_endpoint(url).build().unwrap();
     for _ in 0..2 {
-        let said = match signer.blocking_sign(b"bytes") {
+        let said = match signer.blocking_sign_bytes(b"bytes") {
             Ok(signature) => signature.key_id().to_owned(),
             Err(error) => format!("{:?} after {}: {error}", error.kind(), error.attempts()),
         };

@@ -260,9 +260,7 @@ fn tokens_of_the_metadata_server_are_verified_with_published_keys() {
             verifier.blocking_verify(token.secret()).unwrap();
         }
         assert_eq!(emulator.requests().len(), 1, "keys are fetched once");
-        let other = credentials
-            .with_target_audience("https://other.example")
-            .unwrap();
+        let other = credentials.with_audience("https://other.example").unwrap();
         let other = other.blocking_token().unwrap();
         let error = verifier.blocking_verify(other.secret()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected);

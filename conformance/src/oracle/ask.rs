@@ -51,7 +51,7 @@ fn account_info(client: &MetadataClient, account: &str) -> Outcome {
     let path = format!("instance/service-accounts/{account}/");
     let value = client
         .request(path)
-        .recursive()
+        .recursive(true)
         .blocking_send()
         .raised_by(Raiser::Request)?;
     serde_json::from_str(value.text()).map_err(|_| Failure::unusable("not JSON"))
@@ -61,7 +61,7 @@ fn token(world: &World, client: &MetadataClient, args: &Value) -> Outcome {
     let mut builder = Credentials::builder()
         .client(client.clone())
         .service_account(account(args))
-        .unshared();
+        .shared(false);
     if let Some(scopes) = scopes::read(&args["scopes"]) {
         builder = builder.scopes(scopes);
     }
@@ -84,10 +84,10 @@ fn get(world: &World, client: &MetadataClient, step: &Value) -> Outcome {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut request = client.request(path);
     for (name, value) in parameters(query, &args["params"]) {
-        request = request.parameter(name, value);
+        request = request.query(name, value);
     }
     if args["recursive"] == true {
-        request = request.recursive();
+        request = request.recursive(true);
     }
     let count = args["retry_count"].as_i64().unwrap_or(5);
     let count = u32::try_from(count).unwrap_or(0);

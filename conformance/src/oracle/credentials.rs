@@ -89,7 +89,7 @@ impl Access {
                 .client(client)
                 .refresh_mode(RefreshMode::Blocking)
                 .regional_access_boundary(world.environment.looks_up_boundaries())
-                .unshared();
+                .shared(false);
             if let Some(account) = args["service_account_email"].as_str() {
                 builder = builder.service_account(account);
             }
@@ -160,7 +160,7 @@ impl Access {
                 Ok(Value::Null.into())
             }
             "enable_blocking_regional_access_boundary" => {
-                credentials.wait_for_regional_access_boundary();
+                credentials.block_on_regional_access_boundary();
                 Ok(Value::Null.into())
             }
             "set_regional_access_boundary" => {
@@ -230,7 +230,7 @@ impl Access {
             }
             // Python has no name for whom no account is named.
             "service_account_email" if credentials.info().principal.is_empty() => Value::Null,
-            "service_account_email" | "signer_email" => credentials.service_account_email().into(),
+            "service_account_email" | "signer_email" => credentials.info().principal.into(),
             "quota_project_id" if self.empty_quota => "".into(),
             "quota_project_id" => json!(credentials.quota_project_id()),
             "universe_domain" => credentials

@@ -146,7 +146,7 @@ impl Identity {
         let text = |name: &str| args[name].as_str().unwrap_or_default();
         let mut empty_quota = self.empty_quota;
         let made = match op {
-            "with_target_audience" => credentials.with_target_audience(text("target_audience")),
+            "with_target_audience" => credentials.with_audience(text("target_audience")),
             "with_include_email" => credentials.with_include_email(args["include_email"] == true),
             "with_token_uri" => credentials.with_token_uri(text("token_uri")),
             "with_quota_project" => {
@@ -185,13 +185,13 @@ fn built(
         IdTokenCredentials::builder(args["target_audience"].as_str().unwrap_or_default())
             .client(client.clone())
             .refresh_mode(RefreshMode::Blocking)
-            .unshared();
+            .shared(false);
     if flow == Flow::Iam {
         let signing = Credentials::builder()
             .client(client)
             .refresh_mode(RefreshMode::Blocking)
             .regional_access_boundary(world.environment.looks_up_boundaries())
-            .unshared()
+            .shared(false)
             .build();
         builder = builder
             .iam_flow()

@@ -139,8 +139,8 @@ fn options(
         .client(client)
         .detection(Detection::GoogleAuth)
         .regional_access_boundary(world.environment.looks_up_boundaries())
-        .ask_gcloud()
-        .unshared();
+        .ask_gcloud(true)
+        .shared(false);
     for host in TRUSTED {
         options = options.trust_host(host);
     }

@@ -145,7 +145,7 @@ impl World {
             .clock(Arc::clone(&self.clock) as _)
             .executor(Arc::clone(&self.queue) as _)
             .retry(google_auth())
-            .exact_freshness()
+            .exact_freshness(true)
             .dmi_product_name_file(path("gce_product_name_file"))
             .mtls_dir(path("mds_mtls_dir"))
             .workload_credentials_dir(path("workload_spiffe_dir"))

@@ -31,7 +31,7 @@ pub(crate) fn signer(emulator: &Emulator, now: u64, universe: &str) -> Signer {
     let credentials = Credentials::builder()
         .client(client)
         .universe_domain(universe)
-        .unshared()
+        .shared(false)
         .build()
         .expect("nothing of it is senseless");
     Signer::builder()

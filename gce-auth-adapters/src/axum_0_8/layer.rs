@@ -10,14 +10,14 @@ use std::{
 };
 
 use axum::response::{IntoResponse, Response};
-use gce_auth::{Claims, IdTokenVerifier};
+use gce_auth::{IdTokenVerifier, VerifiedClaims};
 use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Rejection, verify};
 
-type Predicate = dyn Fn(&Claims) -> bool + Send + Sync;
+type Predicate = dyn Fn(&VerifiedClaims) -> bool + Send + Sync;
 
 /// A layer that lets in only requests with a valid ID token, of callers that may.
 ///
@@ -49,7 +49,10 @@ impl RequireIdentity {
 
     /// Lets in only callers of which `allow` is true; others get 403. Call again to add a condition.
     #[must_use]
-    pub fn allow(mut self, allow: impl Fn(&Claims) -> bool + Send + Sync + 'static) -> Self {
+    pub fn allow(
+        mut self,
+        allow: impl Fn(&VerifiedClaims) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let before = self.allow;
         self.allow = Arc::new(move |claims| before(claims) && allow(claims));
         self

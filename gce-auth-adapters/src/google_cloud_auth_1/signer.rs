@@ -15,12 +15,16 @@ impl SignerAdapter {
 
 impl SigningProvider for SignerAdapter {
     async fn client_email(&self) -> Result<String, SigningError> {
-        let email = self.0.service_account_email().await;
+        let email = self.0.fetch_service_account_email().await;
         email.map_err(SigningError::from_msg)
     }
 
     async fn sign(&self, content: &[u8]) -> Result<Bytes, SigningError> {
-        let signature = self.0.sign(content).await.map_err(SigningError::from_msg)?;
+        let signature = self
+            .0
+            .sign_bytes(content)
+            .await
+            .map_err(SigningError::from_msg)?;
         Ok(signature.into_bytes().into())
     }
 }

@@ -43,7 +43,7 @@ pub struct Scene {
 impl Scene {
     /// A scene whose credentials keep a token of their own.
     pub fn new() -> Self {
-        Self::with(CredentialsBuilder::unshared)
+        Self::with(|builder| builder.shared(false))
     }
 
     /// A scene whose credentials share their token with their copies, as a program's do.

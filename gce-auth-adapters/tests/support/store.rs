@@ -108,7 +108,10 @@ fn is_signed(seen: &Seen, signer: &Signer) -> bool {
         );
         let hash = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
         let text = format!("GOOG4-RSA-SHA256\n{date}\n{scope}\n{hash}");
-        let expected = signer.blocking_sign(text.as_bytes()).unwrap().into_bytes();
+        let expected = signer
+            .blocking_sign_bytes(text.as_bytes())
+            .unwrap()
+            .into_bytes();
         hex(&expected).eq_ignore_ascii_case(&signature)
     })
 }

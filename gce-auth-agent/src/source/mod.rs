@@ -188,7 +188,7 @@ impl Source {
         let builder = Credentials::builder()
             .client(self.tokens.clone())
             .service_account(&*key.account)
-            .unshared();
+            .shared(false);
         match &key.scopes {
             None => builder.build(),
             Some(scopes) => builder.scopes(scopes).enforce_scopes(key.enforce).build(),
@@ -224,7 +224,7 @@ impl Source {
             .service_account(&*key.account)
             .format(format)
             .licenses(key.licenses)
-            .unshared()
+            .shared(false)
             .build()
     }
 }

@@ -188,12 +188,12 @@ impl Wanted {
 
     fn request(&self, source: &Source) -> MetadataRequest {
         if self.directory {
-            let request = source.values().request(slashed(&self.path)).recursive();
-            return request.parameter("alt", "json");
+            let request = source.values().request(slashed(&self.path)).recursive(true);
+            return request.query("alt", "json");
         }
         let request = source.values().request(self.path.as_str());
         match self.alt {
-            Some(alt) => request.parameter("alt", alt),
+            Some(alt) => request.query("alt", alt),
             None => request,
         }
     }

@@ -117,7 +117,7 @@ impl Polls {
     async fn poll(&self, key: &Key, sender: &watch::Sender<Seen>) {
         let (path, directory) = key;
         let mut watch = if *directory {
-            self.client.watch(slashed(path)).recursive()
+            self.client.watch(slashed(path)).recursive(true)
         } else {
             self.client.watch(path.as_str())
         };

@@ -42,7 +42,7 @@ impl Args {
         let text = if self.recursive {
             client.blocking_get_recursive(path)?
         } else if self.output.is_json() {
-            let request = client.request(path).parameter("alt", "json");
+            let request = client.request(path).query("alt", "json");
             let answer = request.blocking_send();
             answer
                 .map_err(|error| json_failure(error, path))?

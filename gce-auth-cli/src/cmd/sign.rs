@@ -50,7 +50,7 @@ impl Args {
         // Sets the deadline, so it comes before the file is read.
         let signer = self.signer.signer(out)?;
         let bytes = input::bytes(self.file.as_deref())?;
-        let signature = signer.blocking_sign(&bytes)?;
+        let signature = signer.blocking_sign_bytes(&bytes)?;
         out.detail(format_args!("signed by key {}", signature.key_id()));
         let text = BASE64_STANDARD.encode(signature.bytes());
         match self.format {

@@ -66,7 +66,7 @@ impl Args {
         out.detail(format_args!("watching {path} at {}", client.endpoint()?));
         let mut watch = client.watch(path);
         if self.recursive {
-            watch = watch.recursive();
+            watch = watch.recursive(true);
         }
         if let Some(etag) = &self.last_etag {
             watch = watch.last_etag(etag);

@@ -119,7 +119,7 @@ impl RealSource {
     /// The account that it is for, where that is known.
     pub(crate) fn account(&self) -> Option<String> {
         match self {
-            Self::Key { credentials, .. } => Some(credentials.service_account_email()),
+            Self::Key { credentials, .. } => credentials.service_account_email(),
             Self::Command(..) | Self::File(..) => None,
         }
     }
@@ -169,7 +169,7 @@ fn token_of_key(
     email: &str,
     scopes: &[String],
 ) -> Result<(String, Duration), String> {
-    let own = key.service_account_email();
+    let own = key.info().principal;
     if email != own {
         return Err(format!("the key is one of {own}, not of {email}"));
     }

@@ -99,7 +99,7 @@ fn of_metadata_server(options: &DefaultOptions) -> Result<DefaultCredentials, Er
     let exact = client.0.exact;
     let mut builder = Credentials::builder().client(client);
     if options.unshared {
-        builder = builder.unshared();
+        builder = builder.shared(false);
     }
     if exact {
         // google-auth renews nothing in the background unless it is told to.
@@ -215,7 +215,7 @@ pub(super) fn id_token_credentials(
     }
     let builder = IdTokenCredentials::builder(audience).client(client);
     if options.unshared {
-        return builder.unshared().build();
+        return builder.shared(false).build();
     }
     builder.build()
 }

@@ -76,9 +76,10 @@ impl DefaultOptions {
         self
     }
 
-    /// Shares no token with other credentials of this process.
-    pub fn unshared(mut self) -> Self {
-        self.unshared = true;
+    /// Sets whether the token is shared with credentials of this process that
+    /// would send the same request. Default: yes.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.unshared = !shared;
         self
     }
 
@@ -118,11 +119,11 @@ impl DefaultOptions {
         self
     }
 
-    /// Asks the program `gcloud` for the project (`gcloud config get project`)
-    /// instead of reading its files, as google-auth does: costs up to a second.
-    /// Without effect unless the credentials are those of gcloud's file.
-    pub fn ask_gcloud(mut self) -> Self {
-        self.asks_gcloud = true;
+    /// Sets whether the program `gcloud` is asked for the project (`gcloud config
+    /// get project`), as google-auth does, instead of its files: costs up to a
+    /// second. Default: no. Without effect unless the credentials are those of gcloud's file.
+    pub fn ask_gcloud(mut self, ask: bool) -> Self {
+        self.asks_gcloud = ask;
         self
     }
 

@@ -90,7 +90,7 @@ fn id_tokens_of_unshared_options_are_shared_with_none() {
     };
     for (options, shared) in [
         (DefaultOptions::new(), true),
-        (DefaultOptions::new().unshared(), false),
+        (DefaultOptions::new().shared(false), false),
     ] {
         assert_eq!(found(options).0.inner.options.shared, shared);
     }

@@ -150,11 +150,11 @@ impl MetadataClientBuilder {
         self
     }
 
-    /// Freshness to the second, as google-auth has it: no jitter, no skew, no
-    /// gentle polling, no quiet time after a failure.
+    /// Sets whether freshness is to the second, as google-auth has it: no jitter, no skew, no
+    /// gentle polling, no quiet time after a failure. Default: no.
     #[cfg(any(test, feature = "test-util"))]
-    pub fn exact_freshness(mut self) -> Self {
-        self.exact = true;
+    pub fn exact_freshness(mut self, exact: bool) -> Self {
+        self.exact = exact;
         self
     }
 
@@ -343,6 +343,6 @@ mod tests {
         assert!(one == settle(MetadataClient::builder()).key() && one.is_some());
         let other = Arc::new(http::HttpTransport::default());
         assert!(one != settle(MetadataClient::builder().transport(other)).key());
-        assert!(one != settle(MetadataClient::builder().exact_freshness()).key());
+        assert!(one != settle(MetadataClient::builder().exact_freshness(true)).key());
     }
 }

@@ -96,7 +96,7 @@ impl MetadataClient {
     /// # Examples
     /// ```no_run
     /// # async fn call(client: gce_auth::MetadataClient) -> Result<(), gce_auth::Error> {
-    /// let disks = client.request("instance/disks/").recursive().send().await?;
+    /// let disks = client.request("instance/disks/").recursive(true).send().await?;
     /// assert!(disks.is_json());
     /// let missing = client.request("instance/attributes/none").send_optional().await?;
     /// assert!(missing.is_none());
@@ -121,14 +121,15 @@ impl MetadataClient {
 
 impl MetadataRequest {
     /// Adds a query parameter; escapes name and value.
-    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self
     }
 
-    /// Requests the whole subtree, as JSON (`recursive=true`).
-    pub fn recursive(mut self) -> Self {
-        self.recursive = true;
+    /// Sets whether the whole subtree is requested, as JSON (`recursive=true`).
+    /// Default: no.
+    pub fn recursive(mut self, recursive: bool) -> Self {
+        self.recursive = recursive;
         self
     }
 
@@ -340,9 +341,9 @@ mod tests {
         let (client, transport) = world(typed("Application/JSON; charset=utf-8", "{\"a\":1}"));
         let value = client
             .request("instance/x")
-            .parameter("recursive", "false")
-            .parameter("k", "a b")
-            .recursive()
+            .query("recursive", "false")
+            .query("k", "a b")
+            .recursive(true)
             .method(Method::POST)
             .header(CONTENT_TYPE, HeaderValue::from_static("text/x"))
             .body("b")

@@ -106,10 +106,10 @@ impl MetadataClient {
 }
 
 impl Watch {
-    /// Watches all that is below the path, as one JSON document
-    /// (`recursive=true`). A path that ends in a slash needs no mention of it.
-    pub fn recursive(mut self) -> Self {
-        self.target.recursive = true;
+    /// Sets whether all that is below the path is watched, as one JSON document
+    /// (`recursive=true`). Default: for a path that ends in a slash.
+    pub fn recursive(mut self, recursive: bool) -> Self {
+        self.target.recursive = recursive;
         self
     }
 

@@ -47,7 +47,7 @@ use crate::{
 /// use gce_auth::{Credentials, Signer};
 ///
 /// let signer = Signer::new(Credentials::new());
-/// let signature = signer.sign(b"bytes of any kind").await?;
+/// let signature = signer.sign_bytes(b"bytes of any kind").await?;
 /// println!("{} bytes by key {}", signature.bytes().len(), signature.key_id());
 /// # Ok(())
 /// # }
@@ -79,21 +79,25 @@ impl Signer {
     ///
     /// # Cancel safety
     /// Dropping the future is safe; a request that was sent ends by itself.
-    pub async fn sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
+    pub async fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, Error> {
         let (signer, bytes) = (self.clone(), bytes.to_vec());
-        self.background(move |budget| signer.sign_within(budget, &bytes))
+        self.background(move |budget| signer.sign_bytes_within(budget, &bytes))
             .await
     }
 
-    /// [`sign`](Self::sign), waiting on this thread.
+    /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.
     ///
     /// # Errors
-    /// As for [`sign`](Self::sign).
-    pub fn blocking_sign(&self, bytes: &[u8]) -> Result<Signature, Error> {
-        self.sign_within(self.budget(), bytes)
+    /// As for [`sign_bytes`](Self::sign_bytes).
+    pub fn blocking_sign_bytes(&self, bytes: &[u8]) -> Result<Signature, Error> {
+        self.sign_bytes_within(self.budget(), bytes)
     }
 
-    pub(super) fn sign_within(&self, budget: Budget, bytes: &[u8]) -> Result<Signature, Error> {
+    pub(super) fn sign_bytes_within(
+        &self,
+        budget: Budget,
+        bytes: &[u8],
+    ) -> Result<Signature, Error> {
         if let Some(key) = self.local() {
             let (key_id, bytes) = key.sign(bytes)?;
             let key_id = key_id.unwrap_or_default();
@@ -114,10 +118,10 @@ impl Signer {
     /// most 12 hours away (Google, "projects.serviceAccounts.signJwt").
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) if `claims` is not a JSON object; else as for [`sign`](Self::sign).
+    /// [`Config`](ErrorKind::Config) if `claims` is not a JSON object; else as for [`sign_bytes`](Self::sign_bytes).
     ///
     /// # Cancel safety
-    /// As for [`sign`](Self::sign).
+    /// As for [`sign_bytes`](Self::sign_bytes).
     ///
     /// # Examples
     /// ```no_run
@@ -156,29 +160,29 @@ impl Signer {
         Ok(SignedJwt { key_id, jwt })
     }
 
-    /// Returns the email address of the account that signs: the one that was
-    /// named, else that of the credentials, which the metadata server is asked
-    /// for once.
+    /// Fetches the email address of the account that signs, if it is not known:
+    /// the one that was named, else that of the credentials, which the metadata
+    /// server is asked for once.
     ///
     /// # Errors
     /// The error of the request to the metadata server;
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) where the workload
     /// has no service account with an email address.
-    pub async fn service_account_email(&self) -> Result<String, Error> {
+    pub async fn fetch_service_account_email(&self) -> Result<String, Error> {
         if let Some(known) = self.known_email() {
             return Ok(known);
         }
         let signer = self.clone();
-        self.background(move |_| signer.blocking_service_account_email())
+        self.background(move |_| signer.blocking_fetch_service_account_email())
             .await
     }
 
-    /// [`service_account_email`](Self::service_account_email), waiting on this
-    /// thread.
+    /// [`fetch_service_account_email`](Self::fetch_service_account_email), waiting
+    /// on this thread.
     ///
     /// # Errors
-    /// As for [`service_account_email`](Self::service_account_email).
-    pub fn blocking_service_account_email(&self) -> Result<String, Error> {
+    /// As for [`fetch_service_account_email`](Self::fetch_service_account_email).
+    pub fn blocking_fetch_service_account_email(&self) -> Result<String, Error> {
         if let Some(known) = self.known_email() {
             return Ok(known);
         }
@@ -186,7 +190,7 @@ impl Signer {
         let email = match credentials.0.inner.source.email() {
             Some(known) => known,
             None if credentials.is_of_metadata_server() => {
-                let named = credentials.service_account_email();
+                let named = credentials.info().principal;
                 credentials.client().blocking_email(&named)?
             }
             None => {
@@ -259,7 +263,12 @@ impl Signer {
         read: impl Fn(Response<Vec<u8>>) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         let credentials = &self.0.credentials;
-        let asked = || Ok((self.blocking_service_account_email()?, self.endpoint()?));
+        let asked = || {
+            Ok((
+                self.blocking_fetch_service_account_email()?,
+                self.endpoint()?,
+            ))
+        };
         let (email, endpoint) = under_way::within(&budget, asked)?;
         let who = Signatory {
             email: &email,

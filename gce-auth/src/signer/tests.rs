@@ -74,7 +74,7 @@ fn api(status: u16, body: &str) -> Reply {
 #[test]
 fn a_signature_carries_the_headers_of_the_credentials() {
     let world = world([Reply::token("ya29.one", 3600), api(200, SIGNED)]);
-    let signature = world.signer().blocking_sign(b"bytes").unwrap();
+    let signature = world.signer().blocking_sign_bytes(b"bytes").unwrap();
     let shown = format!("{signature:?}");
     assert_eq!(shown, r#"Signature { key_id: "key-1", bytes: [3 bytes] }"#);
     assert_eq!(signature.key_id(), "key-1");
@@ -98,9 +98,12 @@ fn email_and_universe_are_asked_for_once() {
         api(200, SIGNED),
     ]);
     let signer = Signer::new(world.credentials.clone());
-    signer.blocking_sign(b"a").unwrap();
-    signer.blocking_sign(b"b").unwrap();
-    assert_eq!(signer.blocking_service_account_email().unwrap(), EMAIL);
+    signer.blocking_sign_bytes(b"a").unwrap();
+    signer.blocking_sign_bytes(b"b").unwrap();
+    assert_eq!(
+        signer.blocking_fetch_service_account_email().unwrap(),
+        EMAIL
+    );
     let requests = world.transport.requests();
     assert_eq!(requests.len(), 5);
     assert_eq!(
@@ -111,10 +114,24 @@ fn email_and_universe_are_asked_for_once() {
 }
 
 #[test]
+fn a_domain_that_is_none_ends_the_first_request_to_it() {
+    let world = world([]);
+    let moved = world.credentials.with_universe_domain("no domain/at all");
+    let builder = Signer::builder().credentials(moved).service_account(EMAIL);
+    let error = builder
+        .build()
+        .unwrap()
+        .blocking_sign_bytes(b"")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(world.transport.requests().is_empty());
+}
+
+#[test]
 fn an_account_without_an_email_cannot_sign() {
     let world = world([Reply::text("project.svc.id.goog")]);
     let error = Signer::new(world.credentials)
-        .blocking_sign(b"")
+        .blocking_sign_bytes(b"")
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidOperation);
     assert!(error.hint().unwrap().contains("service_account"), "{error}");
@@ -124,7 +141,7 @@ fn an_account_without_an_email_cannot_sign() {
 fn failures_are_tried_three_times_as_google_auth_does() {
     for status in [500, 502, 503, 504] {
         let world = world([Reply::token("t", 3600), api(status, "")]);
-        let error = world.signer().blocking_sign(b"x").unwrap_err();
+        let error = world.signer().blocking_sign_bytes(b"x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!((error.attempts(), error.status()), (3, Some(status)));
         let sleeps = world.clock.take_sleeps();
@@ -142,7 +159,7 @@ fn a_failure_in_between_is_bridged_with_the_headers_of_the_moment() {
         Reply::Broken(TransportErrorKind::Closed),
         api(200, SIGNED),
     ]);
-    world.signer().blocking_sign(b"x").unwrap();
+    world.signer().blocking_sign_bytes(b"x").unwrap();
     assert_eq!(world.paths(), ["token", "signBlob", "signBlob"]);
 }
 
@@ -150,7 +167,7 @@ fn a_failure_in_between_is_bridged_with_the_headers_of_the_moment() {
 fn a_refusal_is_final_and_names_request_and_role() {
     for status in [400, 403, 404, 501] {
         let world = world([Reply::token("t", 3600), api(status, "")]);
-        let error = world.signer().blocking_sign(b"x").unwrap_err();
+        let error = world.signer().blocking_sign_bytes(b"x").unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Refused, 1));
         assert!(error.request().unwrap().ends_with(":signBlob"));
         assert!(world.clock.take_sleeps().is_empty());
@@ -164,17 +181,17 @@ fn what_passes_is_repeated_unless_google_auth_does_not() {
     for failure in [busy, api(408, ""), broken] {
         let replies = || [Reply::token("t", 3600), failure.clone(), api(200, SIGNED)];
         let ours = world(replies());
-        ours.signer().blocking_sign(b"x").unwrap();
+        ours.signer().blocking_sign_bytes(b"x").unwrap();
         assert_eq!(ours.paths(), ["token", "signBlob", "signBlob"]);
         let theirs = world_with(RetryPolicy::google_auth(), replies());
-        let error = theirs.signer().blocking_sign(b"x").unwrap_err();
+        let error = theirs.signer().blocking_sign_bytes(b"x").unwrap_err();
         assert_eq!(error.attempts(), 1, "{error}");
     }
     let theirs = world_with(
         RetryPolicy::google_auth(),
         [Reply::token("t", 3600), api(503, "")],
     );
-    let error = theirs.signer().blocking_sign(b"x").unwrap_err();
+    let error = theirs.signer().blocking_sign_bytes(b"x").unwrap_err();
     assert_eq!(error.attempts(), 3, "{error}");
 }
 
@@ -182,7 +199,10 @@ fn what_passes_is_repeated_unless_google_auth_does_not() {
 fn a_rejected_token_is_dropped() {
     let world = world([Reply::token("old", 3600), api(401, "")]);
     let signer = world.signer();
-    assert_eq!(signer.blocking_sign(b"x").unwrap_err().status(), Some(401));
+    assert_eq!(
+        signer.blocking_sign_bytes(b"x").unwrap_err().status(),
+        Some(401)
+    );
     assert!(world.credentials.cached_token().is_none());
 }
 
@@ -190,7 +210,7 @@ fn a_rejected_token_is_dropped() {
 fn a_broken_tls_connection_is_not_retried() {
     let broken = Reply::Broken(TransportErrorKind::Tls);
     let world = world([Reply::token("t", 3600), broken]);
-    let error = world.signer().blocking_sign(b"x").unwrap_err();
+    let error = world.signer().blocking_sign_bytes(b"x").unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1));
 }
 
@@ -233,7 +253,7 @@ fn delegates_are_named_in_every_request() {
         .iam_endpoint("http://127.0.0.1:1")
         .build()
         .unwrap();
-    signer.blocking_sign(b"x").unwrap();
+    signer.blocking_sign_bytes(b"x").unwrap();
     signer.blocking_sign_jwt("{}").unwrap();
     for request in &world.transport.requests()[1..] {
         let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
@@ -283,7 +303,7 @@ fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
             .service_account(EMAIL)
             .build()
             .unwrap();
-        signer.blocking_sign(b"x").unwrap();
+        signer.blocking_sign_bytes(b"x").unwrap();
         let requests = transport.requests();
         let request = requests.last().unwrap();
         assert_eq!(request.uri().host(), Some(host));
@@ -313,7 +333,7 @@ fn waiting_for_a_thread_costs_a_signature_its_budget() {
         .iam_endpoint("http://127.0.0.1:1")
         .build()
         .unwrap();
-    let mut call = std::pin::pin!(signer.sign(b"bytes"));
+    let mut call = std::pin::pin!(signer.sign_bytes(b"bytes"));
     let mut poll = || {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         call.as_mut().poll(&mut context)
@@ -334,7 +354,7 @@ fn a_changed_account_is_followed_after_a_refresh() {
     let info = |email: &str| Reply::Answer(200, format!(r#"{{"email":"{email}","scopes":[]}}"#));
     let world = world([Reply::text("old@p.example")]);
     let signer = Signer::new(world.credentials.clone());
-    let email = || signer.blocking_service_account_email().unwrap();
+    let email = || signer.blocking_fetch_service_account_email().unwrap();
     assert_eq!(email(), "old@p.example");
     world
         .transport

@@ -23,7 +23,7 @@ use crate::{
 /// let wish = StorageUrl::object("bucket", "reports/2026.pdf")
 ///     .method(http::Method::PUT)
 ///     .header("content-type", "application/pdf")
-///     .expires_in(Duration::from_secs(600));
+///     .lifetime(Duration::from_secs(600));
 /// let url = signer.sign_url(&wish).await?;
 /// # Ok(())
 /// # }
@@ -48,7 +48,7 @@ impl StorageUrl {
             method: Method::GET,
             bucket,
             object,
-            expires_in: Duration::from_secs(900),
+            lifetime: Duration::from_secs(900),
             headers: Vec::new(),
             query: Vec::new(),
             origin: None,
@@ -63,10 +63,10 @@ impl StorageUrl {
         self
     }
 
-    /// Sets how long the URL is valid, in whole seconds, at most 7 days. Default:
+    /// Sets the lifetime of the URL, in whole seconds, at most 7 days. Default:
     /// 15 minutes. Beyond 12 hours, see [`Signer::sign_url`].
-    pub fn expires_in(mut self, time: Duration) -> Self {
-        self.0.expires_in = time;
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.lifetime = lifetime;
         self
     }
 
@@ -160,7 +160,7 @@ impl Signer {
     fn sign_url_within(&self, budget: Budget, wish: &StorageUrl) -> Result<SignedUrl, Error> {
         let wish = &wish.0;
         wish.check()?;
-        let email = self.blocking_service_account_email()?;
+        let email = self.blocking_fetch_service_account_email()?;
         let universe = match &wish.origin {
             Some(_) => String::new(),
             None => self.credentials().blocking_universe_domain()?,
@@ -168,7 +168,8 @@ impl Signer {
         let now = self.credentials().client().0.clock.now().wall;
         let unsigned = wish.plan(&universe, &email, now)?;
         let hash = crypto::sha256(unsigned.canonical.as_bytes());
-        let signature = self.sign_within(budget, unsigned.string_to_sign(&hash).as_bytes())?;
+        let signature =
+            self.sign_bytes_within(budget, unsigned.string_to_sign(&hash).as_bytes())?;
         Ok(SignedUrl(Zeroizing::new(
             unsigned.signed(signature.bytes()),
         )))

@@ -36,12 +36,13 @@ impl Credentials {
             .ask_account(&mut self.client().0.budget())
     }
 
-    /// Returns the email address of the account if it is known, after
-    /// [`refresh`](Self::refresh) or [`account`](Self::account); until then the
-    /// name that was asked for.
+    /// Returns the email address of the account, if it was named by it, or is
+    /// known since [`refresh`](Self::refresh) or [`account`](Self::account).
+    /// No I/O. [`info`](Self::info) has the name that was asked for, such as
+    /// `default`.
     #[must_use]
-    pub fn service_account_email(&self) -> String {
-        self.info().principal
+    pub fn service_account_email(&self) -> Option<String> {
+        self.0.inner.source.email()
     }
 
     /// Returns whose credentials these are, for messages. No I/O.

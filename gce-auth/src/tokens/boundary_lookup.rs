@@ -74,7 +74,7 @@ impl Credentials {
     /// Has [`before_request`](Self::before_request) wait for the look-up, once
     /// and for 3 s at most, where it is due: for programs that end before a
     /// look-up in the background does. Copies wait as well.
-    pub fn wait_for_regional_access_boundary(&self) {
+    pub fn block_on_regional_access_boundary(&self) {
         if let Some(boundary) = &self.0.inner.boundary {
             boundary.blocking.store(true, Ordering::Relaxed);
         }

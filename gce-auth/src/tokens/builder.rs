@@ -132,10 +132,11 @@ impl CredentialsBuilder {
         self
     }
 
-    /// Shares no token with other credentials of this process, and starts
-    /// without one.
-    pub fn unshared(mut self) -> Self {
-        self.unshared = true;
+    /// Sets whether the token is shared with credentials of this process that
+    /// would send the same request. Default: yes. Credentials that share none
+    /// start without a token.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.unshared = !shared;
         self
     }
 

@@ -70,7 +70,7 @@ impl Default for Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("service_account", &self.service_account_email())
+            .field("service_account", &self.info().principal)
             .field("scopes", &self.scopes())
             .field("quota_project_id", &self.quota_project_id())
             .field("client", self.client())

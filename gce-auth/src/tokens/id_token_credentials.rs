@@ -52,7 +52,7 @@ impl IdTokenCredentials {
 
     /// Returns the audience: the service that the tokens are for.
     #[must_use]
-    pub fn target_audience(&self) -> &str {
+    pub fn audience(&self) -> &str {
         self.0.inner.source.audience().unwrap_or_default()
     }
 
@@ -81,7 +81,7 @@ impl IdTokenCredentials {
     }
 
     /// Returns the email address of the account, if it was named by it, or is
-    /// known since [`resolve`](Self::resolve).
+    /// known since [`resolve`](Self::resolve). No I/O.
     #[must_use]
     pub fn service_account_email(&self) -> Option<String> {
         self.0.inner.source.email()
@@ -92,7 +92,7 @@ impl fmt::Debug for IdTokenCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdTokenCredentials")
             .field("service_account", &self.0.inner.source.info().principal)
-            .field("target_audience", &self.target_audience())
+            .field("audience", &self.audience())
             .field("client", self.client())
             .finish_non_exhaustive()
     }

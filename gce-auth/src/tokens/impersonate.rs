@@ -96,17 +96,17 @@ impl ImpersonateBuilder {
     /// Sets where the IAM Service Account Credentials API is: `https://host`,
     /// or `http://host:port` for an emulator. Default: `iamcredentials.` and
     /// the universe domain of the source.
-    pub fn iam_endpoint(mut self, url: impl AsRef<str>) -> Self {
+    pub fn iam_endpoint(mut self, url: impl Into<String>) -> Self {
         self.place =
-            IamEndpoint::parse(url.as_ref()).map(|endpoint| Some(Place::Endpoint(endpoint)));
+            IamEndpoint::parse(&url.into()).map(|endpoint| Some(Place::Endpoint(endpoint)));
         self
     }
 
     /// Sets the whole URL of `generateAccessToken`, as google-auth's
     /// `iam_endpoint_override`. Other methods of the account are not asked for
     /// there.
-    pub fn access_token_url(mut self, url: impl AsRef<str>) -> Self {
-        self.place = Place::url(url.as_ref()).map(Some);
+    pub fn access_token_url(mut self, url: impl Into<String>) -> Self {
+        self.place = Place::url(&url.into()).map(Some);
         self
     }
 
@@ -184,6 +184,10 @@ impl Credentials {
     ///
     /// The account of these credentials needs
     /// `roles/iam.serviceAccountTokenCreator` on the other.
+    ///
+    /// A builder, because five settings have defaults;
+    /// [`downscope`](Self::downscope) and [`id_token`](Self::id_token) have
+    /// none, and return the credentials.
     ///
     /// # Examples
     /// ```no_run

@@ -39,10 +39,10 @@ impl Credentials {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn id_token(&self, audience: impl AsRef<str>) -> Result<IdTokenCredentials, Error> {
-        let audience = audience.as_ref();
-        check_audience(audience)?;
-        let source = self.0.inner.source.identity(audience).ok_or_else(|| {
+    pub fn id_token(&self, audience: impl Into<String>) -> Result<IdTokenCredentials, Error> {
+        let audience = audience.into();
+        check_audience(&audience)?;
+        let source = self.0.inner.source.identity(&audience).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,
                 format!(

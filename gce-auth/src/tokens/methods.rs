@@ -280,8 +280,11 @@ macro_rules! shared_methods {
             /// [`Config`](crate::ErrorKind::Config) for what cannot be an
             /// account; [`InvalidOperation`](crate::ErrorKind::InvalidOperation)
             /// if the tokens are not those of attached accounts.
-            pub fn with_service_account(&self, account: &str) -> Result<Self, Error> {
-                self.0.with_service_account(account).map(Self)
+            pub fn with_service_account(
+                &self,
+                account: impl Into<String>,
+            ) -> Result<Self, Error> {
+                self.0.with_service_account(account.into()).map(Self)
             }
 
             /// Puts a token in the place of the one that is held, or drops it:

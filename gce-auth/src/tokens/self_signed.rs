@@ -32,10 +32,10 @@ impl Credentials {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn self_signed_jwt(&self, audience: impl AsRef<str>) -> Result<Self, Error> {
-        let audience = audience.as_ref();
-        check_audience(audience)?;
-        let source = self.0.inner.source.self_signed(audience).ok_or_else(|| {
+    pub fn self_signed_jwt(&self, audience: impl Into<String>) -> Result<Self, Error> {
+        let audience = audience.into();
+        check_audience(&audience)?;
+        let source = self.0.inner.source.self_signed(&audience).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,
                 format!(

@@ -5,7 +5,7 @@ use crate::tokens::credentials::Credentials;
 impl Credentials {
     /// Returns the same credentials, which share no token with others of this
     /// process and start without one. See
-    /// [`CredentialsBuilder::unshared`](crate::CredentialsBuilder::unshared).
+    /// [`CredentialsBuilder::shared`](crate::CredentialsBuilder::shared).
     #[must_use]
     pub fn unshared(&self) -> Self {
         Self(self.0.reconfigured(|options| options.shared = false))

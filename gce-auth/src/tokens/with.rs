@@ -67,6 +67,10 @@ impl Credentials {
     }
 
     /// Returns credentials in this universe.
+    ///
+    /// Never fails, unlike the methods whose value, or kind of credentials, can
+    /// be refused: all credentials have a universe, and a domain that is none
+    /// ends the first request to it.
     #[must_use]
     pub fn with_universe_domain(&self, domain: impl Into<String>) -> Self {
         let domain = domain.into();
@@ -108,7 +112,7 @@ impl IdTokenCredentials {
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) for an empty audience.
-    pub fn with_target_audience(&self, audience: impl Into<String>) -> Result<Self, Error> {
+    pub fn with_audience(&self, audience: impl Into<String>) -> Result<Self, Error> {
         let audience = audience.into();
         check_audience(&audience)?;
         let copy = self.0.changed(&Change::Audience(audience));
@@ -178,9 +182,9 @@ impl Handle {
         }
     }
 
-    pub(crate) fn with_service_account(&self, account: &str) -> Result<Self, Error> {
-        MetadataPath::account(account, "token")?;
-        let copy = self.changed(&Change::Account(account.to_owned()));
+    pub(crate) fn with_service_account(&self, account: String) -> Result<Self, Error> {
+        MetadataPath::account(&account, "token")?;
+        let copy = self.changed(&Change::Account(account));
         copy.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,

@@ -137,7 +137,8 @@ impl IdTokenVerifierBuilder {
 
     /// Accepts tokens of Firebase Authentication in `project`, which is added to
     /// the audiences (Firebase, "Verify ID tokens").
-    pub fn firebase(self, project: &str) -> Self {
+    pub fn firebase(self, project: impl Into<String>) -> Self {
+        let project = project.into();
         let issuer = format!("{FIREBASE_ISSUER}{project}");
         self.preset(vec![issuer], FIREBASE_KEYS, true)
             .audience(project)
@@ -147,9 +148,9 @@ impl IdTokenVerifierBuilder {
     /// `agents.global.proj-NUMBER.system.id.goog` or
     /// `agents.global.org-NUMBER.system.id.goog`. Their subject is the agent's
     /// SPIFFE id; they name no email address.
-    pub fn agents(self, trust_domain: &str) -> Self {
+    pub fn agents(self, trust_domain: impl Into<String>) -> Self {
         // No issuer is none that a token can have: building refuses it.
-        let issuer = agents_issuer(trust_domain).unwrap_or_default();
+        let issuer = agents_issuer(&trust_domain.into()).unwrap_or_default();
         let keys = format!("{issuer}/openid/jwks");
         self.preset(vec![issuer], &keys, true)
     }

@@ -28,7 +28,11 @@ pub(super) struct Expected {
 
 impl Expected {
     /// The claims, if they are as expected at `now`, seconds since the epoch.
-    pub(super) fn check(&self, claims: Map<String, Value>, now: Duration) -> Result<Claims, Error> {
+    pub(super) fn check(
+        &self,
+        claims: Map<String, Value>,
+        now: Duration,
+    ) -> Result<VerifiedClaims, Error> {
         let issuer = text(&claims, "iss")?;
         if !self.issuers.iter().any(|known| known == issuer) {
             return Err(rejected(format!(
@@ -41,7 +45,7 @@ impl Expected {
         let audience = self.audience(&claims)?;
         let times = self.times(&claims, now.as_secs_f64())?;
         self.check_email(&claims)?;
-        Ok(Claims {
+        Ok(VerifiedClaims {
             audience,
             issued_at: times.0,
             expires_at: times.1,
@@ -155,14 +159,14 @@ fn listed<S: AsRef<str>>(names: &[S]) -> String {
 /// The claims of a token that was verified: signature, issuer, audience and
 /// time are as the [`IdTokenVerifier`](crate::IdTokenVerifier) expects them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claims {
+pub struct VerifiedClaims {
     claims: IdTokenClaims,
     audience: String,
     issued_at: f64,
     expires_at: f64,
 }
 
-impl Claims {
+impl VerifiedClaims {
     /// `iss`: who made the token.
     #[must_use]
     pub fn issuer(&self) -> &str {

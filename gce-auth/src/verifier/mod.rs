@@ -6,7 +6,7 @@ mod keys;
 mod token;
 mod verify;
 
-pub use self::{builder::IdTokenVerifierBuilder, claims::Claims, verify::IdTokenVerifier};
+pub use self::{builder::IdTokenVerifierBuilder, claims::VerifiedClaims, verify::IdTokenVerifier};
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests;

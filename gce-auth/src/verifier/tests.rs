@@ -98,7 +98,7 @@ fn world_of(replies: impl IntoIterator<Item = Reply>, queue: HandQueue) -> World
 
 impl World {
     /// Verifies a token that was made just now.
-    fn verify(&self, id: &str) -> Result<Claims, Error> {
+    fn verify(&self, id: &str) -> Result<VerifiedClaims, Error> {
         let made = self.clock.now().wall.as_secs();
         self.verifier.blocking_verify(&token(id, made))
     }

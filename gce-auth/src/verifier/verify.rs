@@ -6,7 +6,7 @@ use crate::{
     io::{clock::Clock, crypto},
     values::error::Error,
     verifier::{
-        claims::{Claims, Expected},
+        claims::{Expected, VerifiedClaims},
         keys::Keys,
         token::{Token, rejected, shown},
     },
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Verification proves who called. Check yourself whether that caller may: an
 /// audience is no secret, and anyone can have Google make a token for it.
-/// Compare [`Claims::subject`] or [`Claims::email`], or
+/// Compare [`VerifiedClaims::subject`] or [`VerifiedClaims::email`], or
 /// [require](crate::IdTokenVerifierBuilder::email) one.
 ///
 /// # Receivers on Cloud Run
@@ -80,7 +80,7 @@ impl IdTokenVerifier {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing; keys that are being fetched are kept.
-    pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
+    pub async fn verify(&self, token: &str) -> Result<VerifiedClaims, Error> {
         let (token, claims) = self.examine(token)?;
         let keys = self.0.keys.find(&token.key_id).await?;
         check_signature(&token, &keys)?;
@@ -91,7 +91,7 @@ impl IdTokenVerifier {
     ///
     /// # Errors
     /// As for [`verify`](Self::verify).
-    pub fn blocking_verify(&self, token: &str) -> Result<Claims, Error> {
+    pub fn blocking_verify(&self, token: &str) -> Result<VerifiedClaims, Error> {
         let (token, claims) = self.examine(token)?;
         let keys = self.0.keys.blocking_find(&token.key_id)?;
         check_signature(&token, &keys)?;
@@ -100,7 +100,7 @@ impl IdTokenVerifier {
 
     /// All checks that need no key. They come first, so that no token for another
     /// audience has keys fetched.
-    fn examine<'a>(&self, token: &'a str) -> Result<(Token<'a>, Claims), Error> {
+    fn examine<'a>(&self, token: &'a str) -> Result<(Token<'a>, VerifiedClaims), Error> {
         let mut token = Token::read(token)?;
         let claims = std::mem::take(&mut token.claims);
         // A token may have been made a moment ago, on this very machine.

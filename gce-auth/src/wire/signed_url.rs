@@ -29,7 +29,7 @@ pub(crate) struct Wish {
     pub(crate) method: Method,
     pub(crate) bucket: String,
     pub(crate) object: Option<String>,
-    pub(crate) expires_in: Duration,
+    pub(crate) lifetime: Duration,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     /// `https://host` or `http://host:port`, default: the API's.
@@ -70,7 +70,7 @@ impl Wish {
         if self.object.as_deref() == Some("") {
             return refuse("the name of the object is empty".to_owned());
         }
-        if self.expires_in < Duration::from_secs(1) || self.expires_in > LONGEST {
+        if self.lifetime < Duration::from_secs(1) || self.lifetime > LONGEST {
             return refuse("a signed URL holds from one second to seven days".to_owned());
         }
         if let Some(origin) = &self.origin {
@@ -145,7 +145,7 @@ impl Wish {
             ("X-Goog-Algorithm", ALGORITHM),
             ("X-Goog-Credential", &format!("{email}/{scope}")),
             ("X-Goog-Date", &timestamp),
-            ("X-Goog-Expires", &self.expires_in.as_secs().to_string()),
+            ("X-Goog-Expires", &self.lifetime.as_secs().to_string()),
             ("X-Goog-SignedHeaders", &signed_headers),
         ]
         .into_iter()
@@ -266,7 +266,7 @@ mod tests {
             method: Method::GET,
             bucket: "bucket".to_owned(),
             object: Some("a dir/ö+&.txt".to_owned()),
-            expires_in: Duration::from_secs(600),
+            lifetime: Duration::from_secs(600),
             headers: Vec::new(),
             query: Vec::new(),
             origin: None,
@@ -396,8 +396,8 @@ mod tests {
             |wish| wish.bucket = String::new(),
             |wish| wish.bucket = "a/b".to_owned(),
             |wish| wish.object = Some(String::new()),
-            |wish| wish.expires_in = Duration::ZERO,
-            |wish| wish.expires_in = LONGEST + Duration::from_secs(1),
+            |wish| wish.lifetime = Duration::ZERO,
+            |wish| wish.lifetime = LONGEST + Duration::from_secs(1),
             |wish| wish.headers = pairs(&[("Host", "evil")]),
             |wish| wish.headers = pairs(&[("a b", "c")]),
             |wish| wish.headers = pairs(&[("a", "b\nhost:evil")]),

@@ -194,9 +194,10 @@ impl World {
         let blocking = self.stage.roll(|dice| dice.one_in(2));
         let before = self.before(handle);
         let outcome = if blocking {
-            handle.signer.blocking_sign(b"bytes")
+            handle.signer.blocking_sign_bytes(b"bytes")
         } else {
-            self.drive(handle.signer.sign(b"bytes"), None).unwrap()
+            self.drive(handle.signer.sign_bytes(b"bytes"), None)
+                .unwrap()
         };
         let servers = [handle.metadata, IAM];
         if let Err(error) = outcome {

@@ -105,7 +105,7 @@ impl Handle {
             .client(client.clone())
             .refresh_mode(mode);
         let credentials = if unshared {
-            credentials.unshared()
+            credentials.shared(false)
         } else {
             credentials
         };

@@ -179,7 +179,7 @@ impl Wanted<'_> {
             None => builder,
         };
         let builder = if self.unshared {
-            builder.unshared()
+            builder.shared(false)
         } else {
             builder
         };

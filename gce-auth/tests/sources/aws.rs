@@ -81,7 +81,7 @@ fn load(files: &Files, source: &Value) -> Credentials {
     let document = document(files, source).to_string();
     files
         .options()
-        .unshared()
+        .shared(false)
         .load_json(&document)
         .unwrap()
         .credentials
@@ -209,7 +209,7 @@ fn what_aws_would_refuse_is_refused() {
     // Another provider than the request was signed for, and one of another kind.
     let mut elsewhere = document(&files, &source);
     elsewhere["audience"] = format!("//iam.googleapis.com/{PROVIDER}2").into();
-    let options = files.options().unshared();
+    let options = files.options().shared(false);
     let elsewhere = options.load_json(&elsewhere.to_string()).unwrap();
     refused(&elsewhere.credentials, "subject_token_type");
 }

@@ -89,7 +89,7 @@ fn a_role_of_aws_needs_no_file() {
     let document = files.emulator.adc(AdcKind::ExternalAccount).unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
     let provider = format!("//iam.googleapis.com/{}", aws::PROVIDER);
-    let built = Credentials::external_account(provider, SubjectToken::aws_at(&ec2.latest()))
+    let built = Credentials::external_account(provider, SubjectToken::aws_at(ec2.latest()))
         .token_url(text(&document, "token_url"))
         .options(files.options())
         .build();

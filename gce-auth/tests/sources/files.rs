@@ -73,7 +73,7 @@ impl Files {
 
     /// The same, which shares no token; neither does what it is made of.
     pub(crate) fn load_apart(&self, file: &File) -> Credentials {
-        let options = self.options().unshared();
+        let options = self.options().shared(false);
         let loaded = options.load_json(&file.document.to_string());
         loaded.unwrap().credentials
     }
@@ -82,7 +82,7 @@ impl Files {
     pub(crate) fn load_within(&self, file: &File, budget: Duration) -> Credentials {
         let client = MetadataClient::builder().endpoint(self.emulator.addr().to_string());
         let client = client.retry(RetryPolicy::new().budget(budget)).build();
-        let options = self.options().client(client.unwrap()).unshared();
+        let options = self.options().client(client.unwrap()).shared(false);
         let loaded = options.load_json(&file.document.to_string());
         loaded.unwrap().credentials
     }

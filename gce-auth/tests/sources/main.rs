@@ -76,7 +76,9 @@ fn every_source_acts_as_another_account() {
         let claims = token.claims();
         assert_eq!(claims.audience(), Some(AUDIENCE), "{}", file.name);
         assert_eq!(claims.email(), Some(files::EMAIL), "{}", file.name);
-        let signature = Signer::new(acting.clone()).blocking_sign(b"bytes").unwrap();
+        let signature = Signer::new(acting.clone())
+            .blocking_sign_bytes(b"bytes")
+            .unwrap();
         assert_eq!(signature.bytes().len(), 256, "{}", file.name);
         // And the account as another one, a chain.
         let chain = acting.impersonate(files::EMAIL).iam_endpoint(&url);
@@ -128,7 +130,7 @@ fn a_key_signs_for_itself_and_sends_what_it_signed() {
         assert_eq!(claims[name], value);
         assert_eq!(claims["iss"], files::EMAIL);
     }
-    let signature = Signer::new(key).blocking_sign(b"bytes").unwrap();
+    let signature = Signer::new(key).blocking_sign_bytes(b"bytes").unwrap();
     assert_eq!(signature.bytes().len(), 256);
     assert_eq!(files.emulator.request_count(""), 0, "no server is asked");
 }

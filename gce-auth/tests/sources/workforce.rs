@@ -66,7 +66,10 @@ fn a_token_for_another_provider_is_refused() {
     ));
     let document = document(&files, &subject);
     let load = |document: &Value| {
-        let loaded = files.options().unshared().load_json(&document.to_string());
+        let loaded = files
+            .options()
+            .shared(false)
+            .load_json(&document.to_string());
         loaded.map(|loaded| loaded.credentials)
     };
     let error = load(&document).unwrap().blocking_token().unwrap_err();
@@ -104,7 +107,10 @@ fn a_person_who_logged_in_is_known_by_the_refresh_token() {
             "client_id": "client", "client_secret": secret, "refresh_token": refresh_token,
             "token_url": format!("{}/v1/oauthtoken", files.emulator.url()),
         });
-        let loaded = files.options().unshared().load_json(&document.to_string());
+        let loaded = files
+            .options()
+            .shared(false)
+            .load_json(&document.to_string());
         loaded.unwrap().credentials.blocking_token()
     };
     let token = login("client secret", "refresh token").unwrap();

@@ -111,7 +111,10 @@ fn library(samples: &[f64], server: Server) -> Result<Vec<Time>, Error> {
         .clock(clock.clone())
         .executor(queue.clone())
         .build()?;
-    let credentials = Credentials::builder().client(client).unshared().build()?;
+    let credentials = Credentials::builder()
+        .client(client)
+        .shared(false)
+        .build()?;
     let mut call = 0;
     while call < DAY {
         // An error is an answer like any other here: the next call comes.

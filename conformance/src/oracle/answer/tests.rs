@@ -60,14 +60,16 @@ fn unsigned(reply: Reply) -> Error {
         .retry(RetryPolicy::new().attempts(1))
         .transport(Arc::new(transport));
     let client = client.build().expect("a client");
-    let credentials = Credentials::builder().client(client).unshared();
+    let credentials = Credentials::builder().client(client).shared(false);
     let signer = Signer::builder()
         .credentials(credentials.build().expect("credentials"))
         .service_account("signer@p.iam.gserviceaccount.com")
         .iam_endpoint("http://127.0.0.1:1")
         .retry(RetryPolicy::new().attempts(1));
     let signer = signer.build().expect("a signer");
-    signer.blocking_sign(b"bytes").expect_err("no signature")
+    signer
+        .blocking_sign_bytes(b"bytes")
+        .expect_err("no signature")
 }
 
 /// The error of a signature, where the world is such that it is of `kind`.
@@ -111,7 +113,7 @@ fn errors(kind: &str) -> (Option<Error>, Option<Error>) {
         other => panic!("the table has a row for {other}"),
     };
     let client = builder.build().expect("a client");
-    let credentials = Credentials::builder().client(client.clone()).unshared();
+    let credentials = Credentials::builder().client(client.clone()).shared(false);
     let credentials = credentials.build().expect("credentials");
     let token = credentials.blocking_token().err();
     let value = client.blocking_get("instance/name").err();

@@ -51,14 +51,14 @@ impl Services<'_> {
             builder = builder.iam_endpoint(url);
         }
         let signer = builder.build()?;
-        let email = signer.blocking_service_account_email()?;
+        let email = signer.blocking_fetch_service_account_email()?;
         // The blob is the signed part of a JWT, so that any verifier can check the signature. It
         // names the key, which the first signature tells.
-        let mut signature = signer.blocking_sign(AUDIENCE.as_bytes())?;
+        let mut signature = signer.blocking_sign_bytes(AUDIENCE.as_bytes())?;
         let (blob, key) = loop {
             let key = signature.key_id().to_owned();
             let blob = to_be_signed(&email, &key);
-            signature = signer.blocking_sign(blob.as_bytes())?;
+            signature = signer.blocking_sign_bytes(blob.as_bytes())?;
             if signature.key_id() == key {
                 break (blob, key);
             }

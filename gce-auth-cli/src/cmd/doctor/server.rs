@@ -118,7 +118,7 @@ pub(crate) fn signature(credentials: &Credentials, url: Option<&str>) -> Finding
     }
     let signed = builder
         .build()
-        .and_then(|signer| signer.blocking_sign(b"gce-auth doctor"));
+        .and_then(|signer| signer.blocking_sign_bytes(b"gce-auth doctor"));
     match signed {
         Ok(signature) => Finding::good(format!("IAM signs, with key {}", signature.key_id())),
         Err(error) => Finding::of(&error).into_warning(),

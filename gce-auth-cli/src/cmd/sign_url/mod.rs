@@ -88,7 +88,7 @@ impl Args {
             None => StorageUrl::bucket(bucket),
         }
         .method(self.method.clone())
-        .expires_in(self.expires);
+        .lifetime(self.expires);
         for (name, value) in &self.header {
             request = request.header(name, value);
         }

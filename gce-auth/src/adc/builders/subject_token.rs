@@ -69,7 +69,8 @@ impl SubjectToken {
     }
 
     /// The same with another metadata server: its origin and `/latest`.
-    pub fn aws_at(latest: &str) -> Self {
+    pub fn aws_at(latest: impl Into<String>) -> Self {
+        let latest = latest.into();
         let url = |path: &str| Some(format!("{latest}/{path}"));
         let source = Written::object()
             .with("environment_id", Some("aws1"))

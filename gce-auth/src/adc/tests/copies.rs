@@ -26,7 +26,7 @@ const URL: &str = r#"{"url": "http://127.0.0.1/"}"#;
 fn options(world: &World) -> DefaultOptions {
     DefaultOptions::new()
         .client(world.client.clone())
-        .unshared()
+        .shared(false)
 }
 
 fn claims(credentials: &Credentials) -> Value {

@@ -133,11 +133,11 @@ fn a_key_signs_without_any_server() {
     let signature = credentials.blocking_sign_bytes(b"message").unwrap();
     assert_eq!(signature.len(), 256);
     let signer = crate::signer::Signer::new(credentials);
-    let signed = signer.blocking_sign(b"message").unwrap();
+    let signed = signer.blocking_sign_bytes(b"message").unwrap();
     assert_eq!((signed.bytes(), signed.key_id()), (&*signature, "kid"));
     assert!(signer.blocking_sign_jwt("{\"a\":1}").is_ok());
     assert_eq!(
-        signer.blocking_service_account_email().unwrap(),
+        signer.blocking_fetch_service_account_email().unwrap(),
         "sa@p.iam.gserviceaccount.com"
     );
     assert!(world.transport.requests().is_empty());
@@ -158,7 +158,7 @@ fn an_impersonated_account_asks_iam_with_the_token_of_its_source() {
         credentials.blocking_token().unwrap().secret(),
         "target-token"
     );
-    assert_eq!(credentials.service_account_email(), TARGET);
+    assert_eq!(credentials.service_account_email().as_deref(), Some(TARGET));
     assert_eq!(credentials.blocking_sign_bytes(b"x").unwrap(), [0, 0, 0]);
     let requests = world.transport.requests();
     assert_eq!(requests[1].headers()["authorization"], "Bearer user-token");
@@ -261,7 +261,7 @@ fn an_external_account_may_act_as_a_service_account() {
     let credentials = load(&world, &file, &[SCOPE]);
     assert_eq!(credentials.kind(), CredentialsKind::ExternalAccount);
     assert_eq!(credentials.blocking_token().unwrap().secret(), "target");
-    assert_eq!(credentials.service_account_email(), TARGET);
+    assert_eq!(credentials.service_account_email().as_deref(), Some(TARGET));
     let requests = world.transport.requests();
     assert_eq!(requests[0].headers()["metadata"], "true");
     assert!(body(&requests[1]).contains("scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fiam&"));

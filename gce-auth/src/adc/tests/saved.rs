@@ -91,7 +91,7 @@ fn with_exact_freshness_the_source_of_an_account_is_renewed_by_its_caller() {
         Reply::token("second", 3600),
         impersonated("two"),
     ];
-    let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness());
+    let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness(true));
     let file = json!({"type": "impersonated_service_account",
                       "service_account_impersonation_url": impersonation("t@x"),
                       "source_credentials": user()});

@@ -116,7 +116,7 @@ fn a_directory_is_watched_with_all_below_it() {
     let world = world([there("a", "{}"), there("b", "[]")]);
     let mut watch = world.client.watch("instance/disks/");
     assert!(watch.blocking_next().is_ok() && watch.blocking_next().is_ok());
-    let mut named = world.client.watch("instance/disks").recursive();
+    let mut named = world.client.watch("instance/disks").recursive(true);
     assert!(named.blocking_next().is_ok());
     assert_eq!(
         world.asked(),

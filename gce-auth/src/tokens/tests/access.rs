@@ -29,7 +29,7 @@ pub(super) fn world(
 ) -> World {
     let world = world::World::new(replies);
     let builder = Credentials::builder();
-    let builder = builder.client(world.client.clone()).unshared();
+    let builder = builder.client(world.client.clone()).shared(false);
     World {
         credentials: set(builder).build().unwrap(),
         world,
@@ -276,7 +276,10 @@ fn copies_know_what_was_learnt_and_hold_no_token() {
     assert_eq!(credentials.blocking_universe_domain().unwrap(), "u.example");
     let copy = credentials.with_quota_project("q").unwrap();
     assert!(copy.held_token().is_none());
-    assert_eq!(copy.service_account_email(), "a@p.iam.gserviceaccount.com");
+    assert_eq!(
+        copy.service_account_email().as_deref(),
+        Some("a@p.iam.gserviceaccount.com")
+    );
     assert_eq!(copy.scopes().unwrap(), ["s", "t"]);
     assert_eq!(copy.blocking_universe_domain().unwrap(), "u.example");
     assert_eq!(
@@ -285,8 +288,8 @@ fn copies_know_what_was_learnt_and_hold_no_token() {
     );
     let other = copy.with_service_account("b@x").unwrap();
     assert_eq!(
-        (other.service_account_email().as_str(), other.scopes()),
-        ("b@x", None)
+        (other.service_account_email().as_deref(), other.scopes()),
+        (Some("b@x"), None)
     );
     let moved = other.with_universe_domain("v.example");
     assert_eq!(moved.blocking_universe_domain().unwrap(), "v.example");
@@ -346,7 +349,10 @@ fn an_account_that_was_exchanged_is_found_again() {
     world.credentials.blocking_refresh().unwrap();
     world.credentials.blocking_refresh().unwrap();
     let email = "b@p.iam.gserviceaccount.com";
-    assert_eq!(world.credentials.service_account_email(), email);
+    assert_eq!(
+        world.credentials.service_account_email().as_deref(),
+        Some(email)
+    );
     assert_eq!(world.credentials.blocking_token().unwrap().secret(), "two");
     assert_eq!(
         world.asked()[2],
@@ -368,7 +374,7 @@ fn an_account_that_is_not_the_expected_one_is_not_learned() {
     );
     let error = world.credentials.blocking_refresh().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
-    assert_eq!(world.credentials.service_account_email(), "default");
+    assert_eq!(world.credentials.service_account_email(), None);
     world.credentials.blocking_refresh().unwrap();
     assert_eq!(world.asked()[1], "default/?recursive=true");
 }
@@ -405,10 +411,10 @@ fn what_a_copy_learns_of_its_account_stays_its_own_where_nothing_is_shared() {
     let universe = world.credentials.with_universe_domain("u.example");
     let billed = world.credentials.with_quota_project("q").unwrap();
     assert_eq!(universe.blocking_account().unwrap().email, EMAIL);
-    assert_eq!(universe.service_account_email(), EMAIL);
-    assert_eq!(world.credentials.service_account_email(), "default");
-    assert_eq!(billed.service_account_email(), "default");
+    assert_eq!(universe.service_account_email().as_deref(), Some(EMAIL));
+    assert_eq!(world.credentials.service_account_email(), None);
+    assert_eq!(billed.service_account_email(), None);
     // What was known before the copy is known to it.
     let copy = universe.with_quota_project("q").unwrap();
-    assert_eq!(copy.service_account_email(), EMAIL);
+    assert_eq!(copy.service_account_email().as_deref(), Some(EMAIL));
 }

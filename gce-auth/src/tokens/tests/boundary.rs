@@ -154,7 +154,7 @@ fn it_may_be_seeded_and_waited_for() {
         .credentials
         .set_regional_access_boundary(seed, Some(in_an_hour));
     assert_eq!(locations(&world).as_deref(), Some("0xS"));
-    world.credentials.wait_for_regional_access_boundary();
+    world.credentials.block_on_regional_access_boundary();
     world.advance(6000);
     world.transport.script([found("0xB")]);
     assert_eq!(locations(&world).as_deref(), Some("0xB"));
@@ -192,11 +192,11 @@ fn waiting(world: world::World) -> Credentials {
         .service_account("a@p.iam.gserviceaccount.com")
         .universe_domain("googleapis.com")
         .regional_access_boundary(true)
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     credentials.set_token(Some("t"), None).unwrap();
-    credentials.wait_for_regional_access_boundary();
+    credentials.block_on_regional_access_boundary();
     credentials
 }
 
@@ -316,7 +316,7 @@ fn a_token_that_the_look_up_needs_takes_its_time_from_it() {
 #[test]
 fn a_look_up_that_no_thread_begins_in_time_is_in_no_ones_way() {
     let world = bounded();
-    world.credentials.wait_for_regional_access_boundary();
+    world.credentials.block_on_regional_access_boundary();
     let asked = world.transport.requests().len();
     let uri = Uri::from_static("https://storage.googleapis.com/");
     let mut headers = HeaderMap::new();

@@ -29,7 +29,7 @@ fn info() -> Reply {
 impl World {
     fn builder(&self) -> IdTokenCredentialsBuilder {
         let builder = IdTokenCredentials::builder("aud");
-        builder.client(self.client.clone()).unshared()
+        builder.client(self.client.clone()).shared(false)
     }
 }
 
@@ -45,9 +45,9 @@ fn the_account_is_known_when_it_is_resolved_or_named() {
         Some("a@p.example")
     );
     assert_eq!(world.transport.requests().len(), 1);
-    let copy = credentials.with_target_audience("other").unwrap();
+    let copy = credentials.with_audience("other").unwrap();
     assert_eq!(copy.service_account_email().as_deref(), Some("a@p.example"));
-    assert!(credentials.with_target_audience("").is_err());
+    assert!(credentials.with_audience("").is_err());
     let named = world.builder().service_account("b@x").build().unwrap();
     named.blocking_resolve().unwrap();
     assert_eq!(named.service_account_email().as_deref(), Some("b@x"));
@@ -170,7 +170,7 @@ mod granted {
         let signing = Credentials::builder()
             .client(world.client.clone())
             .universe_domain("u.example")
-            .unshared()
+            .shared(false)
             .build()
             .unwrap();
         signing.set_token(Some("ya29.t"), None).unwrap();
@@ -242,7 +242,9 @@ mod granted {
             .retry(RetryPolicy::new().budget(Duration::MAX))
             .endpoint("metadata")
             .build_without_environment();
-        let builder = IdTokenCredentials::builder("aud").client(client).unshared();
+        let builder = IdTokenCredentials::builder("aud")
+            .client(client)
+            .shared(false);
         let builder = builder.iam_flow().service_account("b@x");
         let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
         credentials.blocking_token().unwrap();
@@ -387,7 +389,7 @@ mod granted {
         let signing = Credentials::builder()
             .client(world.client.clone())
             .universe_domain("u.example")
-            .unshared()
+            .shared(false)
             .build()
             .unwrap();
         signing.set_token(Some("ya29.t"), None).unwrap();

@@ -38,7 +38,7 @@ fn unshared_credentials_leave_nothing_behind() {
     for _ in 0..2 {
         let builder = Credentials::builder().client(world.client.clone());
         builder
-            .unshared()
+            .shared(false)
             .build()
             .unwrap()
             .blocking_token()
@@ -110,7 +110,7 @@ fn credentials_of_both_kinds_have_the_same_methods() {
     let token = "ya29.fixed";
     let access = Credentials::fixed(token, None).unwrap();
     let identity = IdTokenCredentials::fixed("aud", token, None).unwrap();
-    assert_eq!(identity.target_audience(), "aud");
+    assert_eq!(identity.audience(), "aud");
     let headers = (
         access.with_cached(Clone::clone).unwrap(),
         identity.with_cached(Clone::clone).unwrap(),
