@@ -103,7 +103,12 @@ fn the_example_of_axum_lets_in_callers_by_their_token() {
         let ours = IdTokenCredentials::builder(audience)
             .client(scene.client.clone())
             .format(IdTokenFormat::Full);
-        let token = ours.unshared().build().unwrap().blocking_token().unwrap();
+        let token = ours
+            .shared(false)
+            .build()
+            .unwrap()
+            .blocking_token()
+            .unwrap();
         format!("authorization: Bearer {}\r\n", token.secret())
     };
     for (admin, admitted) in [(&*email, "HTTP/1.1 200"), ("other@p", "HTTP/1.1 403")] {

@@ -265,7 +265,7 @@ async fn their_federation_takes_our_subject_tokens_and_gives_us_its_headers() {
     let audience = file["audience"].as_str().unwrap();
     let ours = IdTokenCredentials::builder(audience)
         .client(scene.client.clone())
-        .unshared()
+        .shared(false)
         .build()
         .unwrap();
     let federation = || {
