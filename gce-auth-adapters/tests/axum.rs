@@ -192,7 +192,10 @@ async fn a_client_of_ours_is_let_in_through_expiry_and_an_outage() {
     let url = format!("http://{}/", serve(router).await);
     let caller = |audience: &str| {
         let ours = IdTokenCredentials::builder(audience).client(scene.client.clone());
-        ours.format(IdTokenFormat::Full).unshared().build().unwrap()
+        ours.format(IdTokenFormat::Full)
+            .shared(false)
+            .build()
+            .unwrap()
     };
     let (ours, other) = (caller(AUDIENCE), caller(OTHER));
     let client = reqwest::Client::new();

@@ -263,7 +263,7 @@ async fn a_server_of_tonic_lets_callers_in_by_their_id_token() {
         ("https://other.example", Code::Unauthenticated),
     ] {
         let ours = IdTokenCredentials::builder(audience).client(scene.client.clone());
-        let ours = ours.unshared().build().unwrap();
+        let ours = ours.shared(false).build().unwrap();
         ours.token().await.unwrap();
         let mut client = TraceServiceClient::with_interceptor(channel.clone(), interceptor(ours));
         let answer = client.export(ExportTraceServiceRequest::default()).await;

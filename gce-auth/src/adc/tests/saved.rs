@@ -192,7 +192,7 @@ fn with_exact_freshness_what_comes_for_a_rejected_token_is_renewed_if_it_is_stal
         let mut replies = vec![Reply::token("t0", 3600), Reply::status(401)];
         replies.extend((1..tokens).map(|n| Reply::token(&format!("t{n}"), seconds)));
         replies.push(Reply::text(r#"{"signedBlob":"AAAA"}"#));
-        let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness());
+        let world = World::with(replies, HandQueue::new(), |it| it.exact_freshness(true));
         let source = load(&world, &user(), &[]);
         let acting = source.impersonate("t@x").build().unwrap();
         assert_eq!(acting.blocking_sign_bytes(b"x").unwrap(), [0, 0, 0]);
