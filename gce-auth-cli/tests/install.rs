@@ -279,6 +279,38 @@ fn a_link_to_where_the_executable_was_is_replaced() {
 }
 
 #[test]
+fn each_file_of_kubectl_that_names_the_plugin_is_edited() {
+    let home = Home::new("kubeconfigs");
+    let plugin = "- command: gke-gcloud-auth-plugin\n";
+    let files = [("a", "users: []\n"), ("b", plugin), ("c", plugin)];
+    let list = files.map(|(name, _)| home.path(name).display().to_string());
+    let bin = home.path("bin").display().to_string();
+    let run = |more: &[&str]| {
+        let install = ["helper", "install", "kubectl", "--bin-dir", &bin];
+        let mut command = home.command(&[&install[..], more].concat());
+        Ran::new(command.env("KUBECONFIG", list.join(":")).output().unwrap())
+    };
+    for (name, text) in files {
+        home.write(name, text, 0o600);
+    }
+    let said = run(&[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for (name, text) in files {
+        let is_edited = home.read(name).as_deref() != Some(text);
+        assert_eq!(is_edited, text == plugin, "{name}");
+        assert_eq!(said.stdout.contains(&format!("/{name}\n")), is_edited);
+    }
+    assert_eq!(run(&["--undo"]).code, Some(0));
+    for (name, text) in files {
+        assert_eq!(home.read(name).as_deref(), Some(text), "{name}");
+    }
+    assert!(!home.path("bin/gce-auth-kubectl").exists());
+    home.write("b", "", 0o600);
+    home.write("c", "", 0o600);
+    assert_eq!(run(&[]).code, Some(2));
+}
+
+#[test]
 fn what_turns_a_file_off_or_contradicts_is_refused() {
     let home = Home::new("off");
     let mut off = home.command(&["helper", "install", "goauth"]);

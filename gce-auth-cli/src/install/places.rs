@@ -2,8 +2,19 @@
 
 use std::path::PathBuf;
 
-/// Returns the configuration file of a tool, by the variables that the tool itself reads. `None` if
-/// there is no home directory.
+/// Returns the configuration files of a tool, by the variables that the tool itself reads: kubectl alone
+/// has several. None if there is no home directory.
+pub(crate) fn files(tool: &str, var: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    let list = var("KUBECONFIG").filter(|list| tool == "kubectl" && !list.is_empty());
+    match list {
+        Some(list) => std::env::split_paths(&list)
+            .filter(|file| !file.as_os_str().is_empty())
+            .collect(),
+        None => file(tool, var).into_iter().collect(),
+    }
+}
+
+/// Returns the configuration file of a tool that has one.
 pub(crate) fn file(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let path = |name: &str| {
         var(name)
@@ -22,14 +33,7 @@ pub(crate) fn file(tool: &str, var: impl Fn(&str) -> Option<String>) -> Option<P
             Some(folder) => Some(folder.join("config.toml")),
             None => in_home(".cargo/config.toml"),
         },
-        "kubectl" => match var("KUBECONFIG") {
-            // The first of a list is the one that kubectl writes.
-            Some(list) if !list.is_empty() => {
-                let mut files = std::env::split_paths(&list);
-                files.find(|file| !file.as_os_str().is_empty())
-            }
-            _ => in_home(".kube/config"),
-        },
+        "kubectl" => in_home(".kube/config"),
         "goauth" if turned_off(tool, &var).is_some() => None,
         "goauth" => path("GOENV").or_else(|| {
             let folder = if cfg!(windows) {
@@ -58,6 +62,22 @@ pub(crate) fn turned_off(tool: &str, var: impl Fn(&str) -> Option<String>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kubectl_has_a_list() {
+        let at = |list: &str| {
+            let var = |name: &str| match name {
+                "KUBECONFIG" => Some(list.to_owned()),
+                "HOME" => Some("/h".to_owned()),
+                _ => None,
+            };
+            files("kubectl", var)
+        };
+        let [a, b] = ["/a", "/b"].map(PathBuf::from);
+        let list = std::env::join_paths([&a, &PathBuf::new(), &b]).unwrap();
+        assert_eq!(at(list.to_str().unwrap()), [a, b]);
+        assert_eq!(at(""), [PathBuf::from("/h").join(".kube/config")]);
+    }
 
     #[test]
     fn each_tool_has_its_own_variable() {

@@ -27,14 +27,15 @@ pub(crate) fn steps(var: impl Fn(&str) -> Option<String>, program: &Path) -> Vec
 
 fn step(tool: Tool, var: impl Fn(&str) -> Option<String>, own: &Path) -> Option<Finding> {
     let name = tool.name();
-    let file = places::file(name, var);
-    let read = file.as_ref().and_then(|file| ConfigFile::read(file).ok());
-    let text = read.as_ref().and_then(|read| read.text().ok().flatten());
-    let named = text.and_then(|text| tool.program_in(text));
+    let files = places::files(name, var);
+    let mut named = files.iter().filter_map(|file| {
+        let read = ConfigFile::read(file).ok()?;
+        let named = tool.program_in(read.text().ok()??)?;
+        Some((file, named))
+    });
     let advice = format!("run `gce-auth helper install {name}` again");
-    let (program, place) = match (named, tool.link()) {
-        (Some(named), _) => {
-            let file = file.unwrap_or_default();
+    let (program, place) = match (named.next(), tool.link()) {
+        (Some((file, named)), _) => {
             let place = format!("{name}: named in {}", file.display());
             let found = match Path::new(&named).is_absolute() {
                 true => Some(named.clone().into()).filter(|path: &PathBuf| path.exists()),

@@ -64,24 +64,56 @@ impl Install {
             let why = format!("cannot find this executable: {error}");
             Failure::new(Exit::Failed, why)
         })?;
-        let link = self.link(&program)?;
         if let Some(why) = places::turned_off(self.tool.name(), env::var)
             && self.file.is_none()
         {
             return Err(refused(format!("{why}; name the file with --file")));
         }
-        let path = match &self.file {
-            Some(file) => Some(file.clone()),
-            None => places::file(self.tool.name(), env::var),
+        let paths = match &self.file {
+            Some(file) => vec![file.clone()],
+            None => places::files(self.tool.name(), env::var),
         };
+        let concerned: Vec<_> = match paths.len() {
+            0 | 1 => paths.iter().collect(),
+            _ => paths
+                .iter()
+                .filter(|path| self.concerns(path, &program))
+                .collect(),
+        };
+        if concerned.is_empty() {
+            return self.run_for(paths.first(), &program, out);
+        }
+        for path in concerned {
+            self.run_for(Some(path), &program, out)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns whether this file of several is to be edited.
+    fn concerns(&self, path: &Path, program: &Path) -> bool {
+        let edit = || {
+            let link = self.link(program)?;
+            let target = link.as_ref().map_or(program, Link::path);
+            self.edit(&ConfigFile::read(path)?, target)
+        };
+        edit().is_ok_and(|edit: Edit| edit.after != After::Same)
+    }
+
+    fn run_for(
+        &self,
+        path: Option<&PathBuf>,
+        program: &Path,
+        out: &Output,
+    ) -> Result<ExitCode, Failure> {
+        let link = self.link(program)?;
         let file = match path {
-            Some(path) => Some((ConfigFile::read(&path)?, path)),
+            Some(path) => Some((ConfigFile::read(path)?, path)),
             None => None,
         };
         if file.is_none() && !matches!(self.tool, Tool::Keyring | Tool::Kubelet) {
             return Err(refused("HOME is not set; name the file with --file"));
         }
-        let target = link.as_ref().map_or(&*program, Link::path);
+        let target = link.as_ref().map_or(program, Link::path);
         let edit = match &file {
             Some((file, path)) => self.edit(file, target).map_err(|failure| {
                 let why = format!("{}: {failure}", path.display());
