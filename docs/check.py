@@ -102,6 +102,27 @@ def texts_of_sources(source):
     return found
 
 
+MAKERS = (
+    r"(?:\b(?:Err|refuse|refused|wrong|line|forbidden|bad|bad_request|bad_gateway|not_found|unavailable|in_use|other|failed"
+    r"|setting|system|EventError|SetError::new|ok_or)\(\s*(?:\d+,\s*|\w+,\s*)?&?(?:format(?:_args)?!\(\s*)?"
+    r"|\bwhy\s*[=:]\s*&?(?:format!\(\s*)?"
+    r"|(?:ok_or_else|map_err|unwrap_or_else)\(\s*\|\w*\|\s*(?:\{\s*)?(?:Err\()?(?:format!\(\s*)?"
+    r"|Reason::\w+\([^)]*\) => (?:\{\s*)?write!\(\s*f,\s*)"
+)
+MADE_BY_SERVERS = re.compile(MAKERS + r'"((?:\\.|[^"\\])*)"', re.S)
+
+
+def texts_of_servers(source):
+    """The texts that the agent, the emulator and their server make of errors and refusals."""
+    found = set()
+    code = re.split(r"#\[cfg\((?:all\()?test[^\]]*\]\s*mod \w+ \{", re.sub(r"(?m)^\s*//.*$", "", source))[0]
+    for text in MADE_BY_SERVERS.findall(code):
+        text = re.sub(r"\\\n\s*", "", text).replace('\\"', '"')
+        if len(re.findall(r"[a-z]+", re.sub(r"\{[^}]*\}", "", text))) > 1 and " " in text and "charset=" not in text:
+            found.add(text)
+    return found
+
+
 def entries(page):
     """The texts in bold that begin an entry, each as a pattern: dots stand for anything."""
     found = []
@@ -178,6 +199,10 @@ def self_test():
     assert missing_errors("**cannot read ….**", {"cannot write x"}) == ["cannot write x"]
     source = 'Failure::new(\n Exit::Usage,\n format!("cannot \\\n  read {x}"))\nlet why = "no token here";\nother("not this one")\nlet why = format!("{a}: {b}");'
     assert texts_of_sources(source) == {"cannot read {x}", "no token here"}, texts_of_sources(source)
+    source = 'Err(refused(404, "there is no fault"))\nok_or_else(|| format!("no \\"x\\" of {y}"))\nwhy: "a \\\n  b",\n// Err("not this")\nlog("nor this")'
+    assert texts_of_servers(source) == {"there is no fault", 'no "x" of {y}', "a b"}, texts_of_servers(source)
+    source = 'Reason::Key(error) => write!(f, "no key: {error}"),\n#[cfg(test)]\nmod tests {\n Err("of a test") }'
+    assert texts_of_servers(source) == {"no key: {error}"}, texts_of_servers(source)
     assert missing_names("| `a` |", ["a", "b"]) == ["b"]
     assert unknown_options("`--key` and `gce-auth token --scopes x`", "--scopes <S>") == ["--key"]
     assert unknown_options("`--key` and `gce-auth token --scope x`", "--scopes <S>", True) == ["--scope"]
@@ -225,6 +250,15 @@ def main():
     for path in (ROOT / "gce-auth-cli/src").rglob("*.rs"):
         texts |= texts_of_sources(path.read_text(encoding="utf-8"))
     assert len(names) >= 16 and len(texts) >= 90, (names, len(texts))
+    page_of_servers = read("docs/src/troubleshooting_servers.md")
+    of_servers = set()
+    for crate in ("gce-auth-agent", "gce-auth-emulator", "gce-auth-server"):
+        for path in (ROOT / crate / "src").rglob("*.rs"):
+            # The emulator's explanations are causes and remedies themselves.
+            if not {"tests", "explain"} & set(path.parts) and path.name != "tests.rs":
+                of_servers |= texts_of_servers(path.read_text(encoding="utf-8"))
+    assert len(of_servers) >= 200, len(of_servers)
+    wrong += [f"troubleshooting_servers.md has no entry for: {text}" for text in missing_errors(page_of_servers, of_servers)]
     wrong += [f"troubleshooting.md does not name the kind {name}" for name in missing_kinds(page, names)]
     wrong += [f"troubleshooting.md has no entry for: {text}" for text in missing_errors(page, texts)]
 
@@ -257,7 +291,7 @@ def main():
     if wrong:
         sys.exit(f"{len(wrong)} faults in the documentation")
     print(
-        f"{len(pages)} pages and {checked} files without dead links; {len(names)} kinds, {len(texts)} error texts,"
+        f"{len(pages)} pages and {checked} files without dead links; {len(names)} kinds, {len(texts) + len(of_servers)} error texts,"
         f" {len(variables)} variables and {len(keys)} keys are described"
     )
 
