@@ -26,6 +26,12 @@ library_tree() {
         die 'the library must not depend on tokio, hyper or syn'
     fi
     printf '%d crates besides the library itself, of %d allowed; no tokio, hyper, syn\n' "$count" "$MAX_CRATES"
+    # The README's row, with what builds the cryptography of credentials files.
+    local with_adc
+    with_adc=$(cargo tree --locked -p gce-auth --features adc -e normal,build --prefix none --target x86_64-unknown-linux-gnu |
+        awk 'NF { print $1, $2 }' | sort -u | grep -vc '^gce-auth ')
+    grep -qF "| $count; $with_adc with \`adc\` |" README.md ||
+        die "README.md does not say that the library has $count crates, and $with_adc with adc"
 }
 
 # --- Tests --------------------------------------------------------------------------------------
