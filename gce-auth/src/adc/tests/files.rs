@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     adc::DefaultOptions,
-    io::fake::Reply,
+    io::{
+        fake::{HandQueue, Reply},
+        transport::Limits,
+    },
     refresh::RefreshMode,
     tokens::{credentials::Credentials, info::CredentialsKind, status::TokenState},
     values::{
@@ -382,4 +385,28 @@ fn equal_files_share_a_token_and_others_do_not() {
         load(&world, &other, &[]).blocking_token().unwrap().secret(),
         "two"
     );
+}
+
+#[test]
+fn limits_hold_for_every_server() {
+    let mut short = Limits::new();
+    short.attempt = Duration::from_millis(300);
+    for given in [true, false] {
+        let world = World::with([Reply::token("t", 3600)], HandQueue::new(), |client| {
+            if given {
+                client.limits(short.clone())
+            } else {
+                client
+            }
+        });
+        load(&world, &user(), &[]).blocking_token().unwrap();
+        let sent = &world.transport.limits()[0];
+        let attempt = Duration::from_millis(if given { 300 } else { 10_000 });
+        assert_eq!(
+            sent.attempt, attempt,
+            "of 15 s, a budget of 10 s leaves 10 s"
+        );
+        let connect = Duration::from_millis(if given { 300 } else { 5000 });
+        assert_eq!(sent.connect, connect);
+    }
 }

@@ -127,3 +127,31 @@ fn an_overtaken_fetch_does_not_bring_an_older_refresh_token_back() {
         assert_eq!(newest(&first), "r4");
     }
 }
+
+#[test]
+fn a_refused_older_refresh_token_is_followed_by_the_newest() {
+    for file in [user(), workforce_user()] {
+        let refused = Reply::Answer(400, r#"{"error":"invalid_grant"}"#.to_owned());
+        let transport = Arc::new(Meanwhile {
+            inner: Arc::new(ScriptedTransport::new([
+                refused.clone(),
+                rotating("r2"),
+                rotating("r3"),
+                refused,
+            ])),
+            others: Mutex::default(),
+        });
+        let carries = Arc::clone(&transport) as Arc<dyn Transport>;
+        let world = World::with([], HandQueue::new(), |it| it.transport(carries));
+        let first = load(&world, &file, &[]).unshared();
+        let second = load(&world, &file, &[]).unshared();
+        *transport.others.lock().unwrap() = Some(second);
+        first.blocking_refresh().unwrap();
+        assert_eq!(sent(&transport.inner), ["r1", "r1", "r2"]);
+        assert_eq!(newest(&first), "r3");
+        // The newest is refused once: there is none to go on with.
+        let error = first.blocking_refresh().unwrap_err();
+        assert!(error.to_string().contains("invalid_grant"), "{error}");
+        assert_eq!(sent(&transport.inner), ["r1", "r1", "r2", "r3"]);
+    }
+}

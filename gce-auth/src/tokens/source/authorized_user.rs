@@ -79,15 +79,16 @@ impl TokenSource for UserTokens {
             )
             .with_hint("use a service account or a workforce pool in this universe"));
         }
-        let mut sent = self.newest.get();
         let scopes = self.scopes.clone().unwrap_or_default();
-        let granted = grants::granted(&self.client.0, &within(self, context), || {
-            sent = self.newest.get();
-            wire_oauth::refresh(&self.token_uri, &self.user, &sent, scopes.as_slice())
+        let granted = self.newest.exchange(|sent| {
+            let make = || {
+                *sent = self.newest.get();
+                wire_oauth::refresh(&self.token_uri, &self.user, sent, scopes.as_slice())
+            };
+            let mut granted = grants::granted(&self.client.0, &within(self, context), make)?;
+            let next = granted.refresh_token.take();
+            Ok((granted, next))
         })?;
-        if let Some(next) = granted.refresh_token {
-            self.newest.replace(&sent, next);
-        }
         if let Some(scope) = granted.scope.filter(|_| !scopes.is_empty()) {
             let scopes = scope.split_ascii_whitespace().map(str::to_owned);
             self.granted.set(scopes.collect());

@@ -82,21 +82,14 @@ impl TokenSource for ExternalUserTokens {
             )
             .with_hint("run `gcloud auth application-default login --login-config=FILE` again"));
         };
-        let mut sent = newest.get();
-        let make = || {
-            sent = newest.get();
-            federation::refresh(renewal, &self.token_url, &sent)
-        };
-        let (token, next) = grants::exchanged(
-            &self.client.0,
-            &within(self, context),
-            make,
-            federation::refreshed,
-        )?;
-        if let Some(next) = next {
-            newest.replace(&sent, next);
-        }
-        token
+        newest.exchange(|sent| {
+            let make = || {
+                *sent = newest.get();
+                federation::refresh(renewal, &self.token_url, sent)
+            };
+            let budget = within(self, context);
+            grants::exchanged(&self.client.0, &budget, make, federation::refreshed)
+        })?
     }
 
     fn client(&self) -> &MetadataClient {

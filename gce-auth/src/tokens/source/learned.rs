@@ -7,7 +7,11 @@ use crate::{
     client::config::MetadataClient,
     io::clock::AnyClock,
     refresh::shared_map::{Registry, SharingKey},
-    values::{scope::Scopes, secret::SecretText},
+    values::{
+        error::{Error, ErrorKind},
+        scope::Scopes,
+        secret::SecretText,
+    },
 };
 
 type Entries<T> = Registry<SharingKey, RwLock<T>>;
@@ -42,8 +46,30 @@ impl Learned<SecretText> {
         Self::of(&REFRESH_TOKENS, client, key, first.clone())
     }
 
+    /// Has `ask` exchange the newest refresh token, which it notes as the one that
+    /// was sent, and keeps the one that comes back. A token that is refused is
+    /// followed by the newest, if another fetch has brought that meanwhile.
+    pub(crate) fn exchange<T>(
+        &self,
+        mut ask: impl FnMut(&mut SecretText) -> Result<(T, Option<SecretText>), Error>,
+    ) -> Result<T, Error> {
+        let mut sent = self.get();
+        loop {
+            match ask(&mut sent) {
+                Ok((answer, next)) => {
+                    if let Some(next) = next {
+                        self.replace(&sent, next);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) if error.kind() == ErrorKind::Refused && self.get() != sent => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Puts `next` in the place of `sent`, unless another fetch did.
-    pub(crate) fn replace(&self, sent: &SecretText, next: SecretText) {
+    fn replace(&self, sent: &SecretText, next: SecretText) {
         let mut newest = self.entry.write().unwrap_or_else(PoisonError::into_inner);
         if *newest == *sent {
             *newest = next;
