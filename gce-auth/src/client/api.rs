@@ -59,17 +59,6 @@ impl Api<'_> {
     }
 }
 
-/// The limits of Google's APIs: 5 s to connect, 15 s for the answer.
-#[cfg(feature = "iam")]
-pub(crate) fn limits(config: &Config) -> Limits {
-    Limits {
-        connect: Duration::from_secs(5),
-        first_byte: Duration::from_secs(15),
-        attempt: Duration::from_secs(15),
-        ..config.limits.clone()
-    }
-}
-
 struct Call<'a, M, R> {
     api: &'a Api<'a>,
     make: M,

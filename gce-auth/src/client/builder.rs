@@ -121,6 +121,10 @@ impl MetadataClientBuilder {
     }
 
     /// Sets the limits of one attempt: time, and size of the answer.
+    ///
+    /// They hold for every server. A time that is left at its default is longer
+    /// for servers other than the metadata server and those of keys: 5 s to
+    /// connect, 15 s for the answer.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -184,6 +188,9 @@ impl MetadataClientBuilder {
     pub(super) fn settle(self, environment: &Environment) -> Config {
         let in_code = self.endpoint.is_some();
         let (endpoint, configured) = endpoint(self.endpoint.as_deref(), environment);
+        // The variable is the metadata server's alone.
+        #[cfg(feature = "iam")]
+        let api_limits = self.limits.clone().unwrap_or_default().of_apis();
         let (limits, endpoint) = match (self.limits, timeout(environment)) {
             (Some(limits), _) | (None, Ok(limits)) => (limits, endpoint),
             (None, Err(error)) => (Limits::new(), Err(error)),
@@ -208,6 +215,8 @@ impl MetadataClientBuilder {
                 .unwrap_or_else(|| RetryPolicy::new().with_room_for(limits.attempt)),
             under_way: None,
             limits,
+            #[cfg(feature = "iam")]
+            api_limits,
             proven: Arc::default(),
             exact: self.exact,
             said: evidence::said(environment),

@@ -59,6 +59,9 @@ pub(crate) struct Config {
     /// The budget of the operation that these settings were copied for.
     pub(crate) under_way: Option<Budget>,
     pub(crate) limits: Limits,
+    /// The limits of servers other than the metadata server.
+    #[cfg(feature = "iam")]
+    pub(crate) api_limits: Limits,
     /// Whether the server has proven to be a metadata server, which its refusals
     /// need not do.
     pub(crate) proven: Arc<AtomicBool>,
@@ -90,6 +93,8 @@ impl Config {
             retry: self.retry.clone(),
             under_way: self.under_way.clone(),
             limits: self.limits.clone(),
+            #[cfg(feature = "iam")]
+            api_limits: self.api_limits.clone(),
             proven: Arc::clone(&self.proven),
             exact: self.exact,
             said: self.said.clone(),

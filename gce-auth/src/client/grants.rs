@@ -5,10 +5,7 @@ use http::{Request, Response};
 use zeroize::Zeroizing;
 
 use crate::{
-    client::{
-        api::{self, Api},
-        config::Config,
-    },
+    client::{api::Api, config::Config},
     values::{
         budget::Budget,
         error::Error,
@@ -214,7 +211,7 @@ fn send<T>(
         config,
         server,
         policy: &config.retry,
-        limits: &api::limits(config),
+        limits: &config.api_limits,
     };
     api.send(&mut budget.clone(), make, read)
 }

@@ -4,10 +4,7 @@
 use http::{HeaderValue, Request, Response};
 
 use crate::{
-    client::{
-        api::{self, Api},
-        config::Config,
-    },
+    client::{api::Api, config::Config},
     io::{threads::LaneKey, transport::Limits},
     values::{
         budget::Budget,
@@ -43,7 +40,7 @@ impl<'a> Iam<'a> {
         Self {
             config,
             policy: &config.retry,
-            limits: api::limits(config),
+            limits: config.api_limits.clone(),
         }
     }
 

@@ -4,10 +4,7 @@ use http::{Request, Response};
 use zeroize::Zeroize as _;
 
 use crate::{
-    client::{
-        api::{self, Api},
-        config::Config,
-    },
+    client::{api::Api, config::Config},
     values::{budget::Budget, error::Error, token::Now},
     wire::{api::Refusal, retry::server::Server},
 };
@@ -24,7 +21,7 @@ pub(crate) fn grant<T, E: Into<Refusal>>(
         config,
         server: Server::TokenEndpoint,
         policy: &config.retry,
-        limits: &api::limits(config),
+        limits: &config.api_limits,
     };
     let granted = api.send(budget, || Ok(request.clone()), read);
     request.body_mut().zeroize();

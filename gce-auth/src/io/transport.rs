@@ -38,6 +38,23 @@ impl Limits {
         }
     }
 
+    /// The same for servers that may be far: 5 s to connect and 15 s for the
+    /// answer, where a time is the default.
+    #[cfg(feature = "iam")]
+    pub(crate) fn of_apis(&self) -> Self {
+        let default = Self::new();
+        let far = |given: Duration, default: Duration, seconds| match given == default {
+            true => Duration::from_secs(seconds),
+            false => given,
+        };
+        Self {
+            connect: far(self.connect, default.connect, 5),
+            first_byte: far(self.first_byte, default.first_byte, 15),
+            attempt: far(self.attempt, default.attempt, 15),
+            ..self.clone()
+        }
+    }
+
     /// The same, with no time limit beyond `longest`.
     pub(crate) fn within(&self, longest: Duration) -> Self {
         Self {

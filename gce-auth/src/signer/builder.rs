@@ -6,7 +6,6 @@ use std::{
 };
 
 use crate::{
-    client::api,
     io::transport::Limits,
     signer::sign::{Inner, Signer},
     tokens::credentials::Credentials,
@@ -96,8 +95,8 @@ impl SignerBuilder {
         self
     }
 
-    /// Sets the limits of one attempt. Default: 5 s to connect, 15 s for the
-    /// answer, and the sizes of the client.
+    /// Sets the limits of one attempt. Default: those of the client, with 5 s to
+    /// connect and 15 s for the answer where the client has its defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -164,7 +163,7 @@ impl SignerBuilder {
             source.email()
         });
         let config = &credentials.client().0;
-        let limits = self.limits.unwrap_or_else(|| api::limits(config));
+        let limits = self.limits.unwrap_or_else(|| config.api_limits.clone());
         let retry = self.retry.unwrap_or_else(|| default_retry(&config.retry));
         Signer(Arc::new(Inner {
             credentials,
