@@ -7,8 +7,8 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::{
+    dice::Dice,
     servers::{Health, IAM, KEYS, METADATA, Net, OAUTH, STS, SUBJECT, Truth},
-    sources::ACCOUNT,
 };
 
 /// How long the server of keys says that they are fresh.
@@ -64,9 +64,15 @@ impl Net {
                 json(json!({"keys": [key]}))
             }
             SUBJECT => flavor.body(b"subject".to_vec()).unwrap(),
-            _ if at.contains("service-accounts/") => {
-                json(json!({"aliases": ["default"], "email": ACCOUNT, "scopes": ["s"]}))
-            }
+            _ if at.contains("service-accounts/") => match self.account(server, at) {
+                None => flavor.status(404).body(Vec::new()).unwrap(),
+                Some(account) if at.ends_with("/email") => {
+                    flavor.body(account.into_bytes()).unwrap()
+                }
+                Some(account) => {
+                    json(json!({"aliases": ["default"], "email": account, "scopes": ["s"]}))
+                }
+            },
             _ => flavor.body(b"project".to_vec()).unwrap(),
         }
     }
@@ -82,6 +88,7 @@ impl Net {
         let kept = kept.filter(|(_, expires)| {
             METADATA.contains(&server) && *expires > boot + Duration::from_secs(300)
         });
+        let again = kept.is_some();
         let (token, expires) = kept.unwrap_or_else(|| {
             state.issued += 1;
             let name = state.issued;
@@ -100,10 +107,12 @@ impl Net {
         let kept = (token.clone(), expires);
         let tokens = &mut state.servers.get_mut(server).unwrap().tokens;
         tokens.insert(path.to_owned(), kept);
-        let truth = state
-            .truths
-            .entry(token.clone())
-            .or_insert(Truth { expires, asked });
+        let truth = state.truths.entry(token.clone()).or_insert(Truth {
+            expires,
+            asked,
+            again,
+        });
+        truth.again |= again;
         truth.asked = truth.asked.max(asked);
         (token, expires.saturating_sub(boot))
     }
@@ -127,6 +136,15 @@ pub(crate) fn is_slot(path: &str) -> bool {
         || is_identity(path)
         || path.ends_with(":generateAccessToken")
         || [OAUTH, STS].iter().any(|server| path.starts_with(server))
+}
+
+/// How long tokens live: about a minute, some minutes, or an hour.
+pub(crate) fn lifetime(dice: &mut Dice, kind: u64) -> Duration {
+    match kind {
+        0 => Duration::from_secs(20 + dice.roll(60)),
+        1 => Duration::from_secs(250 + dice.roll(400)),
+        _ => Duration::from_secs(3600),
+    }
 }
 
 fn is_identity(path: &str) -> bool {

@@ -18,6 +18,7 @@ use crate::{
     judge::{SIGNER_BUDGET, Slot},
     part::{Bell, me},
     servers::{IAM, Net},
+    sources::Kind,
     stage::Stage,
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct Before {
     pub(crate) drops: u64,
     pub(crate) refreshed: u64,
     pub(crate) rejected: HashMap<String, u64>,
+    /// Whether a refresh that a program asked for may be out.
+    pub(crate) forced: bool,
 }
 
 impl World {
@@ -61,8 +64,10 @@ impl World {
     pub(crate) fn before(&self, handle: &Handle) -> Before {
         let mut slots = self.slots.lock().unwrap();
         let slot = slots.entry(handle.slot.clone()).or_default();
+        let running = self.stage.running();
         Before {
-            running: self.stage.running(),
+            running,
+            forced: slot.out.iter().any(|(.., until)| *until >= running),
             changes: slot.changes,
             upheavals: self.stage.upheavals(),
             drops: handle.crew.drops(),
@@ -140,6 +145,9 @@ impl World {
                 slot.refreshed = slot.refreshed.max(earliest);
             }
         });
+        if is_done && handle.kind == Kind::Metadata {
+            self.net.follows(handle.class, handle.metadata, earliest);
+        }
         if let Some(outcome) = outcome {
             if let Err(error) = &outcome {
                 self.judge_error(handle, &handle.servers, &before, blocking, error);
@@ -176,11 +184,13 @@ impl World {
             .stage
             .roll(|dice| (dice.one_in(2), dice.one_in(4).then(|| dice.millis(0, 3000))));
         let before = self.before(handle);
-        let outcome = if blocking {
-            Some(handle.client.blocking_project_id())
-        } else {
-            self.drive(handle.client.project_id(), give_up)
-        };
+        let outcome = self.net.asking_project(handle.class, || {
+            if blocking {
+                Some(handle.client.blocking_project_id())
+            } else {
+                self.drive(handle.client.project_id(), give_up)
+            }
+        });
         let Some(outcome) = outcome else { return };
         let servers = [handle.metadata];
         if let Err(error) = &outcome {
@@ -193,12 +203,14 @@ impl World {
     pub(crate) fn sign(&self, handle: &Handle) {
         let blocking = self.stage.roll(|dice| dice.one_in(2));
         let before = self.before(handle);
-        let outcome = if blocking {
-            handle.signer.blocking_sign_bytes(b"bytes")
-        } else {
-            self.drive(handle.signer.sign_bytes(b"bytes"), None)
-                .unwrap()
-        };
+        let outcome = self.signing(handle, || {
+            if blocking {
+                handle.signer.blocking_sign_bytes(b"bytes")
+            } else {
+                self.drive(handle.signer.sign_bytes(b"bytes"), None)
+                    .unwrap()
+            }
+        });
         let servers = [handle.metadata, IAM];
         if let Err(error) = outcome {
             self.judge_signature(handle, &servers, SIGNER_BUDGET, &before, &error);

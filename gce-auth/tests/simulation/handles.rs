@@ -29,6 +29,7 @@ pub(crate) struct Handle {
     /// The metadata server that the client asks.
     pub(crate) metadata: &'static str,
     pub(crate) class: usize,
+    pub(crate) kind: Kind,
     pub(crate) mode: RefreshMode,
     pub(crate) manner: Manner,
     pub(crate) crew: Arc<Crew>,
@@ -127,10 +128,13 @@ impl Handle {
         }
         let signer = Signer::builder()
             .credentials(credentials)
-            .service_account(ACCOUNT)
-            .iam_endpoint(format!("http://{IAM}"))
-            .build()
-            .unwrap();
+            .iam_endpoint(format!("http://{IAM}"));
+        // The others refresh other credentials than the signer has.
+        let signer = match kind {
+            Kind::Metadata => signer,
+            _ => signer.service_account(ACCOUNT),
+        };
+        let signer = signer.build().unwrap();
         let verifier = IdTokenVerifier::builder()
             .audience("me")
             .issuer("i")
@@ -154,6 +158,7 @@ impl Handle {
             servers: source.servers,
             metadata,
             class: n,
+            kind,
             mode,
             manner: crew.manner,
             crew: Arc::clone(crew),

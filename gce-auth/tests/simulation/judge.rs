@@ -9,6 +9,7 @@ use crate::{
     executors::Manner,
     handles::Handle,
     servers::KEYS,
+    sources::Kind,
 };
 
 /// Beyond its budget an operation has this long.
@@ -17,6 +18,8 @@ const BEYOND: Duration = Duration::from_secs(2);
 const PROMPT: Duration = Duration::from_secs(8);
 /// A token that is this close to its end may count as expired.
 const SKEW: Duration = Duration::from_secs(6);
+/// Servers say whole seconds, and answers take their time.
+const UNSURE: Duration = Duration::from_secs(3);
 /// A token that was fetched under a wrong wall clock is gone by then.
 const FORGOTTEN: Duration = Duration::from_secs(3700);
 /// Keys that could not be renewed are used for so long.
@@ -51,7 +54,13 @@ impl World {
         let took = after.running - before.running;
         let undisturbed = before.changes == after.changes && before.upheavals == after.upheavals;
         match outcome {
-            Ok(headers) => self.judge_token(handle, before, headers),
+            Ok(headers) => {
+                self.judge_token(handle, before, headers);
+                let free = undisturbed && !before.forced && !after.forced;
+                if let Some(cached) = cached.filter(|_| free) {
+                    self.judge_renewal(handle, cached);
+                }
+            }
             Err(error) => {
                 self.judge_error(handle, &handle.servers, before, blocking, error);
                 if let Some(token) = cached.filter(|_| undisturbed) {
@@ -77,6 +86,29 @@ impl World {
         self.judge_delay(handle, &handle.servers, handle.budget, before);
     }
 
+    /// Whether the wall clock is wrong, or was as a token came that is held.
+    fn may_be_wrong(&self) -> bool {
+        let upset = self.stage.upset_at();
+        !self.stage.is_right() || !upset.is_zero() && self.stage.running() < upset + FORGOTTEN
+    }
+
+    /// A renewal leaves a token in place that lives longer.
+    fn judge_renewal(&self, handle: &Handle, cached: &str) {
+        let upset = self.stage.upset_at();
+        let right =
+            self.stage.is_right() && (upset.is_zero() || self.stage.running() >= upset + FORGOTTEN);
+        let ends = |token: &str| self.net.truth(token).map(|truth| truth.expires);
+        let held = handle.held();
+        if let (Some(before), Some(after)) = (ends(cached), held.and_then(|it| ends(&it))) {
+            self.stage.check(after + UNSURE >= before || !right, || {
+                format!(
+                    "a renewal of {} shortened {before:?} to {after:?}",
+                    handle.slot
+                )
+            });
+        }
+    }
+
     fn judge_token(&self, handle: &Handle, before: &Before, headers: &Headers) {
         let value = headers.authorization().unwrap().to_str().unwrap();
         let token = value.strip_prefix("Bearer ").unwrap();
@@ -85,7 +117,12 @@ impl World {
             stage.fail(&format!("a token that no server gave: {token}"));
         };
         let boot = stage.boot();
-        stage.check(truth.expires > boot, || {
+        // IAM says when an access token ends, and not how long it lives; an ID token
+        // that is given again says when it was new. A wall clock that is behind
+        // gives both more time.
+        let dated = handle.kind == Kind::Impersonated || handle.is_dated && truth.again;
+        let unsure = dated && self.may_be_wrong();
+        stage.check(truth.expires > boot || unsure, || {
             format!(
                 "{token} expired {:?} before it was handed out",
                 boot - truth.expires

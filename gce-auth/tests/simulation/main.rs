@@ -10,7 +10,9 @@
     reason = "it is told things in the environment"
 )]
 
+mod accounts;
 mod answers;
+mod brief;
 mod callers;
 mod dice;
 mod executors;
@@ -38,7 +40,7 @@ use crate::{
     handles::Handle,
     servers::{Health, Net, SERVERS},
     sources::KINDS,
-    stage::Stage,
+    stage::{RIGHT, Stage},
 };
 
 const MANNERS: [Manner; 8] = [
@@ -51,11 +53,16 @@ const MANNERS: [Manner; 8] = [
     Manner::Drops,
     Manner::GivesBack,
 ];
+/// Which of them gives work back.
+const GIVES_BACK: usize = 7;
 /// Seeds that are run unless the environment says how many.
 const SEEDS: u64 = 100;
 /// In ten seconds a slot is asked for no more often than this by one class of
 /// settings, whatever its callers do.
 const MOST_IN_TEN_SECONDS: usize = 12;
+
+/// What was left by its last handle is removed by the next use after so long.
+const LINGER: Duration = Duration::from_secs(5 * 60);
 
 /// All calls of a caller, and its pauses, are over by then.
 const LONGEST_DAY: Duration = Duration::from_secs(12 * 3600);
@@ -86,10 +93,16 @@ fn every_seed_keeps_every_promise() {
 /// Plays one process to its end; gives how many turns that took.
 fn simulate(seed: u64) -> u64 {
     let stage = Stage::new(seed);
-    let net = Net::new(&stage);
+    // Some processes have few credentials, with tokens that live for a minute:
+    // much happens to each.
+    let narrow = stage.roll(|dice| dice.one_in(4));
+    let net = Net::new(&stage, narrow);
     let world = World::new(&stage, &net);
     let crews: Vec<_> = MANNERS.iter().map(|it| Crew::new(&stage, *it)).collect();
-    let count = 3 + stage.roll(|dice| dice.index(5));
+    let count = match narrow {
+        true => 1,
+        false => 3 + stage.roll(|dice| dice.index(5)),
+    };
     // In some processes all credentials share what they can share.
     let alike = stage.roll(|dice| {
         let kind = KINDS[dice.index(KINDS.len())];
@@ -97,7 +110,10 @@ fn simulate(seed: u64) -> u64 {
     });
     let handles: Vec<_> = (0..count)
         .map(|n| {
-            let crew = stage.roll(|dice| dice.index(crews.len()));
+            let crew = stage.roll(|dice| match narrow && dice.one_in(2) {
+                true => GIVES_BACK,
+                false => dice.index(crews.len()),
+            });
             Handle::new(n, &stage, &net, &crews[crew], alike)
         })
         .collect();
@@ -145,6 +161,13 @@ fn simulate(seed: u64) -> u64 {
     stage.check(held == 1, || {
         format!("{held} hold the transport after the last handle")
     });
+    drop(net);
+    stage.suspend(LINGER);
+    sources::build_each();
+    let held = Arc::strong_count(&stage);
+    stage.check(held == 1, || {
+        format!("{held} hold the clock when all that lingers is gone")
+    });
     stage.turns()
 }
 
@@ -160,7 +183,7 @@ fn call(world: &World, handles: &[Handle]) {
                 1..=3 => dice.millis(0, 20_000),
                 _ => dice.millis(0, 1500),
             };
-            (dice.index(handles.len()), dice.roll(16), pause)
+            (dice.index(handles.len()), dice.roll(17), pause)
         });
         let handle = &handles[which];
         match what {
@@ -174,6 +197,7 @@ fn call(world: &World, handles: &[Handle]) {
             10 => world.project_id(handle),
             11 => world.sign(handle),
             12 => world.verify(handle),
+            16 => world.ask_once(handle),
             _ => drop(handle.clone()),
         }
         stage.sleep(pause);
@@ -193,7 +217,7 @@ fn disturb(world: &World, left: &AtomicUsize) {
             _ => dice.millis(0, 15_000),
         });
         stage.sleep(pause);
-        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(SERVERS.len())], dice.roll(14)));
+        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(SERVERS.len())], dice.roll(17)));
         let health = match what {
             0..=4 => Health::Well,
             5 => Health::Status(503),
@@ -207,12 +231,20 @@ fn disturb(world: &World, left: &AtomicUsize) {
                 continue;
             }
             11 => {
-                let ahead = stage.roll(|dice| dice.millis(0, 8_000_000));
-                stage.set_ahead(ahead);
+                let time = stage.roll(|dice| dice.millis(0, 16_000_000));
+                stage.set_clock(time);
                 continue;
             }
             12 => {
-                stage.set_ahead(Duration::ZERO);
+                stage.set_clock(RIGHT);
+                continue;
+            }
+            13 | 14 => {
+                world.net.change_lifetime(server);
+                continue;
+            }
+            15 => {
+                world.net.change_account(server);
                 continue;
             }
             _ => {
@@ -228,7 +260,7 @@ fn disturb(world: &World, left: &AtomicUsize) {
 fn recover(world: &World, handles: &[Handle]) {
     let stage = &world.stage;
     world.net.heal();
-    stage.set_ahead(Duration::ZERO);
+    stage.set_clock(RIGHT);
     for pause in [70, 75] {
         stage.sleep(Duration::from_secs(pause));
         for handle in handles {

@@ -10,7 +10,12 @@ use std::{
 use gce_auth::transport::{Limits, Transport, TransportError, TransportErrorKind};
 use http::{Request, Response};
 
-use crate::{answers::is_slot, stage::Stage};
+use crate::{
+    accounts::Accounts,
+    answers::{is_slot, lifetime},
+    brief::Held,
+    stage::Stage,
+};
 
 pub(crate) const METADATA: [&str; 2] = ["metadata-a", "metadata-b"];
 pub(crate) const IAM: &str = "iam";
@@ -71,6 +76,8 @@ pub(crate) struct Truth {
     pub(crate) expires: Duration,
     /// The number of the last request that brought it.
     pub(crate) asked: u64,
+    /// Whether it was given more than once.
+    pub(crate) again: bool,
 }
 
 /// A request that a server was sent.
@@ -93,12 +100,12 @@ pub(crate) struct Net {
 pub(crate) struct State {
     pub(crate) servers: HashMap<&'static str, Server>,
     pub(crate) truths: HashMap<String, Truth>,
-    asked: Vec<Asked>,
+    pub(crate) asked: Vec<Asked>,
     /// When an operation of a class failed at a path, by the boot clock.
-    failed: HashMap<(String, usize), Duration>,
+    pub(crate) failed: HashMap<(String, usize), Duration>,
     /// Until when the token that a class got at a path is fresh, by the boot clock,
     /// and what had changed clocks before that.
-    fresh: HashMap<(String, usize), (Duration, u64)>,
+    pub(crate) fresh: HashMap<(String, usize), (Duration, u64)>,
     /// Tokens that were rejected: they are fresh no more, also if they come again.
     pub(crate) rejected: HashSet<String>,
     /// Classes whose access tokens google-auth's methods get, for a grant: they
@@ -106,6 +113,12 @@ pub(crate) struct State {
     granted: Vec<usize>,
     /// When a class was sent the request that brought it its first keys.
     keys: HashMap<usize, Duration>,
+    /// The accounts of metadata servers.
+    pub(crate) accounts: Accounts,
+    /// For each class who holds credentials for one call, and who asks for the
+    /// project.
+    pub(crate) brief: HashMap<usize, Held>,
+    pub(crate) asking: HashMap<usize, Held>,
     pub(crate) events: u64,
     pub(crate) issued: u64,
     /// For each path: how many refresh it, and when one of them ended, or a
@@ -114,13 +127,13 @@ pub(crate) struct State {
 }
 
 impl Net {
-    pub(crate) fn new(stage: &Arc<Stage>) -> Arc<Self> {
+    /// `shortest`: all tokens live for about a minute.
+    pub(crate) fn new(stage: &Arc<Stage>, shortest: bool) -> Arc<Self> {
         let mut state = State::default();
         for name in SERVERS {
-            let lifetime = stage.roll(|dice| match dice.roll(3) {
-                0 => Duration::from_secs(20 + dice.roll(60)),
-                1 => Duration::from_secs(250 + dice.roll(400)),
-                _ => Duration::from_secs(3600),
+            let lifetime = stage.roll(|dice| {
+                let kind = if shortest { 0 } else { dice.roll(3) };
+                lifetime(dice, kind)
             });
             let server = Server {
                 health: Health::Well,
@@ -165,6 +178,17 @@ impl Net {
             server.lifetime = Duration::from_secs(3600);
             server.tokens.clear();
         }
+    }
+
+    /// From now on the tokens of a server live for another time.
+    pub(crate) fn change_lifetime(&self, name: &str) {
+        let lifetime = self.stage.roll(|dice| {
+            let kind = dice.roll(3);
+            lifetime(dice, kind)
+        });
+        self.lock().servers.get_mut(name).unwrap().lifetime = lifetime;
+        self.stage
+            .tell(|| format!("{name}: tokens live for {lifetime:?}"));
     }
 
     pub(crate) fn well_since(&self, name: &str) -> Duration {
@@ -312,6 +336,8 @@ impl Transport for Net {
         let audience = query.into_iter().find(|it| it.starts_with("audience="));
         let audience = audience.map(|it| format!("?{it}")).unwrap_or_default();
         let path = format!("{server}{}{audience}", request.uri().path());
+        self.judge_begun(class, &path);
+        self.judge_signatory(class, &path);
         let (number, asked) = self.begin(&path, class);
         let end = |kind, what: &str| {
             self.stage

@@ -212,6 +212,19 @@ impl Wanted<'_> {
     }
 }
 
+/// Builds one of each kind that is kept for others, in a world of its own.
+pub(crate) fn build_each() {
+    let client = MetadataClient::new();
+    let builder = Credentials::builder().client(client.clone());
+    builder.build().unwrap();
+    let builder = IdTokenCredentials::builder("a").client(client.clone());
+    builder.build().unwrap();
+    let user = user("localhost/token").to_string();
+    let options = DefaultOptions::new().client(client);
+    let options = options.trust_host("http://localhost");
+    options.load_json(&user).unwrap();
+}
+
 fn user(token_uri: &str) -> Value {
     json!({
         "type": "authorized_user", "client_id": "c", "client_secret": "s",

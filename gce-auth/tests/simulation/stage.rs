@@ -22,6 +22,8 @@ use crate::{
 
 /// The wall clock at the beginning.
 const MORNING: Duration = Duration::from_secs(1_700_000_000);
+/// How far the wall clock is set when it is right.
+pub(crate) const RIGHT: Duration = Duration::from_secs(8000);
 /// Boot time at the beginning.
 const BOOTED: Duration = Duration::from_secs(1_000_000);
 const EVER: Duration = Duration::MAX;
@@ -44,8 +46,8 @@ struct State {
     /// How long the machine has run, without suspends.
     running: Duration,
     suspended: Duration,
-    /// How far the wall clock is ahead of the truth.
-    ahead: Duration,
+    /// How far the wall clock is set: it is right at [`RIGHT`].
+    set: Duration,
     /// Counts everything that can change what a token is worth.
     upheavals: u64,
     upset_at: Duration,
@@ -75,7 +77,7 @@ impl Stage {
                 current: 0,
                 running: Duration::ZERO,
                 suspended: Duration::ZERO,
-                ahead: Duration::ZERO,
+                set: RIGHT,
                 upheavals: 0,
                 upset_at: Duration::ZERO,
                 alarms: Vec::new(),
@@ -297,7 +299,7 @@ impl Stage {
     /// The wall clock of servers, which is right.
     pub(crate) fn true_wall(&self) -> Duration {
         let state = self.lock();
-        MORNING + state.running + state.suspended
+        MORNING + RIGHT + state.running + state.suspended
     }
 
     pub(crate) fn suspend(&self, time: Duration) {
@@ -308,10 +310,11 @@ impl Stage {
         state.upheavals += 1;
     }
 
-    pub(crate) fn set_ahead(&self, time: Duration) {
-        self.tell(|| format!("wall clock is {time:?} ahead"));
+    /// Sets the wall clock: before [`RIGHT`] it is behind, after it ahead.
+    pub(crate) fn set_clock(&self, time: Duration) {
+        self.tell(|| format!("wall clock is set to {time:?}, {RIGHT:?} is right"));
         let mut state = self.lock();
-        state.ahead = time;
+        state.set = time;
         state.upset_at = state.running;
         state.upheavals += 1;
     }
@@ -323,7 +326,7 @@ impl Stage {
 
     /// Whether the wall clock is right.
     pub(crate) fn is_right(&self) -> bool {
-        self.lock().ahead.is_zero()
+        self.lock().set == RIGHT
     }
 
     pub(crate) fn upheavals(&self) -> u64 {
@@ -346,7 +349,7 @@ impl Clock for Stage {
         self.maybe_pass();
         let state = self.lock();
         let passed = state.running + state.suspended;
-        Now::new(MORNING + passed + state.ahead, BOOTED + passed)
+        Now::new(MORNING + passed + state.set, BOOTED + passed)
     }
 
     fn sleep(&self, duration: Duration) {
