@@ -34,9 +34,11 @@ mod world;
 
 #[cfg(feature = "adc")]
 pub use crate::adc::builders::{
-    authorized_user::AuthorizedUserBuilder, external_account::ExternalAccountBuilder,
-    external_user::ExternalAccountAuthorizedUserBuilder, service_account::ServiceAccountKeyBuilder,
-    subject_token::SubjectToken,
+    authorized_user::AuthorizedUserBuilder,
+    external_account::ExternalAccountBuilder,
+    external_user::ExternalAccountAuthorizedUserBuilder,
+    service_account::ServiceAccountKeyBuilder,
+    subject_token::{AwsKeys, SubjectToken},
 };
 #[cfg(feature = "tower")]
 pub use crate::middleware::{AuthLayer, AuthService, BoxError};

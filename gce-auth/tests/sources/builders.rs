@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gce_auth::{Credentials, ErrorKind, SubjectToken};
+use gce_auth::{AwsKeys, Credentials, ErrorKind, SubjectToken};
 use gce_auth_emulator::{AdcKind, Emulator};
 use serde_json::Value;
 
@@ -94,4 +94,41 @@ fn a_role_of_aws_needs_no_file() {
         .options(files.options())
         .build();
     aws::is_of(&files, &built.unwrap(), aws::ROLE_ARN);
+}
+
+#[test]
+fn keys_of_aws_may_come_from_the_program() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let files = aws::files();
+    // Keys of the environment would come first; these are asked for alone.
+    let _other = aws::Variables::set(&[("AWS_ACCESS_KEY_ID", "x"), ("AWS_REGION", "x")]);
+    let document = files.emulator.adc(AdcKind::ExternalAccount).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let token = SubjectToken::aws_supplier(|| match CALLS.fetch_add(1, Ordering::Relaxed) {
+        0 => Err("sealed".into()),
+        1 => Ok(AwsKeys::new("", aws::ROLE.id, aws::ROLE.secret)),
+        _ => {
+            let keys = AwsKeys::new("us-east-2", aws::ROLE.id, aws::ROLE.secret);
+            let keys = keys.session_token(aws::ROLE.token);
+            let shown = format!("{keys:?}");
+            assert_eq!(shown, r#"AwsKeys { region: "us-east-2", .. }"#);
+            Ok(keys)
+        }
+    });
+    let provider = format!("//iam.googleapis.com/{}", aws::PROVIDER);
+    let built = Credentials::external_account(provider, token)
+        .token_url(text(&document, "token_url"))
+        .options(files.options())
+        .build()
+        .unwrap();
+    let error = built.blocking_token().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("keys of AWS"), "{error}");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "sealed");
+    let copy = built.with_scopes([files::SCOPE]);
+    let error = copy.blocking_token().unwrap_err();
+    assert!(error.to_string().contains("empty region"), "{error}");
+    aws::is_of(&files, &built.with_scopes(["again"]), aws::ROLE_ARN);
+    assert_eq!(files.emulator.request_count("/v1/token"), 1);
 }

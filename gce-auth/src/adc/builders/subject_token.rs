@@ -1,17 +1,20 @@
 //! Where the token of another provider comes from.
 
-use std::{error::Error as StdError, fmt, path::Path, time::Duration};
+use std::{error::Error as StdError, fmt, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::{tokens::source::subject::Supplier, wire::credentials_file::written::Written};
+use crate::{
+    tokens::source::subject::{Supplier, VERIFICATION},
+    values::secret::SecretText,
+    wire::{aws::Keys, credentials_file::written::Written},
+};
 
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const AWS: &str = "urn:ietf:params:aws:token-type:aws4_request";
 /// The metadata server of EC2.
 const EC2: &str = "http://169.254.169.254/latest";
-const VERIFICATION: &str =
-    "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
 
 /// Where the token comes from that an external account exchanges
 /// (`credential_source` of a file). `Debug` shows nothing of it.
@@ -93,7 +96,33 @@ impl SubjectToken {
     {
         Self {
             kind: JWT,
-            source: Source::Supplied(Supplier::new(supply)),
+            source: Source::Supplied(Supplier::Token(Arc::new(supply))),
+        }
+    }
+
+    /// Signs a request to AWS with keys that a function of the program returns:
+    /// of its own vault, or of an SDK of AWS. It is called like that of
+    /// [`supplier`](Self::supplier).
+    ///
+    /// # Examples
+    /// ```
+    /// use gce_auth::{AwsKeys, Credentials, SubjectToken};
+    ///
+    /// let keys = || {
+    ///     let secret = std::env::var("VAULT_SECRET_KEY")?;
+    ///     Ok(AwsKeys::new("us-east-2", std::env::var("VAULT_KEY_ID")?, secret))
+    /// };
+    /// let token = SubjectToken::aws_supplier(keys);
+    /// let _ = Credentials::external_account("//iam.googleapis.com/...", token);
+    /// ```
+    pub fn aws_supplier<F>(supply: F) -> Self
+    where
+        F: Fn() -> Result<AwsKeys, Box<dyn StdError + Send + Sync>> + Send + Sync + 'static,
+    {
+        let supply = move || supply().map(|keys| (keys.region, keys.keys));
+        Self {
+            kind: AWS,
+            source: Source::Supplied(Supplier::Aws(Arc::new(supply))),
         }
     }
 
@@ -134,6 +163,49 @@ impl SubjectToken {
             supplied @ Source::Supplied(_) => supplied,
         };
         Self { source, ..self }
+    }
+}
+
+/// Keys of AWS, and the region whose service verifies what they sign. Wiped when
+/// dropped; `Debug` shows the region alone.
+pub struct AwsKeys {
+    region: String,
+    keys: Keys,
+}
+
+impl AwsKeys {
+    /// Returns an access key for a region such as `us-east-2`.
+    #[must_use]
+    pub fn new(
+        region: impl Into<String>,
+        access_key_id: impl Into<String>,
+        secret_access_key: impl Into<String>,
+    ) -> Self {
+        let secret = Zeroizing::new(secret_access_key.into());
+        Self {
+            region: region.into(),
+            keys: Keys {
+                id: access_key_id.into(),
+                secret: SecretText::new(&secret),
+                session_token: None,
+            },
+        }
+    }
+
+    /// Sets the session token of temporary keys. Default: none.
+    #[must_use]
+    pub fn session_token(mut self, token: impl Into<String>) -> Self {
+        let token = Zeroizing::new(token.into());
+        self.keys.session_token = Some(SecretText::new(&token));
+        self
+    }
+}
+
+impl fmt::Debug for AwsKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsKeys")
+            .field("region", &self.region)
+            .finish_non_exhaustive()
     }
 }
 

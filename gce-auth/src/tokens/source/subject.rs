@@ -38,26 +38,47 @@ const HASHES: Hashes = Hashes {
     hmac: crypto::hmac_sha256,
 };
 
-type SuppliedToken = Result<String, Box<dyn StdError + Send + Sync>>;
+/// Where Google has a request to AWS verified, unless a file says.
+pub(crate) const VERIFICATION: &str =
+    "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
+
+type Supplied<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 
 /// A function of the program that returns the token of another provider.
 #[derive(Clone)]
-pub(crate) struct Supplier(Arc<dyn Fn() -> SuppliedToken + Send + Sync>);
+pub(crate) enum Supplier {
+    Token(Arc<dyn Fn() -> Supplied<String> + Send + Sync>),
+    /// Keys of AWS, and the region of the request that they sign.
+    Aws(Arc<dyn Fn() -> Supplied<(String, Keys)> + Send + Sync>),
+}
 
 impl Supplier {
-    pub(crate) fn new(supply: impl Fn() -> SuppliedToken + Send + Sync + 'static) -> Self {
-        Self(Arc::new(supply))
-    }
-
-    fn token(&self) -> Result<SecretText, Error> {
-        match (self.0)() {
-            Ok(token) if token.is_empty() => Err(unusable("the program supplied an empty token")),
-            Ok(token) => Ok(SecretText::new(&Zeroizing::new(token))),
-            Err(error) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the program supplied no token of the other provider",
-            )
-            .with_source(error.into())),
+    /// Returns the token, for a pool's provider with this name.
+    fn token(&self, audience: &str, now: Duration) -> Result<SecretText, Error> {
+        let failed = |what: &'static str, error: Box<dyn StdError + Send + Sync>| {
+            Error::new(ErrorKind::Unavailable, what).with_source(error.into())
+        };
+        match self {
+            Self::Token(supply) => match supply() {
+                Ok(token) if token.is_empty() => {
+                    Err(unusable("the program supplied an empty token"))
+                }
+                Ok(token) => Ok(SecretText::new(&Zeroizing::new(token))),
+                Err(error) => {
+                    let what = "the program supplied no token of the other provider";
+                    Err(failed(what, error))
+                }
+            },
+            Self::Aws(supply) => {
+                let (region, keys) = supply()
+                    .map_err(|error| failed("the program supplied no keys of AWS", error))?;
+                if region.is_empty() || keys.id.is_empty() || keys.secret.reveal().is_empty() {
+                    return Err(unusable(
+                        "the program supplied an empty region or key of AWS",
+                    ));
+                }
+                aws::subject_token(VERIFICATION, &region, &keys, audience, now, HASHES)
+            }
         }
     }
 }
@@ -112,7 +133,10 @@ impl SubjectTokens {
             SubjectSource::Executable(program) => self.run(program),
             SubjectSource::Aws(settings) => self.signed(settings, budget),
             SubjectSource::Supplied => match &self.supplier {
-                Some(supplier) => supplier.token(),
+                Some(supplier) => {
+                    let now = self.client.0.clock.now().wall;
+                    supplier.token(&self.account.audience, now)
+                }
                 None => Err(unusable("the program supplied no token")),
             },
         }
