@@ -86,10 +86,11 @@ impl<'a> Record<'a> {
         let metrics = &self.state.metrics;
         metrics.count(counts, (self.kind, outcome, self.cache), took);
         let at = clock::now().wall;
+        let caller = self.caller.found();
         if let Some(audit) = &self.state.audit {
             let line = Line {
                 time: clock::rfc3339(at),
-                caller: AuditCaller(&self.caller.found()),
+                caller: AuditCaller(&caller),
                 rule,
                 decision: match outcome {
                     Outcome::Denied | Outcome::Limited => "denied",
@@ -111,7 +112,7 @@ impl<'a> Record<'a> {
         }
         self.state.decisions.add(Decided {
             at,
-            caller: self.caller.found(),
+            caller,
             rule: Arc::clone(rule),
             kind: self.kind,
             path: std::mem::take(&mut self.path),
