@@ -238,7 +238,7 @@ packaging() {
 # Archives, packages and image for each target, tried and built again elsewhere.
 release() {
     local home=$cache/zig-$ZIGBUILD said gap
-    packages bubblewrap qemu-user-static buildah
+    packages bubblewrap qemu-user-static buildah podman runc
     if [[ ! -e $home/ready ]]; then
         python3 -m venv "$home" && "$home/bin/pip" install --quiet "cargo-zigbuild==$ZIGBUILD" "ziglang==$ZIG"
         touch "$home/ready"

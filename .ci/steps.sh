@@ -3,7 +3,8 @@
 
 export CARGO_TERM_COLOR=never
 if [[ ${CI:-} == true ]]; then
-    export CARGO_INCREMENTAL=0
+    # Everything is built once, and no debugger looks at it: a panic names file and line all the same.
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 fi
 
 target=${CARGO_TARGET_DIR:-target}
