@@ -94,9 +94,9 @@ impl World {
 
     /// A renewal leaves a token in place that lives longer.
     fn judge_renewal(&self, handle: &Handle, cached: &str) {
-        let upset = self.stage.upset_at();
-        let right =
-            self.stage.is_right() && (upset.is_zero() || self.stage.running() >= upset + FORGOTTEN);
+        // What was rejected is replaced, also if it lives longer.
+        let rejected = self.net.lock().rejected.contains(cached);
+        let right = !rejected && !self.may_be_wrong();
         let ends = |token: &str| self.net.truth(token).map(|truth| truth.expires);
         let held = handle.held();
         if let (Some(before), Some(after)) = (ends(cached), held.and_then(|it| ends(&it))) {

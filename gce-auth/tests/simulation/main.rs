@@ -53,8 +53,9 @@ const MANNERS: [Manner; 8] = [
     Manner::Drops,
     Manner::GivesBack,
 ];
-/// Which of them gives work back.
+/// Which of them gives work back, and which is the library.
 const GIVES_BACK: usize = 7;
+const LIBRARY: usize = 2;
 /// Seeds that are run unless the environment says how many.
 const SEEDS: u64 = 100;
 /// In ten seconds a slot is asked for no more often than this by one class of
@@ -96,6 +97,8 @@ fn simulate(seed: u64) -> u64 {
     // Some processes have few credentials, with tokens that live for a minute:
     // much happens to each.
     let narrow = stage.roll(|dice| dice.one_in(4));
+    // In others all work is done by the library's threads, and there is more of it.
+    let crowded = !narrow && stage.roll(|dice| dice.one_in(3));
     let net = Net::new(&stage, narrow);
     let world = World::new(&stage, &net);
     let crews: Vec<_> = MANNERS.iter().map(|it| Crew::new(&stage, *it)).collect();
@@ -110,9 +113,10 @@ fn simulate(seed: u64) -> u64 {
     });
     let handles: Vec<_> = (0..count)
         .map(|n| {
-            let crew = stage.roll(|dice| match narrow && dice.one_in(2) {
-                true => GIVES_BACK,
-                false => dice.index(crews.len()),
+            let crew = stage.roll(|dice| match (narrow, crowded) {
+                (_, true) => LIBRARY,
+                (true, _) if dice.one_in(2) => GIVES_BACK,
+                _ => dice.index(crews.len()),
             });
             Handle::new(n, &stage, &net, &crews[crew], alike)
         })
@@ -131,7 +135,8 @@ fn simulate(seed: u64) -> u64 {
             threads.push(stage.act(move || crew.serve()));
         }
     }
-    let callers = 3 + stage.roll(|dice| dice.index(4));
+    let most = if crowded { 10 } else { 4 };
+    let callers = 3 + stage.roll(|dice| dice.index(most));
     let left = Arc::new(AtomicUsize::new(callers));
     for _ in 0..callers {
         let (world, handles, left) = (world.clone(), Arc::clone(&handles), Arc::clone(&left));

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Threads of the library: for one origin, and in all.
-const LANES: (usize, usize) = (3, 6);
+const LANES: (usize, usize) = (2, 4);
 
 /// Returns which actor this thread is.
 pub(crate) fn me() -> usize {
