@@ -2,6 +2,7 @@
 //! fetched, who fetches it and who waits. Knows no HTTP, no URL and no JSON.
 
 pub(crate) mod cache;
+mod callers;
 pub(crate) mod past;
 pub(crate) mod policy;
 pub(crate) mod reader;

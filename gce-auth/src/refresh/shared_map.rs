@@ -284,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_stays_by_the_machine_s_clock_too() {
+        let registry = Registry::new();
+        registry.leave(&"k", &registry.get_or_insert("k", || 1), &AnyClock::System);
+        assert_eq!(*registry.get_or_insert("k", || 2), 1);
+    }
+
+    #[test]
     fn at_most_64_stay() {
         let any = AnyClock::of(Arc::new(HandClock::at(1)));
         let registry = Registry::new();

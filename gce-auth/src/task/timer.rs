@@ -166,6 +166,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bells_without_a_waiter_are_forgotten() {
+        let mut state = State::default();
+        let bell = Arc::new(Bell::default());
+        let ends = Duration::from_secs(9);
+        state.bells.push((ends, Arc::downgrade(&bell)));
+        assert!(state.due().is_empty());
+        assert_eq!(state.bells.len(), 1);
+        drop(bell);
+        assert!(state.due().is_empty() && state.bells.is_empty());
+    }
+
+    #[test]
     fn a_pause_costs_no_more_than_the_wait_itself() {
         let asked = Duration::from_millis(250);
         let longest = asked + PAUSE;

@@ -1,16 +1,12 @@
 //! What `Credentials` and `IdTokenCredentials` are handles to: one source of
 //! tokens, the slot that keeps them, and the headers made of them.
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 #[cfg(feature = "iam")]
 use crate::tokens::boundary::Boundary;
@@ -24,14 +20,12 @@ use crate::{
         shared::Shared,
         shared_map::{Family, Registry, SharingKey},
         slot::Entry,
-        thread_local::{PerThread, Slots},
         value::Value,
     },
     tokens::source::{AnySource, TokenSource},
     values::{
         address::ByAddress,
-        error::{Error, ErrorKind},
-        headers::{ExtraHeaders, Headers, HeadersTag},
+        headers::ExtraHeaders,
         token::{Bearer, Now, Validity},
     },
 };
@@ -49,7 +43,7 @@ pub(crate) struct Handle {
     pub(crate) inner: Arc<Inner>,
     // What a hit reads stands here and not behind the pointer: a program with
     // thousands of audiences waits for memory more than for anything else.
-    reader: Reader<Bearer>,
+    pub(super) reader: Reader<Bearer>,
     /// What is sent besides the token, but for the boundary.
     pub(crate) extra: Option<Arc<ExtraHeaders>>,
 }
@@ -68,10 +62,6 @@ pub(crate) struct Inner {
     #[cfg(feature = "iam")]
     pub(crate) boundary: Option<Arc<Boundary>>,
 }
-
-/// Callers of [`Handle::hot_headers`].
-pub(crate) enum Async {}
-pub(crate) enum Blocking {}
 
 /// The settings of one credential, checked.
 #[derive(Clone, Debug)]
@@ -207,75 +197,6 @@ impl Handle {
         }
     }
 
-    /// Returns headers that are not at hand without waiting, to a caller that
-    /// has spent so much of its budget.
-    pub(crate) async fn fetched_headers(&self, spent: Duration) -> Result<Headers, Error> {
-        let bearer = self.inner.cache.get_after(self.mode(), spent).await?;
-        Ok(self.show(&bearer))
-    }
-
-    /// Apart, so that a hit saves no registers for it.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn blocking_fetched_headers(&self, spent: Duration) -> Result<Headers, Error> {
-        let cache = &self.inner.cache;
-        let bearer = cache.blocking_get_after(self.mode(), spent)?;
-        Ok(self.show(&bearer))
-    }
-
-    /// Lends the headers of a valid token; starts a fetch if there is none.
-    #[inline]
-    pub(crate) fn with_cached<R>(&self, lend: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
-        let mut spent = Duration::ZERO;
-        let cached = self.cached(|| RefreshMode::Background, lend, &mut spent);
-        if cached.is_none() {
-            self.inner.cache.start();
-        }
-        cached
-    }
-
-    /// Returns the headers if they are in hand; else adds to `spent` how long a
-    /// renewal took that was done here. `C` tells the callers apart: with
-    /// one of its own each has this in place, where a call costs 20 instructions
-    /// of 140.
-    #[expect(
-        clippy::extra_unused_type_parameters,
-        reason = "it makes a copy for each caller"
-    )]
-    #[inline]
-    pub(crate) fn hot_headers<C>(&self, spent: &mut Duration) -> Option<Headers> {
-        self.cached(|| self.mode(), |shown| shown.into_owned(), spent)
-    }
-
-    /// What has changed since `tag`, if that can be told without waiting.
-    #[expect(clippy::option_option, reason = "known or not, changed or not")]
-    pub(crate) fn hot_change(
-        &self,
-        tag: &HeadersTag,
-        spent: &mut Duration,
-    ) -> Option<Option<Headers>> {
-        let changed = |shown: Cow<'_, Headers>| (*shown != tag.0).then(|| shown.into_owned());
-        self.cached(|| self.mode(), changed, spent)
-    }
-
-    #[inline]
-    pub(crate) async fn bearer(&self) -> Result<Bearer, Error> {
-        let mut spent = Duration::ZERO;
-        match self.hot_bearer(&mut spent) {
-            Some(bearer) => named(bearer),
-            None => named(self.inner.cache.get_after(self.mode(), spent).await?),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn blocking_bearer(&self) -> Result<Bearer, Error> {
-        let mut spent = Duration::ZERO;
-        match self.hot_bearer(&mut spent) {
-            Some(bearer) => named(bearer),
-            None => named(self.inner.cache.blocking_get_after(self.mode(), spent)?),
-        }
-    }
-
     /// Returns the token that is held, also when it has expired.
     pub(crate) fn held(&self) -> Option<Entry<Bearer>> {
         let entry = self.inner.cache.refreshes().shared.slot.read()?;
@@ -300,80 +221,6 @@ impl Handle {
             .refreshes()
             .invalidate(self.now(), rejected)
     }
-
-    /// Lends the headers of the token that is held to `put`, valid or not.
-    pub(crate) fn lend_held<R>(&self, put: impl FnOnce(Cow<'_, Headers>) -> R) -> Option<R> {
-        self.reader.held(|bearer| self.show_token(bearer), put)
-    }
-
-    /// The token, if it is in hand.
-    #[inline]
-    fn hot_bearer(&self, spent: &mut Duration) -> Option<Bearer> {
-        let show = |bearer: &Bearer| self.show_token(bearer);
-        let (cache, lend) = (&self.inner.cache, Headers::into_bearer);
-        cache.cached(&self.reader, || self.mode(), show, lend, spent)
-    }
-
-    #[inline]
-    fn cached<R>(
-        &self,
-        mode: impl Fn() -> RefreshMode,
-        lend: impl FnOnce(Cow<'_, Headers>) -> R,
-        spent: &mut Duration,
-    ) -> Option<R> {
-        let cache = &self.inner.cache;
-        let show = |bearer: &Bearer| self.show_token(bearer);
-        #[cfg(feature = "iam")]
-        if let Some(boundary) = &self.inner.boundary {
-            self.renew_boundary();
-            // The boundary has a life of its own, and is not a part of the copy.
-            let lend_own = |shown: Cow<'_, Headers>| shown.into_owned();
-            let own = cache.cached(&self.reader, mode, show, lend_own, spent)?;
-            return Some(lend(Cow::Owned(self.bound(own, boundary))));
-        }
-        cache.cached(&self.reader, mode, show, lend, spent)
-    }
-
-    pub(crate) fn show(&self, bearer: &Bearer) -> Headers {
-        let shown = self.show_token(bearer);
-        #[cfg(feature = "iam")]
-        if let Some(boundary) = &self.inner.boundary {
-            return self.bound(shown, boundary);
-        }
-        shown
-    }
-
-    /// With the boundary, while it holds.
-    #[cfg(feature = "iam")]
-    fn bound(&self, headers: Headers, boundary: &Boundary) -> Headers {
-        match boundary.extra(self.now()) {
-            Some(extra) => headers.with_extra(extra),
-            None => headers,
-        }
-    }
-
-    #[inline]
-    fn show_token(&self, bearer: &Bearer) -> Headers {
-        Headers::new(bearer.clone(), self.extra.clone())
-    }
-
-    /// Puts `headers`, and the boundary, onto `map`.
-    #[cfg_attr(
-        not(feature = "iam"),
-        expect(clippy::unused_self, reason = "a boundary is the credential's")
-    )]
-    pub(crate) fn put(&self, headers: &Headers, map: &mut HeaderMap) {
-        headers.add_to(map);
-        #[cfg(feature = "iam")]
-        if let Some(boundary) = &self.inner.boundary {
-            use crate::values::headers::X_ALLOWED_LOCATIONS;
-            match boundary.header(self.now()) {
-                Some(locations) => map.insert(X_ALLOWED_LOCATIONS, locations),
-                // What is not known to hold must not be claimed.
-                None => map.remove(X_ALLOWED_LOCATIONS),
-            };
-        }
-    }
 }
 
 /// A program that makes credentials for each call fetches once.
@@ -396,6 +243,8 @@ fn refreshes(source: &dyn TokenSource, shared: bool, token: Option<Bearer>) -> R
         Some(key) => {
             let shared = SHARED.get_or_insert(key.clone(), || Shared::under(key, policy));
             let settings = format!("{:?} {:?}", config.limits, config.retry);
+            #[cfg(feature = "iam")]
+            let settings = format!("{settings} {:?}", config.api_limits);
             let executor = ByAddress::of(&config.executor);
             Refreshes::of(shared, SharingKey::of((settings, executor)))
         }
@@ -411,24 +260,6 @@ fn refreshes(source: &dyn TokenSource, shared: bool, token: Option<Bearer>) -> R
     refreshes
 }
 
-/// The token, unless it stands for none.
-#[inline]
-fn named(bearer: Bearer) -> Result<Bearer, Error> {
-    if bearer.is_nothing() {
-        return Err(no_token());
-    }
-    Ok(bearer)
-}
-
-/// Kept out of the hot path.
-#[cold]
-fn no_token() -> Error {
-    Error::new(
-        ErrorKind::InvalidOperation,
-        "anonymous credentials have no token",
-    )
-}
-
 impl Value for Bearer {
     fn validity(&self) -> Validity {
         *self.validity()
@@ -436,20 +267,5 @@ impl Value for Bearer {
 
     fn is_same(&self, other: &Self) -> bool {
         Self::is_same(self, other)
-    }
-}
-
-impl PerThread for Headers {
-    fn detached(&self) -> Self {
-        Self::detached(self)
-    }
-
-    #[inline]
-    fn with_slots<R>(f: impl FnOnce(&std::cell::RefCell<Slots<Self>>) -> R) -> Option<R> {
-        thread_local! {
-            static SLOTS: std::cell::RefCell<Slots<Headers>> =
-                const { std::cell::RefCell::new(Slots::new()) };
-        }
-        SLOTS.try_with(f).ok()
     }
 }

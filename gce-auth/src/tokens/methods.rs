@@ -11,7 +11,7 @@ use crate::{
     refresh::RefreshMode,
     tokens::{
         credentials::Credentials,
-        handle::{Async, Blocking},
+        hot::{Async, Blocking},
         id_token::IdToken,
         id_token_credentials::IdTokenCredentials,
         status::Status,

@@ -19,6 +19,7 @@ pub(crate) mod file;
 #[cfg(any(test, feature = "test-util"))]
 mod fixed;
 pub(crate) mod handle;
+mod hot;
 pub(crate) mod id_token;
 #[cfg(feature = "iam")]
 pub(crate) mod impersonate;

@@ -77,6 +77,12 @@ impl Handle {
                 let budget = Duration::from_secs(1);
                 (RetryPolicy::new().attempts(1).budget(budget), budget)
             }
+            2 => {
+                // One attempt may take nearly all of the budget, and a thread.
+                limits.attempt = Duration::from_secs(9);
+                limits.first_byte = limits.attempt;
+                (RetryPolicy::new(), Duration::from_secs(10))
+            }
             _ => (RetryPolicy::new(), Duration::from_secs(10)),
         };
         let patience = Patience {

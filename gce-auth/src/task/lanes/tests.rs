@@ -363,3 +363,20 @@ fn work_of_a_thread_that_cannot_start_goes_to_one_that_waits() {
     assert_eq!((state.threads, state.idle), (1, 0));
     assert_eq!((state.handed.len(), state.queued), (1, 0));
 }
+
+#[test]
+fn a_long_queue_loses_work_whose_callers_have_gone() {
+    let lanes = lanes();
+    let mut state = lanes.lock();
+    for n in 1..=LONG_QUEUE {
+        let progress = Progress::default();
+        if n % 2 == 0 {
+            progress.set_abandoned();
+        }
+        let work = Work::new(WorkKind::Other, origin("http://a"), progress, || {});
+        let dropped = state.queue(work).len();
+        let wanted = if n == LONG_QUEUE { LONG_QUEUE / 2 } else { 0 };
+        assert_eq!(dropped, wanted, "{n}");
+    }
+    assert_eq!(state.queued, LONG_QUEUE / 2);
+}

@@ -295,3 +295,20 @@ fn a_thread_that_waits_is_counted_while_it_does() {
     assert!(matches!(waiter.join(), Ok(Some(Ok(1)))));
     assert_eq!(lock(&task.state).threads, 0);
 }
+
+#[test]
+fn a_budget_begins_anew_until_a_thread_is_about_to_begin() {
+    let at = |second| Now::new(Duration::ZERO, Duration::from_secs(second));
+    let task = flight(|| Ok(1));
+    task.restart_budget(at(3));
+    assert_eq!(task.since(), at(3));
+    task.progress.set_assigned();
+    task.restart_budget(at(4));
+    assert_eq!(task.since(), at(3));
+    let done = flight(|| Ok(1));
+    assert!(!done.has_begun());
+    done.run();
+    assert!(done.has_begun());
+    done.restart_budget(at(5));
+    assert_eq!(done.since(), done.started);
+}
