@@ -1,5 +1,14 @@
 //! The regional access boundary of an account: looked up beside the requests
 //! that carry it, and never in their way.
+//!
+//! It is no user of `refresh::Cache`, as what google-auth does with a boundary
+//! (`_regional_access_boundary_utils`) is none of what a cache promises. An
+//! answer that there is no boundary holds for 6 h, and is asked for again with
+//! the next request all the same. A failure drops a boundary that has expired,
+//! and keeps one that a program set without an end. A copy begins with the value
+//! and the pause of its original, and then goes its own way. The caller that
+//! waits makes one attempt of 3 s; the one in the background makes six within
+//! 130 s, with the token of the very credential that it is for.
 
 use std::{
     fmt,

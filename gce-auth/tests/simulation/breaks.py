@@ -36,21 +36,6 @@ BREAKS = [
     ),
     # Budgets.
     Break(
-        "the budget of a getter begins with its thread",
-        [("client/background.rs", "if budget == Budget::new(now, self.0.retry.total()) {", "if budget.left(now) <= Duration::MAX {")],
-        "project_id took",
-    ),
-    Break(
-        "the budget of a signature begins with its thread",
-        [("signer/sign.rs", "self.background(move |budget| signer.sign_within(budget, &bytes))", "self.background(move |_| signer.sign_within(signer.budget(), &bytes))")],
-        "sign took",
-    ),
-    Break(
-        "the budget of keys begins with their thread",
-        [("verifier/keys.rs", "Budget::new(context.began, self.retry.total())", "Budget::new(config.clock.now(), self.retry.total())")],
-        "verify took",
-    ),
-    Break(
         "the token of a signature has a budget of its own",
         [("client/retry.rs", "under_way::within(budget, || exchange.request())?", "exchange.request()?")],
         "took .* with a budget of",
