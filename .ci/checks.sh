@@ -178,36 +178,13 @@ fuzz() {
     fi
 }
 
-# A real browser, misled by DNS, against the emulator.
-rebinding() {
-    cargo build --locked --release -p gce-auth-cli
-    local said
-    said=$(conformance/rebinding/run "$target/release/gce-auth" 2>&1) || {
+# Runs a check, shows what it prints, and names what it skipped: WHY-IT-FAILS COMMAND..
+checked() {
+    local why=$1 said gap
+    shift
+    said=$("$@" 2>&1) || {
         printf '%s\n' "$said"
-        die 'the emulator answered a page of another origin'
-    }
-    printf '%s\n' "$said"
-    [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
-}
-
-# The emulator's page in a real browser: every control, the console, screenshots in target/page.
-page() {
-    cargo build --locked --release -p gce-auth-cli
-    local said
-    said=$(conformance/page/run "$target/release/gce-auth" 2>&1) || {
-        printf '%s\n' "$said"
-        die 'the page is not as it should be'
-    }
-    printf '%s\n' "$said"
-    [[ $said != SKIPPED* ]] || not_checked "${said#SKIPPED }"
-}
-
-# Google's daemons for machines, and others, unchanged at the real address.
-machines() {
-    local said gap
-    said=$(conformance/machines/run "$target/release/gce-auth" 2>&1) || {
-        printf '%s\n' "$said"
-        die 'a program of a machine found the emulator out'
+        die "$why"
     }
     printf '%s\n' "$said"
     while read -r gap; do
@@ -215,9 +192,26 @@ machines() {
     done < <(grep '^SKIPPED' <<<"$said")
 }
 
+# A real browser, misled by DNS, against the emulator.
+rebinding() {
+    cargo build --locked --release -p gce-auth-cli
+    checked 'the emulator answered a page of another origin' conformance/rebinding/run "$target/release/gce-auth"
+}
+
+# The emulator's page in a real browser: every control, the console, screenshots in target/page.
+page() {
+    cargo build --locked --release -p gce-auth-cli
+    checked 'the page is not as it should be' conformance/page/run "$target/release/gce-auth"
+}
+
+# Google's daemons for machines, and others, unchanged at the real address.
+machines() {
+    checked 'a program of a machine found the emulator out' conformance/machines/run "$target/release/gce-auth"
+}
+
 # What lies beside the code: units, manifests, rules, guides; the image where the machine has the tools.
 packaging() {
-    local said gap home=$cache/packaging-$KUBERNETES_VALIDATE
+    local home=$cache/packaging-$KUBERNETES_VALIDATE
     packages bubblewrap nftables
     if [[ ! -e $home/bin/python3 ]]; then
         { python3 -m venv "$home" && "$home/bin/pip" install --quiet "kubernetes-validate==$KUBERNETES_VALIDATE"; } || {
@@ -225,32 +219,50 @@ packaging() {
             [[ ${CI:-} != true ]] || die 'the validator of manifests cannot be installed'
         }
     fi
-    said=$(PATH="$home/bin:$PATH" packaging/check "$target/release/gce-auth" 2>&1) || {
-        printf '%s\n' "$said"
-        die 'packaging is not as it should be'
-    }
-    printf '%s\n' "$said"
-    while read -r gap; do
-        not_checked "${gap#SKIPPED }"
-    done < <(grep '^SKIPPED' <<<"$said")
+    PATH="$home/bin:$PATH" checked 'packaging is not as it should be' packaging/check "$target/release/gce-auth"
+}
+
+# zig, the C compiler and linker of releases, as a Python package; sets zig_home.
+zig_tools() {
+    zig_home=$cache/zig-$ZIGBUILD
+    if [[ ! -e $zig_home/ready ]]; then
+        python3 -m venv "$zig_home" && "$zig_home/bin/pip" install --quiet "cargo-zigbuild==$ZIGBUILD" "ziglang==$ZIG"
+        touch "$zig_home/ready"
+    fi
+    rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 }
 
 # Archives, packages and image for each target, tried and built again elsewhere.
 release() {
-    local home=$cache/zig-$ZIGBUILD said gap
     packages bubblewrap qemu-user-static buildah podman runc
-    if [[ ! -e $home/ready ]]; then
-        python3 -m venv "$home" && "$home/bin/pip" install --quiet "cargo-zigbuild==$ZIGBUILD" "ziglang==$ZIG"
-        touch "$home/ready"
-    fi
-    rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
-    PATH="$home/bin:$PATH" packaging/build "$target/release-files"
-    PATH="$home/bin:$PATH" CARGO_TARGET_DIR=$target/again packaging/build "$target/release-files-again"
-    said=$(packaging/check_build "$target/release-files" "$target/release-files-again")
-    printf '%s\n' "$said"
-    while read -r gap; do
-        not_checked "${gap#SKIPPED }"
-    done < <(grep '^SKIPPED' <<<"$said")
+    zig_tools
+    PATH="$zig_home/bin:$PATH" packaging/build "$target/release-files"
+    PATH="$zig_home/bin:$PATH" CARGO_TARGET_DIR=$target/again packaging/build "$target/release-files-again"
+    checked 'what a release hands out does not work' packaging/check_build "$target/release-files" "$target/release-files-again"
+}
+
+# The tests in the library's files, compiled for aarch64 and run by qemu.
+aarch64() {
+    packages qemu-user-static
+    zig_tools
+    PATH="$zig_home/bin:$PATH" CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64-static \
+        cargo-zigbuild test --locked -p gce-auth --all-features --lib --target aarch64-unknown-linux-musl
+}
+
+# The public API against the last release, by cargo-semver-checks; without one, against this state. In both
+# cases an API without one of its functions must be refused.
+semver() {
+    local baseline=$target/semver/baseline less=$target/semver/less check file
+    install_tool cargo-semver-checks "$CARGO_SEMVER_CHECKS" --no-default-features
+    rm -rf "$baseline" "$less" && mkdir -p "$baseline" "$less"
+    git archive "$(git describe --tags --match 'v*' --abbrev=0 2>/dev/null || echo HEAD)" | tar -x -C "$baseline"
+    git archive HEAD | tar -x -C "$less"
+    check=(cargo semver-checks --package gce-auth --all-features --baseline-root "$baseline" --release-type minor)
+    file=$less/gce-auth/src/tokens/settings.rs
+    sed -i 's/pub fn unshared/pub(crate) fn unshared/' "$file"
+    ! cmp -s "$file" gce-auth/src/tokens/settings.rs || die 'the function to be taken away is gone'
+    "${check[@]}" --manifest-path Cargo.toml
+    ! "${check[@]}" --manifest-path "$less/Cargo.toml" || die 'an API without one of its functions was not refused'
 }
 
 # The book in docs/: built, its links followed, its lists compared with the code, its commands run.
@@ -259,11 +271,7 @@ book() {
     docs/check.py "$target/book"
     PATH="$(realpath "$target/release"):$PATH" python3 packaging/guides/try.py \
         docs/src/five_minutes.md docs/src/tutorials/{service_to_service,tests,artifact_registry}.md
-    docs/examples/run "$target/release/gce-auth" "$cache/book" | tee "$target/book-examples"
-    local gap
-    while read -r gap; do
-        not_checked "${gap#SKIPPED }"
-    done < <(grep '^SKIPPED' "$target/book-examples")
+    checked 'an example of the book does not work' docs/examples/run "$target/release/gce-auth" "$cache/book"
 }
 
 # --- The workspace of the peers -----------------------------------------------------------------
