@@ -8,7 +8,7 @@ mod cmd;
 mod deadline;
 mod env;
 mod exit;
-#[cfg(feature = "_fuzz")]
+#[cfg(any(test, feature = "_fuzz"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod helper;

@@ -67,3 +67,56 @@ pub fn install(bytes: &[u8]) {
     };
     assert_eq!(undone, text, "by {edited:?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What edits write, and what stands beside it, so that texts are near to those of an edit.
+    const PIECES: [&str; 30] = [
+        "GOAUTH=",
+        "/usr/bin/./gce-auth helper goauth",
+        "/usr/bin/gce-auth helper goauth",
+        "/opt/./gce-auth helper goauth",
+        ";",
+        " ",
+        "\t",
+        "netrc",
+        "\n",
+        "\r\n",
+        "command: ",
+        "- ",
+        "/usr/bin/./gce-auth-kubectl",
+        "/opt/./gce-auth-kubectl",
+        "gke-gcloud-auth-plugin",
+        " # gce-auth: was ",
+        "\"",
+        "[registries.mine]",
+        "credential-provider = ",
+        "['/usr/bin/gce-auth']",
+        "['/opt/gce-auth']",
+        " # by gce-auth helper install",
+        "# >>> gce-auth helper git",
+        "# <<< gce-auth helper git",
+        " (new file)",
+        "\u{feff}",
+        "{",
+        "}",
+        "\"credHelpers\": {\"gcr.io\": \"gce-auth\"}",
+        "\"plugins\": {}",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_looks_like_an_edit_is_undone_as_one_or_not_at_all(
+            tool in 0..EDITED.len(),
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..12)
+        ) {
+            let mut bytes = vec![u8::try_from(tool).unwrap_or_default()];
+            bytes.extend(pieces.concat().bytes());
+            install(&bytes);
+        }
+    }
+}

@@ -38,10 +38,10 @@ pub(crate) fn install(
             .take_while(|line| !line.trim_start().starts_with('['));
         let known = table.find(|line| line.trim_start().starts_with(KEY));
         match known {
-            Some(known) if known.trim_end() == line => continue,
+            Some(known) if content(known) == line => continue,
             // The executable was elsewhere.
-            Some(known) if known.trim_end().ends_with(MARK) => {
-                let content = known.trim_end().to_owned();
+            Some(known) if content(known).ends_with(MARK) => {
+                let content = content(known).to_owned();
                 let end = known.split_off(content.len());
                 *known = format!("{line}{end}");
                 changes.push(format!("- [registries.{registry}] {content}"));
@@ -71,7 +71,7 @@ pub(crate) fn install(
 
 /// Removes this provider from all registries.
 pub(crate) fn undo(text: &str) -> Edit {
-    let is_ours = |line: &str| line.trim_end_matches('\n').ends_with(MARK);
+    let is_ours = |line: &str| content(line).ends_with(MARK);
     let mut changes = Vec::new();
     let mut rest = String::new();
     for line in text.split_inclusive('\n') {
@@ -89,6 +89,11 @@ pub(crate) fn undo(text: &str) -> Edit {
         return Edit::none();
     }
     Edit::text(rest, changes)
+}
+
+/// Returns a line without its end.
+fn content(line: &str) -> &str {
+    line.trim_end_matches(['\n', '\r'])
 }
 
 /// Returns the provider that was named here, or else by a person.

@@ -16,23 +16,32 @@ const HELPER: &str = " helper goauth";
 /// What stands behind the command in a line that was made here: no space, as before other commands.
 const MADE: &str = ";netrc\n";
 
-/// The same in a file that was empty before.
+/// What stands between the command and others.
+const BEFORE: &str = "; ";
+
+/// What stands behind it in a file that was empty before.
 const IN_EMPTY: &str = ";\tnetrc\n";
 
 fn command(program: &str) -> String {
     format!("{program}{HELPER}")
 }
 
-/// Returns the first command of a value, if it is one of an edit: by a path with the mark, before others,
-/// and of an executable with the name of this one, wherever it was.
-fn own<'a>(value: &'a str, program: &str) -> Option<&'a str> {
+/// Returns the first command of a value, if it is one of an edit: by a path with the mark, before others
+/// as an edit puts it, and of an executable with the name of this one, wherever it was. `rest` is the
+/// text from the value on.
+fn own<'a>(rest: &'a str, program: &str) -> Option<&'a str> {
     let name = |path: &str| {
         let (_, name) = path.rsplit_once(['/', '\\'])?;
         Some(name.to_owned())
     };
+    let value = rest.lines().next()?;
     let (command, _) = value.split_once(';')?;
+    let others = &rest[command.len()..];
+    let is_put = [MADE, IN_EMPTY, BEFORE]
+        .iter()
+        .any(|form| others.starts_with(form));
     let found = name(&without_mark(command.strip_suffix(HELPER)?)?);
-    (found.is_some() && found == name(program)).then_some(command)
+    (is_put && found.is_some() && found == name(program)).then_some(command)
 }
 
 /// Returns whether one of the commands is this helper of this program, with the mark or without.
@@ -65,7 +74,7 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
     if is_named(value, program) {
         return Ok(Edit::none());
     }
-    if let Some(known) = own(value, program) {
+    if let Some(known) = own(rest, program) {
         let after = &rest[known.len()..];
         let others = &value[known.len()..];
         let changes = vec![
@@ -79,9 +88,9 @@ pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure
     }
     let changes = vec![
         format!("- {NAME}{value}"),
-        format!("+ {NAME}{ours}; {value}"),
+        format!("+ {NAME}{ours}{BEFORE}{value}"),
     ];
-    Ok(Edit::text(format!("{before}{ours}; {rest}"), changes))
+    Ok(Edit::text(format!("{before}{ours}{BEFORE}{rest}"), changes))
 }
 
 /// Removes this command from GOAUTH.
@@ -91,7 +100,7 @@ pub(crate) fn undo(text: &str, program: &str) -> Edit {
     };
     let (before, rest) = text.split_at(start);
     let value = rest.lines().next().unwrap_or_default();
-    let Some(ours) = own(value, program) else {
+    let Some(ours) = own(rest, program) else {
         return Edit::none();
     };
     for (end, was_empty) in [(MADE, false), (IN_EMPTY, true)] {
@@ -108,7 +117,7 @@ pub(crate) fn undo(text: &str, program: &str) -> Edit {
         };
         return Edit { after, changes };
     }
-    let Some(others) = rest.strip_prefix(&format!("{ours}; ")) else {
+    let Some(others) = rest.strip_prefix(&format!("{ours}{BEFORE}")) else {
         return Edit::none();
     };
     let changes = vec![format!("- {NAME}{value}")];
@@ -188,6 +197,8 @@ mod tests {
             "GOAUTH=gce-auth helper goauth; netrc\n",
             "GOAUTH=/opt/other helper goauth; netrc\n",
             "GOAUTH=/opt/./other helper goauth; netrc\n",
+            "GOAUTH=/opt/./gce-auth helper goauth;other\n",
+            "GOAUTH=/opt/./gce-auth helper goauth;netrc",
             "GOAUTH=/opt/gce-auth helper goauth; netrc\n",
             "GOAUTH=/opt/gce-auth helper goauth;netrc\n",
         ] {
