@@ -51,11 +51,6 @@ BREAKS = [
         "took .* with a budget of|nothing will ever happen|never ends",
     ),
     Break(
-        "a thread that waits has no bound",
-        [("task/shared_task.rs", "self.wait_briefly(limit.saturating_add(SLACK))", "self.wait_briefly(limit.saturating_add(Duration::MAX))")],
-        "took .* with a budget of|nothing will ever happen|never ends",
-    ),
-    Break(
         "a future is not woken",
         [("task/shared_task.rs", "            waker.wake();", "            drop(waker);")],
         "took .* with a budget of|nothing will ever happen|never ends|fails at healthy|waits .* for",

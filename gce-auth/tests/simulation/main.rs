@@ -39,7 +39,7 @@ use crate::{
     executors::{Crew, Manner},
     handles::Handle,
     servers::{Health, Net, SERVERS},
-    sources::KINDS,
+    sources::{KINDS, Kind},
     stage::{RIGHT, Stage},
 };
 
@@ -109,7 +109,10 @@ fn simulate(seed: u64) -> u64 {
     // In some processes all credentials share what they can share.
     let alike = stage.roll(|dice| {
         let kind = KINDS[dice.index(KINDS.len())];
-        dice.one_in(3).then_some(kind)
+        match narrow && dice.one_in(3) {
+            true => Some(Kind::Impersonated),
+            false => dice.one_in(3).then_some(kind),
+        }
     });
     let handles: Vec<_> = (0..count)
         .map(|n| {
@@ -148,7 +151,7 @@ fn simulate(seed: u64) -> u64 {
     let torment = (world.clone(), Arc::clone(&handles), crews);
     threads.push(stage.act(move || {
         let (world, handles, crews) = torment;
-        disturb(&world, &left);
+        disturb(&world, &handles, &left);
         recover(&world, &handles);
         drop(handles);
         crews.iter().for_each(|crew| crew.end());
@@ -211,7 +214,7 @@ fn call(world: &World, handles: &[Handle]) {
 
 /// Breaks and mends servers, suspends the machine and sets its clock, until the
 /// callers are done.
-fn disturb(world: &World, left: &AtomicUsize) {
+fn disturb(world: &World, handles: &[Handle], left: &AtomicUsize) {
     let stage = &world.stage;
     while left.load(SeqCst) > 0 {
         stage.check(stage.running() < LONGEST_DAY, || {
@@ -222,7 +225,11 @@ fn disturb(world: &World, left: &AtomicUsize) {
             _ => dice.millis(0, 15_000),
         });
         stage.sleep(pause);
-        let (server, what) = stage.roll(|dice| (SERVERS[dice.index(SERVERS.len())], dice.roll(17)));
+        let (server, what) = stage.roll(|dice| {
+            let used = &handles[dice.index(handles.len())].servers;
+            let servers = if dice.one_in(2) { used } else { &SERVERS[..] };
+            (servers[dice.index(servers.len())], dice.roll(17))
+        });
         let health = match what {
             0..=4 => Health::Well,
             5 => Health::Status(503),

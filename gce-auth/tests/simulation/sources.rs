@@ -31,11 +31,15 @@ pub(crate) enum Kind {
     IamIdentity,
     AuthorizedUser,
     ServiceAccount,
+    /// ID tokens for an assertion that a key signs.
+    KeyIdentity,
     Impersonated,
     ExternalAccount,
+    /// People of a workforce pool.
+    ExternalUser,
 }
 
-pub(crate) const KINDS: [Kind; 9] = [
+pub(crate) const KINDS: [Kind; 11] = [
     Kind::Metadata,
     Kind::Metadata,
     Kind::MetadataIdentity,
@@ -43,8 +47,10 @@ pub(crate) const KINDS: [Kind; 9] = [
     Kind::IamIdentity,
     Kind::AuthorizedUser,
     Kind::ServiceAccount,
+    Kind::KeyIdentity,
     Kind::Impersonated,
     Kind::ExternalAccount,
+    Kind::ExternalUser,
 ];
 
 /// Attempts and time that a handle has.
@@ -133,11 +139,21 @@ impl Wanted<'_> {
             }
             Kind::ServiceAccount => {
                 let path = format!("{OAUTH}/key-{which}");
-                let file = json!({
-                    "type": "service_account", "client_email": ACCOUNT, "private_key": KEY,
-                    "token_uri": format!("http://{path}"),
-                });
-                self.file(&file, path, &[OAUTH], own)
+                self.file(&key(&path), path, &[OAUTH], own)
+            }
+            Kind::KeyIdentity => {
+                let path = format!("{OAUTH}/key-{which}?audience={audience}");
+                let source = self.file(&key(&path), path, &[OAUTH], own);
+                let Tokens::Access(credentials) = &source.tokens else {
+                    unreachable!("a file is of access tokens")
+                };
+                let tokens = credentials.id_token(&*audience).unwrap();
+                tokens.set_refresh_mode(self.mode);
+                Source {
+                    tokens: Tokens::Identity(tokens),
+                    is_dated: true,
+                    ..source
+                }
             }
             Kind::Impersonated => {
                 let account = format!("t{which}@p.iam.gserviceaccount.com");
@@ -161,6 +177,16 @@ impl Wanted<'_> {
                     "credential_source": {"url": format!("http://{SUBJECT}/token")},
                 });
                 self.file(&file, path, &[SUBJECT, STS], own * 2)
+            }
+            Kind::ExternalUser => {
+                let path = format!("{STS}/user-{which}");
+                let file = json!({
+                    "type": "external_account_authorized_user", "client_id": "c",
+                    "client_secret": "s", "refresh_token": "r",
+                    "audience": "//iam.googleapis.com/locations/global/workforcePools/p/providers/q",
+                    "token_url": format!("http://{path}"),
+                });
+                self.file(&file, path, &[STS], own)
             }
         }
     }
@@ -223,6 +249,13 @@ pub(crate) fn build_each() {
     let options = DefaultOptions::new().client(client);
     let options = options.trust_host("http://localhost");
     options.load_json(&user).unwrap();
+}
+
+fn key(token_uri: &str) -> Value {
+    json!({
+        "type": "service_account", "client_email": ACCOUNT, "private_key": KEY,
+        "token_uri": format!("http://{token_uri}"),
+    })
 }
 
 fn user(token_uri: &str) -> Value {
