@@ -101,7 +101,7 @@ async fn at_last(answer: Answer<'_>) -> Reply {
         Answer::Ready(reply) | Answer::Stream(reply, _) => reply,
         Answer::Later(reply) => reply.await,
         // The agent closes no connection so.
-        Answer::Closed => pages::internal(),
+        Answer::Perhaps(_) | Answer::Closed => pages::internal(),
     }
 }
 

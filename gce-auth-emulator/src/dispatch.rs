@@ -63,7 +63,8 @@ impl Service for Dispatcher {
         let state = &*self.0;
         state.catch_up();
         // Most requests need no copy of who asks.
-        let differs = state.document.is_split() || request.query.contains("wait_for_change");
+        let waits = state.asks_others() || request.query.contains("wait_for_change");
+        let differs = state.document.is_split() || waits;
         let client = (differs || state.events.is_any_down())
             .then(|| Box::new(Client::new(caller.address(), &request)));
         let original = state.upstream.is_some().then(|| request.clone());
@@ -73,9 +74,11 @@ impl Service for Dispatcher {
             Ok(Meaning::Metadata(op)) => match original {
                 None => match at_once(state, &op, client.as_deref()) {
                     Some(reply) => Answer::Ready(dressed(state, reply)),
-                    None => Answer::Later(Box::pin(answer(state, op, client))),
+                    None => Answer::Perhaps(Box::pin(answer(state, op, None, client))),
                 },
-                Some(request) => Answer::Later(Box::pin(relayed(state, op, request, client))),
+                Some(request) => {
+                    Answer::Perhaps(Box::pin(answer(state, op, Some(request), client)))
+                }
             },
             Ok(Meaning::Cloud(endpoint, request)) if request.body.len() > LARGE => {
                 Answer::Later(Box::pin(cloud_beside(&self.0, endpoint, request)))
@@ -90,6 +93,16 @@ impl Service for Dispatcher {
             },
             Ok(Meaning::Control(call)) => Answer::Later(Box::pin(controlled(&self.0, call))),
         }
+    }
+
+    async fn gone(&self, request: &Request, caller: &Caller) {
+        let path = &request.path;
+        let elsewhere = path.starts_with(CONTROL) || Endpoint::parse(path).is_some();
+        if elsewhere {
+            return std::future::pending().await;
+        }
+        let client = Client::new(caller.address(), request);
+        self.0.events.ended(&client).await;
     }
 }
 
@@ -210,20 +223,44 @@ fn at_once(state: &State, op: &Op, client: Option<&Client>) -> Option<Reply> {
     }
 }
 
+/// The answer, unless the machine of this client ends before. The request is for another metadata
+/// server.
+async fn answer(
+    state: &State,
+    op: Op,
+    request: Option<Request>,
+    client: Option<Box<Client>>,
+) -> Option<Reply> {
+    let client = client.as_deref();
+    let reply = async {
+        match request {
+            Some(request) => relayed(state, op, request, client).await,
+            None => made(state, op, client).await,
+        }
+    };
+    let Some(client) = client else {
+        return Some(reply.await);
+    };
+    tokio::select! {
+        biased;
+        () = state.events.ended(client) => None,
+        reply = reply => Some(reply),
+    }
+}
+
 /// The answer of the other metadata server, where it is for that to give.
-async fn relayed(state: &State, op: Op, request: Request, client: Option<Box<Client>>) -> Reply {
+async fn relayed(state: &State, op: Op, request: Request, client: Option<&Client>) -> Reply {
     if let Some(upstream) = &state.upstream
         // In a box of its own: thousands may wait who need none of it.
-        && let Some(reply) = Box::pin(state.relay(upstream, (&op, &request), client.as_deref())).await
+        && let Some(reply) = Box::pin(state.relay(upstream, (&op, &request), client)).await
     {
         return reply;
     }
     drop(request);
-    answer(state, op, client).await
+    made(state, op, client).await
 }
 
-async fn answer(state: &State, op: Op, client: Option<Box<Client>>) -> Reply {
-    let client = client.as_deref();
+async fn made(state: &State, op: Op, client: Option<&Client>) -> Reply {
     let reply = match op {
         Op::Home => render::lines("computeMetadata/\n"),
         Op::Versions => render::lines("v1/\n"),

@@ -183,6 +183,11 @@ impl State {
         &self.document_source.accounts
     }
 
+    /// Whether an answer may have to wait for another server.
+    pub(crate) fn asks_others(&self) -> bool {
+        self.upstream.is_some() || self.source.is_some()
+    }
+
     pub(crate) fn tell(&self, event: &Event) {
         self.observers.tell(event);
     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use client::{Answer, connect, exchange, get, parse, request};
 use gce_auth_emulator::{
-    Account, Emulator, Event, EventSchedule, EventState, MachineEvent, MachineStep, Maintenance,
+    Account, Emulator, Event, EventSchedule, EventState, Fault, FaultRule, MachineEvent,
+    MachineStep, Maintenance,
 };
 use serde_json::{Value, json};
 
@@ -438,6 +439,44 @@ fn a_host_error_comes_without_notice_and_all_can_be_cancelled() {
     );
     assert_eq!(details()["stopState"], "UNKNOWN");
     assert!(emulator.machine_events().is_empty());
+}
+
+#[test]
+fn an_end_of_the_machine_ends_what_waits() {
+    let emulator = Emulator::builder().start().unwrap();
+    let wait = "instance/tags?wait_for_change=true";
+    emulator.add_fault(FaultRule::new(Fault::Hang).path("instance/name"));
+    emulator.add_fault(FaultRule::new(Fault::Delay(1000 * SECOND)).path("instance/zone"));
+    for event in [
+        MachineEvent::preempt(),
+        MachineEvent::shutdown(),
+        MachineEvent::host_error(),
+        Maintenance::terminate().into(),
+    ] {
+        let paths = [wait, "instance/name", "instance/zone"];
+        let asked = paths.map(|path| ask(&emulator, "node-a", path));
+        let spared = ask(&emulator, "node-b", wait);
+        waiting(&emulator, 2);
+        while emulator.requests().len() < 4 {
+            thread::yield_now();
+        }
+        let hit = EventSchedule::new(event).client("node-a");
+        let id = emulator.schedule(hit).unwrap();
+        // Past the end, and the start that may follow.
+        emulator.advance(1000 * SECOND);
+        for mut stream in asked {
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).unwrap();
+            assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+        }
+        assert_eq!(emulator.waiting(), 1);
+        assert!(emulator.cancel_event(id));
+        emulator
+            .set("instance/tags", &format!("[\"{id}\"]"))
+            .unwrap();
+        assert_eq!(answer(spared).status, 200);
+        emulator.clear_requests();
+    }
 }
 
 #[test]

@@ -37,6 +37,13 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// A future is dropped when the client leaves.
     fn serve<'a>(&'a self, request: Request, caller: &'a Self::Caller) -> Answer<'a>;
+
+    /// Returns when the connection of a request ends that [`FaultAction::Never`] leaves unanswered,
+    /// or that [`FaultAction::Late`] has not let be answered yet. Default: never.
+    fn gone(&self, request: &Request, caller: &Self::Caller) -> impl Future<Output = ()> + Send {
+        let _ = (request, caller);
+        std::future::pending()
+    }
 }
 
 /// An answer, or the way to it.
@@ -46,6 +53,8 @@ pub enum Answer<'a> {
     /// The answer has to be waited for. Boxed, as most requests have nothing to wait for and then
     /// need no room for it.
     Later(Pin<Box<dyn Future<Output = Reply> + Send + 'a>>),
+    /// As [`Later`](Self::Later); `None` ends the connection without an answer.
+    Perhaps(Pin<Box<dyn Future<Output = Option<Reply>> + Send + 'a>>),
     /// The answer is there, and its body goes on with what comes from the channel.
     Stream(Reply, mpsc::Receiver<Vec<u8>>),
     /// There is no answer: the connection ends.
@@ -57,6 +66,7 @@ impl std::fmt::Debug for Answer<'_> {
         match self {
             Self::Ready(reply) => f.debug_tuple("Ready").field(&reply.status).finish(),
             Self::Later(_) => f.write_str("Later"),
+            Self::Perhaps(_) => f.write_str("Perhaps"),
             Self::Stream(reply, _) => f.debug_tuple("Stream").field(&reply.status).finish(),
             Self::Closed => f.write_str("Closed"),
         }

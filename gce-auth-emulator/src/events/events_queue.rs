@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::client::Client;
 use crate::clock::Instant;
@@ -19,6 +19,8 @@ pub(crate) struct Events {
     next: AtomicI64,
     /// Whether the machine ended for some client.
     down: AtomicBool,
+    /// How often a machine ended.
+    ends: watch::Sender<u64>,
     /// Notified when the next step is another one.
     pub(crate) changed: Notify,
     /// Those of the start.
@@ -31,6 +33,7 @@ impl Events {
             scheduler: Mutex::default(),
             next: AtomicI64::new(NEVER),
             down: AtomicBool::new(false),
+            ends: watch::Sender::new(0),
             changed: Notify::new(),
             planned,
         }
@@ -58,6 +61,10 @@ impl Events {
         let answer = change(&mut scheduler);
         let next = scheduler.next_at().map_or(NEVER, Instant::millis);
         self.down.store(scheduler.is_any_down(), Ordering::Relaxed);
+        self.ends.send_if_modified(|ends| {
+            let before = std::mem::replace(ends, scheduler.ends());
+            before != *ends
+        });
         if self.next.swap(next, Ordering::Relaxed) != next {
             self.changed.notify_waiters();
         }
@@ -82,6 +89,20 @@ impl Events {
     /// Whether the machine ended for this client.
     pub(crate) fn is_down_for(&self, client: &Client) -> bool {
         self.lock().is_down_for(client)
+    }
+
+    /// Returns when the machine of this client has ended: at once if it is down.
+    pub(crate) async fn ended(&self, client: &Client) {
+        let mut ends = self.ends.subscribe();
+        let since = *ends.borrow_and_update();
+        if self.is_any_down() && self.is_down_for(client) {
+            return;
+        }
+        while ends.changed().await.is_ok() {
+            if self.lock().ended_since(since, client) {
+                return;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Scheduler> {

@@ -22,6 +22,8 @@ const BYTES: usize = 1 << 20;
 pub(crate) struct Scheduler {
     entries: Vec<Entry>,
     last_id: u64,
+    /// How often a machine ended.
+    ends: u64,
 }
 
 struct Entry {
@@ -38,6 +40,8 @@ struct Entry {
     changes: Vec<Change>,
     /// Whether the machine ended.
     down: bool,
+    /// Which of all ends the last one of this machine was; 0 before the first.
+    ended: u64,
 }
 
 /// A step whose time has come.
@@ -54,6 +58,12 @@ impl Entry {
     fn next_at(&self) -> Option<Instant> {
         let step = self.steps.get(self.played)?;
         Some(self.begins.plus(step.after))
+    }
+
+    /// Whether it happens to the machine of this client.
+    fn means(&self, client: &Client) -> bool {
+        let clients = self.client.as_ref();
+        clients.is_none_or(|clients| clients.fits(client))
     }
 
     fn state(&self) -> EventState {
@@ -121,6 +131,7 @@ impl Scheduler {
             played: 0,
             changes: Vec::new(),
             down: false,
+            ended: 0,
             schedule,
         });
         Ok(self.last_id)
@@ -142,7 +153,11 @@ impl Scheduler {
         let (step, at) = (entry.steps.get(entry.played)?.clone(), entry.next_at()?);
         let afresh = entry.down && entry.played == 0;
         match step.machine {
-            Some(MachineStep::Ended) => entry.down = true,
+            Some(MachineStep::Ended) => {
+                self.ends += 1;
+                entry.down = true;
+                entry.ended = self.ends;
+            }
             Some(MachineStep::Restarted) => entry.down = false,
             _ if afresh => entry.down = false,
             _ => {}
@@ -186,11 +201,19 @@ impl Scheduler {
 
     /// Whether the machine ended for this client.
     pub(crate) fn is_down_for(&self, client: &Client) -> bool {
-        let meant = |entry: &Entry| {
-            let client = entry.client.as_ref().map(|clients| clients.fits(client));
-            client.unwrap_or(true)
-        };
-        self.entries.iter().any(|entry| entry.down && meant(entry))
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.down && entry.means(client))
+    }
+
+    /// How often a machine ended.
+    pub(crate) fn ends(&self) -> u64 {
+        self.ends
+    }
+
+    /// Whether the machine ended for this client after so many ends, also if it started again.
+    pub(crate) fn ended_since(&self, ends: u64, client: &Client) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.ended > ends && entry.means(client))
     }
 
     pub(crate) fn status(&self) -> Vec<EventStatus> {

@@ -242,9 +242,23 @@ async fn exchange<S: Service, H: Hooks>(
     match fault {
         None => {}
         Some(FaultAction::Instead(reply)) => instead = Some(reply),
-        Some(FaultAction::Late(delay)) => Box::pin(tokio::time::sleep(delay)).await,
+        Some(FaultAction::Late(delay)) => {
+            let answered = Box::pin(async {
+                tokio::select! {
+                    biased;
+                    () = service.gone(&request, caller) => false,
+                    () = tokio::time::sleep(delay) => true,
+                }
+            });
+            if !answered.await {
+                return Err(Closed);
+            }
+        }
         Some(FaultAction::Flavor(other)) => flavor = Some(other),
-        Some(FaultAction::Never) => std::future::pending().await,
+        Some(FaultAction::Never) => {
+            Box::pin(service.gone(&request, caller)).await;
+            return Err(Closed);
+        }
         Some(FaultAction::Close) => return Err(Closed),
         Some(FaultAction::Reset) => {
             ends.reset.store(true, Ordering::Relaxed);
@@ -259,6 +273,7 @@ async fn exchange<S: Service, H: Hooks>(
         None => match service.serve(request, caller) {
             Answer::Ready(reply) => reply,
             Answer::Later(reply) => reply.await,
+            Answer::Perhaps(reply) => reply.await.ok_or(Closed)?,
             Answer::Stream(reply, more) => {
                 pace = Pace::Feed(more);
                 reply.open_ended()
