@@ -11,7 +11,7 @@ use crate::{
     cmd, env, exit,
     exit::Failure,
     helper::names,
-    options::{Verbosity, redacted},
+    options::{Verbosity, redacted, settings},
     output::{Level, Output},
 };
 
@@ -115,7 +115,8 @@ impl Args {
     /// to get a token.
     pub(crate) fn read() -> Self {
         let arguments = names::arguments(env::arguments(), env::var(names::FLAGS));
-        let arguments = cmd::emulate::with_config(arguments).unwrap_or_else(|failure| {
+        let configured = cmd::emulate::with_config(arguments).and_then(cmd::exec::with_config);
+        let arguments = configured.unwrap_or_else(|failure| {
             let kind = clap::error::ErrorKind::InvalidValue;
             clap::Error::raw(kind, format!("{failure}\n")).exit()
         });
@@ -128,6 +129,10 @@ impl Args {
         let known = match known {
             Some(command) => root().subcommand(command),
             None => Self::command(),
+        };
+        let known = match cmd::exec::without_emulator(&arguments) {
+            true => known.mut_subcommand("exec", settings::without_variables),
+            false => known,
         };
         let mut matches = known
             .try_get_matches_from(arguments)

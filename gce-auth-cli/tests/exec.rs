@@ -24,6 +24,65 @@ fn variables(arguments: &[&str], set: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn settings_of_the_emulator_come_from_variables_and_a_file() {
+    let file = std::env::temp_dir().join(format!("gce-auth-exec-{}.toml", std::process::id()));
+    // Settings of `emulate` alone are left out.
+    let text = "port = 1\naddress = \"203.0.113.1\"\nproject = \"file\"\nproject-number = 7\n\
+                set = [\"instance/attributes/a=1\", \"instance/attributes/b=2\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let config = ("GCE_AUTH_EMULATOR_CONFIG", file.to_str().unwrap());
+    let script = "for path in project/project-id project/numeric-project-id \
+                  instance/attributes/a; do \"$0\" get $path; done";
+    let seen = |arguments: &[&str], set: &[(&str, &str)]| {
+        let program = ["--", "sh", "-c", script, env!("CARGO_BIN_EXE_gce-auth")];
+        let mut command = gce_auth(&[&["exec"], arguments, &program].concat());
+        command.envs(set.iter().copied());
+        let values = Ran::new(command.output().unwrap()).value();
+        values
+            .lines()
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let project = ("GCE_AUTH_EMULATOR_PROJECT", "variable");
+    let set = ("GCE_AUTH_EMULATOR_SET", "instance/attributes/a=3");
+    assert_eq!(seen(&[], &[config]), "file 7 1");
+    assert_eq!(seen(&[], &[config, project, set]), "variable 7 3");
+    assert_eq!(seen(&["--project", "own"], &[config, project]), "own 7 1");
+    assert_eq!(
+        seen(&["--project-number=9"], &[project, set]),
+        "variable 9 3"
+    );
+    // Arguments of the program are its own.
+    let listed = variables(&["--project=own"], &[project]);
+    assert!(listed.contains(&"GCE_AUTH_EMULATOR_PROJECT=variable".to_owned()));
+    let refused = |set: &[(&str, &str)]| {
+        let mut command = gce_auth(&["exec", "--", "true"]);
+        let ran = Ran::new(command.envs(set.iter().copied()).output().unwrap());
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        ran.stderr
+    };
+    std::fs::write(&file, "ports = 1").unwrap();
+    assert!(refused(&[config]).contains("`ports` is no setting"));
+    assert!(refused(&[("GCE_AUTH_EMULATOR_PROFILE", "moon")]).contains("moon"));
+    assert!(refused(&[("GCE_AUTH_EMULATOR_CONFIG", "/nonexistent")]).contains("/nonexistent"));
+    // Without an emulator they mean nothing.
+    let emulator = emulator();
+    let endpoint = emulator.addr().to_string();
+    let mut command = gce_auth(&["exec", "--real", "--endpoint", &endpoint, "--", "true"]);
+    let ran = Ran::new(command.envs([config, project, set]).output().unwrap());
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+    std::fs::remove_file(&file).unwrap();
+    let help = run(&["exec", "--help"]).value();
+    for name in ["PROFILE", "SET", "EVENT", "TOKEN_COMMAND", "CONFIG"] {
+        assert!(
+            help.contains(&format!("GCE_AUTH_EMULATOR_{name}")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_real_server_has_no_options_of_an_emulator() {
     let emulator = emulator();
     let endpoint = emulator.addr().to_string();

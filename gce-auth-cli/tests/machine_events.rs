@@ -68,8 +68,8 @@ fn what_cannot_be_played_is_said_in_one_line() {
         )
     };
     for (arguments, part) in [
-        (&["dance"][..], "dance"),
-        (&["preempt", "notice=soon"], "soon"),
+        (&["preempt", "notice=soon"][..], "soon"),
+        (&["preempt", "delay=1s"], "its parameters are notice"),
         (&["preempt", "--at", "tomorrow"], "RFC 3339"),
         (&["preempt", "--client", "10.0.0.1/8"], "10.0.0.0/8"),
         (&["attach-disk", "--repeat", "2"], "time in between"),
@@ -84,6 +84,16 @@ fn what_cannot_be_played_is_said_in_one_line() {
     ] {
         assert_eq!(event(arguments).code, Some(2), "{arguments:?}");
     }
+    // What an event is called is known without an emulator.
+    let unknown = ask(closed_port(), &["emulate", "event", "premept"]);
+    let why = &unknown.stderr;
+    assert_eq!(unknown.code, Some(2), "{why}");
+    assert!(
+        why.contains("live-migration") && why.contains("a similar value exists: 'preempt'"),
+        "{why}"
+    );
+    let why = ask(closed_port(), &["emulate", "event", "preempt", "x=1"]).failure(2);
+    assert!(why.contains("no parameter `x`"), "{why}");
     let why = ask(closed_port(), &["emulate", "event", "list"]).failure(3);
     assert!(why.contains("no emulator answers at 127.0.0.1:1"), "{why}");
     let other = support::answering(

@@ -9,6 +9,7 @@ mod metadata_path;
 mod printed;
 mod scopes;
 mod seconds;
+pub(crate) mod settings;
 mod signer;
 mod source;
 mod token_format;

@@ -1,6 +1,7 @@
-//! The settings of an emulator from variables and from a file, and as a file.
+//! The settings of an emulator from variables and from a file, and as a file: for `emulate` and for
+//! `exec`.
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{ffi::OsString, fs, ops::Range, path::Path};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
@@ -9,67 +10,104 @@ use crate::exit::{Exit, Failure};
 
 const PREFIX: &str = "GCE_AUTH_EMULATOR_";
 /// Options that are no settings, by their ids: what they do is done once.
-const DEEDS: [&str; 4] = ["config", "print_config", "env", "help"];
+pub(crate) const DEEDS: [&str; 4] = ["config", "print_config", "env", "help"];
 
-/// Gives each setting a variable: `GCE_AUTH_EMULATOR_ALLOW_FROM` for `--allow-from`.
-pub(super) fn with_variables(command: Command) -> Command {
-    command.mut_args(|arg| {
-        let id = arg.get_id().as_str();
-        if DEEDS[1..].contains(&id) {
-            return arg;
-        }
-        let name = format!("{PREFIX}{}", id.to_ascii_uppercase());
-        arg.env(name).hide_env_values(true)
+/// Gives each setting of `emulate` a variable: `GCE_AUTH_EMULATOR_ALLOW_FROM` for `--allow-from`.
+pub(crate) fn with_variables(command: Command) -> Command {
+    command.mut_args(|arg| match DEEDS[1..].contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => with_variable(arg),
     })
 }
 
-/// Returns arguments with the settings of the file that they, or a variable, name, unless the same
-/// settings come from arguments or variables. Other commands' arguments stay as they are.
-pub(super) fn expand(
-    command: &Command,
-    mut arguments: Vec<OsString>,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<OsString>, Failure> {
-    let Some(own) = own(&arguments) else {
-        return Ok(arguments);
-    };
-    let given =
-        named(own).or_else(|| variable(&format!("{PREFIX}CONFIG")).filter(|file| !file.is_empty()));
-    let Some(file) = given else {
-        return Ok(arguments);
-    };
-    let refused = |why: &str| Failure::new(Exit::Usage, format!("{file}: {why}"));
-    let text = fs::read_to_string(Path::new(&file)).map_err(|error| refused(&error.to_string()))?;
-    let table: Table = toml::from_str(&text).map_err(|error| refused(error.message()))?;
-    let known = command.clone().ignore_errors(true);
-    let matches = known.get_matches_from([OsString::from("emulate")].iter().chain(own));
-    let mut more = Vec::new();
-    for (key, value) in table {
-        let id = key.replace('-', "_");
-        let arg = command
-            .get_arguments()
-            .find(|arg| {
-                arg.get_id().as_str() == id && !DEEDS.contains(&id.as_str()) && !key.contains('_')
-            })
-            .ok_or_else(|| refused(&format!("`{key}` is no setting")))?;
-        if is_given(&matches, &id) {
-            continue;
-        }
-        let words = words(arg, &key, &value);
-        let words =
-            words.ok_or_else(|| refused(&format!("`{key}` has a value of another type")))?;
-        more.extend(words.into_iter().map(OsString::from));
+/// Gives these arguments their variables.
+pub(crate) fn with_variables_of(command: Command, settings: &[String]) -> Command {
+    command.mut_args(|arg| match settings.iter().any(|id| arg.get_id() == id) {
+        true => with_variable(arg),
+        false => arg,
+    })
+}
+
+/// Takes all variables from the arguments again.
+pub(crate) fn without_variables(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(None::<&str>))
+}
+
+fn with_variable(arg: Arg) -> Arg {
+    let name = format!("{PREFIX}{}", arg.get_id().as_str().to_ascii_uppercase());
+    arg.env(name).hide_env_values(true)
+}
+
+/// A command that runs an emulator.
+pub(crate) struct Runs<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) command: &'a Command,
+    /// The command whose settings the file has, if it is another one: those that this command does
+    /// not have are left out.
+    pub(crate) file: Option<&'a Command>,
+}
+
+impl Runs<'_> {
+    /// Returns arguments with the settings of the file that they, or a variable, name, unless the
+    /// same settings come from arguments or variables. Other commands' arguments stay as they are.
+    pub(crate) fn expand(
+        &self,
+        mut arguments: Vec<OsString>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<OsString>, Failure> {
+        let Some(own) = own(self.name, &arguments) else {
+            return Ok(arguments);
+        };
+        let words = &arguments[own.clone()];
+        let given = match self.file {
+            None => named(words),
+            // Its own `--config` is another file.
+            Some(_) => None,
+        };
+        let variable = || variable(&format!("{PREFIX}CONFIG")).filter(|file| !file.is_empty());
+        let Some(file) = given.or_else(variable) else {
+            return Ok(arguments);
+        };
+        let more = self.settings_of(&file, words)?;
+        arguments.splice(own.end..own.end, more);
+        Ok(arguments)
     }
-    arguments.extend(more);
-    Ok(arguments)
+
+    fn settings_of(&self, file: &str, own: &[OsString]) -> Result<Vec<OsString>, Failure> {
+        let refused = |why: &str| Failure::new(Exit::Usage, format!("{file}: {why}"));
+        let text =
+            fs::read_to_string(Path::new(file)).map_err(|error| refused(&error.to_string()))?;
+        let table: Table = toml::from_str(&text).map_err(|error| refused(error.message()))?;
+        let known = self.command.clone().ignore_errors(true);
+        let matches = known.get_matches_from([OsString::from(self.name)].iter().chain(own));
+        let mut more = Vec::new();
+        for (key, value) in table {
+            let id = key.replace('-', "_");
+            let find = |command: &Command| {
+                let mut arguments = command.get_arguments();
+                arguments.find(|arg| arg.get_id() == &id).cloned()
+            };
+            let arg = find(self.file.unwrap_or(self.command))
+                .filter(|_| !DEEDS.contains(&id.as_str()) && !key.contains('_'))
+                .ok_or_else(|| refused(&format!("`{key}` is no setting")))?;
+            let words = words(&arg, &key, &value)
+                .ok_or_else(|| refused(&format!("`{key}` has a value of another type")))?;
+            let has = find(self.command).is_some_and(|arg| arg.get_env().is_some());
+            if has && !is_given(&matches, &id) {
+                more.extend(words.into_iter().map(OsString::from));
+            }
+        }
+        Ok(more)
+    }
 }
 
 /// Returns the settings as a file for `--config`.
-pub(super) fn effective(command: &Command, arguments: &[OsString]) -> Result<String, Failure> {
-    let own = own(arguments).unwrap_or_default();
+pub(crate) fn effective(command: &Command, arguments: &[OsString]) -> Result<String, Failure> {
+    let name = command.get_name();
+    let own = own(name, arguments).map_or(&[][..], |own| &arguments[own]);
     let matches = command
         .clone()
-        .get_matches_from([OsString::from("emulate")].iter().chain(own));
+        .get_matches_from([OsString::from(name)].iter().chain(own));
     let mut text = String::new();
     for arg in command.get_arguments() {
         let id = arg.get_id().as_str();
@@ -102,14 +140,17 @@ pub(super) fn effective(command: &Command, arguments: &[OsString]) -> Result<Str
     Ok(text)
 }
 
-/// The arguments behind `emulate`, if that is the command, and none of its own follows.
-fn own(arguments: &[OsString]) -> Option<&[OsString]> {
-    let words = arguments.get(1..)?;
+/// Where the arguments of this command stand, if it is called, and no command of its own follows:
+/// before `--`.
+pub(crate) fn own(name: &str, arguments: &[OsString]) -> Option<Range<usize>> {
     let is_option = |word: &OsString| word.to_str().is_some_and(|word| word.starts_with('-'));
-    let at = words.iter().position(|word| !is_option(word))?;
-    let own = words.get(at + 1..)?;
-    let is_own = words.get(at)? == "emulate" && own.first().is_none_or(|word| word != "event");
-    is_own.then_some(own)
+    let words = arguments.get(1..)?;
+    let at = words.iter().position(|word| !is_option(word))? + 1;
+    let begin = at + 1;
+    let own = arguments.get(begin..)?;
+    let end = own.iter().position(|word| word == "--");
+    let is_own = arguments[at] == name && own.first().is_none_or(|word| word != "event");
+    is_own.then_some(begin..end.map_or(arguments.len(), |end| begin + end))
 }
 
 /// The file that `--config` names.
@@ -166,135 +207,5 @@ fn one(value: &str) -> Value {
     match number.filter(|number| number.to_string() == value) {
         Some(number) => number.into(),
         None => value.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cmd::emulate::Args;
-
-    fn command() -> Command {
-        <Args as clap::Args>::augment_args(Command::new("emulate"))
-    }
-
-    fn arguments(words: &[&str]) -> Vec<OsString> {
-        ["gce-auth", "-v", "emulate"]
-            .iter()
-            .chain(words)
-            .map(OsString::from)
-            .collect()
-    }
-
-    fn settings(words: &[&str]) -> String {
-        let expanded = expand(&command(), arguments(words), |_| None).unwrap();
-        effective(&command(), &expanded).unwrap()
-    }
-
-    #[test]
-    fn what_is_printed_says_the_same_when_it_is_given_back() {
-        let file =
-            std::env::temp_dir().join(format!("gce-auth-config-{}.toml", std::process::id()));
-        let path = file.to_str().unwrap();
-        for words in [
-            &[][..],
-            &[
-                "--port",
-                "8080",
-                "--strict",
-                "--project=my-project",
-                "--allow-from=10.0.0.0/8,fd00::/8",
-            ],
-            &[
-                "--set",
-                "instance/attributes/a=\"1\"\\",
-                "--set=instance/attributes/b=2",
-                "--account=a@b",
-            ],
-            &[
-                "--event",
-                "event = { kind = \"preempt\" }",
-                "--fault",
-                "path = \"/\", fault = { kind = \"hang\" }",
-            ],
-            &[
-                "--cold-start",
-                "0.5",
-                "--token-lifetime=600",
-                "--write-adc=.",
-                "--adc-kind=service_account",
-            ],
-            &[
-                "--project=007",
-                "--address=::1",
-                "--token-command",
-                "echo 'a b'",
-            ],
-        ] {
-            let printed = settings(words);
-            fs::write(&file, &printed).unwrap();
-            assert_eq!(settings(&["--config", path]), printed, "{words:?}");
-            assert_eq!(settings(&[&format!("--config={path}")]), printed);
-        }
-        fs::write(
-            &file,
-            "port = 1\nproject = \"file\"\nset = [\"instance/id=1\"]",
-        )
-        .unwrap();
-        let mixed = settings(&["--config", path, "--port", "2"]);
-        assert!(
-            mixed.contains("port = 2\n") && mixed.contains("project = \"file\"\n"),
-            "{mixed}"
-        );
-        let named = |name: &str| (name == "GCE_AUTH_EMULATOR_CONFIG").then(|| path.to_owned());
-        let expanded = expand(&command(), arguments(&[]), named).unwrap();
-        assert!(
-            expanded.contains(&OsString::from("--port=1")),
-            "{expanded:?}"
-        );
-        for (text, part) in [
-            ("ports = 1", "`ports` is no setting"),
-            ("config = \"x\"", "no setting"),
-            ("allow_from = \"x\"", "no setting"),
-            ("strict = 1", "another type"),
-            ("port = [1]", "another type"),
-            ("port =", "emulat"),
-        ] {
-            fs::write(&file, text).unwrap();
-            let why = expand(&command(), arguments(&["--config", path]), |_| None);
-            let why = why.unwrap_err().to_string();
-            assert!(
-                why.contains(path) && (why.contains(part) || text == "port ="),
-                "{why}"
-            );
-        }
-        fs::remove_file(&file).unwrap();
-    }
-
-    #[test]
-    fn other_commands_are_left_alone() {
-        let named = |_: &str| Some("/nonexistent".to_owned());
-        for words in [
-            &["gce-auth", "token"][..],
-            &["gce-auth", "emulate", "event", "list"],
-            &["gce-auth"],
-            &[],
-        ] {
-            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            assert_eq!(expand(&command(), words.clone(), named).unwrap(), words);
-        }
-        assert!(expand(&command(), arguments(&[]), named).is_err());
-    }
-
-    #[test]
-    fn each_setting_has_a_variable() {
-        let mut count = 0;
-        for arg in command().get_arguments() {
-            let id = arg.get_id().as_str();
-            let has = arg.get_env().is_some();
-            assert_eq!(has, !DEEDS[1..].contains(&id), "{id}");
-            count += usize::from(has);
-        }
-        assert!(count > 30, "{count}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use super::control_request;
@@ -40,6 +41,33 @@ Events and their parameters:
 Finds the emulator as all commands find the metadata server: at --endpoint, else at
 GCE_METADATA_HOST, as in a program that `gce-auth exec` runs.";
 
+/// The events, each with its parameters.
+const PARAMETERS: [(&str, &[&str]); 10] = [
+    ("preempt", &["notice"]),
+    (
+        "maintenance",
+        &[
+            "action",
+            "gpu",
+            "announced",
+            "notice",
+            "duration",
+            "within",
+            "window",
+            "type",
+            "can-reschedule",
+        ],
+    ),
+    ("live-migration", &["notice", "jump"]),
+    ("host-error", &["restart", "automatic-restart"]),
+    ("shutdown", &["grace", "within", "target-state"]),
+    ("detach-account", &["account"]),
+    ("exchange-account", &["email", "scopes"]),
+    ("attach-disk", &["device-name", "interface", "type"]),
+    ("attach-interface", &["ip", "network"]),
+    ("set-attributes", &[]),
+];
+
 /// Has something happen to the machine of an emulator that runs, and prints the event's number.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true,
@@ -48,7 +76,8 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     /// What happens
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME",
+          value_parser = PossibleValuesParser::new(PARAMETERS.map(|(name, _)| name)))]
     name: Option<String>,
     /// Its parameters
     #[arg(value_name = "KEY=VALUE")]
@@ -131,10 +160,19 @@ fn event(name: &str, parameters: &[String]) -> Result<Value, String> {
         set_attributes(&mut event, parameters)?;
         return Ok(event.into());
     }
+    let mut known = PARAMETERS.iter().filter(|(event, _)| *event == name);
+    let known = known.next().map_or(&[][..], |(_, keys)| *keys);
     for parameter in parameters {
-        let (key, value) = parameter
-            .split_once('=')
-            .ok_or_else(|| format!("give `{parameter}` a value, like {parameter}=.."))?;
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if !known.contains(&key) {
+            let all = known.join(", ");
+            return Err(format!(
+                "{name} has no parameter `{key}`: its parameters are {all}"
+            ));
+        }
+        if value.is_empty() {
+            return Err(format!("give `{key}` a value, like {key}=.."));
+        }
         let (key, value) = match key {
             "notice" | "jump" | "grace" | "within" | "announced" | "duration" | "window"
             | "restart" => (format!("{key}Seconds"), time(value)?.as_secs().into()),
@@ -247,10 +285,28 @@ mod tests {
             (&project["project"], &project["attributes"]["a"]),
             (&json!(true), &json!("1"))
         );
-        for parameters in [["notice"], ["notice=soon"], ["gpu=1"]] {
+        for parameters in [["notice"], ["notice=soon"], ["gpu=1"], ["jump=1s"], ["x"]] {
             assert!(read("maintenance", &parameters).is_err(), "{parameters:?}");
         }
         assert!(read("set-attributes", &["project/a=1", "b=2"]).is_err());
+    }
+
+    #[test]
+    fn every_event_is_known_with_its_parameters() {
+        for (name, keys) in PARAMETERS {
+            assert!(EXAMPLES.contains(&format!("\n  {name} ")), "{name}");
+            for key in keys {
+                assert!(EXAMPLES.contains(&format!("{key}=")), "{key}");
+            }
+            let why = match read(name, &["x=1"]) {
+                Err(why) => why,
+                Ok(event) => {
+                    assert_eq!(name, "set-attributes", "{event}");
+                    continue;
+                }
+            };
+            assert!(keys.iter().all(|key| why.contains(key)), "{why}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `gce-auth emulate`.
 
-mod config;
 mod control_request;
 mod event;
+#[cfg(test)]
+mod settings_tests;
 
 use std::{
     ffi::OsString,
@@ -17,7 +18,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     env,
     exit::{Exit, Failure},
-    options::{EmulatorArgs, adc_kind, start_emulator},
+    options::{
+        EmulatorArgs, adc_kind,
+        settings::{self, Runs},
+        start_emulator,
+    },
     output::Output,
     real_tokens::{Commands, RealTokenArgs},
     signals, text,
@@ -51,11 +56,11 @@ pub(crate) struct Args(Settings);
 
 impl clap::Args for Args {
     fn augment_args(command: clap::Command) -> clap::Command {
-        config::with_variables(Settings::augment_args(command))
+        settings::with_variables(Settings::augment_args(command))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        config::with_variables(Settings::augment_args_for_update(command))
+        settings::with_variables(Settings::augment_args_for_update(command))
     }
 }
 
@@ -73,18 +78,29 @@ impl Args {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         if self.0.print_config {
             let arguments = with_config(env::arguments())?;
-            let command = <Self as clap::Args>::augment_args(clap::Command::new("emulate"));
-            return out.value(&config::effective(&command, &arguments)?);
+            return out.value(&settings::effective(&command(), &arguments)?);
         }
         self.0.run(out)
     }
 }
 
+/// Describes the command.
+pub(crate) fn command() -> clap::Command {
+    <Args as clap::Args>::augment_args(clap::Command::new("emulate"))
+}
+
 /// Returns arguments with the settings of the file that they or a variable name, if they are of
 /// `emulate`.
 pub(crate) fn with_config(arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
-    let command = <Args as clap::Args>::augment_args(clap::Command::new("emulate"));
-    config::expand(&command, arguments, env::var)
+    if settings::own("emulate", &arguments).is_none() {
+        return Ok(arguments);
+    }
+    let runs = Runs {
+        name: "emulate",
+        command: &command(),
+        file: None,
+    };
+    runs.expand(arguments, env::var)
 }
 
 /// Runs an emulator of the metadata server, for tests and laptops, until Ctrl-C.

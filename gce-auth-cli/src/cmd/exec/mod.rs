@@ -9,6 +9,7 @@ mod machine_end;
 mod program;
 mod relay;
 mod trust;
+mod variables;
 
 use std::{
     ffi::OsString,
@@ -17,10 +18,12 @@ use std::{
     time::Duration,
 };
 
+use clap::{ArgMatches, FromArgMatches};
 use gce_auth::{DefaultSource, Detection};
 use gce_auth_emulator::{AdcKind, Emulator};
 
 use self::journal::Led;
+pub(crate) use self::variables::without_emulator;
 use crate::{
     env,
     exit::{Exit, Failure},
@@ -46,7 +49,11 @@ Examples:
 The exit code is the program's: 128 plus the number of the signal that ended it, 127 if there is no
 such program, 126 if it cannot be run. When an event ends the machine, the program gets SIGTERM,
 and SIGKILL at the deadline. The exit code is then its own if it ended in time, 143 if SIGTERM ended
-it, and 137 if it was killed: at the deadline, or by a host error, which comes without SIGTERM.";
+it, and 137 if it was killed: at the deadline, or by a host error, which comes without SIGTERM.
+
+Settings of the emulator come from the command line, else from variables, else from the file that
+GCE_AUTH_EMULATOR_CONFIG names, as of `gce-auth emulate --print-config`. Its settings of listening
+are left out. Without an emulator, with --real or --agent, neither is read.";
 
 /// What has no meaning with --agent: everything of the emulator but --scopes and --upstream.
 const EMULATORS: [&str; 20] = [
@@ -72,6 +79,43 @@ const EMULATORS: [&str; 20] = [
     "cloud",
 ];
 
+/// The arguments, of which each setting of the emulator has a variable.
+#[derive(Debug)]
+pub(crate) struct Args(Settings);
+
+impl clap::Args for Args {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        variables::with_variables(Settings::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        variables::with_variables(Settings::augment_args_for_update(command))
+    }
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Settings::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Args {
+    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+        self.0.run(out)
+    }
+}
+
+/// Returns arguments with the settings of the file that a variable names, if they are of `exec`
+/// with an emulator.
+pub(crate) fn with_config(arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let command = || <Args as clap::Args>::augment_args(clap::Command::new("exec"));
+    variables::with_config(command, arguments)
+}
+
 /// Runs a program with an emulator of the metadata server.
 ///
 /// Sets GCE_METADATA_HOST, GCE_METADATA_ROOT, GCE_METADATA_IP and METADATA_SERVER_DETECTION, which
@@ -81,7 +125,7 @@ const EMULATORS: [&str; 20] = [
 /// GCE_METADATA_MTLS_MODE. Passes signals on. The emulator ends with the program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+struct Settings {
     /// Use this machine's own metadata server instead of an emulator
     #[arg(long, conflicts_with_all = ["EmulatorArgs", "RealTokenArgs", "journal", "adc"])]
     real: bool,
@@ -128,8 +172,8 @@ pub(crate) struct Args {
     tokens: RealTokenArgs,
 }
 
-impl Args {
-    pub(crate) fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
+impl Settings {
+    fn run(&self, out: &Output) -> Result<ExitCode, Failure> {
         #[cfg(target_os = "linux")]
         if let Some(code) = self.isolated.become_program(&self.command, out) {
             return Ok(code);
