@@ -8,4 +8,5 @@ pub(crate) mod claims;
 pub(crate) mod jwt;
 pub(crate) mod keys;
 pub(crate) mod mds_certificate;
+mod root;
 pub(crate) mod token_issuer;

@@ -23,18 +23,16 @@ impl Date {
         // Whole cycles of 400 years first.
         let mut year = 1970 + days.div_euclid(146_097) * 400;
         let mut left = days.rem_euclid(146_097);
-        let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
         loop {
-            let length = if leap(year) { 366 } else { 365 };
+            let length = if is_leap(year) { 366 } else { 365 };
             if left < length {
                 break;
             }
             left -= length;
             year += 1;
         }
-        let february = if leap(year) { 29 } else { 28 };
         let mut month = 1;
-        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        for length in lengths(year) {
             if left < length {
                 break;
             }
@@ -48,6 +46,52 @@ impl Date {
             second,
             weekday: usize::try_from(days.rem_euclid(7)).unwrap_or_default(),
         }
+    }
+
+    /// Reads a time as RFC 3339 has it: `2019-11-22T20:28:02Z`, with a fraction or an offset if
+    /// wanted. Returns the milliseconds since 1970, or `None` if it is none.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<i64> {
+        let (date, time) = text.split_once(['T', 't', ' '])?;
+        let (time, offset) = match time.strip_suffix(['Z', 'z']) {
+            Some(time) => (time, 0),
+            None => {
+                let sign = time.rfind(['+', '-'])?;
+                let (time, offset) = time.split_at_checked(sign)?;
+                let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+                let minutes = number(hours, 2, 0..=23)? * 60 + number(minutes, 2, 0..=59)?;
+                let minutes = if offset.starts_with('-') {
+                    -minutes
+                } else {
+                    minutes
+                };
+                (time, minutes * 60)
+            }
+        };
+        let mut date = date.split('-');
+        let year = number(date.next()?, 4, 1..=9999)?;
+        let month = number(date.next()?, 2, 1..=12)?;
+        let day = number(date.next()?, 2, 1..=31)?;
+        let (time, millis) = match time.split_once('.') {
+            None => (time, 0),
+            Some((time, fraction)) => (time, millis(fraction)?),
+        };
+        let mut time = time.split(':');
+        let hour = number(time.next()?, 2, 0..=23)?;
+        let minute = number(time.next()?, 2, 0..=59)?;
+        // 60 is a leap second.
+        let second = number(time.next()?, 2, 0..=60)?;
+        if date.next().is_some() || time.next().is_some() {
+            return None;
+        }
+        let days = days_before(year, month)? + day - 1;
+        let midnight = Self::from_seconds(days * 86_400);
+        // The 30th of February is in March.
+        if i64::from(midnight.month) != month {
+            return None;
+        }
+        let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;
+        Some(seconds * 1000 + millis)
     }
 
     /// Returns it as RFC 9110, section 5.6.7, has it: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -76,6 +120,38 @@ impl Date {
     fn clock(&self) -> (i64, i64, i64) {
         (self.second / 3600, self.second / 60 % 60, self.second % 60)
     }
+}
+
+fn is_leap(year: i64) -> bool {
+    (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
+}
+
+/// The lengths of the months before December.
+fn lengths(year: i64) -> [i64; 11] {
+    let february = if is_leap(year) { 29 } else { 28 };
+    [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30]
+}
+
+/// Digits of a number, exactly so many.
+fn number(text: &str, digits: usize, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = plain.then(|| text.parse().ok()).flatten()?;
+    range.contains(&number).then_some(number)
+}
+
+/// The milliseconds in the decimal fraction of a second.
+fn millis(fraction: &str) -> Option<i64> {
+    let digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let first: String = fraction.chars().chain("000".chars()).take(3).collect();
+    digits.then(|| first.parse().ok()).flatten()
+}
+
+/// The days from 1970 to the first of a month.
+fn days_before(year: i64, month: i64) -> Option<i64> {
+    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
+    let years = (year - 1970) * 365 + leaps(year - 1) - leaps(1969);
+    let months = usize::try_from(month - 1).ok()?;
+    Some(years + lengths(year).iter().take(months).sum::<i64>())
 }
 
 #[cfg(test)]
@@ -120,6 +196,34 @@ mod tests {
         ] {
             let date = Date::from_seconds(second);
             assert_eq!((&*date.http(), &*date.rfc3339()), (http, stamp));
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_rfc_3339_writes_them() {
+        let read = Date::parse_rfc3339;
+        assert_eq!(read("2019-11-22T20:28:02Z"), Some(1_574_454_482_000));
+        assert_eq!(
+            read("2019-11-22T21:58:02.25+01:30"),
+            Some(1_574_454_482_250)
+        );
+        assert_eq!(read("2024-02-29 23:59:59.9999z"), Some(1_709_251_199_999));
+        assert_eq!(read("1969-12-31T23:59:59.5Z"), Some(-500));
+        assert_eq!(read("0001-01-01T00:00:00Z"), Some(-62_135_596_800_000));
+        for none in [
+            "",
+            "T",
+            "2019-11-22",
+            "2019-11-22T20:28:02",
+            "2019-02-30T00:00:00Z",
+            "2019-11-22T20:28Z",
+            "2019-11-22T24:00:00Z",
+            "2019-11-22T20:28:02.Z",
+            "2019-11-22T20:28:02+1:00",
+            "+019-11-22T20:28:02Z",
+            "2019-11-22T20:28:02\u{e9}",
+        ] {
+            assert_eq!(read(none), None, "{none}");
         }
     }
 }
