@@ -25,7 +25,8 @@ impl State {
             let Some(changes) = scheduler.remove(id) else {
                 return false;
             };
-            self.document.take_back(&changes);
+            self.document
+                .take_back(&changes, &mut |gone| scheduler.uncover(gone));
             self.document.lift(id);
             true
         })
@@ -54,16 +55,19 @@ impl State {
             let played = self.events.change(|scheduler| {
                 let due = scheduler.take_due(now)?;
                 if due.afresh {
-                    let changes = scheduler.changes(due.id).map(std::mem::take);
-                    self.document.take_back(&changes.unwrap_or_default());
+                    let (changes, _) = scheduler.take_changes(due.id);
+                    self.document
+                        .take_back(&changes, &mut |gone| scheduler.uncover(gone));
                     self.document.lift(due.id);
                 }
                 match &due.client {
                     Some(clients) => self.document.put_over(due.id, clients, &due.step.patches),
                     None => {
-                        if let Some(changes) = scheduler.changes(due.id) {
-                            self.document.patch(&due.step.patches, changes);
-                        }
+                        let (mut changes, made) = scheduler.take_changes(due.id);
+                        let notes = (&mut changes, made);
+                        let uncover = &mut |gone: &_| scheduler.uncover(gone);
+                        self.document.patch(&due.step.patches, notes, uncover);
+                        scheduler.keep_changes(due.id, changes);
                     }
                 }
                 if let Some(MachineStep::ClockJumped { by }) = &due.step.machine {

@@ -2,6 +2,7 @@
 //! over it.
 
 mod carry_over;
+pub(crate) mod change;
 mod client_views;
 pub(crate) mod document_source;
 pub(crate) mod limits;

@@ -3,18 +3,24 @@
 use std::sync::atomic::Ordering;
 
 use crate::client::ClientPattern;
+use crate::document::change::{Change, Uncover};
 use crate::document::limits::Extent;
-use crate::document::patch::{Change, Patch};
+use crate::document::patch::Patch;
 use crate::document::versions::Document;
 
 impl Document {
     /// Makes all these changes as one version, and takes note of them in `changes`. Nothing changes
     /// if the document would become too large; the answer is then false.
-    pub(crate) fn patch(&self, patches: &[Patch], changes: &mut Vec<Change>) -> bool {
+    pub(crate) fn patch(
+        &self,
+        patches: &[Patch],
+        (changes, made): (&mut Vec<Change>, u64),
+        uncover: Uncover<'_>,
+    ) -> bool {
         let mut fits = true;
         self.replace_with(|document| {
             let (mut next, mut noted) = (document.clone(), changes.clone());
-            Change::make(&mut next, patches, &mut noted);
+            Change::make(&mut next, patches, (&mut noted, made), uncover);
             fits = !Extent::of(&next).is_too_large();
             if !fits {
                 return document.clone();
@@ -26,10 +32,10 @@ impl Document {
     }
 
     /// Takes changes back, except where something else was put since.
-    pub(crate) fn take_back(&self, changes: &[Change]) {
+    pub(crate) fn take_back(&self, changes: &[Change], uncover: Uncover<'_>) {
         self.replace_with(|document| {
             let mut document = document.clone();
-            Change::take_back(&mut document, changes);
+            Change::take_back(&mut document, changes, uncover);
             document
         });
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, ClientPattern};
 use crate::clock::Instant;
-use crate::document::patch::Change;
+use crate::document::change::Change;
 use crate::events::event_json;
 use crate::events::machine_event::MachineEvent;
 use crate::events::schedule::{EventError, EventSchedule, When};
@@ -24,6 +24,8 @@ pub(crate) struct Scheduler {
     last_id: u64,
     /// How often a machine ended.
     ends: u64,
+    /// How often an event changed the document.
+    made: u64,
 }
 
 struct Entry {
@@ -172,10 +174,26 @@ impl Scheduler {
         })
     }
 
-    /// What an event did to the document, to be added to or taken back.
-    pub(crate) fn changes(&mut self, id: u64) -> Option<&mut Vec<Change>> {
-        let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
-        Some(&mut entry.changes)
+    /// Takes what an event did to the document, and the number of what it does next.
+    pub(crate) fn take_changes(&mut self, id: u64) -> (Vec<Change>, u64) {
+        self.made += 1;
+        let entry = self.entries.iter_mut().find(|entry| entry.id == id);
+        let changes = entry.map(|entry| std::mem::take(&mut entry.changes));
+        (changes.unwrap_or_default(), self.made)
+    }
+
+    /// Keeps what an event did to the document.
+    pub(crate) fn keep_changes(&mut self, id: u64, changes: Vec<Change>) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
+            entry.changes = changes;
+        }
+    }
+
+    /// Takes a change out from below a later one of another event, if there is one.
+    pub(crate) fn uncover(&mut self, gone: &Change) -> bool {
+        let entries = self.entries.iter_mut();
+        let mut changes = entries.flat_map(|entry| &mut entry.changes);
+        changes.any(|change| change.uncover(gone))
     }
 
     /// Ends an event; returns what it did to the document. `None` if there is none of this number.

@@ -172,7 +172,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::document::patch::Change;
+    use crate::document::change::Change;
     use crate::profiles::{self, Facts, Profile};
 
     fn time() -> impl Strategy<Value = Duration> {
@@ -291,12 +291,12 @@ mod tests {
             let (mut document, mut changes) = (before.clone(), Vec::new());
             let sequence = event.steps(Instant::from_seconds(0));
             for step in sequence.iter().take(steps) {
-                Change::make(&mut document, &step.patches, &mut changes);
+                Change::make(&mut document, &step.patches, (&mut changes, 1), &mut |_| false);
             }
             if steps >= sequence.len() && matches!(event, MachineEvent::Maintenance(_)) {
                 prop_assert_eq!(&document, &before);
             }
-            Change::take_back(&mut document, &changes);
+            Change::take_back(&mut document, &changes, &mut |_| false);
             // Containers that were made on the way may stay.
             let empty = |value: &Value| value.as_object().is_some_and(serde_json::Map::is_empty)
                 || value.as_array().is_some_and(Vec::is_empty);
