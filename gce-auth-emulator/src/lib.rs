@@ -164,6 +164,8 @@ mod document;
 mod emulator;
 mod error;
 mod events;
+#[cfg(test)]
+mod every_refusal;
 mod explain;
 mod faults;
 mod feed;

@@ -18,7 +18,12 @@ const TOKEN: &str = "/computeMetadata/v1/instance/service-accounts/default/token
 /// A part of the message, the cause, and what would have worked.
 type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
+    (
+        "Requested entity was not found",
+        "the emulator knows no service account of this name, so it has no keys",
+        "ask for the keys of an account of the machine, or add it with EmulatorBuilder::service_account",
+    ),
     (
         "Invalid JSON payload",
         "the body is no JSON object",

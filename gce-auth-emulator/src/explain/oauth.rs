@@ -10,7 +10,7 @@ use crate::recorded_request::{Explanation, RecordedRequest};
 /// description itself.
 type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 40] = [
     (
         "requested_token_type",
         "requested_token_type is not that of access tokens",
@@ -156,7 +156,52 @@ const ROWS: [Row; 29] = [
         "the token was never issued here, has expired, or was revoked",
         "ask the metadata server for a fresh one",
     ),
+    (
+        "Unable to parse the ID Token",
+        "the subject token is no JSON Web Token",
+        "send the token of the pool's provider: three parts in Base64, with dots in between",
+    ),
+    (
+        "AWS request has invalid format",
+        "the subject token is no request for AWS's GetCallerIdentity as JSON",
+        "send {\"url\": .., \"method\": \"POST\", \"headers\": [{\"key\": .., \"value\": ..}]}, URL-encoded",
+    ),
+    (
+        "x-goog-cloud-target-resource",
+        "the request to AWS was signed for another provider",
+        "sign the header x-goog-cloud-target-resource with the audience of this exchange",
+    ),
+    (
+        "Credential should be scoped to",
+        "the signature is for another region or service than the request",
+        "sign for sts, and for the region in the host name of the url",
+    ),
+    (
+        "headers must be signed",
+        "the signature leaves out headers that it has to cover",
+        "name host and all x-amz- headers in SignedHeaders",
+    ),
+    (
+        "Signature expired",
+        "x-amz-date is more than 15 minutes ago on the emulator's clock",
+        "sign a new request for each exchange",
+    ),
+    (
+        "Signature not yet current",
+        "x-amz-date is more than 15 minutes ahead of the emulator's clock",
+        "set one of the two clocks: POST /emulator/v1/clock",
+    ),
+    (
+        "Received invalid AWS response",
+        "AWS would refuse the signed request: its key, its session token or its signature is wrong",
+        "sign with a key that the provider has: AwsKey, or \"accessKeys\" of PUT /emulator/v1/cloud",
+    ),
+    ("ccess boundary", "", BOUNDARY),
+    ("availablePermissions", "", BOUNDARY),
+    ("availabilityCondition", "", BOUNDARY),
 ];
+
+const BOUNDARY: &str = "send options={\"accessBoundary\": {\"accessBoundaryRules\": [{\"availableResource\": \"//storage.googleapis.com/projects/_/buckets/BUCKET\", \"availablePermissions\": [\"inRole:roles/storage.objectViewer\"]}]}}";
 
 /// The cause of a refusal of OAuth.
 pub(super) fn explain(

@@ -8,7 +8,7 @@ use crate::recorded_request::{Explanation, RecordedRequest};
 /// A part of the answer's text, the cause, and what would have worked.
 type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     (
         "alt is not supported for a directory",
         "a listing of names has no other form",
@@ -113,6 +113,11 @@ const ROWS: [Row; 21] = [
         "the service account does not exist",
         "the pod's service account names a Google service account that does not exist",
         "create it; here: leave Account::missing out",
+    ),
+    (
+        "must be a whole number",
+        "pagesize or pagetoken is no whole number",
+        "send digits, such as pagesize=100, and the nextPageToken of the page before",
     ),
 ];
 

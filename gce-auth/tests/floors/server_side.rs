@@ -55,7 +55,7 @@ const HOUSES: [House; 3] = [
                 "cloud",
                 "agent_identity",
             ],
-            &["record", "dispatch"],
+            &["record", "dispatch", "every_refusal"],
             &[
                 "builder",
                 "builder_cloud",
