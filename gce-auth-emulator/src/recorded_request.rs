@@ -1,6 +1,5 @@
 //! A request that was received, as programs, control requests and the page see it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -28,6 +27,8 @@ pub struct RecordedRequest {
     pub body_length: usize,
     /// The body. `None` if there is none, or if it is no text.
     pub body: Option<String>,
+    /// The body in Base64, if it is no text and no secret was seen in it.
+    pub body_base64: Option<String>,
     /// Its number: 1 for the first request that this emulator received.
     pub id: u64,
     /// When it came, by the clock of the machine.
@@ -157,10 +158,10 @@ impl RecordedRequest {
     /// With everything that is known.
     pub(crate) fn to_json(&self) -> Value {
         let mut all = self.summary();
-        let headers: BTreeMap<_, _> = self.headers.iter().cloned().collect();
-        all["headers"] = json!(headers);
+        all["headers"] = json!(self.headers);
         all["bodyLength"] = self.body_length.into();
         all["body"] = self.body.clone().into();
+        all["bodyBase64"] = self.body_base64.clone().into();
         all["webTokens"] = serde_json::from_str(&self.web_tokens).unwrap_or_else(|_| json!([]));
         all["answer"] = self.answer.as_ref().map_or(Value::Null, |answer| {
             json!({

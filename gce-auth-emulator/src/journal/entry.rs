@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use gce_auth_server::protocol::fields::Fields;
 use gce_auth_server::protocol::{Method, Request};
 use gce_auth_server::service::Sent;
@@ -26,7 +28,7 @@ pub(crate) struct Entry {
     method: Method,
     /// The path, the query, and then the headers.
     pub(super) what: Fields,
-    body: Option<Box<str>>,
+    body: Option<Body>,
     body_length: usize,
     began: Lap,
     time: SystemTime,
@@ -37,6 +39,34 @@ pub(crate) struct Entry {
     fault: Option<(u64, String)>,
     web_tokens: Option<Box<[Value]>>,
     pub(crate) explanation: Option<Explanation>,
+}
+
+/// A body that is kept.
+enum Body {
+    Text(Box<str>),
+    /// No text, in Base64.
+    Bytes(Box<str>),
+}
+
+impl Body {
+    /// Keeps a body. Keeps nothing of one that is no text and has secrets, or may have them as it
+    /// is compressed.
+    fn of(body: &[u8], is_encoded: bool, seen: &mut Seen) -> Option<Self> {
+        if let Some(text) = kept_body(body, seen) {
+            return Some(Self::Text(text));
+        }
+        let looked_at = &body[..body.len().min(LOOKED_AT)];
+        let text = String::from_utf8_lossy(looked_at);
+        let plain =
+            !body.is_empty() && !is_encoded && redact::text(&text, &mut Seen::default()) == text;
+        let kept = &body[..body.len().min(LONGEST)];
+        plain.then(|| Self::Bytes(BASE64_STANDARD.encode(kept).into()))
+    }
+
+    fn length(&self) -> usize {
+        let (Self::Text(body) | Self::Bytes(body)) = self;
+        body.len()
+    }
 }
 
 /// Its answer.
@@ -62,7 +92,8 @@ impl Entry {
         for (name, value) in request.headers.iter() {
             what.push(name, beginning(&redact::header(name, value, &mut seen)));
         }
-        let body = kept_body(&request.body, &mut seen);
+        let is_encoded = request.header("content-encoding").is_some();
+        let body = Body::of(&request.body, is_encoded, &mut seen);
         Self {
             id,
             method: request.method.clone(),
@@ -133,17 +164,21 @@ impl Entry {
 
     /// The length of its texts.
     pub(super) fn length(&self) -> usize {
-        let body = |body: &Option<Box<str>>| body.as_ref().map_or(0, |body| body.len());
-        let answer = self.answer.as_ref();
-        self.what.length()
-            + body(&self.body)
-            + answer.map_or(0, |answer| answer.headers.length() + body(&answer.body))
+        let answer = self.answer.as_ref().map_or(0, |answer| {
+            answer.headers.length() + answer.body.as_ref().map_or(0, |body| body.len())
+        });
+        self.what.length() + self.body.as_ref().map_or(0, Body::length) + answer
     }
 
     /// The request as the API shows it.
     pub(crate) fn show(&self) -> RecordedRequest {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let text = |text: &Option<Box<str>>| text.as_deref().map(Into::into);
+        let body = |bytes: bool| match &self.body {
+            Some(Body::Text(text)) if !bytes => Some(text.to_string()),
+            Some(Body::Bytes(text)) if bytes => Some(text.to_string()),
+            _ => None,
+        };
         let (fault_id, fault) = self.fault.clone().unzip();
         let tokens = self.web_tokens.as_deref().unwrap_or_default();
         RecordedRequest {
@@ -152,7 +187,8 @@ impl Entry {
             query: self.query().into(),
             headers: self.what.iter().skip(2).map(owned).collect(),
             body_length: self.body_length,
-            body: text(&self.body),
+            body: body(false),
+            body_base64: body(true),
             id: self.id,
             time: self.time,
             peer: self.client.address,

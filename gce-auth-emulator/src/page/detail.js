@@ -2,10 +2,7 @@
 
 import { quietly } from "./api.js";
 import { button, copy, make } from "./dom.js";
-import { curl, hasSecrets, isWhole } from "./curl.js";
-
-/* So much of a body is kept. */
-const KEPT = 4096;
+import { KEPT, curl, isRequest, promise } from "./curl.js";
 
 function list(entries) {
   const shown = make("dl");
@@ -62,7 +59,7 @@ export async function detail(place, id) {
   }
   shown.push(list(facts));
   const target = request.path + (request.query ? "?" + request.query : "");
-  shown.push(part("Request", make("p", "mono", request.method + " " + target), list(Object.entries(request.headers)), ...body(request.body, request.bodyLength)));
+  shown.push(part("Request", make("p", "mono", request.method + " " + target), list(request.headers), ...body(request.body, request.bodyLength)));
   if (request.answer) {
     const length = request.answer.bodyLength;
     shown.push(part("Answer " + request.status, list(request.answer.headers), ...body(request.answer.body, length)));
@@ -70,8 +67,6 @@ export async function detail(place, id) {
   request.webTokens.forEach((token, index) => shown.push(part("JWT " + (index + 1) + ": " + lifetime(token),
     make("pre", "mono", JSON.stringify({ header: token.header, claims: token.claims }, null, 2)))));
   const command = curl(request, location.origin);
-  shown.push(part("Again", make("pre", "mono", command), button("Copy as curl", "", () => copy(command))));
-  if (hasSecrets(request)) shown.push(make("p", "dim", "The secrets are not kept: set TOKEN first."));
-  if (!isWhole(request)) shown.push(make("p", "dim", "The body is not kept whole: the answer may be another."));
+  if (isRequest(request)) shown.push(part("Again", make("pre", "mono", command), button("Copy as curl", "", () => copy(command)), make("p", "dim promise", promise(request))));
   place.replaceChildren(...shown);
 }

@@ -2,7 +2,7 @@
 
 import { PREFIX, quietly } from "./api.js";
 import { $, copy, download, say } from "./dom.js";
-import { curl, hasSecrets, isWhole } from "./curl.js";
+import { curl, isRequest, isWhole, secrets } from "./curl.js";
 import { chosen } from "./requests.js";
 
 async function requests() {
@@ -12,9 +12,15 @@ async function requests() {
   return found;
 }
 
-function script(all) {
+function script(every) {
+  const all = every.filter(isRequest);
   const lines = ["#!/bin/sh", "# Sends " + all.length + " requests again: sh session.sh [URL]", 'url=${1:-' + location.origin + "}"];
-  if (all.some(hasSecrets)) lines.push("# The secrets are not kept: TOKEN stands in their place.", 'TOKEN=${TOKEN:-}');
+  const most = Math.max(0, ...all.map((request) => secrets(request).length));
+  if (most > 0) lines.push("# The secrets are not kept: these stand in their place.");
+  for (let number = 1; number <= most; number += 1) {
+    const name = "TOKEN" + (number > 1 ? number : "");
+    lines.push(name + "=${" + name + ":-}");
+  }
   for (const request of all) {
     lines.push("", "# " + request.time + ", answered with " + request.status + (isWhole(request) ? "" : "; its body is not kept whole"));
     lines.push(curl(request, '"$url"'));
