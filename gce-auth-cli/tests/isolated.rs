@@ -141,6 +141,37 @@ fn the_apis_are_at_their_own_names_if_asked_for() {
     }
 }
 
+/// Asks an API over TLS, as a program without any setting.
+const JAVA: &str = r#"
+import java.net.*;
+public class Ask {
+    public static void main(String[] arguments) throws Exception {
+        URL url = new URL("https://oauth2.googleapis.com/tokeninfo?access_token=x");
+        HttpURLConnection connection = (HttpURLConnection) url.openConnection();
+        System.out.println("status " + connection.getResponseCode() + " " + System.getProperty("own"));
+    }
+}
+"#;
+
+#[test]
+fn java_trusts_the_apis_and_keeps_its_options() {
+    if Command::new("java").arg("-version").output().is_err() {
+        println!("SKIPPED: Java is not installed");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("gce-auth-java-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("Ask.java"), JAVA).unwrap();
+    for user in allowed() {
+        let script = format!("java {}/Ask.java", folder.display());
+        let mut command = exec(user, &["--isolated", "--cloud", "--", "sh", "-c", &script]);
+        command.env("JAVA_TOOL_OPTIONS", "-Down=kept -Xshare:auto");
+        let ran = Ran::new(command.output().unwrap());
+        assert!(ran.stdout.contains("status 400 kept"), "{ran:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn a_shielded_machine_has_its_port_for_certificates() {
     for user in allowed() {

@@ -4,6 +4,8 @@ mod agent;
 mod as_proxy;
 #[cfg(target_os = "linux")]
 mod isolated;
+#[cfg(target_os = "linux")]
+mod java;
 mod journal;
 mod machine_end;
 mod program;

@@ -29,7 +29,7 @@ use std::{
 use gce_auth_emulator::{AdcKind, Emulator, EmulatorBuilder};
 
 use self::{handover::Subject, network::Network, view::View};
-use super::{program, trust};
+use super::{java, program, trust};
 use crate::{
     env,
     exit::{Exit, Failure},
@@ -52,7 +52,7 @@ pub(super) struct IsolatedArgs {
     /// The program keeps its user, files, terminal, signals and exit code. It is no sandbox: the
     /// program may do to files and other processes whatever it may do outside. With --cloud, IAM,
     /// STS and OAuth are at their own names, with a certificate that SSL_CERT_FILE and its kin lead
-    /// to. The exit code is 125 where the system allows no namespaces.
+    /// to, and JAVA_TOOL_OPTIONS, of which each JVM tells on standard error. The exit code is 125 where the system allows no namespaces.
     #[arg(long, conflicts_with_all = ["real", "agent", "as_proxy"])]
     pub(super) isolated: bool,
     /// What else the program reaches: nothing, or these TCP ports of this machine's loopback
@@ -160,6 +160,8 @@ impl IsolatedArgs {
             inside.arg("--with-apis");
             let bundle = view.bundle();
             inside.envs(trust::NAMES.map(|name| (name, &bundle)));
+            let options = java::options(env::var(java::OPTIONS), &view.java_bundle());
+            inside.env(java::OPTIONS, options);
         }
         inside.arg("--").args(command);
         program::clear(&mut inside);

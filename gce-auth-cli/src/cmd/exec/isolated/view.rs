@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{machine, mounts};
-use crate::cmd::exec::trust;
+use crate::cmd::exec::{java, trust};
 
 const HOSTS: &str = "/etc/hosts";
 const SWITCH: &str = "/etc/nsswitch.conf";
@@ -35,6 +35,11 @@ impl View<'_> {
     /// Returns the file with all certificates to trust.
     pub(super) fn bundle(&self) -> PathBuf {
         self.directory.join("ca-bundle.pem")
+    }
+
+    /// Returns the same certificates as a file of Java's.
+    pub(super) fn java_bundle(&self) -> PathBuf {
+        self.directory.join("ca-bundle.jks")
     }
 
     /// Returns the directory of the certificates of the metadata server's HTTPS.
@@ -68,7 +73,9 @@ impl View<'_> {
     /// Adds a root certificate to the file of those to trust, which is shown by now.
     pub(super) fn trust(&self, root: &str) -> io::Result<()> {
         let mut bundle = fs::OpenOptions::new().append(true).open(self.bundle())?;
-        bundle.write_all(format!("\n{root}").as_bytes())
+        bundle.write_all(format!("\n{root}").as_bytes())?;
+        let all = fs::read_to_string(self.bundle())?;
+        public_file(&self.java_bundle(), &java::trust_store(&all))
     }
 
     /// Shows the files in this mount namespace. Returns what could not be shown and programs may do
