@@ -38,7 +38,7 @@ def prepared(emulator):
     yield "dots in a path", [], lambda: ask(TREE + "instance/../instance/./zone", FLAVOR)
     yield "headers with quotes", [], lambda: ask(TREE + "instance/id", {**FLAVOR, "X-A": "it's \"so\" `id` $HOME \\n", "User-Agent": "a'b"})
     yield "a header without a value", [], lambda: raw(emulator, f"GET {TREE}instance/id HTTP/1.1\r\nHost: m\r\nMetadata-Flavor:\r\nConnection: close\r\n\r\n".encode())
-    yield "a header twice", [], lambda: raw(emulator, f"GET {TREE}instance/id HTTP/1.1\r\nHost: m\r\nHost: n\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n".encode())
+    yield "a header twice", [], lambda: raw(emulator, f"GET {TREE}instance/id HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: x\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n".encode())
     yield "no header but Host", [], lambda: raw(emulator, f"GET {TREE}instance/id HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n".encode())
     yield "a method that a shell would run", [], lambda: raw(emulator, f"`id`|it's&$x {TREE}instance/id HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n".encode())
     yield "a target that is no path", [], lambda: raw(emulator, b"OPTIONS * HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n")
@@ -109,4 +109,6 @@ def copies(tab, emulator):
             assert first[part] == second[part], f"{name}: {part}: {first[part]!r}, then {second[part]!r}"
         count += 1
     assert count > 20, count
+    tab.wait(f'Boolean(document.querySelector(\'[aria-label="Select request {number + 1}"]\'))', "the last one is listed")
+    emulator.control("document/instance/attributes/enable-guest-attributes", "DELETE")
     print(f"page: {count} copied commands got the same answers", flush=True)

@@ -7,6 +7,7 @@ Screenshots stay in FOLDER. Exits with 1, and says what is not so, at the first 
 
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -97,6 +98,27 @@ def session(tab, emulator, folder):
     tab.click("#copy-code")
     tab.click("#close-code")
     tab.click("#unselect")
+    assertions(tab, emulator)
+
+
+def assertions(tab, emulator):
+    """The page writes what the emulator's test `page_assertions` compiles and runs."""
+    tab.click("#clear")
+    tab.wait('document.querySelectorAll("#rows > li").length === 0', "all are forgotten")
+    source = (pathlib.Path(__file__).parents[2] / "gce-auth-emulator/tests/page_assertions.rs").read_text()
+    flavor = {"Metadata-Flavor": "Google"}
+    rows = r'\(\s*"([A-Z]+)",\s*"((?:\\.|[^"\\])*)",\s*"(\w*)",?\s*\)'
+    sent = re.findall(rows, source.partition("// begin")[0])
+    assert len(sent) == 7, sent
+    for method, target, body in sent:
+        emulator.ask(re.sub(r"\\(.)", r"\1", target), flavor, method, body.encode() or None)
+    tab.wait(f"Boolean({row('instance/zone', 1)})", "the last request is listed")
+    tab.click("#assertions")
+    tab.wait('!document.getElementById("written").hidden', "assertions are written")
+    written = tab.text("#code").replace("// Here: run the program with the variables of emulator.env().", "program(&emulator);")
+    compiled = source.partition("// begin\n")[2].partition("// end\n")[0]
+    assert written == compiled, f"the page writes:\n{written}\nand the test has:\n{compiled}"
+    tab.click("#close-code")
 
 
 def lists(tab, emulator):
@@ -350,9 +372,9 @@ def main():
         tab.wait('document.getElementById("live")?.textContent === "live"', "the page is live")
         tab.wait('!document.getElementById("none").hidden', "an empty list says so")
         refusals(tab, emulator)
+        session(tab, emulator, folder)
         step("each copied command gets the same answer")
         copies(tab, emulator)
-        session(tab, emulator, folder)
         lists(tab, emulator)
         faults(tab, emulator)
         clock_and_tokens(tab, emulator)

@@ -160,8 +160,8 @@ fn java_trusts_the_apis_and_keeps_its_options() {
         return;
     }
     let folder = std::env::temp_dir().join(format!("gce-auth-java-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Ask.java"), JAVA).unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("Ask.java"), JAVA).unwrap();
     for user in allowed() {
         let script = format!("java {}/Ask.java", folder.display());
         let mut command = exec(user, &["--isolated", "--cloud", "--", "sh", "-c", &script]);
@@ -169,7 +169,7 @@ fn java_trusts_the_apis_and_keeps_its_options() {
         let ran = Ran::new(command.output().unwrap());
         assert!(ran.stdout.contains("status 400 kept"), "{ran:?}");
     }
-    std::fs::remove_dir_all(&folder).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

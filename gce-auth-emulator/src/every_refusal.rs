@@ -245,7 +245,7 @@ fn every_refusal_has_a_cause_and_something_that_works() {
             unexplained.push(String::from_utf8_lossy(&reply.body).into_owned());
         }
     }
-    assert!(unexplained.is_empty(), "{:#?}", unexplained);
+    assert!(unexplained.is_empty(), "{unexplained:#?}");
 }
 
 /// Each function that makes a refusal is called above, and none is made without one.

@@ -64,7 +64,7 @@ impl Root {
         Ok((leaf.signed_by(&key, &self.issuer)?, key))
     }
 
-    /// Makes what a server of these names shows, and whom it demands to be its clients.
+    /// Makes the settings of a server of these names, with the verifier of its clients.
     pub(super) fn server(
         &self,
         name: &str,

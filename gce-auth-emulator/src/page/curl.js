@@ -69,6 +69,7 @@ export function isWhole(request) {
 /* What the answer to the command depends on, in words. */
 export function promise(request) {
   const needed = secrets(request);
+  if (request.headers.filter(([name]) => name === "host").length > 1) return "curl sends one Host header: the answer is another.";
   if (!isWhole(request)) return "The body is not kept whole: the answer may be another.";
   if (!needed.length) return "Gives the same answer again.";
   const list = needed.map(({ name, where, secret }) => name + " to the " + (secret === "[redacted]" ? "secret" : secret.slice(1, -1)) + " of " + where);

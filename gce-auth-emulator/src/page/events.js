@@ -20,13 +20,21 @@ const KINDS = [
 
 const SHOWN = { scheduled: "warn", playing: "bad", over: "good" };
 
+/* `noticeSeconds: 60` as `notice 60 s`. What is off is left out. */
+function detail([key, value]) {
+  if (value === null || value === false || value === 0) return [];
+  const name = key.replace(/Seconds$/, "").replace(/[A-Z]/g, (letter) => " " + letter.toLowerCase());
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return [value === true ? name : name + " " + text + (key.endsWith("Seconds") ? " s" : "")];
+}
+
 function words(shown) {
   const { kind, ...details } = shown.event;
   const text = [shown.id + ": " + kind];
   if (shown.client) text.push("client " + shown.client);
   if (shown.repeat > 1) text.push("round " + shown.round + " of " + shown.repeat);
   if (shown.isDown) text.push("the machine is down");
-  if (Object.keys(details).length) text.push(JSON.stringify(details));
+  text.push(...Object.entries(details).flatMap(detail));
   return text.join(" · ");
 }
 
