@@ -6,9 +6,9 @@ mod support;
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::fd::OwnedFd,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     thread,
 };
 
@@ -74,33 +74,86 @@ fn a_token_is_never_coloured() {
     );
 }
 
+/// Runs the command as the leader of a session on this terminal.
+fn lead(name: &str, arguments: &[&str]) -> Child {
+    let theirs = || {
+        let mut options = OpenOptions::new();
+        Stdio::from(options.read(true).write(true).open(name).unwrap())
+    };
+    let command = gce_auth(arguments);
+    let mut leader = Command::new("setsid");
+    leader.arg("--ctty").arg(command.get_program());
+    leader.args(command.get_args());
+    leader.stdin(theirs()).stdout(theirs()).stderr(theirs());
+    leader.spawn().unwrap()
+}
+
 #[test]
 fn a_program_does_not_outlive_its_terminal() {
     // As under `ssh -t host gce-auth exec …` the command leads the session, and it alone is told of the end.
     let (ours, name) = terminal();
-    let theirs = || {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&name)
-            .unwrap()
-    };
     let script = ["sh", "-c", "echo $$; exec sleep 20"];
-    let command = gce_auth(&[&["exec", "--"], &script[..]].concat());
-    let mut leader = std::process::Command::new("setsid");
-    leader.arg("--ctty").arg(command.get_program());
-    leader.args(command.get_args());
-    let mut child = leader
-        .stdin(Stdio::from(theirs()))
-        .stdout(Stdio::from(theirs()))
-        .stderr(Stdio::from(theirs()))
-        .spawn()
-        .unwrap();
-    drop(leader);
+    let mut child = lead(&name, &[&["exec", "--"], &script[..]].concat());
     let mut ours = BufReader::new(File::from(ours));
     let mut line = String::new();
     ours.read_line(&mut line).unwrap();
     assert!(line.trim().parse::<u32>().is_ok(), "{line}");
     drop(ours);
     assert_eq!(child.wait().unwrap().code(), Some(128 + 1));
+}
+
+/// The lines of a terminal up to the one that ends with this; those before it.
+fn until(lines: &mut impl BufRead, end: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        let mut line = String::new();
+        let length = lines.read_line(&mut line).unwrap_or(0);
+        assert_ne!(length, 0, "no {end} after {seen:?}");
+        if line.trim_end().ends_with(end) {
+            return seen;
+        }
+        seen.push(line.trim_end().to_owned());
+    }
+}
+
+#[test]
+fn a_shell_in_namespaces_has_its_terminal_and_its_jobs() {
+    let mut tried = gce_auth(&["exec", "--isolated", "--", "bash", "-c", "exit 3"]);
+    match tried.output().unwrap().status.code() {
+        Some(3) => {}
+        Some(code @ (125 | 127)) => {
+            println!("SKIPPED: no namespaces, or no bash ({code})");
+            return;
+        }
+        other => panic!("{other:?}"),
+    }
+    let (ours, name) = terminal();
+    let shell = ["bash", "--norc", "--noediting", "-i"];
+    let mut child = lead(&name, &[&["exec", "--isolated", "--"], &shell[..]].concat());
+    let mut keys = File::from(ours.try_clone().unwrap());
+    let mut lines = BufReader::new(File::from(ours));
+    let mut press = |text: &str| keys.write_all(text.as_bytes()).unwrap();
+    press("PS1=; stty -echo rows 33 cols 101; stty size; echo end-1\n");
+    // What is typed is seen until its echo is off, and once more if it comes before the shell reads.
+    until(&mut lines, "33 101");
+    until(&mut lines, "end-1");
+    press("sh -c 'trap \"echo caught\" INT; echo running; sleep 30 & wait; kill $!'\n");
+    until(&mut lines, "running");
+    press("\x03");
+    until(&mut lines, "caught");
+    press("echo end-2\n");
+    // Once, though the command outside is in the terminal's group, too.
+    let more = until(&mut lines, "end-2");
+    assert!(!more.iter().any(|line| line.contains("caught")), "{more:?}");
+    press("sh -c 'echo sleeping; exec sleep 30'\n");
+    until(&mut lines, "sleeping");
+    press("\x1a");
+    press("jobs; echo end-3\n");
+    let jobs = until(&mut lines, "end-3");
+    assert!(jobs.iter().any(|line| line.contains("Stopped")), "{jobs:?}");
+    press("kill -CONT %1; kill -INT %1; wait %1; echo was $?; echo end-4\n");
+    let ended = until(&mut lines, "end-4");
+    assert!(ended.iter().any(|line| line == "was 130"), "{ended:?}");
+    press("exit 7\n");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
 }

@@ -26,7 +26,7 @@ use super::{
 use crate::{cmd::exec::program, output::Output};
 
 /// The exit code where isolation fails, as `env`, `nohup` and `timeout` have it for themselves.
-const UNABLE: u8 = 125;
+pub(super) const UNABLE: u8 = 125;
 
 /// Becomes the program, in namespaces that show this view and have this network. Its standard input
 /// is a socket, by which the process outside sends the program's.

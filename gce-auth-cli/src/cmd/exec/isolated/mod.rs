@@ -28,7 +28,7 @@ use std::{
 
 use gce_auth_emulator::{AdcKind, Emulator, EmulatorBuilder};
 
-use self::{handover::Subject, network::Network, view::View};
+use self::{handover::Subject, inside::UNABLE, network::Network, view::View};
 use super::{java, program, trust};
 use crate::{
     env,
@@ -39,6 +39,9 @@ use crate::{
     signals::{self, Program, Supervisor},
     temporary::TemporaryDirectory,
 };
+
+/// This program, even if its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
 
 /// Runs a program that knows only the metadata server's real address.
 #[derive(Debug, clap::Args)]
@@ -118,7 +121,16 @@ impl IsolatedArgs {
         let mut inside = self.inside(command, view, wishes.adc, out);
         inside.stdin(theirs);
         let supervisor = Supervisor::new().map_err(cannot("receive signals"))?;
-        let child = inside.spawn().map_err(cannot("run gce-auth again"))?;
+        let child = match inside.spawn() {
+            Err(error) if !Path::new(SELF).exists() => {
+                let why = format!(
+                    "--isolated needs /proc, which is not mounted here ({error}); mount it, or use \
+                     --as-proxy"
+                );
+                return Ok((out.fail_as(UNABLE, &why), None));
+            }
+            spawned => spawned.map_err(cannot("run gce-auth again"))?,
+        };
         // The other end is the child's alone now, so that its end is noticed.
         drop(inside);
         let mut emulator = None;
@@ -142,8 +154,7 @@ impl IsolatedArgs {
         adc: Option<AdcKind>,
         out: &Output,
     ) -> Command {
-        // This program, even if its file was replaced meanwhile.
-        let mut inside = Command::new("/proc/self/exe");
+        let mut inside = Command::new(SELF);
         inside.arg0("gce-auth").arg("exec");
         match out.level() {
             Level::Quiet => inside.arg("--quiet"),
