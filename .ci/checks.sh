@@ -34,6 +34,18 @@ library_tree() {
         die "README.md does not say that the library has $count crates, and $with_adc with adc"
 }
 
+# Advisories of every lock file, where their database can be had.
+advisories() {
+    local folder
+    if ! timeout 120 cargo deny --locked fetch db; then
+        not_checked 'security advisories of dependencies: their database cannot be fetched'
+        return
+    fi
+    for folder in . gce-auth-adapters fuzz peers; do
+        (cd "$folder" && cargo deny --locked --config "$(ls deny.toml ../deny.toml 2>/dev/null | head -n 1)" check advisories)
+    done
+}
+
 # --- Tests --------------------------------------------------------------------------------------
 
 # Tests of clients in other languages fail in CI if a toolchain is missing, and are skipped elsewhere.
