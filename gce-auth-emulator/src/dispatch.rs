@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gce_auth_server::protocol::query::Query;
-use gce_auth_server::protocol::route::{self, Credential, Op};
+use gce_auth_server::protocol::query::{Query, Reading};
+use gce_auth_server::protocol::route::{self, Credential, Op, Target};
 use gce_auth_server::protocol::{Dialect, Method, Reply, Request, guard, pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 use tokio::runtime::Handle;
@@ -74,7 +74,7 @@ impl Service for Dispatcher {
             Ok(Meaning::Metadata(op)) => match original {
                 None => match at_once(state, &op, client.as_deref()) {
                     Some(reply) => Answer::Ready(dressed(state, reply)),
-                    None => Answer::Perhaps(Box::pin(answer(state, op, None, client))),
+                    None => later(state, op, client),
                 },
                 Some(request) => {
                     Answer::Perhaps(Box::pin(answer(state, op, Some(request), client)))
@@ -223,6 +223,27 @@ fn at_once(state: &State, op: &Op, client: Option<&Client>) -> Option<Reply> {
     }
 }
 
+/// The answer that may have to be waited for. Thousands may wait for a change, so those have a box
+/// without the room that others need.
+fn later(state: &State, op: Op, client: Option<Box<Client>>) -> Answer<'_> {
+    Answer::Perhaps(match op {
+        Op::Read(reading, target) => Box::pin(read(state, reading, target, client)),
+        op => Box::pin(answer(state, op, None, client)),
+    })
+}
+
+/// The answer with a value, as [`answer`] gives it.
+async fn read(
+    state: &State,
+    reading: Reading,
+    target: Target,
+    client: Option<Box<Client>>,
+) -> Option<Reply> {
+    let client = client.as_deref();
+    let reply = async { dressed(state, state.read(client, &target, &reading).await) };
+    unless_ended(state, client, reply).await
+}
+
 /// The answer, unless the machine of this client ends before. The request is for another metadata
 /// server.
 async fn answer(
@@ -238,6 +259,14 @@ async fn answer(
             None => made(state, op, client).await,
         }
     };
+    unless_ended(state, client, reply).await
+}
+
+async fn unless_ended(
+    state: &State,
+    client: Option<&Client>,
+    reply: impl Future<Output = Reply>,
+) -> Option<Reply> {
     let Some(client) = client else {
         return Some(reply.await);
     };

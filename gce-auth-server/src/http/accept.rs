@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use super::connection::{ConnContext, READ_TIMEOUT, serve_connection};
 use super::shutdown::Phases;
 use super::stream::Readable;
+use super::turns::Turns;
 use crate::listen::{AllowedClients, Closed, PeerProcess};
 use crate::service::{Connection, Hooks, Peer, Service};
 
@@ -177,7 +178,7 @@ async fn tls_connection<S: Service, H: Hooks, T: Readable>(
     context: &ConnContext<S, H>,
     mut phases: Phases,
 ) {
-    if let Some(stream) = handshake(tls, stream, &mut phases).await {
+    if let Some(stream) = handshake(tls, stream, &context.turns, &mut phases).await {
         serve_connection(stream, connection, caller, context, phases).await;
     }
 }
@@ -186,12 +187,13 @@ async fn tls_connection<S: Service, H: Hooks, T: Readable>(
 async fn handshake<T: Readable>(
     tls: &TlsAcceptor,
     stream: T,
+    turns: &Turns,
     phases: &mut Phases,
 ) -> Option<TlsStream<T>> {
     let accept = async {
         // Until then it needs no memory.
         stream.readable().await?;
-        tls.accept(stream).await
+        turns.run(tls.accept(stream)).await
     };
     tokio::select! {
         biased;

@@ -7,30 +7,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{self, CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Busy};
 use super::content::{Closed, Content, Pace};
+use super::message::{read_body, response, understand};
 use super::shutdown::Phases;
 use super::stream::{HttpStream, Readable};
+use super::turns::{Credit, Turns};
 use crate::listen::PeerProcess;
-use crate::protocol::fields::Fields;
 use crate::protocol::pages;
-use crate::protocol::reply::Reply;
-use crate::protocol::request::{Method, Request};
+use crate::protocol::request::Request;
 use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Sent, Service};
 
-const MAX_BODY: usize = 1 << 20;
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// For the body of a request. Without a request, or with the head of one alone, a connection is
@@ -44,8 +42,7 @@ pub(super) struct ConnContext<S, H> {
     pub(super) header_case: Extensions,
     pub(super) listener: Arc<str>,
     pub(super) tls: Option<TlsAcceptor>,
-    /// For answers that leave in pieces.
-    pub(super) turns: Arc<Semaphore>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl<S, H> ConnContext<S, H> {
@@ -75,6 +72,7 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
     drop(connection);
     let ends = Ends::default();
     let activity = Arc::new(Activity::default());
+    let (turns, credit) = (&*context.turns, Credit::default());
     let service = |request| {
         let busy = activity.begin();
         let (request, body) = understand(request, secure);
@@ -84,12 +82,12 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
             busy,
             (caller, client),
             context,
-            &ends,
+            (&ends, &credit),
         ))
     };
     let mut idle = pin!(activity.idle(async || tokio::time::sleep(READ_TIMEOUT).await));
-    let turns = Arc::clone(&context.turns);
-    let mut stream = HttpStream::new(stream, Arc::clone(&activity), turns);
+    let pieces = Arc::clone(&turns.pieces);
+    let mut stream = HttpStream::new(stream, Arc::clone(&activity), pieces);
     // The handshake of TLS may have read more than itself.
     let mut waits = !secure;
     let mut stream = loop {
@@ -110,6 +108,11 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
         // The rest of a head is read by the hyper that parsed its beginning, whatever it takes.
         let mut may_rest = !stream.has_unread();
         let begun = activity.begun();
+        let mut turn = None;
+        if !credit.is_given() {
+            turn = turns.request().await;
+            credit.set(true);
+        }
         let mut connection = Box::pin(
             http1::Builder::new()
                 .title_case_headers(true)
@@ -128,19 +131,27 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
             biased;
             // First, so that an answer that is ready at the same time says that it is the last.
             () = drains => End::Drain,
-            end = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
-                Poll::Ready(ended) => Poll::Ready(End::Done(ended)),
-                Poll::Pending => {
-                    may_rest |= activity.begun() != begun;
-                    if may_rest && activity.rests() {
-                        Poll::Ready(End::Rest)
-                    } else {
-                        Poll::Pending
+            end = poll_fn(|cx| {
+                let polled = credit.poll(|| connection.poll_without_shutdown(cx));
+                if turn.take().is_some() && activity.begun() == begun {
+                    // The turn went by without a request.
+                    credit.set(false);
+                }
+                match polled {
+                    Poll::Ready(ended) => Poll::Ready(End::Done(ended)),
+                    Poll::Pending => {
+                        may_rest |= activity.begun() != begun;
+                        if may_rest && activity.rests() {
+                            Poll::Ready(End::Rest)
+                        } else {
+                            Poll::Pending
+                        }
                     }
                 }
             }) => end,
             () = &mut idle => End::Idle,
         };
+        drop(turn);
         // Without a request, it has nothing to end with.
         if matches!(end, End::Drain) && activity.is_used() {
             connection.as_mut().graceful_shutdown();
@@ -193,21 +204,6 @@ enum End {
     Rest,
 }
 
-/// What a service has to know of a request, but for its body.
-fn understand(request: hyper::Request<Incoming>, secure: bool) -> (Request, Incoming) {
-    let (parts, body) = request.into_parts();
-    let request = Request {
-        secure,
-        method: Method::parse(parts.method.as_str()),
-        authority: parts.uri.authority().map(|host| host.as_str().into()),
-        path: parts.uri.path().into(),
-        query: parts.uri.query().unwrap_or_default().into(),
-        headers: fields(&parts.headers),
-        body: Vec::new(),
-    };
-    (request, body)
-}
-
 /// From a request to its answer. What it rarely needs lies in boxes, as each request under way has
 /// this in memory, and most have nothing to wait for.
 async fn exchange<S: Service, H: Hooks>(
@@ -216,12 +212,12 @@ async fn exchange<S: Service, H: Hooks>(
     busy: Busy,
     (caller, client): (&S::Caller, &H::Client),
     context: &ConnContext<S, H>,
-    ends: &Ends,
+    (ends, credit): (&Ends, &Credit),
 ) -> Result<hyper::Response<Content>, Closed> {
     let (service, hooks) = (&*context.service, &*context.hooks);
     let mut too_large = false;
     if !body.is_end_stream() {
-        match Box::pin(read_body(body)).await? {
+        match Box::pin(read_body(body, READ_TIMEOUT)).await? {
             Some(bytes) => request.body = bytes,
             None => {
                 busy.cut_body();
@@ -268,12 +264,21 @@ async fn exchange<S: Service, H: Hooks>(
         Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
     }
 
+    let turn = if credit.take() {
+        None
+    } else {
+        context.turns.request().await
+    };
+    credit.served();
     let mut reply = match instead {
         Some(reply) => reply,
         None => match service.serve(request, caller) {
             Answer::Ready(reply) => reply,
-            Answer::Later(reply) => reply.await,
-            Answer::Perhaps(reply) => reply.await.ok_or(Closed)?,
+            Answer::Later(reply) => later(reply, turn, &context.turns).await,
+            Answer::Perhaps(reply) => {
+                let reply = later(reply, turn, &context.turns).await;
+                reply.ok_or(Closed)?
+            }
             Answer::Stream(reply, more) => {
                 pace = Pace::Feed(more);
                 reply.open_ended()
@@ -303,16 +308,24 @@ async fn exchange<S: Service, H: Hooks>(
     Ok(response)
 }
 
-/// The headers of a request; what is no text in them is replaced.
-fn fields(headers: &HeaderMap) -> Fields {
-    let length = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len());
-    let mut fields = Fields::with_capacity(headers.len(), length.sum());
-    for (name, value) in headers {
-        fields.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+/// Waits for an answer. A turn lasts for its beginning alone.
+async fn later<T>(
+    mut reply: Pin<Box<dyn Future<Output = T> + Send + '_>>,
+    mut turn: Option<SemaphorePermit<'_>>,
+    turns: &Turns,
+) -> T {
+    let mut waited = false;
+    let reply = poll_fn(|cx| {
+        let polled = reply.as_mut().poll(cx);
+        turn = None;
+        waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    if waited {
+        turns.woken().await;
     }
-    fields
+    reply
 }
 
 /// A request between its arrival and the head of its answer. Ends without one if the client leaves
@@ -329,56 +342,4 @@ impl<H: Hooks> Drop for Visit<'_, H> {
             self.hooks.departed(self.id);
         }
     }
-}
-
-/// The whole body, or `None` if it is too large.
-async fn read_body(body: Incoming) -> Result<Option<Vec<u8>>, Closed> {
-    if body.size_hint().lower() > MAX_BODY as u64 {
-        return Ok(None);
-    }
-    let whole = Limited::new(body, MAX_BODY).collect();
-    match timeout(READ_TIMEOUT, whole).await {
-        Ok(Ok(body)) => Ok(Some(body.to_bytes().into())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
-        Ok(Err(_)) | Err(_) => Err(Closed),
-    }
-}
-
-fn response(
-    reply: Reply,
-    lines: Vec<(&'static str, Bytes)>,
-    header_case: &Extensions,
-    pace: Pace,
-    busy: Busy,
-) -> hyper::Response<Content> {
-    let mut response = hyper::Response::new(Content::new(reply.body, pace, busy));
-    *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
-        .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    response.extensions_mut().clone_from(header_case);
-    let headers = response.headers_mut();
-    headers.reserve(lines.len());
-    for (name, value) in lines {
-        // A value that no header may hold is left out rather than sent.
-        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_maybe_shared(value))
-        {
-            headers.append(name, value);
-        }
-    }
-    response
-}
-
-/// A header's name, without a look into its letters where it is well known.
-fn header_name(name: &'static str) -> Option<HeaderName> {
-    const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
-    Some(match name {
-        "Metadata-Flavor" => FLAVOR,
-        "Content-Type" => header::CONTENT_TYPE,
-        "ETag" => header::ETAG,
-        "Date" => header::DATE,
-        "Server" => header::SERVER,
-        "Content-Length" => header::CONTENT_LENGTH,
-        "X-XSS-Protection" => header::X_XSS_PROTECTION,
-        "X-Frame-Options" => header::X_FRAME_OPTIONS,
-        other => return HeaderName::from_bytes(other.as_bytes()).ok(),
-    })
 }

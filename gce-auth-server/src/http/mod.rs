@@ -5,19 +5,21 @@ mod accept;
 mod activity;
 mod connection;
 mod content;
+mod message;
 mod shutdown;
 mod stream;
+mod turns;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::accept::accept_tcp;
 use self::connection::ConnContext;
 use self::shutdown::Shutdown;
+use self::turns::Turns;
 use crate::header_case;
 use crate::listen::{Listener, Socket};
 use crate::service::{Hooks, Service};
@@ -57,7 +59,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
 ) -> io::Result<usize> {
     let header_case = header_case::learn().await;
     let (server, phases) = Shutdown::new();
-    let turns = Arc::new(Semaphore::new(1));
+    let turns = Arc::new(Turns::new());
     for listener in listeners {
         let context = Arc::new(ConnContext {
             service: Arc::clone(&service),
