@@ -14,7 +14,12 @@ const HOUSES: [House; 3] = [
         named_only_in: &[
             (
                 "hyper::",
-                &["header_case.rs", "http/connection.rs", "http/content.rs"],
+                &[
+                    "header_case.rs",
+                    "http/connection.rs",
+                    "http/content.rs",
+                    "http/message.rs",
+                ],
             ),
             ("rustix::", FILES_OF_SOCKETS),
         ],
