@@ -139,10 +139,10 @@ impl Signer {
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) if the description makes no sense;
-    /// else as for [`sign`](Self::sign).
+    /// else as for [`sign_bytes`](Self::sign_bytes).
     ///
     /// # Cancel safety
-    /// As for [`sign`](Self::sign).
+    /// As for [`sign_bytes`](Self::sign_bytes).
     pub async fn sign_url(&self, wish: &StorageUrl) -> Result<SignedUrl, Error> {
         let (signer, wish) = (self.clone(), wish.clone());
         self.background(move |budget| signer.sign_url_within(budget, &wish))

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn each_certificate_is_an_entry() {
         let pem = format!(
-            "# one\n{BEGIN}\nAQID\nBA==\n{END}\n\n{BEGIN}\nno Base64\n{END}\n{BEGIN}\nBQ==\n{END}"
+            "# one\n{BEGIN}\nAQID\nBA==\n{END}\n\n{BEGIN}\nno *\n{END}\n{BEGIN}\nBQ==\n{END}"
         );
         let store = trust_store(&pem);
         let head = [
