@@ -51,6 +51,16 @@ impl LaneKey {
         }
     }
 
+    /// Returns the lane of work that asks this origin with a token that comes from
+    /// `source`: while that hangs, others ask.
+    #[cfg(feature = "iam")]
+    pub(crate) fn with_tokens_from(&self, source: &Self) -> Self {
+        Self {
+            server: format!("{} by {}", self.server, source.server).into(),
+            transport: self.transport.clone(),
+        }
+    }
+
     /// Returns the origin of work that asks no server.
     pub(crate) fn nowhere() -> Self {
         Self {

@@ -302,9 +302,10 @@ impl Signer {
         work: impl FnOnce(Budget) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let config = &self.0.credentials.client().0;
+        let source = self.0.credentials.0.inner.source.lane();
         let background = Background {
             kind: WorkKind::Other,
-            lane: &client::iam::lane(config, self.0.endpoint.as_ref()),
+            lane: &client::iam::signing_lane(config, self.0.endpoint.as_ref(), source),
             executor: &*config.executor,
             clock: &*config.clock,
             budget: self.total(),

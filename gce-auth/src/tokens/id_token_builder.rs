@@ -286,10 +286,12 @@ impl Grant {
         };
         let endpoint = self.endpoint.as_deref();
         let endpoint = endpoint.map(IamEndpoint::parse).transpose()?;
+        let source = credentials.0.inner.source.lane();
+        let lane = iam::signing_lane(&client.0, endpoint.as_ref(), source);
         let signer = Arc::new(AssertionSigner {
             credentials,
             own: self.signer,
-            lane: iam::lane(&client.0, endpoint.as_ref()),
+            lane,
             endpoint,
         });
         Ok(IamGrant::new(client, account, params, signer))
