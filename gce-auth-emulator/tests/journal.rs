@@ -138,6 +138,9 @@ fn news_are_told_once_with_the_end_of_what_was_under_way() {
         "after=%2B1",
         "limit=-1",
         "limit=1001",
+        "limit=",
+        "limit=1&limit=x",
+        "pending=&pending=x",
         "pending=1,x",
     ] {
         assert_eq!(

@@ -217,11 +217,14 @@ fn news(state: &State, query: &Query) -> Result<Value, Reply> {
         let digits = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse::<u64>().ok()).flatten()
     };
-    let number = |name: &str, default: u64| match query.non_empty(name) {
+    let number = |name: &str, default: u64| match query.get(name) {
         None => Ok(default),
         Some(text) => whole(text)
             .ok_or_else(|| refused(400, &format!("{name} must be a whole number below 10^15"))),
     };
+    if let Some(name) = query.repeated() {
+        return Err(refused(400, &format!("{name} stands more than once")));
+    }
     let limit = number("limit", 200)?;
     if limit > MOST as u64 {
         return Err(refused(400, "limit must be at most 1000"));
