@@ -139,10 +139,13 @@ fn a_key_signs_without_any_server() {
     let signed = signer.blocking_sign_bytes(b"message").unwrap();
     assert_eq!((signed.bytes(), signed.key_id()), (&*signature, "kid"));
     assert!(signer.blocking_sign_jwt("{\"a\":1}").is_ok());
+    let email = "sa@p.iam.gserviceaccount.com";
     assert_eq!(
         signer.blocking_fetch_service_account_email().unwrap(),
-        "sa@p.iam.gserviceaccount.com"
+        email
     );
+    let fetched = futures_executor::block_on(signer.fetch_service_account_email());
+    assert_eq!(fetched.unwrap(), email);
     assert!(world.transport.requests().is_empty());
 }
 
@@ -218,6 +221,19 @@ fn a_rejected_token_of_the_source_is_replaced() {
     let requests = world.transport.requests();
     assert_eq!(requests[1].headers()["authorization"], "Bearer one");
     assert_eq!(requests[3].headers()["authorization"], "Bearer two");
+}
+
+#[test]
+fn a_source_whose_tokens_are_all_rejected_is_asked_three_times() {
+    let replies = (0..4).flat_map(|n| [Reply::token(&format!("t{n}"), 3600), Reply::status(401)]);
+    let world = World::new(replies.collect::<Vec<_>>());
+    let acting = load(&world, &user(), &[])
+        .impersonate(TARGET)
+        .build()
+        .unwrap();
+    let error = acting.blocking_sign_bytes(b"x").unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    assert_eq!(world.transport.requests().len(), 6);
 }
 
 #[test]
