@@ -15,8 +15,8 @@ use std::{
 
 use futures_executor::block_on;
 use gce_auth::{
-    Credentials, Error, ErrorKind, IdTokenCredentials, IdTokenVerifier, MetadataClient,
-    RetryPolicy, Signer,
+    AccessBoundaryRule, CredentialAccessBoundary, Credentials, Error, ErrorKind,
+    IdTokenCredentials, IdTokenVerifier, MetadataClient, RetryPolicy, Signer,
     executor::{Executor, Work},
 };
 use gce_auth_emulator::{Emulator, Fault};
@@ -101,6 +101,90 @@ fn an_iam_that_hangs_delays_no_other_server() {
     // The same, when no caller waits for them any more.
     drop(waiting);
     healthy_servers_answer(&metadata);
+}
+
+/// Begins so many calls, and waits until as many hang at the server as may.
+fn hang<T: 'static>(
+    server: &Emulator,
+    call: impl Fn(usize) -> Call<T>,
+    most: usize,
+) -> Vec<Call<T>> {
+    server.fail_next("/", usize::MAX, Fault::Hang);
+    let waiting = (0..40).map(call).collect();
+    until("as many hang as may", || server.requests().len() >= most);
+    waiting
+}
+
+/// Asks a healthy metadata server for a token of its own; within a second.
+fn a_token_comes(metadata: &Emulator) {
+    let own = credentials(metadata).unshared();
+    let (headers, took) = timed(|| block_on(own.headers()));
+    assert!(headers.is_ok() && took < SOON, "{headers:?} {took:?}");
+}
+
+#[test]
+fn an_iam_that_hangs_for_many_accounts_delays_no_token_of_their_source() {
+    let _alone = alone();
+    let (metadata, iam) = (emulator(), emulator());
+    let source = credentials(&metadata);
+    let waiting = hang(
+        &iam,
+        |n| {
+            let account = source.impersonate(format!("a{n}@p.iam.gserviceaccount.com"));
+            let account = account.iam_endpoint(iam.url()).build().unwrap();
+            begin(async move { account.headers().await.map(drop) })
+        },
+        32,
+    );
+    a_token_comes(&metadata);
+    drop(waiting);
+}
+
+#[test]
+fn an_exchange_that_hangs_delays_no_token_of_its_source() {
+    let _alone = alone();
+    let (metadata, sts) = (emulator(), emulator());
+    let source = credentials(&metadata);
+    let url = format!("{}/v1/token", sts.url());
+    let waiting = hang(
+        &sts,
+        |n| {
+            let bucket = format!("//storage.googleapis.com/projects/_/buckets/b{n}");
+            let rule = AccessBoundaryRule::new(bucket, ["inRole:roles/storage.objectViewer"]);
+            let boundary = CredentialAccessBoundary::new([rule.unwrap()]).unwrap();
+            let narrow = source.downscope_at(&boundary, &*url).unwrap();
+            begin(async move { narrow.headers().await.map(drop) })
+        },
+        32,
+    );
+    a_token_comes(&metadata);
+    drop(waiting);
+}
+
+#[test]
+fn a_metadata_server_that_hangs_delays_no_signature_for_another() {
+    let _alone = alone();
+    // The healthy one is the IAM of both.
+    let (hung, metadata) = (emulator(), emulator());
+    let others: Vec<_> = (0..40)
+        .map(|_| {
+            let own = credentials(&hung).unshared();
+            let signer = Signer::builder().credentials(own).service_account(EMAIL);
+            signer.iam_endpoint(metadata.url()).build().unwrap()
+        })
+        .collect();
+    let waiting = hang(
+        &hung,
+        |n| {
+            let signer = others[n].clone();
+            begin(async move { signer.sign_bytes(b"x").await.map(drop) })
+        },
+        31,
+    );
+    let signer = signer(&metadata, &metadata);
+    let (signed, took) = timed(|| block_on(signer.sign_bytes(b"x")));
+    assert!(signed.is_ok() && took < SOON, "{signed:?} {took:?}");
+    drop(waiting);
 }
 
 #[test]

@@ -234,14 +234,14 @@ impl<'a> Loader<'a> {
             client: self.client.clone(),
             origin: self.origin.clone(),
             kind: CredentialsKind::ImpersonatedServiceAccount,
-            target: Arc::new(Target {
-                source: authorizing(&source),
-                email: file.target,
-                delegates: file.delegates,
+            target: Arc::new(Target::new(
+                authorizing(&source),
+                file.target,
+                file.delegates,
                 // Google's host is that of the universe, as in
                 // google-auth, whatever region the file names.
-                place: self.named_endpoint(&file.url)?,
-            }),
+                self.named_endpoint(&file.url)?,
+            )),
             params: ImpersonatedParams {
                 scopes: asked.or_else(|| file.scopes.map(Scopes::new)),
                 default_scopes: None,
@@ -291,12 +291,12 @@ impl<'a> Loader<'a> {
             client,
             origin: self.origin.clone(),
             kind: CredentialsKind::ExternalAccount,
-            target: Arc::new(Target {
-                source: authorizing(&self.handle(Arc::new(tokens))),
-                email: impersonation.target,
-                delegates: None,
-                place: Some(place),
-            }),
+            target: Arc::new(Target::new(
+                authorizing(&self.handle(Arc::new(tokens))),
+                impersonation.target,
+                None,
+                Some(place),
+            )),
             params: ImpersonatedParams {
                 scopes,
                 default_scopes: defaults,

@@ -114,16 +114,6 @@ pub(crate) fn endpoint(config: &Config, universe: &str) -> Result<IamEndpoint, E
     IamEndpoint::parse(&format!("https://{}", host(config, universe)))
 }
 
-/// Returns the lane of signatures by that API, whose tokens come from the server of
-/// `source`.
-pub(crate) fn signing_lane(
-    config: &Config,
-    endpoint: Option<&IamEndpoint>,
-    source: &LaneKey,
-) -> LaneKey {
-    lane(config, endpoint).with_tokens_from(source)
-}
-
 /// Returns the lane of work for that API; the default universe's, as long as
 /// another is not known.
 pub(crate) fn lane(config: &Config, endpoint: Option<&IamEndpoint>) -> LaneKey {

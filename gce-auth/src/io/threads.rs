@@ -37,6 +37,9 @@ pub enum WorkKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LaneKey {
     server: Arc<str>,
+    /// What has to answer before that server is asked.
+    #[cfg(feature = "iam")]
+    first: Option<Arc<Self>>,
     /// The program's own transport, which may be slow by itself.
     transport: Option<ByAddress<dyn Transport>>,
 }
@@ -47,17 +50,19 @@ impl LaneKey {
         let own = !Arc::ptr_eq(transport, &http::shared());
         Self {
             server: server.into(),
+            #[cfg(feature = "iam")]
+            first: None,
             transport: own.then(|| ByAddress::of(transport)),
         }
     }
 
-    /// Returns the lane of work that asks this origin with a token that comes from
-    /// `source`: while that hangs, others ask.
+    /// Returns the lane of work that asks `first`, and then this origin with what came. Trouble of
+    /// one of the two does not delay work that asks the other alone.
     #[cfg(feature = "iam")]
-    pub(crate) fn with_tokens_from(&self, source: &Self) -> Self {
+    pub(crate) fn after(self, first: &Self) -> Self {
         Self {
-            server: format!("{} by {}", self.server, source.server).into(),
-            transport: self.transport.clone(),
+            first: Some(Arc::new(first.clone())),
+            ..self
         }
     }
 
@@ -65,6 +70,8 @@ impl LaneKey {
     pub(crate) fn nowhere() -> Self {
         Self {
             server: Arc::from(""),
+            #[cfg(feature = "iam")]
+            first: None,
             transport: None,
         }
     }
@@ -140,9 +147,9 @@ impl Work {
         self.kind
     }
 
-    /// Returns the server that the work asks first, as `scheme://authority`. An
-    /// executor with threads for each server keeps one that hangs from delaying
-    /// work for the others.
+    /// Returns the server that the work is for, as `scheme://authority`: the last
+    /// one, where the token of another comes first. An executor with threads for
+    /// each server keeps one that hangs from delaying work for the others.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.lane.server

@@ -305,7 +305,7 @@ impl Signer {
         let source = self.0.credentials.0.inner.source.lane();
         let background = Background {
             kind: WorkKind::Other,
-            lane: &client::iam::signing_lane(config, self.0.endpoint.as_ref(), source),
+            lane: &client::iam::lane(config, self.0.endpoint.as_ref()).after(source),
             executor: &*config.executor,
             clock: &*config.clock,
             budget: self.total(),

@@ -287,7 +287,7 @@ impl Grant {
         let endpoint = self.endpoint.as_deref();
         let endpoint = endpoint.map(IamEndpoint::parse).transpose()?;
         let source = credentials.0.inner.source.lane();
-        let lane = iam::signing_lane(&client.0, endpoint.as_ref(), source);
+        let lane = iam::lane(&client.0, endpoint.as_ref()).after(source);
         let signer = Arc::new(AssertionSigner {
             credentials,
             own: self.signer,

@@ -130,12 +130,12 @@ impl ImpersonateBuilder {
             client: self.source.client().clone(),
             origin: Origin::PROGRAM,
             kind: CredentialsKind::ImpersonatedServiceAccount,
-            target: Arc::new(Target {
-                source: authorizing(&self.source),
-                email: self.email,
-                delegates: self.delegates,
-                place: self.place?,
-            }),
+            target: Arc::new(Target::new(
+                authorizing(&self.source),
+                self.email,
+                self.delegates,
+                self.place?,
+            )),
             params: ImpersonatedParams {
                 scopes: Some(scopes).filter(|scopes| !scopes.is_empty()),
                 default_scopes: None,

@@ -13,7 +13,7 @@ use crate::{
     tokens::{
         credentials::Credentials,
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource, within},
+        source::{Change, TokenSource, lane_of, within},
     },
     values::{error::Error, token::Bearer, universe::DEFAULT_UNIVERSE},
     wire::{boundary::Holder, sts},
@@ -30,6 +30,8 @@ pub(crate) struct Downscoped {
     pub(crate) token_url: Option<String>,
     /// The universe of the exchange, if it is not the source's.
     universe_domain: Option<String>,
+    /// Of work that asks the source and the exchange.
+    lane: LaneKey,
     /// The source's token that was exchanged last.
     last: Mutex<Option<Bearer>>,
 }
@@ -40,7 +42,11 @@ impl Downscoped {
         boundary: impl Into<Arc<str>>,
         token_url: Option<String>,
     ) -> Self {
+        // That of the default universe, as long as another is not known.
+        let exchange = token_url.clone();
+        let exchange = exchange.unwrap_or_else(|| exchange_in(DEFAULT_UNIVERSE));
         Self {
+            lane: lane_of(source.client(), &exchange).after(source.0.inner.source.lane()),
             client: source.client().clone(),
             source,
             boundary: boundary.into(),
@@ -71,6 +77,10 @@ impl Downscoped {
     }
 }
 
+fn exchange_in(universe: &str) -> String {
+    format!("https://sts.{universe}/v1/token")
+}
+
 impl TokenSource for Downscoped {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
         let token = self.token_of_source()?;
@@ -79,8 +89,7 @@ impl TokenSource for Downscoped {
             None => {
                 let own = self.universe_domain.clone();
                 let universe = own.or_else(|| self.source.0.known_universe());
-                let universe = universe.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-                format!("https://sts.{universe}/v1/token")
+                exchange_in(universe.as_deref().unwrap_or(DEFAULT_UNIVERSE))
             }
         };
         let make = || sts::downscope(&url, token.value().token(), &self.boundary);
@@ -101,7 +110,7 @@ impl TokenSource for Downscoped {
     }
 
     fn lane(&self) -> &LaneKey {
-        self.source.0.inner.source.lane()
+        &self.lane
     }
 
     fn key(&self) -> Option<SharingKey> {

@@ -55,7 +55,7 @@ impl ExternalTokens {
         let subject = SubjectTokens::new(client.clone(), Arc::clone(&account), supplier);
         Self {
             subject: Arc::new(subject),
-            lane: lane_of(&client, &account.token_url),
+            lane: lane(&client, &account, &account.token_url),
             client,
             origin,
             token_url: account.token_url.clone(),
@@ -71,6 +71,24 @@ impl ExternalTokens {
         self.default_scopes = default_scopes;
         self
     }
+}
+
+/// Returns the lane of work that asks a provider for its token, and then exchanges that.
+fn lane(client: &MetadataClient, account: &ExternalAccount, token_url: &str) -> LaneKey {
+    let exchange = lane_of(client, token_url);
+    let transport = &client.0.transport;
+    let first = match &account.source {
+        SubjectSource::Url { url, .. } => lane_of(client, url),
+        SubjectSource::Aws(aws) => match &aws.keys_url {
+            Some(url) => lane_of(client, url),
+            None => return exchange,
+        },
+        SubjectSource::Executable(_) | SubjectSource::Supplied => {
+            LaneKey::new(&*account.audience, transport)
+        }
+        SubjectSource::File { .. } => return exchange,
+    };
+    exchange.after(&first)
 }
 
 impl TokenSource for ExternalTokens {
@@ -136,7 +154,7 @@ impl TokenSource for ExternalTokens {
             Change::DefaultScopes(defaults) => copy.default_scopes = Some(defaults.clone()),
             Change::TokenUri(url) => {
                 copy.token_url.clone_from(url);
-                copy.lane = lane_of(&self.client, url);
+                copy.lane = lane(&self.client, &self.account, url);
             }
             Change::UniverseDomain(domain) => copy.universe_domain.clone_from(domain),
             _ => return None,

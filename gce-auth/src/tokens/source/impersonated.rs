@@ -52,9 +52,37 @@ pub(crate) struct Target {
     pub(crate) delegates: Option<Vec<String>>,
     /// Where IAM is, if that was named.
     pub(crate) place: Option<Place>,
+    /// Of work that asks the source and IAM.
+    lane: LaneKey,
 }
 
 impl Target {
+    pub(crate) fn new(
+        source: Credentials,
+        email: String,
+        delegates: Option<Vec<String>>,
+        place: Option<Place>,
+    ) -> Self {
+        let config = &*source.client().0;
+        let iam = match &place {
+            Some(Place::Url(url)) => LaneKey::of(url, &config.transport),
+            Some(Place::Endpoint(endpoint)) => iam::lane(config, Some(endpoint)),
+            None => iam::lane(config, None),
+        };
+        Self {
+            lane: iam.after(source.0.inner.source.lane()),
+            source,
+            email,
+            delegates,
+            place,
+        }
+    }
+
+    /// Returns the lane of work that asks the source for a token, and IAM with it.
+    pub(crate) fn lane(&self) -> &LaneKey {
+        &self.lane
+    }
+
     pub(crate) fn signatory(&self) -> Signatory<'_> {
         Signatory {
             email: &self.email,
@@ -241,7 +269,7 @@ impl TokenSource for Impersonated {
     }
 
     fn lane(&self) -> &LaneKey {
-        self.target.source.0.inner.source.lane()
+        self.target.lane()
     }
 
     fn key(&self) -> Option<SharingKey> {

@@ -59,7 +59,7 @@ impl TokenSource for ImpersonatedIdentity {
     }
 
     fn lane(&self) -> &LaneKey {
-        self.target.source.0.inner.source.lane()
+        self.target.lane()
     }
 
     fn key(&self) -> Option<SharingKey> {

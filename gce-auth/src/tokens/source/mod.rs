@@ -256,7 +256,7 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
 }
 
 /// Returns the lane of the server at `url`.
-#[cfg(feature = "adc")]
+#[cfg(feature = "iam")]
 pub(crate) fn lane_of(client: &MetadataClient, url: &str) -> LaneKey {
     let transport = &client.0.transport;
     match url.parse() {
