@@ -109,8 +109,13 @@ impl Service for Dispatcher {
 /// The answer to a control request. It may be long, so it is made beside the thread that serves
 /// all.
 async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
+    let turn = Arc::clone(&state.control).acquire_owned().await;
     let state = Arc::clone(state);
-    let answer = tokio::task::spawn_blocking(move || control::answer(&state, &call));
+    let answer = tokio::task::spawn_blocking(move || {
+        // Until its end, also where the client leaves before.
+        let _turn = turn;
+        control::answer(&state, &call)
+    });
     answer.await.unwrap_or_else(|_| pages::internal())
 }
 

@@ -64,6 +64,9 @@ pub(crate) struct State {
     pub(crate) news: Notify,
     /// For those who listen to them.
     pub(crate) listeners: Arc<Semaphore>,
+    /// For control requests, which are answered one by one: many at once would take the processor
+    /// from the thread that serves.
+    pub(crate) control: Arc<Semaphore>,
     /// When it began, by the clock of the machine: another emulator at the same address began at
     /// another time.
     pub(crate) started: String,
@@ -100,6 +103,7 @@ impl State {
             journal: Mutex::default(),
             news: Notify::new(),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            control: Arc::new(Semaphore::new(1)),
             started: Instant::from_system(Clock::machine_time()).rfc3339_millis(),
             search: Search::default(),
             rules: Mutex::default(),

@@ -189,6 +189,34 @@ fn many_first_requests_let_a_client_go_before_that_was_served() {
 }
 
 #[test]
+fn many_bodies_that_come_late_let_a_client_go_before_that_was_served() {
+    const HEAD: &[u8] = b"POST /crowd HTTP/1.1\r\nHost: m\r\nContent-Length: 4\r\n\r\n";
+    let tries = || {
+        let mut server = Server::start();
+        let mut crowd = server.connect(MANY);
+        for one in &mut crowd {
+            one.write_all(HEAD).unwrap();
+        }
+        // Then the heads are read: what is asked later is answered.
+        ask(&mut server.other, "/before");
+        server.until(&Seen::Answered("/before".into()));
+        let send_all = || {
+            crowd
+                .iter_mut()
+                .for_each(|one| one.write_all(b"body").unwrap())
+        };
+        let before = server.answered_before(send_all);
+        for one in &mut crowd {
+            assert_ne!(one.read(&mut [0; 1024]).unwrap(), 0);
+        }
+        before
+    };
+    let seen: Vec<usize> = std::iter::repeat_with(tries).take(TRIES).collect();
+    let least = seen.iter().min().unwrap();
+    assert!(*least < 20, "of {MANY}: {seen:?}");
+}
+
+#[test]
 fn requests_in_one_piece_are_answered_one_by_one() {
     let mut server = Server::start();
     let mut one = server.connect(1).remove(0);

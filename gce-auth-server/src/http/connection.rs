@@ -216,7 +216,8 @@ async fn exchange<S: Service, H: Hooks>(
 ) -> Result<hyper::Response<Content>, Closed> {
     let (service, hooks) = (&*context.service, &*context.hooks);
     let mut too_large = false;
-    if !body.is_end_stream() {
+    let has_body = !body.is_end_stream();
+    if has_body {
         match Box::pin(read_body(body, READ_TIMEOUT)).await? {
             Some(bytes) => request.body = bytes,
             None => {
@@ -264,7 +265,8 @@ async fn exchange<S: Service, H: Hooks>(
         Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
     }
 
-    let turn = if credit.take() {
+    // A body may have come long after the turn that its head was read in.
+    let turn = if credit.take() && !has_body {
         None
     } else {
         context.turns.request().await
