@@ -270,8 +270,8 @@ async fn a_server_of_tonic_lets_callers_in_by_their_id_token() {
         let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
         assert_eq!(code, outcome, "{audience}");
     }
-    let mut nobody = TraceServiceClient::new(channel);
-    let status = nobody.export(ExportTraceServiceRequest::default()).await;
+    let mut anonymous = TraceServiceClient::new(channel);
+    let status = anonymous.export(ExportTraceServiceRequest::default()).await;
     assert_eq!(status.unwrap_err().code(), Code::Unauthenticated);
 }
 

@@ -16,6 +16,7 @@
 
 mod admin;
 mod agent;
+mod asked_value;
 mod audit;
 mod builder;
 pub mod caller;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gce_auth_server::protocol::query::{Reading, Wait};
+use gce_auth_server::protocol::query::Wait;
 use gce_auth_server::protocol::reply::Reply;
 use gce_auth_server::protocol::request::Request as HttpRequest;
 use gce_auth_server::protocol::route::Target;
@@ -11,11 +11,12 @@ use gce_auth_server::protocol::{pages, render};
 use gce_auth_server::service::{Answer, Connection, Service};
 use serde_json::{Value, json};
 
+use crate::asked_value::AskedValue;
 use crate::audit::AuditCaller;
 use crate::connection::Caller;
 use crate::credential;
 use crate::guard;
-use crate::policy::{Decision, Fit, Grant, Request, Topic};
+use crate::policy::{Decision, Fit, Request, Topic};
 use crate::record::Record;
 use crate::source::failure::line;
 use crate::state::{Rules, State};
@@ -324,46 +325,6 @@ impl<'a> Turn<'a> {
             403,
             &format!("{path} is refused by {by}: {why}; see `{check} {path}`"),
         )
-    }
-}
-
-/// A value or directory that was asked for, and may be had.
-struct AskedValue {
-    path: String,
-    reading: Reading,
-    target: Target,
-    grant: Grant,
-    email: Option<Arc<str>>,
-}
-
-impl AskedValue {
-    /// Whether nothing but the value now is asked for, and the source has it.
-    fn is_plain(&self) -> bool {
-        self.reading.wait.is_none() && self.own_account().is_none()
-    }
-
-    /// Under a rule with `as`: what stands at this path, if it is about accounts.
-    fn own_account(&self) -> Option<Value> {
-        self.grant.act_as.as_ref()?;
-        let below = self.path.strip_prefix("instance/service-accounts")?;
-        let accounts = self.accounts();
-        let mut steps = below.split('/').skip(1);
-        match (steps.next(), steps.next(), steps.next()) {
-            (None, ..) => Some(accounts),
-            (Some(_), None, _) => Some(accounts["default"].clone()),
-            // What isn't there is null, and answered so.
-            (Some(_), Some(leaf), None) => Some(accounts["default"][leaf].clone()),
-            _ => Some(Value::Null),
-        }
-    }
-
-    /// The accounts that a caller sees under a rule with `as`.
-    fn accounts(&self) -> Value {
-        let email = self.grant.act_as.as_deref().unwrap_or_default();
-        let cloud_platform = || vec!["https://www.googleapis.com/auth/cloud-platform".to_owned()];
-        let scopes = self.grant.scopes.clone().unwrap_or_else(cloud_platform);
-        let account = json!({"aliases": ["default"], "email": email, "scopes": scopes});
-        json!({"default": account, email: account})
     }
 }
 

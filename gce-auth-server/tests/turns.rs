@@ -201,9 +201,9 @@ fn many_bodies_that_come_late_let_a_client_go_before_that_was_served() {
         ask(&mut server.other, "/before");
         server.until(&Seen::Answered("/before".into()));
         let send_all = || {
-            crowd
-                .iter_mut()
-                .for_each(|one| one.write_all(b"body").unwrap())
+            for one in &mut crowd {
+                one.write_all(b"body").unwrap();
+            }
         };
         let before = server.answered_before(send_all);
         for one in &mut crowd {

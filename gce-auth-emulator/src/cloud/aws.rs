@@ -1,17 +1,18 @@
 //! Subject tokens of AWS: a request for `GetCallerIdentity`, signed with Signature Version 4. The
 //! emulator verifies it as the Security Token Service of AWS does, which it never asks.
 
+mod proof;
+mod signed;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+use gce_auth_server::protocol::Reply;
 use serde_json::{Value, json};
 
+use self::proof::Proof;
+use self::signed::Signed;
 use crate::clock::Instant;
 use crate::cloud::errors;
 use crate::policy::aws::{AwsAccount, AwsKey};
-use gce_auth_server::protocol::{Reply, query::Query};
-
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// By how much the clock of the signer may be off.
 const SKEW: std::time::Duration = std::time::Duration::from_secs(15 * 60);
@@ -114,169 +115,10 @@ fn basic(time: Instant) -> String {
     format!("{}Z", seconds.replace(['-', ':'], ""))
 }
 
-/// A request that was serialized to be sent by another.
-struct Signed {
-    region: String,
-    query: String,
-    /// Names are in lower case.
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Signed {
-    /// Parses a token: JSON, percent-encoded.
-    fn parse(token: &str) -> Option<Self> {
-        let json = if token.trim_start().starts_with('{') {
-            token.to_owned()
-        } else {
-            let encoded = token.replace('+', "%2B").replace('&', "%26");
-            Query::parse(&format!("token={encoded}"))
-                .get("token")?
-                .to_owned()
-        };
-        let request: Value = serde_json::from_str(&json).ok()?;
-        if request["method"] != "POST" {
-            return None;
-        }
-        let headers = request["headers"].as_array()?.iter().map(|header| {
-            let text = |name: &str| header[name].as_str();
-            Some((
-                text("key")?.to_ascii_lowercase(),
-                text("value")?.trim().to_owned(),
-            ))
-        });
-        let headers: Vec<_> = headers.collect::<Option<_>>()?;
-        let (host, query) = of_caller_identity(request["url"].as_str()?)?;
-        let named = headers.iter().find(|(name, _)| name == "host");
-        if named.is_none_or(|(_, value)| value != host) {
-            return None;
-        }
-        Some(Self {
-            region: region(host)?.to_owned(),
-            query: query.to_owned(),
-            headers,
-            body: request["body"].as_str().unwrap_or_default().to_owned(),
-        })
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(of, _)| of == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-/// Host and query of a URL that asks AWS who the caller is; `None` for every other.
-fn of_caller_identity(url: &str) -> Option<(&str, &str)> {
-    let (host, query) = url.strip_prefix("https://")?.split_once('?')?;
-    let asked = Query::parse(query);
-    let is_asked = asked.get("Action") == Some("GetCallerIdentity")
-        && asked.get("Version") == Some("2011-06-15");
-    is_asked.then_some((host.strip_suffix('/').unwrap_or(host), query))
-}
-
-/// The region of a host of the service: `sts.REGION.amazonaws.com`, where `sts.amazonaws.com` is in
-/// us-east-1.
-fn region(host: &str) -> Option<&str> {
-    let rest = host
-        .strip_suffix(".cn")
-        .unwrap_or(host)
-        .strip_suffix(".amazonaws.com");
-    match rest?.split_once('.') {
-        None if rest == Some("sts") => Some("us-east-1"),
-        Some(("sts" | "sts-fips", region)) if !region.is_empty() && !region.contains('.') => {
-            Some(region)
-        }
-        _ => None,
-    }
-}
-
-/// What the header `Authorization` says.
-struct Proof<'a> {
-    key_id: &'a str,
-    date: &'a str,
-    day: &'a str,
-    region: &'a str,
-    service: &'a str,
-    names: Vec<&'a str>,
-    signature: &'a str,
-}
-
-impl<'a> Proof<'a> {
-    fn parse(request: &'a Signed) -> Option<Self> {
-        let header = request.header("authorization")?.strip_prefix(ALGORITHM)?;
-        let part = |name: &str| {
-            let mut parts = header.split(',').map(str::trim);
-            parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-        };
-        let mut scope = part("Credential")?.rsplitn(5, '/');
-        let end = scope.next()?;
-        let (service, region, day, key_id) =
-            (scope.next()?, scope.next()?, scope.next()?, scope.next()?);
-        let date = request.header("x-amz-date")?;
-        (end == "aws4_request" && date.starts_with(day) && day.len() == 8).then_some(())?;
-        Some(Self {
-            key_id,
-            date,
-            day,
-            region,
-            service,
-            names: part("SignedHeaders")?.split(';').collect(),
-            signature: part("Signature")?,
-        })
-    }
-
-    /// Whether all headers are signed that must be.
-    fn covers(&self, request: &Signed) -> bool {
-        let mut needed = request.headers.iter().map(|(name, _)| name.as_str());
-        needed.all(|name| {
-            !(name == "host" || name.starts_with("x-amz-")) || self.names.contains(&name)
-        })
-    }
-
-    /// The signature that the request has if `secret` made it, in hexadecimal digits.
-    fn signature(&self, request: &Signed, secret: &str) -> String {
-        let mut pairs: Vec<&str> = request.query.split('&').collect();
-        pairs.sort_unstable();
-        let mut canonical = format!("POST\n/\n{}\n", pairs.join("&"));
-        for name in &self.names {
-            let value = request.header(name).unwrap_or_default();
-            canonical.push_str(&format!("{name}:{value}\n"));
-        }
-        let names = self.names.join(";");
-        canonical.push_str(&format!("\n{names}\n{}", hash(request.body.as_bytes())));
-        let Self {
-            date,
-            day,
-            region,
-            service,
-            ..
-        } = self;
-        let scope = format!("{day}/{region}/{service}/aws4_request");
-        let to_sign = format!(
-            "{ALGORITHM}\n{date}\n{scope}\n{}",
-            hash(canonical.as_bytes())
-        );
-        let mut key = format!("AWS4{secret}").into_bytes();
-        for part in [day, region, service, "aws4_request", &to_sign] {
-            key = sign(&Key::new(HMAC_SHA256, &key), part.as_bytes())
-                .as_ref()
-                .to_vec();
-        }
-        hex(&key)
-    }
-}
-
-/// The SHA-256 of `bytes`, in hexadecimal digits.
-fn hash(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::proof::ALGORITHM;
+    use super::signed::region;
     use super::*;
 
     /// A request of 2020-08-11 06:55:22, not signed yet.

@@ -89,18 +89,20 @@ impl Change {
     }
 }
 
+/// Returns a patched document, and what was changed in it.
+#[cfg(test)]
+pub(super) fn patched(document: &Value, patches: &[Patch]) -> (Value, Vec<Change>) {
+    let mut document = document.clone();
+    let mut changes = Vec::new();
+    Change::make(&mut document, patches, (&mut changes, 1), &mut |_| false);
+    (document, changes)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn patched(document: &Value, patches: &[Patch]) -> (Value, Vec<Change>) {
-        let mut document = document.clone();
-        let mut changes = Vec::new();
-        Change::make(&mut document, patches, (&mut changes, 1), &mut |_| false);
-        (document, changes)
-    }
 
     #[test]
     fn what_was_changed_since_is_not_taken_back() {

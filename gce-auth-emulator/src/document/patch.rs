@@ -203,14 +203,7 @@ fn keys(place: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::change::Change;
-
-    fn patched(document: &Value, patches: &[Patch]) -> (Value, Vec<Change>) {
-        let mut document = document.clone();
-        let mut changes = Vec::new();
-        Change::make(&mut document, patches, (&mut changes, 1), &mut |_| false);
-        (document, changes)
-    }
+    use crate::document::change::{Change, patched};
 
     #[test]
     fn disks_and_interfaces_come_behind_those_there_are() {

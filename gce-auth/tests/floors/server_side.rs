@@ -83,7 +83,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &["caller", "clock", "error", "flights", "kept"],
             &["policy"],
-            &["source", "audit", "rate", "guard"],
+            &["source", "audit", "rate", "guard", "asked_value"],
             &["metrics", "tokens", "values"],
             &["decisions", "builder"],
             &["state"],

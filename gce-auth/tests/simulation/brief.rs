@@ -16,7 +16,7 @@ const LINGERS: Duration = Duration::from_secs(290);
 const GETTER: Duration = Duration::from_secs(60);
 const PROJECT: &str = "/project/project-id";
 
-/// Who holds what, and since when nobody does.
+/// The handles of a class that live, and when the last one was dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     holders: usize,
@@ -24,8 +24,8 @@ pub(crate) struct Held {
 }
 
 impl World {
-    /// Builds credentials, asks them for headers, and drops them: they fetch if
-    /// nobody has left a fresh token behind.
+    /// Builds credentials, asks them for headers, and drops them. They fetch unless
+    /// a fresh token of earlier ones is still held.
     pub(crate) fn ask_once(&self, handle: &Handle) {
         let (class, account) = (handle.class, format!("brief{}", handle.class));
         let path = format!(
