@@ -40,7 +40,10 @@ pub(super) fn ask(
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_default();
     let other = || {
-        let why = format!("what answers at {endpoint} is no emulator of gce-auth");
+        let why = format!(
+            "what answers at {endpoint} is no emulator of gce-auth; start one with `gce-auth emulate`, \
+             and name it with --endpoint or GCE_METADATA_HOST"
+        );
         Failure::new(Exit::Failed, why)
     };
     let answer: Value = serde_json::from_str(body).map_err(|_| other())?;
