@@ -1,8 +1,9 @@
 //! Links the unwinder into the command, where the C compiler's own copy of it is at hand.
 //!
-//! Else the command loads `libgcc_s.so.1` whenever it starts, to unwind panics that do not come, and this library asks
-//! the processor for its features as it is loaded, which a virtual machine's host has to answer each time: about a
-//! tenth of the time of `gce-auth token`. Without that copy everything works as well.
+//! Else the command loads `libgcc_s.so.1` whenever it starts, to unwind panics that do not come,
+//! and this library asks the processor for its features as it is loaded, which a virtual machine's
+//! host has to answer each time: about a tenth of the time of `gce-auth token`. Without that copy
+//! everything works as well.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,12 +1,12 @@
-//! `gce-auth token` and credential helpers as whole processes, from their start to their end, beside others that get
-//! the same token from the same server: the least that a program can do, Google's own helpers where they are
-//! installed, and the clients of Python and Node.
+//! `gce-auth token` and credential helpers as whole processes, from their start to their end,
+//! beside others that get the same token from the same server: the least that a program can do,
+//! Google's own helpers where they are installed, and the clients of Python and Node.
 //!
-//! `cargo bench -p gce-auth-conformance --bench command` prints a table in Markdown, and fails if the median of
-//! `gce-auth token` or of a helper is more than 1.5 times that of the least. With a number after `--` that many rounds
-//! are made instead of 200. `docker-credential-gcr` comes from
-//! `go install github.com/GoogleCloudPlatform/docker-credential-gcr/v2@v2.2.1`, `gke-gcloud-auth-plugin` from Google's
-//! repository for apt.
+//! `cargo bench -p gce-auth-conformance --bench command` prints a table in Markdown, and fails if
+//! the median of `gce-auth token` or of a helper is more than 1.5 times that of the least. With a
+//! number after `--` that many rounds are made instead of 200. `docker-credential-gcr` comes from
+//! `go install github.com/GoogleCloudPlatform/docker-credential-gcr/v2@v2.2.1`,
+//! `gke-gcloud-auth-plugin` from Google's repository for apt.
 
 #![allow(clippy::unwrap_used, reason = "nothing can be measured then")]
 #![allow(clippy::print_stdout, reason = "this is what it is for")]
@@ -15,14 +15,15 @@
     reason = "it measures by the machine's clock"
 )]
 
-use std::env;
-use std::ffi::OsString;
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
 
 use gce_auth_conformance::interop::{self, Build, Client};
 use serde_json::Value;

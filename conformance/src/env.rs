@@ -5,8 +5,7 @@
     reason = "this is the crate's one door to the environment"
 )]
 
-use std::env;
-use std::ffi::OsString;
+use std::{env, ffi::OsString};
 
 /// Whether a foreign client whose toolchain is missing is a failure, not a skip.
 pub(crate) fn interop_required() -> bool {
@@ -18,7 +17,8 @@ pub(crate) fn write_clients() -> bool {
     env::var_os("GCE_AUTH_CLIENTS").is_some_and(|value| value == "write")
 }
 
-/// The variables in which cargo tells a test about its package, which are no business of another cargo.
+/// The variables in which cargo tells a test about its package, which are no business of another
+/// cargo.
 pub(crate) fn of_this_package() -> Vec<OsString> {
     env::vars_os()
         .map(|(name, _)| name)

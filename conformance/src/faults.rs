@@ -3,20 +3,26 @@
 //! A request and an answer are one JSON document on one line each. The credentials are those of a
 //! program that sets nothing: the environment alone says where the metadata server is.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::io::{self, BufRead as _, Write as _};
-use std::panic;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    future::Future,
+    io::{self, BufRead as _, Write as _},
+    panic,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::{Duration, SystemTime},
+};
 
-use gce_auth::time::{Clock as _, SystemClock};
-use gce_auth::{Credentials, Error, ErrorKind, Headers, IdTokenCredentials};
+use gce_auth::{
+    Credentials, Error, ErrorKind, Headers, IdTokenCredentials,
+    time::{Clock as _, SystemClock},
+};
 use http::{HeaderMap, header::AUTHORIZATION};
 use serde_json::{Value, json};
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 
 /// Whether anything panicked, on any thread, even if the panic was caught.
 static PANICKED: AtomicBool = AtomicBool::new(false);

@@ -23,28 +23,31 @@ mod rust;
 mod table;
 mod vectors;
 
-use std::error::Error;
-use std::ffi::OsString;
-use std::fmt;
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::{
+    error::Error,
+    ffi::OsString,
+    fmt, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use serde_json::Value;
 
-pub use self::command::{Build, gce_auth, installed};
-pub use self::floor::floor;
-pub use self::go::go;
-pub use self::java::java;
-pub use self::judge::Judge;
-pub use self::namespace::namespace;
-pub use self::node::node;
-pub use self::python::python;
-pub use self::rust::rust;
-pub use self::table::settle_page;
-pub use self::vectors::{Vectors, vectors};
+pub use self::{
+    command::{Build, gce_auth, installed},
+    floor::floor,
+    go::go,
+    java::java,
+    judge::Judge,
+    namespace::namespace,
+    node::node,
+    python::python,
+    rust::rust,
+    table::settle_page,
+    vectors::{Vectors, vectors},
+};
 use crate::env;
 
 /// Enough for a slow mirror; an install that hangs must not hang the tests.
@@ -159,7 +162,8 @@ impl Transcript {
             .map(|documents| Self { documents })
     }
 
-    /// The document of one step; null when the program printed none, as with `Value`'s own indexing.
+    /// The document of one step; null when the program printed none, as with `Value`'s own
+    /// indexing.
     #[must_use]
     pub fn step(&self, name: &str) -> &Value {
         self.all(name).next().unwrap_or(&Value::Null)

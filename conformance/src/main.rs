@@ -5,9 +5,11 @@
 mod faults;
 mod oracle;
 
-use std::env;
-use std::io::{self, Write as _};
-use std::process::ExitCode;
+use std::{
+    env,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 /// What a judge sees when it asks for a driver that is not there.
 const USAGE: &str = "usage: conformance-driver SUBCOMMAND

@@ -13,14 +13,15 @@ mod scopes;
 mod sources;
 mod world;
 
-use std::collections::HashMap;
-use std::io::{self, Read as _, Write as _};
-
-use serde_json::{Map, Value, json};
+use std::{
+    collections::HashMap,
+    io::{self, Read as _, Write as _},
+};
 
 use answer::{Failure, Outcome};
 use credentials::Access;
 use id_tokens::Identity;
+use serde_json::{Map, Value, json};
 use world::World;
 
 /// What a step made and a later one uses.

@@ -4,8 +4,7 @@
 
 mod foreign;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use gce_auth_conformance::interop::{self, Judge, machine};
 use gce_auth_emulator::{AdcKind, Emulator, User};

@@ -1,11 +1,13 @@
-//! Clients of five languages and gcloud under `gce-auth exec --agent`, unchanged: they find the machine
-//! behind the agent, and what it gives verifies.
+//! Clients of five languages and gcloud under `gce-auth exec --agent`, unchanged: they find the
+//! machine behind the agent, and what it gives verifies.
 #![cfg(target_os = "linux")]
 
 mod foreign;
 
-use foreign::clients;
-use foreign::command::{Between, run};
+use foreign::{
+    clients,
+    command::{Between, run},
+};
 use gce_auth_conformance::interop::{self, Judge};
 
 #[test]

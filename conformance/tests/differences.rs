@@ -1,11 +1,13 @@
-//! The differences from google-auth: well-formed where a judge reads them, and the same where people
-//! read them. `GCE_AUTH_DIFFERENCES=write` writes what people read.
+//! The differences from google-auth: well-formed where a judge reads them, and the same where
+//! people read them. `GCE_AUTH_DIFFERENCES=write` writes what people read.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 

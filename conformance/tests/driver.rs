@@ -1,7 +1,9 @@
 //! The driver's command line.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 #[test]
 fn an_unknown_subcommand_is_bad_usage() {

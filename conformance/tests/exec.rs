@@ -1,10 +1,10 @@
-//! Programs in other languages under `gce-auth exec`, unchanged: they find the machine that its arguments describe.
+//! Programs in other languages under `gce-auth exec`, unchanged: they find the machine that its
+//! arguments describe.
 #![cfg(unix)]
 
 mod foreign;
 
-use foreign::clients;
-use foreign::command::Between;
+use foreign::{clients, command::Between};
 
 #[test]
 fn google_auth_for_python_finds_the_machine() {

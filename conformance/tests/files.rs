@@ -6,9 +6,11 @@
 
 mod foreign;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use gce_auth_conformance::interop::{self, Client, Judge, Transcript, machine};
 use gce_auth_emulator::{AdcKind, Emulator, User};

@@ -2,9 +2,11 @@
 
 mod foreign;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use gce_auth_conformance::interop::{self, Judge, machine};
 use gce_auth_emulator::Emulator;

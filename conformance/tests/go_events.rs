@@ -3,9 +3,11 @@
 
 mod foreign;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use gce_auth_conformance::interop::{self, Client};
 use gce_auth_emulator::{Emulator, MachineEvent, Maintenance};
@@ -13,8 +15,8 @@ use serde_json::json;
 
 const AGENT: &str = "gcloud-golang/0.1";
 
-/// The values that a subscriber to a path sees until this one, while events are played; each is played
-/// once the client waits again.
+/// The values that a subscriber to a path sees until this one, while events are played; each is
+/// played once the client waits again.
 fn follow(
     client: &Client,
     emulator: &Emulator,

@@ -1,5 +1,5 @@
-//! The page for those who come from google-auth has a heading for each public name of its Compute Engine
-//! code, as google-auth itself lists them.
+//! The page for those who come from google-auth has a heading for each public name of its Compute
+//! Engine code, as google-auth itself lists them.
 
 mod foreign;
 

@@ -11,7 +11,8 @@ fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
         return;
     };
     let emulator = foreign::emulator().start().unwrap();
-    // Without a PATH, as google-auth-library asks a gcloud for the project before it asks the server.
+    // Without a PATH, as google-auth-library asks a gcloud for the project before it asks the
+    // server.
     let seen = foreign::run(&client, &emulator, &[("PATH", String::new())]);
 
     let mut judge = Judge::new("Node", &seen);
@@ -51,8 +52,8 @@ fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
         .claims("ID token client", "id_token_client");
     judge.verdict();
 
-    // Detection by ping was no guess: the server was asked, and sent the client on. So it was for each
-    // of the two copies of gcp-metadata that are in a program with google-auth-library.
+    // Detection by ping was no guess: the server was asked, and sent the client on. So it was for
+    // each of the two copies of gcp-metadata that are in a program with google-auth-library.
     assert_eq!(emulator.request_count("instance"), 2);
     assert_eq!(emulator.request_count("instance/"), 2);
 }

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
 
 use serde_json::{Value, json};
 

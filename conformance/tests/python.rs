@@ -1,10 +1,9 @@
-//! google-auth for Python against the emulator: programs as its users write them find everything that
-//! the emulator was told, and what they verified is what the emulator issued.
+//! google-auth for Python against the emulator: programs as its users write them find everything
+//! that the emulator was told, and what they verified is what the emulator issued.
 
 mod foreign;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use gce_auth_conformance::interop::{self, Judge, machine};
 use gce_auth_emulator::RecordedRequest;
@@ -83,8 +82,8 @@ fn google_auth_finds_and_verifies_what_the_emulator_was_told() {
     judge.verdict();
 }
 
-/// The flow through the IAM Credentials API, and the boundary that is looked up there. Neither exists
-/// outside Google's own universe.
+/// The flow through the IAM Credentials API, and the boundary that is looked up there. Neither
+/// exists outside Google's own universe.
 fn sign_without_a_key(judge: &mut Judge<'_>, client: &interop::Client) {
     let emulator = foreign::emulator()
         .set("universe/universe-domain", "googleapis.com")

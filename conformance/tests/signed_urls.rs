@@ -1,12 +1,10 @@
-//! Signed URLs, byte for byte: against the vectors that Google publishes for its own clients, and against
-//! google-cloud-storage for Python.
+//! Signed URLs, byte for byte: against the vectors that Google publishes for its own clients, and
+//! against google-cloud-storage for Python.
 
 mod foreign;
 mod signing;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::time::Duration;
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use gce_auth::StorageUrl;
 use gce_auth_conformance::interop;
@@ -81,7 +79,8 @@ fn wish(vector: &Value) -> StorageUrl {
     }
 }
 
-/// All vectors of URLs. The POST policies in the same file are HTML forms, which the library does not make.
+/// All vectors of URLs. The POST policies in the same file are HTML forms, which the library does
+/// not make.
 #[test]
 fn google_s_vectors_are_signed_as_google_signs_them() {
     let Some(vectors) = interop::ready_or_skip(interop::vectors()) else {
@@ -177,9 +176,9 @@ fn cases() -> Vec<Value> {
     cases
 }
 
-/// Whether google-cloud-storage signs a case in another way than Google's vectors want it. It signs the port
-/// with the host, which the vectors leave out; and it sorts `name=value` where the canonical request wants
-/// names sorted, which is not the same where one name begins with another.
+/// Whether google-cloud-storage signs a case in another way than Google's vectors want it. It signs
+/// the port with the host, which the vectors leave out; and it sorts `name=value` where the
+/// canonical request wants names sorted, which is not the same where one name begins with another.
 fn is_known_to_differ(case: &Value) -> bool {
     let endpoint = case["clientEndpoint"].as_str().unwrap_or_default();
     endpoint.ends_with(":9023") || !case["queryParameters"]["a-b"].is_null()

@@ -1,14 +1,16 @@
-//! ID tokens of every flow, verified by Google's verifiers and by this library's; and tokens of Google's
-//! libraries, verified here.
+//! ID tokens of every flow, verified by Google's verifiers and by this library's; and tokens of
+//! Google's libraries, verified here.
 
 mod foreign;
 #[path = "../../gce-auth/tests/forge/mod.rs"]
 mod forge;
 
-use std::error::Error;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use forge::By;
@@ -242,7 +244,8 @@ fn tokens_of_every_flow_are_accepted_by_every_verifier() {
     }
 }
 
-/// What this library's verifier says of a token that the emulator signed: the same with both forms of keys.
+/// What this library's verifier says of a token that the emulator signed: the same with both forms
+/// of keys.
 fn ours(emulator: &Emulator, token: &str) -> gce_auth::VerifiedClaims {
     let url = emulator.url();
     let [by_jwks, by_certificates] = [

@@ -1,27 +1,26 @@
-//! Tokens that were tampered with, given to this library's verifier and to Google's own side by side.
-//! `VERIFIERS.md` is what came of it: written by a run, and held against each one.
+//! Tokens that were tampered with, given to this library's verifier and to Google's own side by
+//! side. `VERIFIERS.md` is what came of it: written by a run, and held against each one.
 
 mod foreign;
 #[path = "../../gce-auth/tests/forge/mod.rs"]
 mod forge;
 mod published;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
 
 use forge::{AUDIENCE, Forge};
-use gce_auth::time::{Clock as _, SystemClock};
-use gce_auth::{ErrorKind, IdTokenVerifier, IdTokenVerifierBuilder};
+use gce_auth::{
+    ErrorKind, IdTokenVerifier, IdTokenVerifierBuilder,
+    time::{Clock as _, SystemClock},
+};
 use gce_auth_conformance::interop::{self, Client, Transcript};
 use published::Published;
 use serde_json::{Value, json};
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(120);
-/// By how much wrong times are wrong: longer than a program takes, so that its clock changes nothing.
+/// By how much wrong times are wrong: longer than a program takes, so that its clock changes
+/// nothing.
 const APART: u64 = 150;
 const OURS: &str = "gce-auth";
 const FOREIGN: [&str; 3] = [

@@ -1,4 +1,5 @@
-//! Logs in to Cloud SQL: `cargo run --example bb8 --features bb8-0_9 -- 'host=127.0.0.1 dbname=app'`
+//! Logs in to Cloud SQL: `cargo run --example bb8 --features bb8-0_9 -- 'host=127.0.0.1
+//! dbname=app'`
 
 use gce_auth_adapters::bb8_0_9::IamManager;
 use tokio_postgres::NoTls;

@@ -1,4 +1,5 @@
-//! Logs in to Cloud SQL: `cargo run --example deadpool_postgres --features deadpool-postgres-0_14 -- 'host=127.0.0.1 dbname=app'`
+//! Logs in to Cloud SQL: `cargo run --example deadpool_postgres --features deadpool-postgres-0_14
+//! -- 'host=127.0.0.1 dbname=app'`
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool};
 use gce_auth_adapters::deadpool_postgres_0_14::IamConnect;

@@ -1,4 +1,5 @@
-//! Gives a library that takes gcp_auth's provider a token: `cargo run --example gcp_auth --features gcp_auth-0_12`
+//! Gives a library that takes gcp_auth's provider a token: `cargo run --example gcp_auth --features
+//! gcp_auth-0_12`
 
 use gce_auth_adapters::gcp_auth_0_12 as adapter;
 use gcp_auth::TokenProvider;

@@ -1,4 +1,5 @@
-//! Reads a secret: `cargo run --example google_cloud_auth --features google-cloud-auth-1 -- projects/P/secrets/S/versions/latest`
+//! Reads a secret: `cargo run --example google_cloud_auth --features google-cloud-auth-1 --
+//! projects/P/secrets/S/versions/latest`
 
 use gce_auth_adapters::google_cloud_auth_1 as adapter;
 use google_cloud_secretmanager_v1::client::SecretManagerService;

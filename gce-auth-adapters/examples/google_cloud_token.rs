@@ -1,4 +1,5 @@
-//! Gives the `gcloud-*` crates a token: `cargo run --example google_cloud_token --features google-cloud-token-0_1`
+//! Gives the `gcloud-*` crates a token: `cargo run --example google_cloud_token --features
+//! google-cloud-token-0_1`
 
 use gce_auth_adapters::google_cloud_token_0_1 as adapter;
 use google_cloud_token::TokenSourceProvider;

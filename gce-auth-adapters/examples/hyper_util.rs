@@ -1,4 +1,5 @@
-//! Gets a URL with hyper-util's client, through the library's own layer: `cargo run --example hyper_util -- URL`
+//! Gets a URL with hyper-util's client, through the library's own layer: `cargo run --example
+//! hyper_util -- URL`
 
 use gce_auth::{AuthLayer, Credentials};
 use http_body_util::Empty;

@@ -1,4 +1,5 @@
-//! Reads an object and signs its URL: `cargo run --example object_store --features object_store-0_14 -- BUCKET OBJECT`
+//! Reads an object and signs its URL: `cargo run --example object_store --features
+//! object_store-0_14 -- BUCKET OBJECT`
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Exports one span: `cargo run --example opentelemetry_otlp --features opentelemetry-otlp-0_33 -- ENDPOINT`
+//! Exports one span: `cargo run --example opentelemetry_otlp --features opentelemetry-otlp-0_33 --
+//! ENDPOINT`
 
 use std::time::Duration;
 

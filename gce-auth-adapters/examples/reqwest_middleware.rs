@@ -1,4 +1,5 @@
-//! Gets a URL, again after a 401: `cargo run --example reqwest_middleware --features reqwest-middleware-0_5 -- URL`
+//! Gets a URL, again after a 401: `cargo run --example reqwest_middleware --features
+//! reqwest-middleware-0_5 -- URL`
 
 use gce_auth_adapters::reqwest_middleware_0_5::Auth;
 use reqwest_middleware::ClientBuilder;

@@ -1,4 +1,5 @@
-//! Logs in to Cloud SQL: `cargo run --example tokio_postgres --features tokio-postgres-0_7 -- 'host=127.0.0.1 dbname=app'`
+//! Logs in to Cloud SQL: `cargo run --example tokio_postgres --features tokio-postgres-0_7 --
+//! 'host=127.0.0.1 dbname=app'`
 
 use gce_auth_adapters::tokio_postgres_0_7::login;
 use tokio_postgres::{Config, NoTls};

@@ -44,8 +44,8 @@ pub use self::{
 pub struct Identity(pub VerifiedClaims);
 
 impl Identity {
-    /// Returns the claims if `allow` is true of them. An email address says who the caller is only if
-    /// [`is_email_verified`](VerifiedClaims::is_email_verified) is true.
+    /// Returns the claims if `allow` is true of them. An email address says who the caller is only
+    /// if [`is_email_verified`](VerifiedClaims::is_email_verified) is true.
     ///
     /// # Errors
     /// [`Rejection::Forbidden`], which answers 403.

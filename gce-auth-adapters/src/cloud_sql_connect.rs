@@ -1,5 +1,5 @@
-//! Logging in for a pool: an error of gce-auth as one of tokio-postgres, which has no constructor, and
-//! a password that the server rejects.
+//! Logging in for a pool: an error of gce-auth as one of tokio-postgres, which has no constructor,
+//! and a password that the server rejects.
 
 use std::{
     io,

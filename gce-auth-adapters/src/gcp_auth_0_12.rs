@@ -7,9 +7,9 @@
 //! let provider: std::sync::Arc<dyn gcp_auth::TokenProvider> = adapter::token_provider(&credentials);
 //! ```
 //!
-//! A request for scopes gets a token with those scopes, where the credentials have a choice. An empty
-//! list gets a token with the credentials' own. Calls for the same scopes share one token; those of
-//! `unshared` credentials do for the credentials' own scopes alone.
+//! A request for scopes gets a token with those scopes, where the credentials have a choice. An
+//! empty list gets a token with the credentials' own. Calls for the same scopes share one token;
+//! those of `unshared` credentials do for the credentials' own scopes alone.
 //!
 //! [gcp_auth]: https://docs.rs/gcp_auth
 

@@ -9,8 +9,8 @@
 //! let config = ClientConfig { token_source_provider: Some(Box::new(adapter::token_source_provider(&credentials))) };
 //! ```
 //!
-//! Their interface cannot report a token that a server rejected: call [`Credentials::invalidate`]. It
-//! has no place for a quota project.
+//! Their interface cannot report a token that a server rejected: call [`Credentials::invalidate`].
+//! It has no place for a quota project.
 //!
 //! [google-cloud-token]: https://docs.rs/google-cloud-token
 

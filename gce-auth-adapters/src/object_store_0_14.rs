@@ -1,5 +1,5 @@
-//! [object_store] 0.14: Google Cloud Storage with gce-auth's tokens, and URLs signed in the name of its
-//! account.
+//! [object_store] 0.14: Google Cloud Storage with gce-auth's tokens, and URLs signed in the name of
+//! its account.
 //!
 //! ```no_run
 //! use gce_auth_adapters::object_store_0_14::Authorize;
@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! Their interface cannot report a token that a server rejected: call [`Credentials::invalidate`] after
-//! [`object_store::Error::Unauthenticated`]. It has no place for a quota project.
+//! Their interface cannot report a token that a server rejected: call [`Credentials::invalidate`]
+//! after [`object_store::Error::Unauthenticated`]. It has no place for a quota project.
 //!
 //! [object_store]: https://docs.rs/object_store
 
@@ -52,8 +52,8 @@ pub fn credentials(ours: &Credentials) -> GcpCredentialProvider {
 
 /// Returns the account of `ours` for `GoogleCloudStorageBuilder::with_signing_credentials`.
 ///
-/// object_store then signs through `signBlob` of IAM at `iamcredentials.googleapis.com`, with a token
-/// of [`credentials`]. Google changes the keys of IAM: a URL may stop working after 12 hours.
+/// object_store then signs through `signBlob` of IAM at `iamcredentials.googleapis.com`, with a
+/// token of [`credentials`]. Google changes the keys of IAM: a URL may stop working after 12 hours.
 #[must_use]
 pub fn signing_credentials(ours: &Signer) -> GcpSigningCredentialProvider {
     Arc::new(Account(ours.clone()))

@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! opendal logs an error of a provider as a warning, and fails with "failed to load signing credential".
-//! It signs through reqsign: see [`reqsign_core_3`](crate::reqsign_core_3).
+//! opendal logs an error of a provider as a warning, and fails with "failed to load signing
+//! credential". It signs through reqsign: see [`reqsign_core_3`](crate::reqsign_core_3).
 //!
 //! [opendal]: https://docs.rs/opendal
 
@@ -25,8 +25,8 @@ use crate::reqsign_core_3::{Provider, credential_provider};
 pub trait Authorize: Sized {
     /// Sets gce-auth as the only source of tokens.
     ///
-    /// Without that, opendal takes another identity where a provider fails: that of a credentials file,
-    /// or of the machine.
+    /// Without that, opendal takes another identity where a provider fails: that of a credentials
+    /// file, or of the machine.
     #[must_use]
     fn authorize(self, ours: &Credentials) -> Self {
         self.authorize_with(credential_provider(ours))

@@ -24,7 +24,8 @@ use reqwest::{RequestBuilder, header::HeaderMap};
 /// Puts the headers of credentials onto a request that is being built.
 pub trait Authorize: Sized {
     /// Returns the request with the headers of `provider`, in place of those of the same names.
-    /// Another credential's `x-goog-user-project` stays if this one has none: build such a request anew.
+    /// Another credential's `x-goog-user-project` stays if this one has none: build such a request
+    /// anew.
     ///
     /// # Errors
     /// As for `headers` of the provider.

@@ -25,8 +25,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 use crate::cloud_sql;
 
-/// How often the password of a pool is compared with the token. Tokens are renewed minutes before they
-/// expire, so a password this old still works.
+/// How often the password of a pool is compared with the token. Tokens are renewed minutes before
+/// they expire, so a password this old still works.
 const INTERVAL: Duration = Duration::from_secs(20);
 
 /// Opens a pool that logs in as the account of `ours`, with a token as the password of each
@@ -48,12 +48,13 @@ pub async fn connect(
 }
 
 /// Returns `options` with a token of `ours` as the password, limited to logging in where the
-/// credentials have a choice of scopes. The user becomes the account as Cloud SQL names it; it stays
-/// if the credentials name no account.
+/// credentials have a choice of scopes. The user becomes the account as Cloud SQL names it; it
+/// stays if the credentials name no account.
 ///
-/// Requires TLS unless the host is this machine: the token is sent as it is. `Require`, the mode that
-/// is set then, does not verify the server. Where others can reach the path to it, set `VerifyCa` and
-/// the certificate of the instance's CA (`ssl_root_cert`): a stricter mode stays as it is.
+/// Requires TLS unless the host is this machine: the token is sent as it is. `Require`, the mode
+/// that is set then, does not verify the server. Where others can reach the path to it, set
+/// `VerifyCa` and the certificate of the instance's CA (`ssl_root_cert`): a stricter mode stays as
+/// it is.
 ///
 /// # Errors
 /// As for `token` of the credentials; as for `account` if the account has to be looked up.
@@ -82,10 +83,10 @@ pub async fn login(
 
 /// Keeps the password of the pool's next connections current, until the pool is closed.
 ///
-/// If a token cannot be fetched, the password stays, and the next attempt is 20 s later. sqlx does not
-/// say that a login failed: give credentials with the scope
-/// [`sqlservice.login`](https://www.googleapis.com/auth/sqlservice.login) alone, and after a rejection
-/// [`invalidate`](Credentials::invalidate) their token.
+/// If a token cannot be fetched, the password stays, and the next attempt is 20 s later. sqlx does
+/// not say that a login failed: give credentials with the scope
+/// [`sqlservice.login`](https://www.googleapis.com/auth/sqlservice.login) alone, and after a
+/// rejection [`invalidate`](Credentials::invalidate) their token.
 pub async fn keep_logged_in(pool: PgPool, ours: Credentials) {
     let ours = cloud_sql::for_login(&ours);
     let closed = pool.close_event();

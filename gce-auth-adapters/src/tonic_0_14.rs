@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! An interceptor cannot wait. Without a valid token in hand the call fails with `UNAVAILABLE`, and a
-//! fetch begins in the background: call `wait_ready` at the start of the program. Prefer
+//! An interceptor cannot wait. Without a valid token in hand the call fails with `UNAVAILABLE`, and
+//! a fetch begins in the background: call `wait_ready` at the start of the program. Prefer
 //! `gce_auth::AuthLayer` (feature `tower`) where a client takes a tower service: it waits, and
 //! replaces rejected tokens.
 //!

@@ -7,9 +7,9 @@
 //! let agent: ureq::Agent = ureq::Agent::config_builder().middleware(Auth::new(credentials)).build().into();
 //! ```
 //!
-//! Use such an agent for Google's APIs only: every host that it calls gets the token. After a 401 the
-//! token is invalidated, and the next request has another one. The request is not sent again, as ureq
-//! has no copy of its body.
+//! Use such an agent for Google's APIs only: every host that it calls gets the token. After a 401
+//! the token is invalidated, and the next request has another one. The request is not sent again,
+//! as ureq has no copy of its body.
 //!
 //! [ureq]: https://docs.rs/ureq
 

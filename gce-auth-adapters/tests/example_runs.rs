@@ -1,5 +1,5 @@
-//! Each example, run as a user runs it, against the emulator and APIs that check its token. The four
-//! for PostgreSQL run in `postgres.rs`, the two of OpenTelemetry in `grpc.rs`.
+//! Each example, run as a user runs it, against the emulator and APIs that check its token. The
+//! four for PostgreSQL run in `postgres.rs`, the two of OpenTelemetry in `grpc.rs`.
 
 #![cfg(all(
     feature = "axum-0_8",

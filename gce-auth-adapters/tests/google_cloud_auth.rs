@@ -254,8 +254,8 @@ async fn id_tokens_and_subject_tokens_are_handed_on() {
     assert!(error.to_string().contains("503"), "{error}");
 }
 
-/// Their federation exchanges our ID tokens at the Security Token Service of the emulator, and what it
-/// gets are the headers of a client of ours.
+/// Their federation exchanges our ID tokens at the Security Token Service of the emulator, and what
+/// it gets are the headers of a client of ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn their_federation_takes_our_subject_tokens_and_gives_us_its_headers() {
     let scene = Scene::new();

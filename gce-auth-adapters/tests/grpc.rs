@@ -275,7 +275,8 @@ async fn a_server_of_tonic_lets_callers_in_by_their_id_token() {
     assert_eq!(status.unwrap_err().code(), Code::Unauthenticated);
 }
 
-/// Exports one span. A batch is sent by a thread of its own, so that this thread may be a runtime's.
+/// Exports one span. A batch is sent by a thread of its own, so that this thread may be a
+/// runtime's.
 async fn export(exporter: SpanExporter) -> (SdkTracerProvider, Result<(), String>) {
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)

@@ -76,8 +76,8 @@ async fn opendal_writes_and_reads() {
     assert_eq!(tokens(&api.seen()).len(), 4);
 }
 
-/// Where the token cannot be had, opendal does not take the identity of the machine: another emulator,
-/// in the environment of a process of its own.
+/// Where the token cannot be had, opendal does not take the identity of the machine: another
+/// emulator, in the environment of a process of its own.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "opendal reads the environment")]
 async fn opendal_takes_no_other_identity() {

@@ -269,7 +269,8 @@ async fn by_sqlx(server: &Postgres) {
         tokio::time::timeout(Duration::from_secs(60), renewed)
             .await
             .unwrap();
-        // The cut connections are found out one by one, and the password follows the token's arrival.
+        // The cut connections are found out one by one, and the password follows the token's
+        // arrival.
         let mut outcome = who().await;
         for _ in 0..100 {
             if outcome.is_ok() {

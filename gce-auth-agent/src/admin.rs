@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gce_auth_server::protocol::guard;
-use gce_auth_server::protocol::hosts::{AllowedHosts, is_loopback};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::{Method, Request};
-use gce_auth_server::service::{Answer, Connection, Service};
+use gce_auth_server::{
+    protocol::{
+        guard,
+        hosts::{AllowedHosts, is_loopback},
+        reply::Reply,
+        request::{Method, Request},
+    },
+    service::{Answer, Connection, Service},
+};
 
-use crate::caller::{self, Lookup};
-use crate::control::Control;
-use crate::metrics::Readings;
-use crate::page;
-use crate::source::failure::line;
-use crate::source::{AccessKey, DEFAULT};
+use crate::{
+    caller::{self, Lookup},
+    control::Control,
+    metrics::Readings,
+    page,
+    source::{AccessKey, DEFAULT, failure::line},
+};
 
 /// What Prometheus asks for.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";

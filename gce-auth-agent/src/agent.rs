@@ -1,26 +1,34 @@
 //! From settings to an agent that serves, and to its end.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::serve_with_shutdown;
-use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use gce_auth_server::{
+    listen::{Listener, TcpPort},
+    serve_with_shutdown,
+};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
-use crate::admin::AdminService;
-use crate::audit::Audit;
-use crate::builder::AgentBuilder;
-use crate::control::{Control, narrowed};
-use crate::error::StartError;
-use crate::listeners::{self, Bound, Place};
-use crate::policy::{Config, ListenConfig, Policy, SourceKind};
-use crate::service::AgentService;
-use crate::source::Source;
-use crate::state::{Parts, State};
+use crate::{
+    admin::AdminService,
+    audit::Audit,
+    builder::AgentBuilder,
+    control::{Control, narrowed},
+    error::StartError,
+    listeners::{self, Bound, Place},
+    policy::{Config, ListenConfig, Policy, SourceKind},
+    service::AgentService,
+    source::Source,
+    state::{Parts, State},
+};
 
 /// Requests under way at the end have this long.
 const DRAIN: Duration = Duration::from_secs(5);

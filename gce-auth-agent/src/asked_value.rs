@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use gce_auth_server::protocol::query::Reading;
-use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::{query::Reading, route::Target};
 use serde_json::{Value, json};
 
 use crate::policy::Grant;

@@ -1,14 +1,15 @@
 //! The audit: one JSON object a line for each request. Lines are written by a thread of their own,
 //! so that a slow disk delays no caller.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
 
-use serde::Serialize;
-use serde::ser::Serializer;
+use serde::{Serialize, ser::Serializer};
 
 use crate::caller::{Caller, Fact};
 

@@ -1,13 +1,13 @@
 //! The settings of an agent.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use gce_auth_server::listen::Network;
 
-use crate::audit::AuditTarget;
-use crate::policy::{Limits, SourceKind};
+use crate::{
+    audit::AuditTarget,
+    policy::{Limits, SourceKind},
+};
 
 /// A socket that was bound elsewhere, as systemd does for a service.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ pub struct AgentBuilder {
     pub audit: Option<AuditTarget>,
     /// Asks the source each time.
     pub no_cache: bool,
-    /// The process that starts the program of `exec --agent`: others than descendants of the process
-    /// are unknown callers.
+    /// The process that starts the program of `exec --agent`: others than descendants of the
+    /// process are unknown callers.
     pub parent: Option<u32>,
     /// Takes what the operator should know, in lines.
     pub log: Arc<dyn Fn(&str) + Send + Sync>,

@@ -1,7 +1,9 @@
 //! The clocks. The only file that reads them.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use gce_auth::time::{Clock as _, Now, SystemClock};

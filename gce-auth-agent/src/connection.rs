@@ -1,14 +1,18 @@
 //! The caller of an open connection, and the rule that decides for it.
 
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use gce_auth_server::service::{Connection, Peer};
 
-use crate::caller::{self, Lookup};
-use crate::metrics::Entered;
-use crate::policy::Fit;
-use crate::state::{Rules, State};
+use crate::{
+    caller::{self, Lookup},
+    metrics::Entered,
+    policy::Fit,
+    state::{Rules, State},
+};
 
 /// The caller of a connection, as long as it is open.
 #[derive(Debug)]

@@ -1,14 +1,18 @@
 //! What signals and the admin listener do to a running agent.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use gce_auth_server::listen::Listener;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::listeners::{self, Bound, Place};
-use crate::policy::{Config, Limits, ListenConfig, Policy};
-use crate::state::State;
+use crate::{
+    listeners::{self, Bound, Place},
+    policy::{Config, Limits, ListenConfig, Policy},
+    state::State,
+};
 
 /// What signals and the admin listener do.
 #[derive(Clone, Debug)]

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::service::Answer;
+use gce_auth_server::{protocol::reply::Reply, service::Answer};
 
-use crate::metrics::Cache;
-use crate::policy::Grant;
-use crate::record::Record;
-use crate::source::failure::Failure;
-use crate::source::{AccessKey, DEFAULT, IdentityKey};
-use crate::state::State;
-use crate::tokens::Valid;
+use crate::{
+    metrics::Cache,
+    policy::Grant,
+    record::Record,
+    source::{AccessKey, DEFAULT, IdentityKey, failure::Failure},
+    state::State,
+    tokens::Valid,
+};
 
 /// The parameters of an identity token, except the account.
 #[derive(Debug)]

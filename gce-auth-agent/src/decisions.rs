@@ -1,11 +1,15 @@
 //! The last decisions, for the page. No query and no token is kept.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use crate::caller::Caller;
-use crate::metrics::{Cache, Kind};
+use crate::{
+    caller::Caller,
+    metrics::{Cache, Kind},
+};
 
 /// So many are kept.
 const KEPT: usize = 200;

@@ -1,11 +1,11 @@
 //! What the fuzz targets call. Not part of the API.
 
-use std::io;
-use std::path::Path;
+use std::{io, path::Path};
 
-use crate::caller::{Caller, cgroup};
-use crate::policy::system::System;
-use crate::policy::{Config, Decision, Request};
+use crate::{
+    caller::{Caller, cgroup},
+    policy::{Config, Decision, Request, system::System},
+};
 
 /// A machine where each name with a vowel is known, and there are no files.
 struct Anywhere;

@@ -1,15 +1,16 @@
-//! The first check of a request: a program that means a metadata server, from here. Stricter than a metadata
-//! server's own guard, and in one line of text.
+//! The first check of a request: a program that means a metadata server, from here. Stricter than a
+//! metadata server's own guard, and in one line of text.
 
 use std::net::IpAddr;
 
-use gce_auth_server::protocol::guard;
-use gce_auth_server::protocol::hosts::AllowedHosts;
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::{Method, Request};
+use gce_auth_server::protocol::{
+    guard,
+    hosts::AllowedHosts,
+    reply::Reply,
+    request::{Method, Request},
+};
 
-use crate::policy::request::is_home;
-use crate::source::failure::line;
+use crate::{policy::request::is_home, source::failure::line};
 
 /// A request that is not let in: the status of its answer, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,14 @@
 //! Entries by key, so many at most: the one that was used the longest ago makes room, of those that
 //! are worth nothing yet if there are any.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Entries by key.
 #[derive(Debug)]

@@ -1,20 +1,24 @@
 //! The sockets that callers come in by: bound at the start, and opened and closed by a reload.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use gce_auth_server::listen::{AllowedClients, Closer, Listener, Network, TcpPort};
 #[cfg(unix)]
 use gce_auth_server::listen::{SocketFile, UnixPort};
 use tokio::sync::Semaphore;
 
-use crate::builder::{Handed, HandedSocket};
-use crate::error::StartError;
-use crate::policy::config::{ListenAt, ListenConfig};
+use crate::{
+    builder::{Handed, HandedSocket},
+    error::StartError,
+    policy::config::{ListenAt, ListenConfig},
+};
 
 /// For the source, files of `/proc`, the audit and the runtime.
 const OWN_DESCRIPTORS: usize = 1024;
@@ -265,8 +269,8 @@ fn refused(place: &str, error: &io::Error) -> StartError {
 }
 
 /// Lets so many connections be open that descriptors are left to ask the kernel who calls, and the
-/// source: a caller that can't be looked up would be refused. With `raise`, raises the limit of this
-/// process as far as it may; a program that it starts would inherit that.
+/// source: a caller that can't be looked up would be refused. With `raise`, raises the limit of
+/// this process as far as it may; a program that it starts would inherit that.
 pub(crate) fn permits(raise: bool) -> Arc<Semaphore> {
     let descriptors = descriptors(raise);
     let own = OWN_DESCRIPTORS.min(descriptors / 2);

@@ -1,14 +1,14 @@
 //! The page of the admin listener: what the agent does, without a secret and without a script.
 
-use std::fmt::Write as _;
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::{fmt::Write as _, sync::PoisonError, time::Duration};
 
-use crate::caller::{Caller, Fact};
-use crate::clock;
-use crate::decisions::Decided;
-use crate::metrics::Outcome;
-use crate::state::State;
+use crate::{
+    caller::{Caller, Fact},
+    clock,
+    decisions::Decided,
+    metrics::Outcome,
+    state::State,
+};
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\

@@ -1,13 +1,13 @@
 //! How many requests a caller may make: a bucket of tokens for each caller of a rule.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use crate::caller::Caller;
-use crate::clock::Started;
-use crate::policy::Rate;
+use crate::{caller::Caller, clock::Started, policy::Rate};
 
 /// So many callers are kept; beyond, those that asked for nothing for a minute are forgotten, and
 /// if there are none, new ones wait.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use gce_auth_server::protocol::reply::Reply;
 
-use crate::audit::{AuditCaller, Line};
-use crate::clock::{self, Started};
-use crate::connection::Caller;
-use crate::decisions::Decided;
-use crate::metrics::{Cache, Kind, Outcome};
-use crate::policy::Fit;
-use crate::state::{Rules, State};
+use crate::{
+    audit::{AuditCaller, Line},
+    clock::{self, Started},
+    connection::Caller,
+    decisions::Decided,
+    metrics::{Cache, Kind, Outcome},
+    policy::Fit,
+    state::{Rules, State},
+};
 
 /// The status that is noted for a client that left before its answer.
 const GONE: u16 = 499;

@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gce_auth_server::protocol::query::Wait;
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request as HttpRequest;
-use gce_auth_server::protocol::route::Target;
-use gce_auth_server::protocol::{pages, render};
-use gce_auth_server::service::{Answer, Connection, Service};
+use gce_auth_server::{
+    protocol::{
+        pages, query::Wait, render, reply::Reply, request::Request as HttpRequest, route::Target,
+    },
+    service::{Answer, Connection, Service},
+};
 use serde_json::{Value, json};
 
-use crate::asked_value::AskedValue;
-use crate::audit::AuditCaller;
-use crate::connection::Caller;
-use crate::credential;
-use crate::guard;
-use crate::policy::{Decision, Fit, Request, Topic};
-use crate::record::Record;
-use crate::source::failure::line;
-use crate::state::{Rules, State};
-use crate::values::view::{self, Shows};
+use crate::{
+    asked_value::AskedValue,
+    audit::AuditCaller,
+    connection::Caller,
+    credential, guard,
+    policy::{Decision, Fit, Request, Topic},
+    record::Record,
+    source::failure::line,
+    state::{Rules, State},
+    values::view::{self, Shows},
+};
 
 /// The callers' side of the agent.
 #[derive(Clone, Debug)]
@@ -226,8 +227,8 @@ impl<'a> Turn<'a> {
         record.end(reply)
     }
 
-    /// How a change is waited for, where values may change: those of Application Default Credentials
-    /// do not.
+    /// How a change is waited for, where values may change: those of Application Default
+    /// Credentials do not.
     fn wait<'v>(&self, value: &'v AskedValue) -> Option<&'v Wait> {
         let waits = self.state.source.as_adc().is_none();
         value.reading.wait.as_ref().filter(|_| waits)

@@ -1,21 +1,27 @@
 //! What all connections share.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::Semaphore;
 
-use crate::audit::Audit;
-use crate::caller::Lookup;
-use crate::clock::HttpDate;
-use crate::decisions::Decisions;
-use crate::metrics::{Metrics, RuleCounts};
-use crate::policy::{Fit, NO_RULE, Policy};
-use crate::rate::Limiter;
-use crate::source::Source;
-use crate::tokens::Tokens;
-use crate::values::Values;
+use crate::{
+    audit::Audit,
+    caller::Lookup,
+    clock::HttpDate,
+    decisions::Decisions,
+    metrics::{Metrics, RuleCounts},
+    policy::{Fit, NO_RULE, Policy},
+    rate::Limiter,
+    source::Source,
+    tokens::Tokens,
+    values::Values,
+};
 
 /// So many callers' processes are searched for at once.
 const SEARCHES: usize = 4;

@@ -2,19 +2,24 @@
 //! and fetches once for all that wait. What is here is which are kept, and for how long they are
 //! handed out.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use gce_auth::{AccessToken, Credentials, IdToken, IdTokenCredentials};
 use tokio::sync::Semaphore;
 
-use crate::clock;
-use crate::flights::Flights;
-use crate::kept::Kept;
-use crate::source::failure::Failure;
-use crate::source::{AccessKey, DEFAULT, IdentityKey, Source};
+use crate::{
+    clock,
+    flights::Flights,
+    kept::Kept,
+    source::{AccessKey, DEFAULT, IdentityKey, Source, failure::Failure},
+};
 
 const ACCESS_TOKENS: usize = 1_000;
 const IDENTITY_TOKENS: usize = 2_000;

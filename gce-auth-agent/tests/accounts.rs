@@ -9,10 +9,11 @@
 
 mod support;
 
-use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use gce_auth_agent::AgentBuilder;
 use support::{Client, MAIN, Scratch, Source, account_of, start, start_open, token_path};

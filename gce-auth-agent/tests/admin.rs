@@ -4,9 +4,11 @@
 
 mod support;
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
 use gce_auth_agent::AgentBuilder;
 use support::{Client, Source, start};

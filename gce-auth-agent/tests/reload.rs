@@ -4,10 +4,11 @@
 
 mod support;
 
-use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::Ordering;
+use std::{
+    net::TcpStream,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    sync::atomic::Ordering,
+};
 
 use gce_auth_agent::AgentBuilder;
 use support::{Client, Scratch, Source, start, token_path};

@@ -1,5 +1,5 @@
-//! The command `gce-auth`, as a function. Not an API: it is a crate so that the fuzz targets can link
-//! its parts.
+//! The command `gce-auth`, as a function. Not an API: it is a crate so that the fuzz targets can
+//! link its parts.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -1,5 +1,5 @@
-//! Settings that keep an SDK from the metadata server: credentials that come before it, and proxies.
-//! Pure: variables come as a function.
+//! Settings that keep an SDK from the metadata server: credentials that come before it, and
+//! proxies. Pure: variables come as a function.
 
 /// Variables with credentials that come before the metadata server, what each holds, and which
 /// program uses it.

@@ -295,8 +295,8 @@ mod elsewhere {
 #[cfg(not(unix))]
 pub(crate) use elsewhere::{Ending, Program, adopt_orphans, is_init, run, run_as, run_as_init};
 
-/// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that ended
-/// it.
+/// Returns the exit code of a program, as a shell does: 128 plus the number of the signal that
+/// ended it.
 pub(crate) fn code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

@@ -1,5 +1,5 @@
-//! Credential helpers as other tools run them: under their names, with the arguments and the input of
-//! the tool.
+//! Credential helpers as other tools run them: under their names, with the arguments and the input
+//! of the tool.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

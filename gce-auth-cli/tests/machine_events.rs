@@ -1,4 +1,5 @@
-//! Events of the machine, by the command: played in an emulator that runs, and the end of a program.
+//! Events of the machine, by the command: played in an emulator that runs, and the end of a
+//! program.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

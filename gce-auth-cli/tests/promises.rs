@@ -1,5 +1,5 @@
-//! What holds for every command: it writes nothing to disk, does without `HOME`, takes a reader that leaves, and ends in
-//! time.
+//! What holds for every command: it writes nothing to disk, does without `HOME`, takes a reader
+//! that leaves, and ends in time.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 #![allow(

@@ -283,7 +283,8 @@ fn keys_that_cannot_be_fetched_are_no_verdict() {
     feed(&arguments, "", token.as_bytes()).failure(3);
 
     let server = emulator.addr().to_string();
-    // A server that has trouble, or says no, or something else than keys, knows nothing of the token.
+    // A server that has trouble, or says no, or something else than keys, knows nothing of the
+    // token.
     for answer in [
         "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",

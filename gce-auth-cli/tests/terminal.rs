@@ -90,7 +90,8 @@ fn lead(name: &str, arguments: &[&str]) -> Child {
 
 #[test]
 fn a_program_does_not_outlive_its_terminal() {
-    // As under `ssh -t host gce-auth exec …` the command leads the session, and it alone is told of the end.
+    // As under `ssh -t host gce-auth exec …` the command leads the session, and it alone is told of
+    // the end.
     let (ours, name) = terminal();
     let script = ["sh", "-c", "echo $$; exec sleep 20"];
     let mut child = lead(&name, &[&["exec", "--"], &script[..]].concat());
@@ -134,7 +135,8 @@ fn a_shell_in_namespaces_has_its_terminal_and_its_jobs() {
     let mut lines = BufReader::new(File::from(ours));
     let mut press = |text: &str| keys.write_all(text.as_bytes()).unwrap();
     press("PS1=; stty -echo rows 33 cols 101; stty size; echo end-1\n");
-    // What is typed is seen until its echo is off, and once more if it comes before the shell reads.
+    // What is typed is seen until its echo is off, and once more if it comes before the shell
+    // reads.
     until(&mut lines, "33 101");
     until(&mut lines, "end-1");
     press("sh -c 'trap \"echo caught\" INT; echo running; sleep 30 & wait; kill $!'\n");

@@ -1,5 +1,6 @@
-//! The consoles of the READMEs show what the command prints: each line that begins with `$ ` is run, one after the other in one
-//! shell, and what it prints is compared, but for what differs from run to run.
+//! The consoles of the READMEs show what the command prints: each line that begins with `$ ` is
+//! run, one after the other in one shell, and what it prints is compared, but for what differs from
+//! run to run.
 //!
 //! `TOUR=overwrite cargo test -p gce-auth-cli --test tour` writes the output anew.
 #![cfg(unix)]
@@ -106,7 +107,8 @@ impl Drop for Shell {
     }
 }
 
-/// The text, with the output of its consoles as it is now. Lines that install something are left as they are.
+/// The text, with the output of its consoles as it is now. Lines that install something are left as
+/// they are.
 fn played(text: &str, name: &str) -> String {
     let mut shell = Shell::new(name);
     let mut result = String::new();

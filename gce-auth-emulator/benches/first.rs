@@ -11,10 +11,12 @@
     reason = "a bench measures, and prints what it measured"
 )]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use gce_auth_emulator::Emulator;
 

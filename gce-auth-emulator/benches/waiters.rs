@@ -10,9 +10,11 @@
 
 mod machine;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use gce_auth_emulator::Emulator;
 use machine::Other;

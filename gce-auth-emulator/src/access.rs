@@ -3,13 +3,17 @@
 use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use gce_auth_server::listen::{AllowedClients, Network, SocketOwner};
-use gce_auth_server::protocol::guard::{self, Refusal};
-use gce_auth_server::protocol::hosts::{self, AllowedHosts};
-use gce_auth_server::protocol::{Reply, Request, pages};
-use gce_auth_server::service::{Connection, Peer};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use gce_auth_server::{
+    listen::{AllowedClients, Network, SocketOwner},
+    protocol::{
+        Reply, Request,
+        guard::{self, Refusal},
+        hosts::{self, AllowedHosts},
+        pages,
+    },
+    service::{Connection, Peer},
+};
 use serde_json::json;
 
 use crate::private_listeners::PRIVATE;

@@ -1,19 +1,20 @@
 //! Documents for Application Default Credentials that lead clients to the emulator.
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::Arc;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 
-use crate::emulator::Emulator;
-use crate::identity::accounts::Identity;
-use crate::identity::keys::SigningKey;
-use crate::policy::principal::unique_id;
-use crate::policy::settings::OWN_PROVIDER;
-use crate::private_file;
+use crate::{
+    emulator::Emulator,
+    identity::{accounts::Identity, keys::SigningKey},
+    policy::{principal::unique_id, settings::OWN_PROVIDER},
+    private_file,
+};
 
 /// The name under which Google's libraries look for the file in the configuration directory of
 /// gcloud.

@@ -1,10 +1,10 @@
 //! The files of an agent: its certificate, as the platform mounts it into a workload.
 
-use std::io;
-use std::path::Path;
+use std::{io, path::Path};
 
-use rcgen::string::Ia5String;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd, string::Ia5String,
+};
 use serde_json::json;
 
 use crate::private_file;

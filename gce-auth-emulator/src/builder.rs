@@ -1,20 +1,24 @@
 //! What an emulator is made from.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::document::document_source::{DocumentSource, Layer};
-use crate::events::EventSchedule;
-use crate::faults::rules::FaultRule;
-use crate::identity::accounts::Account;
-use crate::observers::{Event, Observers};
-use crate::policy::settings::CloudConfig;
-use crate::private_listeners::PrivateListeners;
-use crate::profiles::Profile;
-use crate::text_source::TextSource;
-use crate::token_source::{SharedSource, TokenSource};
+use crate::{
+    document::document_source::{DocumentSource, Layer},
+    events::EventSchedule,
+    faults::rules::FaultRule,
+    identity::accounts::Account,
+    observers::{Event, Observers},
+    policy::settings::CloudConfig,
+    private_listeners::PrivateListeners,
+    profiles::Profile,
+    text_source::TextSource,
+    token_source::{SharedSource, TokenSource},
+};
 
 /// Settings of an [`Emulator`](crate::Emulator), made by
 /// [`Emulator::builder`](crate::Emulator::builder).
@@ -153,9 +157,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Serves this document instead of the profile's: what `curl -H 'Metadata-Flavor: Google'
-    /// 'http://metadata.google.internal/computeMetadata/v1/?recursive=true'` prints on a real machine, or the same below `{"computeMetadata":
-    /// {"v1": ..}}`. The profile still decides how scopes and identity tokens behave.
+    /// Serves this document instead of the profile's: what a real machine prints for
+    /// `curl -H 'Metadata-Flavor: Google' 'http://metadata/computeMetadata/v1/?recursive=true'`, or
+    /// the same below `{"computeMetadata": {"v1": ..}}`. The profile still decides how scopes and
+    /// identity tokens behave.
     ///
     /// Project and accounts that were set here replace those of the document. The text is read when
     /// the emulator starts.

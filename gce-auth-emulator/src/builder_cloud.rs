@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::builder::EmulatorBuilder;
-use crate::policy::providers::Provider;
-use crate::policy::settings::Impersonation;
-use crate::policy::users::User;
-use crate::text_source::TextSource;
+use crate::{
+    builder::EmulatorBuilder,
+    policy::{providers::Provider, settings::Impersonation, users::User},
+    text_source::TextSource,
+};
 
 impl EmulatorBuilder {
     /// Refuses what Google refuses and the emulator lets pass otherwise. By default:

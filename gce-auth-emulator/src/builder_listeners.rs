@@ -1,7 +1,6 @@
 //! Settings of sockets that were bound elsewhere.
 
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::{net::TcpListener, sync::Arc};
 
 use crate::builder::EmulatorBuilder;
 

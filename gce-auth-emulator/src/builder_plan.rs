@@ -1,12 +1,11 @@
 //! What goes wrong and what happens to the machine, from the start on.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use crate::builder::EmulatorBuilder;
-use crate::events::EventSchedule;
-use crate::faults::rules::FaultRule;
-use crate::text_source::TextSource;
+use crate::{
+    builder::EmulatorBuilder, events::EventSchedule, faults::rules::FaultRule,
+    text_source::TextSource,
+};
 
 impl EmulatorBuilder {
     /// Adds a fault from the start on, as [`Emulator::add_fault`](crate::Emulator::add_fault) does
@@ -59,8 +58,8 @@ impl EmulatorBuilder {
     /// # Ok::<(), gce_auth_emulator::StartError>(())
     /// ```
     ///
-    /// The kinds of faults and events are those of the [control requests](crate#control-requests), with
-    /// hyphens in their keys.
+    /// The kinds of faults and events are those of the [control requests](crate#control-requests),
+    /// with hyphens in their keys.
     pub fn plan(mut self, toml: impl Into<String>) -> Self {
         self.plans.push(TextSource::Text(toml.into()));
         self

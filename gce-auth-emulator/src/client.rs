@@ -1,10 +1,8 @@
 //! The client of a request: its address, and what it says of itself.
 
-use std::fmt;
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
-use gce_auth_server::listen::Network;
-use gce_auth_server::protocol::Request;
+use gce_auth_server::{listen::Network, protocol::Request};
 
 /// What a client says of itself, in lower case; of long texts the beginning, as it is compared with
 /// every rule.

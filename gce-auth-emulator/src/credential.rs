@@ -2,22 +2,31 @@
 
 use std::sync::{Arc, PoisonError};
 
+use gce_auth_server::protocol::{
+    Reply, pages,
+    query::{Alt, Query, Reading, is_true},
+    render,
+    route::Target,
+};
 use serde_json::Value;
 
-use crate::client::Client;
-use crate::identity::accounts::{Account, CLOUD_PLATFORM, Identity, Refusal};
-use crate::identity::agents::Agent;
-use crate::identity::claims::{self, Detail};
-use crate::identity::jwt;
-use crate::identity::token_issuer::Holder;
-use crate::policy::principal::Principal;
-use crate::policy::tokens::{Grant, Issued};
-use crate::profiles::attribute;
-use crate::state::State;
-use crate::token_source::{self, SharedSource};
-use gce_auth_server::protocol::query::{Alt, Query, Reading, is_true};
-use gce_auth_server::protocol::route::Target;
-use gce_auth_server::protocol::{Reply, pages, render};
+use crate::{
+    client::Client,
+    identity::{
+        accounts::{Account, CLOUD_PLATFORM, Identity, Refusal},
+        agents::Agent,
+        claims::{self, Detail},
+        jwt,
+        token_issuer::Holder,
+    },
+    policy::{
+        principal::Principal,
+        tokens::{Grant, Issued},
+    },
+    profiles::attribute,
+    state::State,
+    token_source::{self, SharedSource},
+};
 
 /// A request for a token: its target, the account's name, its query.
 type Asked<'a> = (&'a Target, &'a str, &'a Query);

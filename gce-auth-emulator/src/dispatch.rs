@@ -1,25 +1,31 @@
 //! What each request means to the emulator, and who answers it.
 
-use std::future::Future;
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use gce_auth_server::protocol::query::{Query, Reading};
-use gce_auth_server::protocol::route::{self, Credential, Op, Target};
-use gce_auth_server::protocol::{Dialect, Method, Reply, Request, guard, pages, render};
-use gce_auth_server::service::{Answer, Connection, Service};
+use gce_auth_server::{
+    protocol::{
+        Dialect, Method, Reply, Request, guard, pages,
+        query::{Query, Reading},
+        render,
+        route::{self, Credential, Op, Target},
+    },
+    service::{Answer, Connection, Service},
+};
 use tokio::runtime::Handle;
 
-use crate::access::{self, Caller};
-use crate::client::Client;
-use crate::cloud;
-use crate::cloud::call::CloudCall;
-use crate::cloud::endpoint::Endpoint;
-use crate::control::{self, ControlCall};
-use crate::identity::agents::Agent;
-use crate::profiles::Profile;
-use crate::state::State;
-use crate::{feed, oslogin, page};
+use crate::{
+    access::{self, Caller},
+    client::Client,
+    cloud,
+    cloud::{call::CloudCall, endpoint::Endpoint},
+    control::{self, ControlCall},
+    feed,
+    identity::agents::Agent,
+    oslogin, page,
+    profiles::Profile,
+    state::State,
+};
 
 /// Where the tree begins. On a host of Google's APIs no other path is the metadata server's.
 const TREE: &str = "/computeMetadata";

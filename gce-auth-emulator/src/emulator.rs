@@ -1,25 +1,28 @@
 //! An emulator that runs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
-use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
-use std::{fmt, fs, io};
-
-use tokio::sync::oneshot;
-
-use crate::builder::EmulatorBuilder;
-use crate::clock::Instant;
-use crate::error::SetError;
-use crate::events::{EventError, EventSchedule, EventStatus, MachineEvent};
-use crate::faults::{Fault, FaultRule};
-use crate::private_file;
-use crate::recorded_request::RecordedRequest;
-use crate::state::State;
+use std::{
+    fmt, fs, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
 
 #[cfg(unix)]
 use gce_auth_server::listen::SocketFile;
+use tokio::sync::oneshot;
+
+use crate::{
+    builder::EmulatorBuilder,
+    clock::Instant,
+    error::SetError,
+    events::{EventError, EventSchedule, EventStatus, MachineEvent},
+    faults::{Fault, FaultRule},
+    private_file,
+    recorded_request::RecordedRequest,
+    state::State,
+};
 
 /// A metadata server on a port of this machine, with the Google APIs that belong to it on the same
 /// port.

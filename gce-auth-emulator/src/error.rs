@@ -1,7 +1,6 @@
 //! What can go wrong with the emulator itself.
 
-use std::error::Error;
-use std::{fmt, io};
+use std::{error::Error, fmt, io};
 
 /// Why an emulator did not start.
 #[derive(Debug)]

@@ -1,19 +1,18 @@
-//! Every refusal that the code can give has a cause, and a nearest thing that would have worked. The
-//! refusals are read from the code: a new one without a row of its own fails here.
+//! Every refusal that the code can give has a cause, and a nearest thing that would have worked.
+//! The refusals are read from the code: a new one without a row of its own fails here.
 
-use std::fs;
-use std::path::Path;
-use std::time::SystemTime;
+use std::{fs, path::Path, time::SystemTime};
 
-use gce_auth_server::protocol::hosts::AllowedHosts;
-use gce_auth_server::protocol::{Method, Reply, pages};
+use gce_auth_server::protocol::{Method, Reply, hosts::AllowedHosts, pages};
 use serde_json::{Value, json};
 
-use crate::cloud::errors;
-use crate::explain::{Facts, explain};
-use crate::policy::settings::Settings;
-use crate::profiles::{self, Profile};
-use crate::recorded_request::{Explanation, RecordedAnswer, RecordedRequest};
+use crate::{
+    cloud::errors,
+    explain::{Facts, explain},
+    policy::settings::Settings,
+    profiles::{self, Profile},
+    recorded_request::{Explanation, RecordedAnswer, RecordedRequest},
+};
 
 /// Where the emulator refuses requests, apart from control requests.
 const FILES: [&str; 17] = [

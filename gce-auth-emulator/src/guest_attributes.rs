@@ -1,13 +1,9 @@
 //! Guest attributes: the part of the tree that programs on the machine may write.
 
-use crate::client::Client;
-use crate::document::limits::Extent;
-use crate::profiles::attribute;
-use crate::state::State;
+use gce_auth_server::protocol::{Reply, pages, render, route::Target};
 use serde_json::Value;
 
-use gce_auth_server::protocol::route::Target;
-use gce_auth_server::protocol::{Reply, pages, render};
+use crate::{client::Client, document::limits::Extent, profiles::attribute, state::State};
 
 /// How many bytes all guest attributes may have together, their names and a few for each included.
 const MAX_BYTES: usize = 256 * 1024;

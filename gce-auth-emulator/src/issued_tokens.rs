@@ -6,8 +6,7 @@ use std::fmt::Write;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use crate::policy::tokens::Issued;
-use crate::state::State;
+use crate::{policy::tokens::Issued, state::State};
 
 /// So many are shown, those that live longest first.
 const SHOWN: usize = 200;

@@ -14,8 +14,8 @@
 //!   (`/v1/projects/-/serviceAccounts/EMAIL:signBlob` and its siblings), the Security Token Service
 //!   (`/v1/token`, `/v1/introspect`, `/v1/oauthtoken`), the OAuth endpoints (`/token`, `/revoke`,
 //!   `/tokeninfo`), and the keys (`/oauth2/v3/certs` as JWK set, `/oauth2/v1/certs` as X.509
-//!   certificates, `/.well-known/openid-configuration`), with [users](User),
-//!   [pools](Provider) and [grants](EmulatorBuilder::impersonation) that you configure, and as
+//!   certificates, `/.well-known/openid-configuration`), with [users](User), [pools](Provider) and
+//!   [grants](EmulatorBuilder::impersonation) that you configure, and as
 //!   [strict](EmulatorBuilder::strict) as Google if you want;
 //! - [credentials files](Emulator::write_adc) that lead other sources of tokens here, and the
 //!   certificates of [agents](AgentIdentity).
@@ -112,9 +112,9 @@
 //! [plan](EmulatorBuilder::plan) `[[events]]`, as control request `POST machine-events` with
 //! `event` and, if wanted, `inSeconds` or `at` (RFC 3339), `repeat`, and `client`: an address, a
 //! network, or a part of a `User-Agent` or `x-goog-api-client` header. In plans, keys may have
-//! hyphens. Clients that wait for a change see each step with its ETag. Between the end of a machine
-//! and its next start, its metadata server closes connections unanswered; control requests and the
-//! page go on.
+//! hyphens. Clients that wait for a change see each step with its ETag. Between the end of a
+//! machine and its next start, its metadata server closes connections unanswered; control requests
+//! and the page go on.
 //!
 //! | `kind` | what happens |
 //! | --- | --- |
@@ -142,7 +142,6 @@
 //! assert_eq!(emulator.machine_events().len(), 1);
 //! # Ok::<(), gce_auth_emulator::StartError>(())
 //! ```
-//!
 
 #![forbid(unsafe_code)]
 
@@ -206,13 +205,10 @@ pub use events::{
     MaintenanceAction,
 };
 pub use faults::{Fault, FaultRule};
-pub use identity::accounts::Account;
-pub use identity::api_certificate::API_HOSTS;
+pub use identity::{accounts::Account, api_certificate::API_HOSTS};
 pub use observers::Event;
 pub use peer_process::Process;
-pub use policy::aws::AwsKey;
-pub use policy::providers::Provider;
-pub use policy::users::User;
+pub use policy::{aws::AwsKey, providers::Provider, users::User};
 pub use profiles::Profile;
 pub use recorded_request::{Explanation, RecordedAnswer, RecordedRequest};
 pub use token_source::{TokenFuture, TokenSource};

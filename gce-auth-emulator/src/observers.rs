@@ -1,13 +1,14 @@
 //! What an emulator tells its observers.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{
+    fmt,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use crate::events::MachineStep;
-use crate::recorded_request::RecordedRequest;
+use crate::{events::MachineStep, recorded_request::RecordedRequest};
 
 /// Something that happened in an emulator, for
 /// [`EmulatorBuilder::on_event`](crate::EmulatorBuilder::on_event). It displays as one line of

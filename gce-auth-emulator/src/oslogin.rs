@@ -5,11 +5,12 @@
 //! the Cloud OS Login API, each with its `policies` if it may not do both, `login` and
 //! `adminLogin`; `groups` are POSIX groups with `name`, `gid` and `members`.
 
+use gce_auth_server::protocol::{
+    Reply, pages,
+    query::Query,
+    route::{Login, Target},
+};
 use serde_json::{Map, Value, json};
-
-use gce_auth_server::protocol::query::Query;
-use gce_auth_server::protocol::route::{Login, Target};
-use gce_auth_server::protocol::{Reply, pages};
 
 /// How many are on a page unless the client says.
 const PAGE: usize = 500;
@@ -163,8 +164,9 @@ fn is(value: &Value, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use gce_auth_server::protocol::Request;
+
+    use super::*;
 
     fn ask(what: Login, query: &str) -> (u16, Value) {
         let user = |name: &str, uid: u32| {

@@ -1,12 +1,16 @@
 //! The process at the other end of a connection, where the kernel tells.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
-use gce_auth_server::listen::SocketOwner;
-use gce_auth_server::service::{Connection, Peer};
+use gce_auth_server::{
+    listen::SocketOwner,
+    service::{Connection, Peer},
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

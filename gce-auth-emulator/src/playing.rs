@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use crate::events::events_queue::Events;
-use crate::events::scheduler::Due;
-use crate::events::{EventError, EventSchedule, EventStatus, MachineStep};
-use crate::observers::Event;
-use crate::state::State;
+use crate::{
+    events::{
+        EventError, EventSchedule, EventStatus, MachineStep, events_queue::Events, scheduler::Due,
+    },
+    observers::Event,
+    state::State,
+};
 
 impl State {
     /// Takes an event in, and plays what is due at once; returns its number.

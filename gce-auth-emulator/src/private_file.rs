@@ -1,9 +1,12 @@
 //! Files that only their owner can read.
 
-use std::ffi::OsString;
-use std::io::{self, Write};
-use std::path::Path;
-use std::{fs, process};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    path::Path,
+    process,
+};
 
 /// Puts a file in place, mode 0600, whole or not at all: it is written beside and renamed.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {

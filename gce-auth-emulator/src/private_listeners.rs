@@ -1,8 +1,10 @@
 //! Sockets of a network of its own, such as a network namespace.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
 
 use gce_auth_server::listen::TcpPort;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use gce_auth_server::protocol::query::is_true;
 use serde_json::{Value, json};
 
 use crate::identity::accounts::Account;
-use gce_auth_server::protocol::query::is_true;
 
 /// Which kind of machine the emulator poses as.
 ///

@@ -1,12 +1,13 @@
 //! Values and directories of the document, once they have changed if that is wanted.
 
-use gce_auth_server::protocol::Reply;
-use gce_auth_server::protocol::etag::Etag;
-use gce_auth_server::protocol::query::{Reading, Wait};
-use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::{
+    Reply,
+    etag::Etag,
+    query::{Reading, Wait},
+    route::Target,
+};
 
-use crate::client::Client;
-use crate::state::State;
+use crate::{client::Client, state::State};
 
 impl State {
     /// A place as this client sees it now, and its ETag; or the refusal.

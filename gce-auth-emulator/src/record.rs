@@ -1,18 +1,21 @@
 //! Takes note of requests as they come and end, and injects their faults.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use gce_auth_server::protocol::{Method, Request};
-use gce_auth_server::service::{Arrival, Connection, Hooks, Sent};
+use gce_auth_server::{
+    protocol::{Method, Request},
+    service::{Arrival, Connection, Hooks, Sent},
+};
 
-use crate::explain::{self, Facts};
-use crate::journal::{Entry, Journal};
-use crate::observers::Event;
-use crate::page;
-use crate::peer_process::Client;
-use crate::recorded_request::{Explanation, RecordedRequest};
-use crate::state::State;
+use crate::{
+    explain::{self, Facts},
+    journal::{Entry, Journal},
+    observers::Event,
+    page,
+    peer_process::Client,
+    recorded_request::{Explanation, RecordedRequest},
+    state::State,
+};
 
 impl Hooks for State {
     type Client = Arc<Client>;

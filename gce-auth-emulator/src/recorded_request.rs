@@ -1,14 +1,14 @@
 //! A request that was received, as programs, control requests and the page see it.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::{Value, json};
 
-use crate::client_library::ClientLibrary;
-use crate::clock::Instant;
-use crate::peer_process::Process;
+use crate::{client_library::ClientLibrary, clock::Instant, peer_process::Process};
 
 /// A request that an emulator received, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

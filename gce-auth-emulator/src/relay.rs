@@ -3,18 +3,24 @@
 
 use std::time::Duration;
 
+use gce_auth_server::protocol::{
+    Method, Reply, Request,
+    etag::Etag,
+    pages,
+    query::{Reading, Wait},
+    render,
+    route::{Op, Target},
+    tree::Node,
+};
 use serde_json::{Map, Value};
 
-use crate::client::Client;
-use crate::document::etag_of;
-use crate::identity::accounts::Identity;
-use crate::state::State;
-use crate::upstream::{Ask, Upstream};
-use gce_auth_server::protocol::etag::Etag;
-use gce_auth_server::protocol::query::{Reading, Wait};
-use gce_auth_server::protocol::route::{Op, Target};
-use gce_auth_server::protocol::tree::Node;
-use gce_auth_server::protocol::{Method, Reply, Request, pages, render};
+use crate::{
+    client::Client,
+    document::etag_of,
+    identity::accounts::Identity,
+    state::State,
+    upstream::{Ask, Upstream},
+};
 
 /// Says how many emulators a request went through, so that a circle of them ends.
 const HOPS: &str = "x-metadata-hops";

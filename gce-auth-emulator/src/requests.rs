@@ -2,9 +2,11 @@
 
 use gce_auth_server::protocol::query::Query;
 
-use crate::journal::{Entry, full_path};
-use crate::recorded_request::RecordedRequest;
-use crate::state::State;
+use crate::{
+    journal::{Entry, full_path},
+    recorded_request::RecordedRequest,
+    state::State,
+};
 
 impl State {
     /// All requests that are kept, the oldest first.

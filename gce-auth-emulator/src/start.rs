@@ -1,40 +1,41 @@
 //! From settings to an emulator that serves.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 #[cfg(unix)]
 use gce_auth_server::listen::SocketFile;
 use gce_auth_server::listen::{AllowedClients, Listener, Network, TcpPort};
 use serde_json::Value;
-use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::{runtime::Runtime, sync::oneshot};
 
-use crate::access::{self, Access, RemoteControl};
-use crate::builder::EmulatorBuilder;
-use crate::clock::Clock;
-use crate::dispatch::Dispatcher;
-use crate::document::document_source::Layer;
-use crate::emulator::{Emulator, Https};
-use crate::error::StartError;
-use crate::events::EventSchedule;
-use crate::events::scheduler::Scheduler;
-use crate::faults::plan::Plan;
-use crate::identity::api_certificate::ApiCertificate;
-use crate::identity::certificates::Mtls;
-use crate::identity::keys::SigningKey;
-use crate::identity::mds_certificate;
-use crate::identity::token_issuer::TokenIssuer;
-use crate::observers::Event;
-use crate::policy::settings::CloudConfig;
-use crate::private_listeners::{self, PRIVATE};
-use crate::profiles::Profile;
-use crate::state::{Parts, State};
-use crate::upstream::Upstream;
-use crate::watch::Watcher;
+use crate::{
+    access::{self, Access, RemoteControl},
+    builder::EmulatorBuilder,
+    clock::Clock,
+    dispatch::Dispatcher,
+    document::document_source::Layer,
+    emulator::{Emulator, Https},
+    error::StartError,
+    events::{EventSchedule, scheduler::Scheduler},
+    faults::plan::Plan,
+    identity::{
+        api_certificate::ApiCertificate, certificates::Mtls, keys::SigningKey, mds_certificate,
+        token_issuer::TokenIssuer,
+    },
+    observers::Event,
+    policy::settings::CloudConfig,
+    private_listeners::{self, PRIVATE},
+    profiles::Profile,
+    state::{Parts, State},
+    upstream::Upstream,
+    watch::Watcher,
+};
 
 /// For sources of tokens that block: so many accounts are asked at once. Idle threads end.
 const BLOCKING_THREADS: usize = 64;

@@ -5,25 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::access::Access;
-use crate::clock::{Clock, Instant};
-use crate::document::{Document, DocumentSource, carry_over};
-use crate::error::StartError;
-use crate::events::events_queue::Events;
-use crate::faults::plan::Plan;
-use crate::faults::rules::Rules;
-use crate::faults::{FaultRule, fault_config};
-use crate::identity::accounts::Account;
-use crate::identity::keys::SigningKey;
-use crate::identity::token_issuer::TokenIssuer;
-use crate::journal::Journal;
-use crate::observers::{Event, Observers};
-use crate::peer_process::Search;
-use crate::policy::cloud::Cloud;
-use crate::policy::settings::Settings;
-use crate::profiles::Profile;
-use crate::token_source::{Lookups, SharedSource};
-use crate::upstream::Upstream;
+use crate::{
+    access::Access,
+    clock::{Clock, Instant},
+    document::{Document, DocumentSource, carry_over},
+    error::StartError,
+    events::events_queue::Events,
+    faults::{FaultRule, fault_config, plan::Plan, rules::Rules},
+    identity::{accounts::Account, keys::SigningKey, token_issuer::TokenIssuer},
+    journal::Journal,
+    observers::{Event, Observers},
+    peer_process::Search,
+    policy::{cloud::Cloud, settings::Settings},
+    profiles::Profile,
+    token_source::{Lookups, SharedSource},
+    upstream::Upstream,
+};
 
 /// What a state is made from.
 pub(crate) struct Parts {

@@ -1,17 +1,21 @@
 //! Access tokens from elsewhere, for programs that need real ones.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
-use crate::clock::{Clock, Lap};
-use crate::identity::token_issuer::Holder;
-use crate::policy::tokens::Issued;
+use crate::{
+    clock::{Clock, Lap},
+    identity::token_issuer::Holder,
+    policy::tokens::Issued,
+};
 
 /// How long a lookup may take. A later one is begun anew.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use hyper::{
+    body::Bytes,
+    client::conn::http1,
+    header::{CONNECTION, HOST, HeaderName, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is merged and shown in one piece, while others wait.

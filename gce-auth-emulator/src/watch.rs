@@ -4,14 +4,15 @@
 //! come for files on network mounts and in containers, nor when a directory above the file is
 //! swapped, as in a Kubernetes volume.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::MissedTickBehavior;
 
-use crate::observers::Event;
-use crate::state::State;
+use crate::{observers::Event, state::State};
 
 const PERIOD: Duration = Duration::from_millis(250);
 

@@ -5,15 +5,20 @@
 
 mod client;
 
-use std::fs;
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use client::cloud::{ACCESS_TOKEN, EXCHANGE, SCOPE, claims, iam, now, post, token_info};
-use client::{get, request, token};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use client::{
+    cloud::{ACCESS_TOKEN, EXCHANGE, SCOPE, claims, iam, now, post, token_info},
+    get, request, token,
+};
 use gce_auth_emulator::{AdcKind, AgentIdentity, Emulator, Fault, FaultRule};
 use serde_json::{Value, json};
 

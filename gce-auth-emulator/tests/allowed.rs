@@ -5,9 +5,11 @@
 
 mod client;
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::{
+    io::{Read, Write},
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex},
+};
 
 use client::{connect, get};
 use gce_auth_emulator::Emulator;

@@ -1,10 +1,13 @@
-//! Many control requests at once are answered by one thread, and leave the others to those who serve.
+//! Many control requests at once are answered by one thread, and leave the others to those who
+//! serve.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use gce_auth_emulator::Emulator;
 

@@ -4,9 +4,11 @@
 
 mod client;
 
-use client::cloud::{ACCESS_TOKEN, EXCHANGE, JWT, now, sign};
-use client::refused::{Ask, Refused, check};
-use client::token;
+use client::{
+    cloud::{ACCESS_TOKEN, EXCHANGE, JWT, now, sign},
+    refused::{Ask, Refused, check},
+    token,
+};
 use gce_auth_emulator::{Account, Emulator, Provider};
 use serde_json::json;
 

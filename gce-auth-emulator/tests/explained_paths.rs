@@ -1,5 +1,5 @@
-//! Requests that are not let in or lead to no place: the cause, and the nearest thing that would have
-//! worked.
+//! Requests that are not let in or lead to no place: the cause, and the nearest thing that would
+//! have worked.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 

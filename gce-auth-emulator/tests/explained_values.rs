@@ -5,8 +5,10 @@
 
 mod client;
 
-use client::refused::{Ask, Refused, TREE, check};
-use client::{exchange, parse};
+use client::{
+    exchange, parse,
+    refused::{Ask, Refused, TREE, check},
+};
 use gce_auth_emulator::{Account, Emulator, Fault, FaultRule, Profile};
 
 const FLAVOR: (&str, &str) = ("Metadata-Flavor", "Google");

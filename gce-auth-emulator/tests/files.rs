@@ -4,10 +4,12 @@
 
 mod client;
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::{
+    fs,
+    path::PathBuf,
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
 
 use client::get;
 use gce_auth_emulator::{Emulator, EmulatorBuilder, Event};

@@ -9,8 +9,7 @@
 
 mod client;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use client::exchange;
 use gce_auth_emulator::{Account, Emulator};

@@ -5,8 +5,10 @@
 
 mod client;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use client::{get, request};
 use gce_auth_emulator::Emulator;

@@ -4,8 +4,11 @@
 
 mod client;
 
-use client::cloud::{SCOPE, claims, iam, token_info};
-use client::{Answer, request, token};
+use client::{
+    Answer,
+    cloud::{SCOPE, claims, iam, token_info},
+    request, token,
+};
 use gce_auth_emulator::Emulator;
 use serde_json::{Value, json};
 

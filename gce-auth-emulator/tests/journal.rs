@@ -6,8 +6,11 @@ mod client;
 
 use std::io::{Read, Write};
 
-use client::cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, iam, post, sign};
-use client::{Answer, connect, get, request, token};
+use client::{
+    Answer,
+    cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, iam, post, sign},
+    connect, get, request, token,
+};
 use gce_auth_emulator::{Account, Emulator, Fault, FaultRule, User};
 use serde_json::{Value, json};
 

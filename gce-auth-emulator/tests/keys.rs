@@ -4,9 +4,7 @@
 
 mod client;
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{fs, path::PathBuf, process::Command};
 
 use client::request;
 use gce_auth_emulator::Emulator;

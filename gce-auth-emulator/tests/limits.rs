@@ -6,8 +6,10 @@ mod client;
 
 use std::io::{Read, Write};
 
-use client::cloud::{ACCESS_TOKEN, EXCHANGE, post, token_info};
-use client::{get, request, token};
+use client::{
+    cloud::{ACCESS_TOKEN, EXCHANGE, post, token_info},
+    get, request, token,
+};
 use gce_auth_emulator::Emulator;
 use serde_json::json;
 

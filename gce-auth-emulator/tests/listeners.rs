@@ -4,16 +4,19 @@
 
 mod client;
 
-use std::io::{Read, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use client::{Answer, connect, get, parse};
 use gce_auth_emulator::{Emulator, Profile};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 
 const REQUEST: &[u8] =
     b"GET /computeMetadata/v1/instance HTTP/1.1\r\nHost: metadata.google.internal\r\n\
@@ -179,10 +182,14 @@ fn a_unix_socket_serves_the_same_tree_and_leaves_no_file() {
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_for_its_owner_and_replaces_only_the_dead() {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::time::Duration;
+    use std::{
+        fs,
+        os::unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+        },
+        time::Duration,
+    };
     let directory = Directory::new("sockets");
     let path = directory.0.join("metadata.sock");
     let start = || Emulator::builder().unix_socket(&path).start();

@@ -4,11 +4,13 @@
 
 mod client;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use client::{connect, exchange, get, parse, request, token};
 use gce_auth_emulator::{Emulator, Fault};

@@ -4,8 +4,10 @@
 
 mod client;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use client::{connect, exchange, get, parse};
 use gce_auth_emulator::{Emulator, Fault};

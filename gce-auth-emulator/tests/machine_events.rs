@@ -4,11 +4,13 @@
 
 mod client;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use client::{Answer, connect, exchange, get, parse, request};
 use gce_auth_emulator::{

@@ -4,9 +4,11 @@
 
 mod client;
 
-use std::net::{Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
 use client::{Answer, get, request};
 use gce_auth_emulator::{Emulator, Event, EventSchedule, EventState, MachineEvent, Maintenance};

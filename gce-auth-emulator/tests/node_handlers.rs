@@ -1,16 +1,18 @@
 //! Programs that end work before their node ends, by the requests that they make.
 //!
-//! What each does was read in its public source, and is replayed here: paths, parameters, headers and
-//! order.
+//! What each does was read in its public source, and is replayed here: paths, parameters, headers
+//! and order.
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
 mod client;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::thread;
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use client::{Answer, connect, parse};
 use gce_auth_emulator::{Emulator, MachineEvent, Maintenance};
@@ -40,7 +42,8 @@ fn waiting(emulator: &Emulator, count: usize) {
     }
 }
 
-/// Kubernetes' node-termination-handler for Compute Engine, by cloud.google.com/go/compute/metadata.
+/// Kubernetes' node-termination-handler for Compute Engine, by
+/// cloud.google.com/go/compute/metadata.
 struct TerminationHandler<'a>(&'a Emulator);
 
 impl TerminationHandler<'_> {

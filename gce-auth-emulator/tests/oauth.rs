@@ -4,8 +4,11 @@
 
 mod client;
 
-use client::cloud::{SCOPE, claims, error, iam, post, sign, token_info};
-use client::{Answer, request, token};
+use client::{
+    Answer,
+    cloud::{SCOPE, claims, error, iam, post, sign, token_info},
+    request, token,
+};
 use gce_auth_emulator::{Emulator, User};
 use serde_json::{Value, json};
 

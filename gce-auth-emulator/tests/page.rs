@@ -4,8 +4,10 @@
 
 mod client;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
 
 use client::{connect, get, request, token};
 use gce_auth_emulator::{Emulator, Fault};

@@ -4,9 +4,7 @@
 
 mod client;
 
-use std::io::ErrorKind;
-use std::net::TcpStream;
-use std::time::Duration;
+use std::{io::ErrorKind, net::TcpStream, time::Duration};
 
 use client::{get, request};
 use gce_auth_emulator::{Emulator, Fault, FaultRule};

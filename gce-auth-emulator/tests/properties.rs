@@ -4,15 +4,21 @@
 
 mod client;
 
-use std::collections::BTreeMap;
-use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use client::{connect, exchange, get, parse, request};
 use gce_auth_emulator::Emulator;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 use serde_json::{Map, Value, json};
 
 /// Panics on the servers' threads, since the program began.

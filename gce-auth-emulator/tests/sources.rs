@@ -4,10 +4,14 @@
 
 mod client;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
 
 use client::{get, token};
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder, TokenFuture, TokenSource};

@@ -6,14 +6,16 @@ mod client;
 
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use client::cloud::{
-    ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, encode, error, iam, now, post, sign, token_info,
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use client::{Answer, request, token};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use client::{
+    Answer,
+    cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, encode, error, iam, now, post, sign, token_info},
+    request, token,
+};
 use gce_auth_emulator::{Emulator, Provider, User};
 use serde_json::{Value, json};
 

@@ -4,10 +4,12 @@
 
 mod client;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::thread;
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    thread,
+    time::Duration,
+};
 
 use client::{get, request, token};
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder, Profile};

@@ -4,15 +4,16 @@
 //! with the spelling of another message, but only with one that it read itself. So it is given one
 //! to read, in memory, in which the other names stand as they are to be written.
 
-use std::convert::Infallible;
-use std::sync::Mutex;
+use std::{convert::Infallible, sync::Mutex};
 
 use http_body_util::Empty;
-use hyper::body::{Bytes, Incoming};
-use hyper::http::Extensions;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    http::Extensions,
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -1,17 +1,14 @@
 //! The traits between the sockets and what answers behind them.
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::listen::PeerProcess;
-use crate::protocol::reply::Reply;
-use crate::protocol::request::Request;
+use crate::{
+    listen::PeerProcess,
+    protocol::{reply::Reply, request::Request},
+};
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
@@ -152,7 +149,8 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = (id, answer);
     }
 
-    /// Is called for a request that ended without an answer, as its client or the connection was gone.
+    /// Is called for a request that ended without an answer, as its client or the connection was
+    /// gone.
     fn departed(&self, id: u64) {
         let _ = id;
     }

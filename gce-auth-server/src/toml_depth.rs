@@ -4,8 +4,8 @@
 /// How many tables and lists may lie within each other in a text that is read.
 pub const MOST: usize = 128;
 
-/// Returns how deep a text nests at most, in brackets and dots outside of strings and comments. Dots
-/// of numbers count, too.
+/// Returns how deep a text nests at most, in brackets and dots outside of strings and comments.
+/// Dots of numbers count, too.
 pub fn depth(text: &str) -> usize {
     let mut rest = text;
     let mut open = Vec::new();

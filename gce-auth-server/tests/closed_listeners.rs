@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+};
 
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::Connection;
-use gce_auth_server::{Answer, Service, serve};
+use gce_auth_server::{
+    Answer, Service,
+    listen::{Listener, TcpPort},
+    protocol::{reply::Reply, request::Request},
+    serve,
+    service::Connection,
+};
 
 struct Echo;
 

@@ -4,16 +4,20 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::thread;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    thread,
+};
 
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::Connection;
-use gce_auth_server::{Answer, Service, serve};
+use gce_auth_server::{
+    Answer, Service,
+    listen::{Listener, TcpPort},
+    protocol::{reply::Reply, request::Request},
+    serve,
+    service::Connection,
+};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 const CONNECTIONS: usize = 2000;

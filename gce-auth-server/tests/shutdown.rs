@@ -2,17 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::{Arrival, Connection, Sent};
-use gce_auth_server::{Answer, Hooks, Service, serve, serve_with_shutdown};
+use gce_auth_server::{
+    Answer, Hooks, Service,
+    listen::{Listener, TcpPort},
+    protocol::{reply::Reply, request::Request},
+    serve, serve_with_shutdown,
+    service::{Arrival, Connection, Sent},
+};
 use tokio::sync::{Semaphore, oneshot};
 
 /// More than the buffers of a socket hold.
@@ -259,8 +263,9 @@ fn a_handshake_that_does_not_come_is_not_waited_for() {
 #[cfg(unix)]
 #[test]
 fn unix_sockets_drain_alike() {
-    use gce_auth_server::listen::UnixPort;
     use std::os::unix::net::{UnixListener, UnixStream};
+
+    use gce_auth_server::listen::UnixPort;
 
     let path = std::env::temp_dir().join(format!("drain-{}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);

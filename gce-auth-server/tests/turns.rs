@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
 
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::{Connection, Sent};
-use gce_auth_server::{Answer, Hooks, Service, serve};
+use gce_auth_server::{
+    Answer, Hooks, Service,
+    listen::{Listener, TcpPort},
+    protocol::{reply::Reply, request::Request},
+    serve,
+    service::{Connection, Sent},
+};
 use tokio::sync::Notify;
 
 const MANY: usize = 300;

@@ -1,4 +1,5 @@
-//! A program of a user, built from the packaged crates: it runs on a laptop's file and against the emulator.
+//! A program of a user, built from the packaged crates: it runs on a laptop's file and against the
+//! emulator.
 
 use gce_auth::{DefaultOptions, IdTokenVerifier, MetadataClient};
 use gce_auth_emulator::{AdcKind, Emulator};

@@ -1,10 +1,13 @@
-//! The least that a program can do for a token: one request over one connection, with nothing but the standard library.
-//! An access token, or with an audience as argument an ID token. `rustc -O main.rs` builds it.
+//! The least that a program can do for a token: one request over one connection, with nothing but
+//! the standard library. An access token, or with an audience as argument an ID token. `rustc -O
+//! main.rs` builds it.
 
-use std::env;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    env,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default";
 
@@ -19,7 +22,9 @@ fn main() {
     let limit = Duration::from_secs(3);
     let mut stream = TcpStream::connect_timeout(&address, limit).expect("it can be reached");
     stream.set_nodelay(true).expect("a socket has this option");
-    stream.set_read_timeout(Some(limit)).expect("a socket has this option");
+    stream
+        .set_read_timeout(Some(limit))
+        .expect("a socket has this option");
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\nConnection: close\r\n\r\n"
@@ -35,7 +40,9 @@ fn main() {
         println!("{body}");
         return;
     }
-    let (_, rest) = body.split_once("\"access_token\":\"").expect("there is a token");
+    let (_, rest) = body
+        .split_once("\"access_token\":\"")
+        .expect("there is a token");
     let (token, _) = rest.split_once('"').expect("the token has an end");
     println!("{token}");
 }

@@ -1,7 +1,9 @@
 //! The command `gce-auth`, under which programs find a metadata server of their own.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::{BUILD_LIMIT, Unavailable, process};
 use crate::env;

@@ -1,11 +1,8 @@
 //! A program that only the standard library has a part in, built by the compiler alone.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
-use super::once::once;
-use super::{BUILD_LIMIT, Client, Failure, Unavailable, clients, process, text};
+use super::{BUILD_LIMIT, Client, Failure, Unavailable, clients, once::once, process, text};
 
 /// The program that does the least for a token, built under `target/interop/floor`.
 ///

@@ -1,11 +1,10 @@
 //! Go: a program built from the modules of its `go.sum`.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
-use super::once::once;
-use super::{BUILD_LIMIT, Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
+use super::{
+    BUILD_LIMIT, Client, Failure, INSTALL_LIMIT, Unavailable, clients, once::once, process, text,
+};
 
 /// The Go client, built under `target/interop/go`.
 ///

@@ -1,12 +1,8 @@
 //! Java: a program of one file, with the libraries that Maven finds for its `pom.xml`.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{ffi::OsString, fs, path::Path, process::Command};
 
-use super::once::once;
-use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
+use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, once::once, process, text};
 
 /// Maven is a script on Windows, which has to be named in full.
 const MAVEN: &str = if cfg!(windows) { "mvn.cmd" } else { "mvn" };

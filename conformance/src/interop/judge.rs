@@ -4,17 +4,21 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::machine::{
-    AUDIENCE, COLOR, EMAIL, INSTANCE, NUMBER, PROJECT, SCOPES, TOKEN_LIFETIME, UNIVERSE, ZONE,
+use super::{
+    Transcript,
+    machine::{
+        AUDIENCE, COLOR, EMAIL, INSTANCE, NUMBER, PROJECT, SCOPES, TOKEN_LIFETIME, UNIVERSE, ZONE,
+    },
+    table,
 };
-use super::{Transcript, table};
 
 /// How much of a lifetime may pass between a token's issue and the client's look at it, in seconds.
 const PASSED: u64 = 60;
 
 /// Judges one client's report, library by library.
 ///
-/// What is judged gets a name, which stands in the table of clients once all that belongs to it holds.
+/// What is judged gets a name, which stands in the table of clients once all that belongs to it
+/// holds.
 #[derive(Debug)]
 #[must_use = "a judge has to be asked for the verdict"]
 pub struct Judge<'a> {
@@ -160,8 +164,8 @@ impl<'a> Judge<'a> {
         self.finds("scopes", &self.step("account")["scopes"], &SCOPES[..])
     }
 
-    /// What a program reads by hand where its library has no function: the project's number, and zone,
-    /// number, attribute and scopes of the machine.
+    /// What a program reads by hand where its library has no function: the project's number, and
+    /// zone, number, attribute and scopes of the machine.
     pub fn machine(&mut self) -> &mut Self {
         self.project_number().zone().instance().attribute().scopes()
     }
@@ -171,8 +175,8 @@ impl<'a> Judge<'a> {
         self.finds("universe", &self.step("universe")["domain"], UNIVERSE)
     }
 
-    /// The steps `access_token` and `access_token_info`: the emulator knows the token that the client
-    /// got, and whose it is.
+    /// The steps `access_token` and `access_token_info`: the emulator knows the token that the
+    /// client got, and whose it is.
     pub fn access_token(&mut self) -> &mut Self {
         let token = self.step("access_token");
         let info = self.step("access_token_info");

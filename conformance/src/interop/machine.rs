@@ -21,8 +21,8 @@ pub const SCOPES: [&str; 2] = [
 pub const COLOR: &str = "blue, and a second\nline";
 /// The value of the project's attribute `team`.
 pub const TEAM: &str = "orders";
-/// Not Google's own, so that the libraries' default can't be taken for an answer, and so that none of
-/// them looks for services beside the metadata server in the outside world.
+/// Not Google's own, so that the libraries' default can't be taken for an answer, and so that none
+/// of them looks for services beside the metadata server in the outside world.
 pub const UNIVERSE: &str = "interop.example.com";
 /// Whom ID tokens are for.
 pub const AUDIENCE: &str = "https://orders.example.com";

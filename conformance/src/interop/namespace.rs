@@ -1,7 +1,6 @@
 //! A place where Google's names lead to an emulator.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use super::{INSTALL_LIMIT, Unavailable, clients, process};
 

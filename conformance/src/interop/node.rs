@@ -1,12 +1,8 @@
 //! Node: the packages of the lock file.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{ffi::OsString, fs, path::Path, process::Command};
 
-use super::once::once;
-use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
+use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, once::once, process, text};
 
 /// npm is a script on Windows, which has to be named in full.
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };

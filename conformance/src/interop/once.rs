@@ -1,8 +1,10 @@
 //! Folders that are made once and kept, whatever the number of test processes.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use super::Failure;
 
@@ -40,8 +42,7 @@ pub(super) fn once(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::process;
+    use std::{cell::Cell, process};
 
     use super::*;
 

@@ -1,12 +1,16 @@
 //! A child process with an end in sight.
 
-use std::convert::Infallible;
-use std::io::{ErrorKind, Read};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    io::{ErrorKind, Read},
+    process::{Command, Stdio},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
 
 use super::Failure;
 

@@ -1,11 +1,12 @@
 //! Python: a virtual environment with the pinned google-auth.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use super::once::once;
-use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, process, text};
+use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, once::once, process, text};
 
 /// Prints what the environment depends on; fails when virtual environments can't be made.
 const PROBE: &str = "import ensurepip, sys, venv; print(sys.executable, sys.version)";

@@ -1,7 +1,6 @@
 //! Rust: a workspace of its own, built with the crates of its own lock file.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use super::{BUILD_LIMIT, Client, Failure, Unavailable, clients, process};
 use crate::env;

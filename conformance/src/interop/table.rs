@@ -1,9 +1,11 @@
-//! The tables of clients: what each library got right in `CLIENTS.md`, and in short in the README. Written by runs, and held
-//! against each one.
+//! The tables of clients: what each library got right in `CLIENTS.md`, and in short in the README.
+//! Written by runs, and held against each one.
 
-use std::fs::{self, File};
-use std::io::{self, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 use crate::env;
 
@@ -23,7 +25,8 @@ GCE_AUTH_CLIENTS=write cargo test -p gce-auth-conformance
 | --- | --- | --- | --- |
 ";
 
-/// What every client is asked for, by the name under which it is judged: the columns of the table in the README.
+/// What every client is asked for, by the name under which it is judged: the columns of the table
+/// in the README.
 const COLUMNS: [&str; 9] = [
     "access token",
     "ID token",
@@ -154,7 +157,8 @@ fn is_row(line: &str) -> bool {
     line.starts_with("| ") && !HEAD.contains(line)
 }
 
-/// Holds a page of this crate, whole, against what a run has shown, or writes it when that is asked for.
+/// Holds a page of this crate, whole, against what a run has shown, or writes it when that is asked
+/// for.
 ///
 /// # Panics
 ///
@@ -228,7 +232,8 @@ mod tests {
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.path().is_dir())
             .map(|entry| entry.file_name().into_string().unwrap())
-            // The yardstick of the command uses no library, and others' clients run in the namespace.
+            // The yardstick of the command uses no library, and others' clients run in the
+            // namespace.
             .filter(|folder| !["floor", "namespace"].contains(&folder.as_str()))
             .collect();
         let tables = Tables::open(false);

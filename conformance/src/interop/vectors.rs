@@ -1,8 +1,10 @@
-//! Google's conformance vectors of signed URLs, out of the module that holds them for its own tests:
-//! Go's client of Cloud Storage, as Go downloads it.
+//! Google's conformance vectors of signed URLs, out of the module that holds them for its own
+//! tests: Go's client of Cloud Storage, as Go downloads it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 

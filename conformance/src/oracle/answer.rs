@@ -15,7 +15,8 @@ pub(super) struct Failure {
     message: String,
 }
 
-/// What google-auth does when it raises: its exception for the same error of the library depends on it.
+/// What google-auth does when it raises: its exception for the same error of the library depends on
+/// it.
 #[derive(Clone, Copy)]
 pub(super) enum Raiser {
     /// A refresh: `RefreshError`.
@@ -24,8 +25,8 @@ pub(super) enum Raiser {
     Request,
     /// A signature: `TransportError`, or `RefreshError` if its access token cannot be fetched.
     Sign,
-    /// A request to the metadata server for an ID token: `RefreshError`, or `ValueError` for what is
-    /// no token.
+    /// A request to the metadata server for an ID token: `RefreshError`, or `ValueError` for what
+    /// is no token.
     Identity,
     /// A signed assertion and its exchange at the token endpoint: each of the above.
     Grant,

@@ -6,9 +6,11 @@ use gce_auth::{Credentials, Detection, MetadataClient};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 
-use super::answer::{Failure, Outcome, Raised as _, Raiser};
-use super::scopes;
-use super::world::{World, google_auth};
+use super::{
+    answer::{Failure, Outcome, Raised as _, Raiser},
+    scopes,
+    world::{World, google_auth},
+};
 
 pub(super) fn run(world: &World, op: &str, step: &Value) -> Outcome {
     let args = &step["args"];
@@ -136,7 +138,8 @@ fn rooted(world: &World, root: &str) -> Result<MetadataClient, Failure> {
     }
 }
 
-/// The parameters of a path, then those given apart, which replace them: as Python's `update_query`.
+/// The parameters of a path, then those given apart, which replace them: as Python's
+/// `update_query`.
 fn parameters(query: &str, given: &Value) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let given = given.as_object();

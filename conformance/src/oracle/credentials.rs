@@ -7,11 +7,13 @@ use gce_auth::{Credentials, CredentialsKind, Error, RefreshMode, TokenState};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 
-use super::Made;
-use super::answer::{Failure, Raised as _, Raiser};
-use super::saved;
-use super::scopes::{self, Form};
-use super::world::World;
+use super::{
+    Made,
+    answer::{Failure, Raised as _, Raiser},
+    saved,
+    scopes::{self, Form},
+    world::World,
+};
 
 /// Credentials, or why there are none: google-auth finds out when they are used.
 #[derive(Clone)]
@@ -346,7 +348,8 @@ impl Access {
         Ok(self.changed(copy))
     }
 
-    /// Has tokens signed for an audience from the next refresh on: Python keeps the token that it has.
+    /// Has tokens signed for an audience from the next refresh on: Python keeps the token that it
+    /// has.
     pub(super) fn sign_for(&mut self, audience: &Value) {
         self.next_audience = audience.as_str().map(str::to_owned);
     }

@@ -5,13 +5,10 @@
     reason = "this is the driver's one door to the environment"
 )]
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use serde_json::{Map, Value};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
 
 use gce_auth::testing::set_variable;
+use serde_json::{Map, Value};
 
 /// The variable that decides about boundary lookups in google-auth since 2.63.
 const BOUNDARIES: &str = "GOOGLE_SDK_EXPERIMENTAL_PYTHON_REGIONAL_ACCESS_BOUNDARY_LOOKUP_ENABLED";
@@ -47,8 +44,8 @@ impl Environment {
         }
     }
 
-    /// Whether a variable says where the metadata server is: otherwise google-auth asks by its name,
-    /// and the library by its address.
+    /// Whether a variable says where the metadata server is: otherwise google-auth asks by its
+    /// name, and the library by its address.
     pub(super) fn names_metadata_server(&self) -> bool {
         ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"]
             .into_iter()
@@ -73,7 +70,8 @@ impl Environment {
             .collect()
     }
 
-    /// Whether google-auth would look up boundaries. Scenarios older than the variable expect it to.
+    /// Whether google-auth would look up boundaries. Scenarios older than the variable expect it
+    /// to.
     pub(super) fn looks_up_boundaries(&self) -> bool {
         const YES: [&str; 6] = ["y", "yes", "t", "true", "on", "1"];
         if !self.says_boundaries {

@@ -6,10 +6,12 @@ use gce_auth::{
 };
 use serde_json::{Value, json};
 
-use super::Made;
-use super::answer::{Failure, Outcome, Raised as _, Raiser};
-use super::credentials::{headers, message, shown, target, token_state};
-use super::world::World;
+use super::{
+    Made,
+    answer::{Failure, Outcome, Raised as _, Raiser},
+    credentials::{headers, message, shown, target, token_state},
+    world::World,
+};
 
 #[derive(Clone)]
 pub(super) struct Identity {
@@ -55,7 +57,8 @@ impl Identity {
         if !named && args["without_request"] != true {
             made.blocking_resolve().raised_by(Raiser::Request)?;
             if let (Flow::Iam, Some(email)) = (flow, made.service_account_email()) {
-                // google-auth keeps the account that its constructor found; here `refresh` asks again.
+                // google-auth keeps the account that its constructor found; here `refresh` asks
+                // again.
                 made = made.with_service_account(&email).raised_by(Raiser::Check)?;
             }
         }

@@ -1,8 +1,10 @@
-//! Python has two forms of scopes, a text and a list of texts, and shows the one that it was given. The
-//! library has lists only; here is remembered which of them were texts.
+//! Python has two forms of scopes, a text and a list of texts, and shows the one that it was given.
+//! The library has lists only; here is remembered which of them were texts.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
 use http::Response;
 use serde_json::Value;

@@ -1,8 +1,6 @@
 //! Steps that find credentials, read them from files, and make them of others.
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use gce_auth::{
     AccessBoundaryRule, CredentialAccessBoundary, CredentialsKind, DefaultCredentials,
@@ -11,11 +9,13 @@ use gce_auth::{
 };
 use serde_json::{Value, json};
 
-use super::answer::{Failure, Raised as _, Raiser};
-use super::credentials::{Access, Origin};
-use super::id_tokens::Identity;
-use super::scopes;
-use super::world::World;
+use super::{
+    answer::{Failure, Raised as _, Raiser},
+    credentials::{Access, Origin},
+    id_tokens::Identity,
+    scopes,
+    world::World,
+};
 
 /// Hosts that scenarios name in files, and that are nobody's but the scripted server's.
 const TRUSTED: [&str; 3] = ["sts.example.com", "sts.other.example", "third.example"];

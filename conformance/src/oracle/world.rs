@@ -1,23 +1,27 @@
 //! The world of a scenario: a transport that sends everything to the scripted server, a clock that
 //! stands still, a queue for what runs in the background, and google-auth's settings.
 
-use std::fmt;
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt, fs, io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use gce_auth::testing::{HandClock, HandQueue};
-use gce_auth::time::Clock as _;
-use gce_auth::transport::{HttpTransport, Limits, Transport, TransportError};
-use gce_auth::{Error, MetadataClient, MetadataClientBuilder, RetryPolicy};
+use gce_auth::{
+    Error, MetadataClient, MetadataClientBuilder, RetryPolicy,
+    testing::{HandClock, HandQueue},
+    time::Clock as _,
+    transport::{HttpTransport, Limits, Transport, TransportError},
+};
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use serde_json::{Value, json};
 
-use super::answer::{Failure, Outcome};
-use super::environment::Environment;
-use super::scopes::Texts;
+use super::{
+    answer::{Failure, Outcome},
+    environment::Environment,
+    scopes::Texts,
+};
 
 /// The hosts of the metadata server, which alone are spoken to over HTTPS.
 const METADATA_HOSTS: [&str; 2] = ["metadata.google.internal", "169.254.169.254"];
@@ -160,8 +164,8 @@ pub(super) fn google_auth() -> RetryPolicy {
         .budget(ALL_DAY)
 }
 
-/// Sends what is not for this machine, nor HTTPS to the metadata server, to the scripted server, with
-/// the true origin in a header.
+/// Sends what is not for this machine, nor HTTPS to the metadata server, to the scripted server,
+/// with the true origin in a header.
 struct Rewriting {
     http: HttpTransport,
     to: Uri,

@@ -1,5 +1,5 @@
-//! Programs in other languages and what each has to find out about the machine, whatever stands between
-//! it and them.
+//! Programs in other languages and what each has to find out about the machine, whatever stands
+//! between it and them.
 
 use std::io::{self, Write as _};
 

@@ -1,8 +1,6 @@
 //! Clients under the command, unchanged.
 
-use std::ffi::OsString;
-use std::path::Path;
-use std::time::Duration;
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use gce_auth_conformance::interop::{self, Build, Client, Transcript, Unavailable, machine};
 

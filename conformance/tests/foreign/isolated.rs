@@ -1,8 +1,6 @@
 //! Clients that know only the metadata server's own address, under `gce-auth exec --isolated`.
 
-use std::ffi::OsString;
-use std::process::Command;
-use std::time::Duration;
+use std::{ffi::OsString, process::Command, time::Duration};
 
 use gce_auth_conformance::interop::{self, Build, Client, Transcript, Unavailable, machine};
 

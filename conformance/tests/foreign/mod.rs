@@ -9,8 +9,7 @@ pub(crate) mod command;
 #[cfg(target_os = "linux")]
 pub(crate) mod isolated;
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use gce_auth_conformance::interop::{Client, Transcript, machine};
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder};

@@ -1,12 +1,16 @@
 //! A signer over the emulator, at a moment of the test's choosing.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use gce_auth::time::{Clock, Now};
-use gce_auth::{Credentials, MetadataClient, Signer};
+use gce_auth::{
+    Credentials, MetadataClient, Signer,
+    time::{Clock, Now},
+};
 use gce_auth_emulator::Emulator;
 
 /// A clock that stands still.

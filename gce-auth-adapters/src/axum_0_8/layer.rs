@@ -47,7 +47,8 @@ impl RequireIdentity {
         }
     }
 
-    /// Lets in only callers of which `allow` is true; others get 403. Call again to add a condition.
+    /// Lets in only callers of which `allow` is true; others get 403. Call again to add a
+    /// condition.
     #[must_use]
     pub fn allow(
         mut self,

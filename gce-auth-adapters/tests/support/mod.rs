@@ -1,5 +1,5 @@
-//! What the tests share: an emulator with credentials of it whose clock is turned by hand, and APIs on
-//! loopback.
+//! What the tests share: an emulator with credentials of it whose clock is turned by hand, and APIs
+//! on loopback.
 
 #![allow(
     dead_code,

@@ -1,6 +1,6 @@
-//! A PostgreSQL server of Debian's, which takes the emulator's tokens as passwords: `pg_hba.conf` says
-//! `pam`, and `pam_exec` asks the emulator's `tokeninfo`. It takes connections with TLS, too, by a
-//! certificate of its own CA. Needs root, for a private `/etc/pam.d`.
+//! A PostgreSQL server of Debian's, which takes the emulator's tokens as passwords: `pg_hba.conf`
+//! says `pam`, and `pam_exec` asks the emulator's `tokeninfo`. It takes connections with TLS, too,
+//! by a certificate of its own CA. Needs root, for a private `/etc/pam.d`.
 
 use std::{
     fs,
@@ -16,8 +16,8 @@ const OWNER: &str = "postgres";
 /// An address that clients take for another machine's, and that leads to this one.
 pub const ANOTHER_HOST: &str = "0.0.0.0";
 
-/// What asks the emulator: the token is of the account that logs in. PAM hands the password over with
-/// a zero byte at its end.
+/// What asks the emulator: the token is of the account that logs in. PAM hands the password over
+/// with a zero byte at its end.
 const CHECK: &str = r#"#!/bin/sh
 token=$(/usr/bin/tr -d '\0')
 answer=$(/usr/bin/curl -sf "http://$(/bin/cat DIRECTORY/emulator)/tokeninfo?access_token=$token") || exit 1
@@ -33,7 +33,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server, or says why there is none here. With `GCE_AUTH_POSTGRES=required` there must be.
+    /// Starts a server, or says why there is none here. With `GCE_AUTH_POSTGRES=required` there
+    /// must be.
     pub fn start() -> Option<Self> {
         match Self::try_start() {
             Ok(server) => Some(server),

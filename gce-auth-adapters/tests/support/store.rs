@@ -1,5 +1,5 @@
-//! A Cloud Storage on loopback, as far as clients need it to put, get and sign: it takes valid tokens of
-//! the emulator, and URLs signed by the emulator's IAM.
+//! A Cloud Storage on loopback, as far as clients need it to put, get and sign: it takes valid
+//! tokens of the emulator, and URLs signed by the emulator's IAM.
 
 use std::{
     collections::HashMap,
@@ -73,8 +73,8 @@ fn answer(seen: &Seen, objects: &mut HashMap<String, Vec<u8>>) -> Reply {
     }
 }
 
-/// Whether the URL of this request is signed by the account of the emulator, as "V4 signing process" of
-/// Cloud Storage says. The emulator signs the same text the same way each time.
+/// Whether the URL of this request is signed by the account of the emulator, as "V4 signing
+/// process" of Cloud Storage says. The emulator signs the same text the same way each time.
 fn is_signed(seen: &Seen, signer: &Signer) -> bool {
     let mut query = seen.query();
     let value = |wanted: &str| {
@@ -144,8 +144,8 @@ pub async fn fetch(method: &str, url: &str, body: &str) -> String {
         .unwrap()
 }
 
-/// A proxy that is every HTTPS host itself and asks the emulator, or another server for its host, as
-/// these clients know Google by its names alone.
+/// A proxy that is every HTTPS host itself and asks the emulator, or another server for its host,
+/// as these clients know Google by its names alone.
 pub struct Proxy {
     pub url: String,
     /// The certificate to trust, PEM.

@@ -1,19 +1,19 @@
 //! The processes that hold a socket: those with a descriptor that links to its inode.
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
-use rustix::io::Errno;
-
 use gce_auth_server::listen::SocketOwner;
+use rustix::{
+    fs::{CWD, Dir, Mode, OFlags, openat, readlinkat},
+    io::Errno,
+};
 
-use super::Process;
-use super::process_files::ProcessFiles;
+use super::{Process, process_files::ProcessFiles};
 
 /// The processes that hold a socket.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     pub(super) found: Vec<Process>,
-    /// Where some were found: processes of the owner whose descriptors can't be read. Each may hold
-    /// the socket as well.
+    /// Where some were found: processes of the owner whose descriptors can't be read. Each may
+    /// hold the socket as well.
     pub(super) hidden: Vec<Process>,
 }
 

@@ -10,12 +10,12 @@ mod holders;
 #[cfg(target_os = "linux")]
 mod process_files;
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
-use gce_auth_server::listen::{PeerProcess, SocketOwner};
-use gce_auth_server::service::{Connection, Peer};
+use gce_auth_server::{
+    listen::{PeerProcess, SocketOwner},
+    service::{Connection, Peer},
+};
 
 #[cfg(target_os = "linux")]
 use self::process_files::ProcessFiles;

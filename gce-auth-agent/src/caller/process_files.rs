@@ -3,15 +3,21 @@
 //! They are read through a descriptor of the process's directory, which belongs to this process
 //! alone: once it has ended, reading fails, even if another process has its id.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::Read as _,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::PathBuf,
+};
 
-use rustix::fs::{Mode, OFlags, open, openat, readlinkat};
-use rustix::io::Errno;
+use rustix::{
+    fs::{Mode, OFlags, open, openat, readlinkat},
+    io::Errno,
+};
 
 use super::{Fact, Process, cgroup};
 

@@ -1,5 +1,7 @@
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
 
 use gce_auth_server::service::Connection;
 

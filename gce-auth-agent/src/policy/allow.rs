@@ -1,8 +1,6 @@
 //! What a rule allows: accounts, scopes, audiences, and what may be seen of the metadata.
 
-use super::glob::Glob;
-use super::rule::Allow;
-use super::{Grant, Limits, Topic, concealed};
+use super::{Grant, Limits, Topic, concealed, glob::Glob, rule::Allow};
 
 /// The directory of the accounts. `accounts` governs it, `metadata` does not.
 const ACCOUNTS: &str = "instance/service-accounts";

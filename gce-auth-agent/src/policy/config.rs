@@ -1,16 +1,20 @@
 //! The configuration file, read and checked.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use gce_auth_server::listen::Network;
 
-use super::file::{File, Id, Listen};
-use super::position::Source;
-use super::rules::Reader;
-use super::system::{Machine, System};
-use super::{Default, Policy};
+use super::{
+    Default, Policy,
+    file::{File, Id, Listen},
+    position::Source,
+    rules::Reader,
+    system::{Machine, System},
+};
 
 /// A configuration file that was read and checked.
 #[derive(Clone, Debug)]

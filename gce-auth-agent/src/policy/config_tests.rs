@@ -1,8 +1,9 @@
-use std::io;
-use std::path::Path;
+use std::{io, path::Path};
 
-use super::config::{Config, ListenAt, SourceKind};
-use super::system::System;
+use super::{
+    config::{Config, ListenAt, SourceKind},
+    system::System,
+};
 
 /// One user, one group and one file.
 #[derive(Debug)]

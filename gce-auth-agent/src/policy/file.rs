@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error, Visitor},
+};
 use toml::Spanned;
 
 type Text = Option<Spanned<String>>;

@@ -22,13 +22,14 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-pub use self::config::{Config, ConfigError, ListenConfig, SourceKind};
-pub use self::limits::{Rate, parse_lifetime};
-pub use self::request::{Refused, Request, Topic};
 use self::rule::{Allow, Rule};
+pub use self::{
+    config::{Config, ConfigError, ListenConfig, SourceKind},
+    limits::{Rate, parse_lifetime},
+    request::{Refused, Request, Topic},
+};
 use crate::caller::{Caller, Lookup};
 
 /// The name that stands for no rule, in metrics and the audit.

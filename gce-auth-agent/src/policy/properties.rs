@@ -1,11 +1,8 @@
 //! What holds of every policy, caller and request.
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
+use proptest::{collection::vec, option, prelude::*};
 
-use super::config_tests::parse;
-use super::{Decision, Fit, Limits, Policy, Request};
+use super::{Decision, Fit, Limits, Policy, Request, config_tests::parse};
 use crate::caller::{Caller, Fact, Process};
 
 const MAIN: &str = "main@p.iam.gserviceaccount.com";

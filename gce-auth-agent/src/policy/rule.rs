@@ -1,13 +1,10 @@
 //! A rule: which callers it is for, and what they may have.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gce_auth_server::listen::Network;
 
-use super::Rate;
-use super::glob::Glob;
+use super::{Rate, glob::Glob};
 use crate::caller::{Caller, Fact, Process};
 
 #[derive(Clone, Debug)]
@@ -48,8 +45,8 @@ pub(super) struct Allow {
 
 impl Rule {
     /// Returns whether the rule decides for a caller. One that allows must fit for certain, and fit
-    /// every process that holds the socket; one that denies need not, and is also for processes that
-    /// may hold it.
+    /// every process that holds the socket; one that denies need not, and is also for processes
+    /// that may hold it.
     pub(super) fn fits(&self, caller: &Caller) -> bool {
         if self.deny {
             self.caller.may_hold(caller)

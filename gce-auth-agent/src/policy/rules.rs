@@ -1,19 +1,20 @@
 //! From the rules of a file to rules.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use gce_auth::CredentialAccessBoundary;
 use toml::Spanned;
 
-use super::config::ConfigError;
-use super::file;
-use super::glob::Glob;
-use super::position::Source;
-use super::rule::{Allow, CallerTest, Rule};
-use super::system::System;
-use super::{NO_RULE, Rate, parse_lifetime};
+use super::{
+    NO_RULE, Rate,
+    config::ConfigError,
+    file,
+    glob::Glob,
+    parse_lifetime,
+    position::Source,
+    rule::{Allow, CallerTest, Rule},
+    system::System,
+};
 
 /// Reads a file's values, and says what is wrong with them.
 pub(super) struct Reader<'a> {

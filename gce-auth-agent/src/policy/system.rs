@@ -1,7 +1,6 @@
 //! What a configuration file refers to outside of itself.
 
-use std::io;
-use std::path::Path;
+use std::{io, path::Path};
 
 /// Finds what a configuration file refers to.
 pub trait System {

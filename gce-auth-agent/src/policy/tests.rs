@@ -1,9 +1,9 @@
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::config_tests::{BOUNDARY, parse};
-use super::{Decision, Fit, Grant, Limits, Policy, Request};
+use super::{
+    Decision, Fit, Grant, Limits, Policy, Request,
+    config_tests::{BOUNDARY, parse},
+};
 use crate::caller::{Caller, Fact, Process};
 
 const MAIN: &str = "main@p.iam.gserviceaccount.com";

@@ -1,11 +1,13 @@
-//! Application Default Credentials as a metadata server: one account, its project, and nothing else.
+//! Application Default Credentials as a metadata server: one account, its project, and nothing
+//! else.
 
 use std::sync::Arc;
 
-use gce_auth::transport::{HttpTransport, Limits, Transport as _};
-use gce_auth::{Credentials, DefaultOptions, Error, MetadataClient, blocking_default_credentials};
-use http::Request;
-use http::header::CONTENT_TYPE;
+use gce_auth::{
+    Credentials, DefaultOptions, Error, MetadataClient, blocking_default_credentials,
+    transport::{HttpTransport, Limits, Transport as _},
+};
+use http::{Request, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 /// Says whose an access token is.

@@ -1,8 +1,7 @@
 //! Why the source gave nothing, as far as a caller learns it.
 
 use gce_auth::{Error, ErrorKind};
-use gce_auth_server::protocol::Reply;
-use gce_auth_server::protocol::pages;
+use gce_auth_server::protocol::{Reply, pages};
 
 /// Why the source gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

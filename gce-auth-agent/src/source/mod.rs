@@ -6,18 +6,19 @@ pub(crate) mod failure;
 mod threads;
 pub(crate) mod traffic;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use gce_auth::transport::Limits;
 use gce_auth::{
-    CredentialAccessBoundary, Credentials, Error, IdTokenCredentials, IdTokenFormat, MetadataClient,
+    CredentialAccessBoundary, Credentials, Error, IdTokenCredentials, IdTokenFormat,
+    MetadataClient, transport::Limits,
 };
 use tokio::runtime::Handle;
 
-use self::adc::AdcSource;
-use self::threads::RuntimeThreads;
-use self::traffic::{CountedTransport, Traffic};
+use self::{
+    adc::AdcSource,
+    threads::RuntimeThreads,
+    traffic::{CountedTransport, Traffic},
+};
 
 /// The account that a metadata server names if no other is asked for.
 pub(crate) const DEFAULT: &str = "default";

@@ -1,12 +1,15 @@
 //! Carries requests to the source, and counts how they end.
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use gce_auth::transport::{HttpTransport, Limits, Transport, TransportError, TransportErrorKind};
-use http::header::LOCATION;
-use http::{Request, Response};
+use http::{Request, Response, header::LOCATION};
 
 /// How many requests ended in which way.
 #[derive(Debug, Default)]

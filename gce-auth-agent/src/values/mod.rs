@@ -5,22 +5,29 @@ mod found;
 pub(crate) mod polls;
 pub(crate) mod view;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use gce_auth::MetadataRequest;
-use gce_auth_server::protocol::query::Alt;
-use gce_auth_server::protocol::render;
-use gce_auth_server::protocol::tree::{Node, steps};
+use gce_auth_server::protocol::{
+    query::Alt,
+    render,
+    tree::{Node, steps},
+};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use self::found::{Found, slashed};
-use self::polls::Polls;
-use crate::flights::Flights;
-use crate::source::Source;
-use crate::source::failure::Failure;
+use self::{
+    found::{Found, slashed},
+    polls::Polls,
+};
+use crate::{
+    flights::Flights,
+    source::{Source, failure::Failure},
+};
 
 /// What doesn't change as long as an instance runs.
 const FIXED: [&str; 10] = [

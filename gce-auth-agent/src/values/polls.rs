@@ -1,8 +1,10 @@
 //! Long polls: one upstream for all callers that wait for the same.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use gce_auth::{Error, MetadataChange, MetadataClient};
 use tokio::sync::watch;
@@ -43,8 +45,8 @@ impl Polls {
     }
 
     /// Waits until the value at a path is another than the one with `last_etag`, else than the one
-    /// now, for at most `limit`; returns what is there then. The poll upstream ends with the last of
-    /// its callers.
+    /// now, for at most `limit`; returns what is there then. The poll upstream ends with the last
+    /// of its callers.
     pub(crate) async fn wait(
         &self,
         key: Key,

@@ -1,11 +1,13 @@
 //! What a caller sees of a directory: the values that its rule shows, in the form of a metadata
 //! server.
 
-use gce_auth_server::protocol::query::Reading;
-use gce_auth_server::protocol::render;
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::route::Target;
-use gce_auth_server::protocol::tree::{Node, steps};
+use gce_auth_server::protocol::{
+    query::Reading,
+    render,
+    reply::Reply,
+    route::Target,
+    tree::{Node, steps},
+};
 use serde_json::{Map, Value};
 
 use super::found::tagged;
@@ -86,8 +88,10 @@ pub(crate) fn exchange_accounts(document: &mut Value, path: &str, accounts: &Val
 
 #[cfg(test)]
 mod tests {
-    use gce_auth_server::protocol::Request;
-    use gce_auth_server::protocol::query::{Alt, Query};
+    use gce_auth_server::protocol::{
+        Request,
+        query::{Alt, Query},
+    };
     use serde_json::json;
 
     use super::*;

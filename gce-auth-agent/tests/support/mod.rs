@@ -2,20 +2,26 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use gce_auth_agent::{Agent, AgentBuilder};
-use gce_auth_server::listen::{Listener, TcpPort};
-use gce_auth_server::protocol::reply::Reply;
-use gce_auth_server::protocol::request::Request;
-use gce_auth_server::service::Connection;
-use gce_auth_server::{Answer, Service, serve};
+use gce_auth_server::{
+    Answer, Service,
+    listen::{Listener, TcpPort},
+    protocol::{reply::Reply, request::Request},
+    serve,
+    service::Connection,
+};
 
 /// Stands in every token, so that one search finds a leak.
 pub(crate) const MARK: &str = "qZ7x";

@@ -83,8 +83,8 @@ pub(super) fn assert_refusal(failure: &Failure) {
     assert_no_token(&line);
 }
 
-/// Returns whether a client that follows this URL, with https where it has no scheme, ends at one of
-/// these hosts, at the port of https, and shows no user.
+/// Returns whether a client that follows this URL, with https where it has no scheme, ends at one
+/// of these hosts, at the port of https, and shows no user.
 pub(super) fn leads_to(google: &[&str], url: &str) -> bool {
     let (scheme, rest) = match url.split_once("://") {
         // Behind a slash it is of the path.

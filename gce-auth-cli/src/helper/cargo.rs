@@ -1,7 +1,7 @@
 //! Cargo's credential providers: `PROVIDER --cargo-plugin`, one JSON message a line.
 //!
-//! A registry that the user named or that is Google's gets an access token, or with an audience an ID
-//! token. A service on Cloud Run belongs to anyone: it gets an ID token for itself alone.
+//! A registry that the user named or that is Google's gets an access token, or with an audience an
+//! ID token. A service on Cloud Run belongs to anyone: it gets an ID token for itself alone.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! Docker's credential helpers: `docker-credential-NAME get|store|erase|list|version`. Errors are text
-//! on standard output.
+//! Docker's credential helpers: `docker-credential-NAME get|store|erase|list|version`. Errors are
+//! text on standard output.
 
 use crate::{
     exit::Failure,

@@ -1,4 +1,5 @@
-//! The executable source of external accounts, as Google's SDKs run it (AIP-4117): a subject token out.
+//! The executable source of external accounts, as Google's SDKs run it (AIP-4117): a subject token
+//! out.
 
 use crate::{
     exit::{Exit, Failure},

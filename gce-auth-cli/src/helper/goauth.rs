@@ -1,5 +1,5 @@
-//! Go's GOAUTH commands: URLs, an empty line, headers, an empty line. Go runs the command without a URL
-//! first, and with the URL of a request that was refused.
+//! Go's GOAUTH commands: URLs, an empty line, headers, an empty line. Go runs the command without a
+//! URL first, and with the URL of a request that was refused.
 
 use crate::{
     exit::Failure,

@@ -1,5 +1,5 @@
-//! kubectl's exec credential plugins: `KUBERNETES_EXEC_INFO` in, an `ExecCredential` out, in the version
-//! that was asked for.
+//! kubectl's exec credential plugins: `KUBERNETES_EXEC_INFO` in, an `ExecCredential` out, in the
+//! version that was asked for.
 
 use serde_json::Value;
 
@@ -14,7 +14,8 @@ use crate::{
 
 const GROUP: &str = "client.authentication.k8s.io/";
 
-/// Returns the credential for what kubectl wrote into `KUBERNETES_EXEC_INFO`; for version 1 without it.
+/// Returns the credential for what kubectl wrote into `KUBERNETES_EXEC_INFO`; for version 1 without
+/// it.
 pub(crate) fn answer(info: Option<&str>, tokens: &dyn Tokens) -> Result<Reply, Failure> {
     let version = match info {
         None => "v1",

@@ -17,10 +17,12 @@ use crate::{
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
-/// The kubelet drops a credential this long before it expires, so that no pull takes longer than it.
+/// The kubelet drops a credential this long before it expires, so that no pull takes longer than
+/// it.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// Returns the answer to a request on standard input. An image of another registry gets no credential.
+/// Returns the answer to a request on standard input. An image of another registry gets no
+/// credential.
 pub(crate) fn answer(input: &[u8], hosts: &Hosts, tokens: &dyn Tokens) -> Result<Reply, Failure> {
     let refused = |why: &str| {
         let why = format!("the request on standard input {why}; the kubelet writes it");

@@ -1,5 +1,5 @@
-//! Credential helpers of other tools. A file for each protocol, pure: the input and a source of tokens
-//! in, the output out.
+//! Credential helpers of other tools. A file for each protocol, pure: the input and a source of
+//! tokens in, the output out.
 
 pub(crate) mod bazel;
 pub(crate) mod cargo;

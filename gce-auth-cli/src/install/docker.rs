@@ -23,8 +23,8 @@ pub(crate) const DEFAULT: [&str; 7] = [
 
 const MEMBER: &str = "credHelpers";
 const HELPER: &str = "\"gce-auth\"";
-/// Docker's place for the settings of others, which it keeps when it writes the file anew: the registries
-/// that an edit named stand there, as a person may have named this helper for more.
+/// Docker's place for the settings of others, which it keeps when it writes the file anew: the
+/// registries that an edit named stand there, as a person may have named this helper for more.
 const PLUGINS: &str = "plugins";
 const RECORD: &str = "gce-auth";
 /// What stays of a file that was made here.

@@ -28,8 +28,8 @@ pub(crate) enum Mode {
 }
 
 impl ConfigFile {
-    /// Reads the file, or the file that a link names. It need not exist. Refuses a device, which the
-    /// edit would replace, and a pipe, which would be waited for.
+    /// Reads the file, or the file that a link names. It need not exist. Refuses a device, which
+    /// the edit would replace, and a pipe, which would be waited for.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         check_regular(path).map_err(|error| failure("edit", path, &error))?;
         let bytes = match fs::read(path) {

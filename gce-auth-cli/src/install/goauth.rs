@@ -26,9 +26,9 @@ fn command(program: &str) -> String {
     format!("{program}{HELPER}")
 }
 
-/// Returns the first command of a value, if it is one of an edit: by a path with the mark, before others
-/// as an edit puts it, and of an executable with the name of this one, wherever it was. `rest` is the
-/// text from the value on.
+/// Returns the first command of a value, if it is one of an edit: by a path with the mark, before
+/// others as an edit puts it, and of an executable with the name of this one, wherever it was.
+/// `rest` is the text from the value on.
 fn own<'a>(rest: &'a str, program: &str) -> Option<&'a str> {
     let name = |path: &str| {
         let (_, name) = path.rsplit_once(['/', '\\'])?;
@@ -52,8 +52,8 @@ fn is_named(value: &str, program: &str) -> bool {
     programs.any(|named| is_same(named, program))
 }
 
-/// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays. `program`
-/// has the mark, by which the edit is known again.
+/// Puts this command before the others of GOAUTH. Without GOAUTH Go reads netrc, which stays.
+/// `program` has the mark, by which the edit is known again.
 pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
     if program.contains(char::is_whitespace) || program.contains([';', '\'', '"']) {
         // GOAUTH had no quotes before Go 1.26.

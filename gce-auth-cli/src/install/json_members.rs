@@ -1,4 +1,5 @@
-//! The members of a JSON object by their places in its text, so that an edit leaves every other byte.
+//! The members of a JSON object by their places in its text, so that an edit leaves every other
+//! byte.
 
 use std::ops::Range;
 
@@ -22,8 +23,8 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Reads the object that begins at `at`, which may have white space before it. `None` if the text
-    /// is no object in JSON.
+    /// Reads the object that begins at `at`, which may have white space before it. `None` if the
+    /// text is no object in JSON.
     pub(crate) fn read(text: &str, at: Range<usize>) -> Option<Self> {
         let json = text.get(at.clone())?;
         if !serde_json::from_str::<Value>(json).ok()?.is_object() {
@@ -76,8 +77,8 @@ impl Object {
         [before, space, member, ",", rest].concat()
     }
 
-    /// Returns the text without this member: the inverse of [`insert_first`](Self::insert_first) for
-    /// the first one.
+    /// Returns the text without this member: the inverse of [`insert_first`](Self::insert_first)
+    /// for the first one.
     pub(crate) fn remove(&self, text: &str, key: &str) -> String {
         let Some(index) = self.members.iter().position(|member| member.key == key) else {
             return text.to_owned();

@@ -1,6 +1,6 @@
 //! kubeconfig: users that run `gke-gcloud-auth-plugin` run this helper instead. Only these values
-//! change; what they were stands beside them, in a comment. `kubectl config` writes the file anew without
-//! comments: then the mark in the path tells which values were changed.
+//! change; what they were stands beside them, in a comment. `kubectl config` writes the file anew
+//! without comments: then the mark in the path tells which values were changed.
 
 use crate::{
     exit::Failure,
@@ -14,8 +14,8 @@ const PLUGIN: &str = "gke-gcloud-auth-plugin";
 const HELPER: &str = "gce-auth-kubectl";
 const WAS: &str = " # gce-auth: was ";
 
-/// Replaces the plugin of all users by `program`, and what an edit before put there. `program` has the
-/// mark.
+/// Replaces the plugin of all users by `program`, and what an edit before put there. `program` has
+/// the mark.
 pub(crate) fn install(text: Option<&str>, program: &str) -> Result<Edit, Failure> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/\\._-:".contains(&byte);
     if !program.bytes().all(is_plain) {

@@ -18,7 +18,8 @@ pub(crate) enum Found {
     Own,
     /// A link that was made here, to where this executable was.
     Stale,
-    /// This executable, but not as it is made here: the file itself, or a link of another installer.
+    /// This executable, but not as it is made here: the file itself, or a link of another
+    /// installer.
     Foreign,
     /// Another program, or a broken link that was not made here.
     Other,

@@ -1,5 +1,5 @@
-//! The mark of a path that `install` wrote: `/./` before its last part. It leads to the same file, stays
-//! when a tool writes its configuration anew without comments, and no person writes it.
+//! The mark of a path that `install` wrote: `/./` before its last part. It leads to the same file,
+//! stays when a tool writes its configuration anew without comments, and no person writes it.
 
 use std::{
     borrow::Cow,

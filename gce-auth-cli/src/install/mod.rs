@@ -1,5 +1,5 @@
-//! Edits other tools' configuration so that they run this command. The edits are pure: text in, text
-//! out, and each has an exact inverse. `file` and `link` alone touch the disk.
+//! Edits other tools' configuration so that they run this command. The edits are pure: text in,
+//! text out, and each has an exact inverse. `file` and `link` alone touch the disk.
 
 pub(crate) mod block;
 pub(crate) mod cargo;

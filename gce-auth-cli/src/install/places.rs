@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Returns the configuration files of a tool, by the variables that the tool itself reads: kubectl alone
-/// has several. None if there is no home directory.
+/// Returns the configuration files of a tool, by the variables that the tool itself reads: kubectl
+/// alone has several. None if there is no home directory.
 pub(crate) fn files(tool: &str, var: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let list = var("KUBECONFIG").filter(|list| tool == "kubectl" && !list.is_empty());
     match list {

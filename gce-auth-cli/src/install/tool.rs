@@ -74,8 +74,8 @@ impl Tool {
         }
     }
 
-    /// Names the helper in the text of the tool's configuration. `program` is its link, or else this
-    /// executable.
+    /// Names the helper in the text of the tool's configuration. `program` is its link, or else
+    /// this executable.
     pub(crate) fn install(
         self,
         text: Option<&str>,

@@ -43,8 +43,8 @@ pub(crate) struct EmulatorArgs {
     /// The lifetime of access tokens. Default: an hour
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     token_lifetime: Option<Duration>,
-    /// The time before the expiry of a token at which the server makes a new one. Default: a twelfth
-    /// of the lifetime
+    /// The time before the expiry of a token at which the server makes a new one. Default: a
+    /// twelfth of the lifetime
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     token_renewal: Option<Duration>,
     /// A metadata value, like instance/attributes/env=dev. May be repeated
@@ -54,8 +54,8 @@ pub(crate) struct EmulatorArgs {
     /// repeated
     #[arg(long, value_name = "FILE")]
     overlay: Vec<PathBuf>,
-    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; read again
-    /// when it changes
+    /// A document to serve, as `gce-auth get --recursive /` prints it on a real machine; read
+    /// again when it changes
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
     /// A metadata server to ask for everything that is not set here, with its real tokens
@@ -64,8 +64,8 @@ pub(crate) struct EmulatorArgs {
     /// A TOML file with a plan: faults, machine events, cold starts, lifetimes
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// A fault, as in a fault plan: 'path = "instance/", times = 2, fault = { kind = "hang" }'. May
-    /// be repeated
+    /// A fault, as in a fault plan: 'path = "instance/", times = 2, fault = { kind = "hang" }'.
+    /// May be repeated
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
     /// A machine event, as in a plan: 'event = { kind = "preempt" }, in-seconds = 60'. May be
@@ -142,7 +142,8 @@ impl EmulatorArgs {
         self.cloud.is_some()
     }
 
-    /// Returns a builder of this emulator with these tokens. Registers token commands in `commands`.
+    /// Returns a builder of this emulator with these tokens. Registers token commands in
+    /// `commands`.
     pub(crate) fn builder(
         &self,
         tokens: &RealTokenArgs,

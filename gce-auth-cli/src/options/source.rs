@@ -34,9 +34,9 @@ const NO_FILE: &str = "no credentials file was found";
 pub(crate) struct SourceArgs {
     /// The source of the credentials: adc, metadata, or a credentials file
     ///
-    /// Default: the metadata server if --endpoint or GCE_METADATA_HOST names one, else adc: the file
-    /// that GOOGLE_APPLICATION_CREDENTIALS names, the file of `gcloud auth application-default
-    /// login`, the metadata server.
+    /// Default: the metadata server if --endpoint or GCE_METADATA_HOST names one, else adc: the
+    /// file that GOOGLE_APPLICATION_CREDENTIALS names, the file of `gcloud auth
+    /// application-default login`, the metadata server.
     #[arg(long, value_name = "adc|metadata|FILE")]
     source: Option<PathBuf>,
     /// Act as this service account, by its email address (impersonation)
@@ -50,7 +50,8 @@ pub(crate) struct SourceArgs {
     /// The URL of the IAM Credentials API, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     pub(crate) iam_endpoint: Option<String>,
-    /// Trust this server, host or host:port, with the secrets of a credentials file. May be repeated
+    /// Trust this server, host or host:port, with the secrets of a credentials file. May be
+    /// repeated
     #[arg(long, value_name = "HOST", value_parser = trusted_host)]
     trust_host: Vec<String>,
     #[command(flatten)]
@@ -62,7 +63,8 @@ pub(crate) struct SourceArgs {
 /// Options of access tokens.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AccessArgs {
-    /// With --as, the lifetime of the token. Default: 3600; above that the organization must allow it
+    /// With --as, the lifetime of the token. Default: 3600; above that the organization must allow
+    /// it
     #[arg(long, value_name = "SECONDS", value_parser = lifetime, requires = "target")]
     lifetime: Option<Duration>,
     /// A JSON file with a Credential Access Boundary, which limits the token
@@ -147,8 +149,8 @@ impl Source {
     }
 }
 
-/// Reads a credentials file. Without scopes in the options, the credentials are for cloud-platform if
-/// their kind needs scopes.
+/// Reads a credentials file. Without scopes in the options, the credentials are for cloud-platform
+/// if their kind needs scopes.
 pub(crate) fn load_file(
     file: &Path,
     options: &DefaultOptions,

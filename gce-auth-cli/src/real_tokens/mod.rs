@@ -12,6 +12,7 @@ use std::{
 
 use gce_auth::{Credentials, CredentialsKind, DefaultOptions, Error, MetadataClient, RetryPolicy};
 use gce_auth_emulator::EmulatorBuilder;
+pub(crate) use running::Commands;
 
 use crate::{
     clock,
@@ -19,8 +20,6 @@ use crate::{
     input,
     output::Output,
 };
-
-pub(crate) use running::Commands;
 
 /// How long a token is taken to hold where nothing says so. It may come from a
 /// cache and be near its end, so that it had better be asked for again soon.
@@ -38,9 +37,9 @@ const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub(crate) struct RealTokenArgs {
     /// A shell command that prints a token, alone or in JSON with access_token and expires_in
     ///
-    /// It must end within 10 seconds. GCE_AUTH_ACCOUNT names the account, GCE_AUTH_SCOPES the scopes,
-    /// separated by commas. If it fails, the request fails with what it wrote on standard error. A
-    /// token alone is taken to be valid for --token-lifetime, or 5 minutes.
+    /// It must end within 10 seconds. GCE_AUTH_ACCOUNT names the account, GCE_AUTH_SCOPES the
+    /// scopes, separated by commas. If it fails, the request fails with what it wrote on
+    /// standard error. A token alone is taken to be valid for --token-lifetime, or 5 minutes.
     #[arg(long, value_name = "CMD")]
     token_command: Option<String>,
     /// A file with a token and nothing else, read anew for each request
@@ -50,8 +49,8 @@ pub(crate) struct RealTokenArgs {
     token_file: Option<PathBuf>,
     /// A service account's key in JSON, to get tokens with from its token_uri
     ///
-    /// The service account and the project are those of the key, unless they are named. The token_uri
-    /// is Google's, on this machine, or at a host in GCE_AUTH_TRUST_HOSTS.
+    /// The service account and the project are those of the key, unless they are named. The
+    /// token_uri is Google's, on this machine, or at a host in GCE_AUTH_TRUST_HOSTS.
     #[arg(long, value_name = "FILE", conflicts_with = "token_lifetime")]
     service_account_key: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! Servers of Google on loopback, for tools that are not changed: a proxy takes their connections to
-//! any host to a server with a certificate of a CA of its own.
+//! Servers of Google on loopback, for tools that are not changed: a proxy takes their connections
+//! to any host to a server with a certificate of a CA of its own.
 
 use std::{
     fs,

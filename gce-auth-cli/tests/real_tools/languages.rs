@@ -255,8 +255,8 @@ fn maven_sends_the_header_of_its_settings() {
     assert_eq!(parent.host, "us-maven.pkg.dev");
 }
 
-/// The properties are those that Gradle 6.6 and later read by themselves, for `PasswordCredentials` and
-/// `HttpHeaderCredentials`; for an older Gradle the script names them.
+/// The properties are those that Gradle 6.6 and later read by themselves, for `PasswordCredentials`
+/// and `HttpHeaderCredentials`; for an older Gradle the script names them.
 #[test]
 fn gradle_reads_the_properties_of_its_repository() {
     let machine = Machine::new("gradle", |request, token| {

@@ -91,8 +91,8 @@ fn an_undo_finds_its_entries_in_a_file_that_docker_wrote() {
     assert_eq!(machine.read(".docker/config.json"), text);
 }
 
-/// The builder of old asks the helper of every registry in the configuration, one after another, and
-/// sends all of their credentials along.
+/// The builder of old asks the helper of every registry in the configuration, one after another,
+/// and sends all of their credentials along.
 #[test]
 fn a_legacy_build_of_docker_sends_the_token_of_each_registry() {
     let machine = Machine::new("docker-build", |request, _| {

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdout, Command, Stdio},
+};
 
 /// Resident memory of this process in bytes, where the system tells.
 pub(crate) fn resident() -> Option<usize> {

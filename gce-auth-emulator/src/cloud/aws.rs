@@ -8,11 +8,12 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use gce_auth_server::protocol::Reply;
 use serde_json::{Value, json};
 
-use self::proof::Proof;
-use self::signed::Signed;
-use crate::clock::Instant;
-use crate::cloud::errors;
-use crate::policy::aws::{AwsAccount, AwsKey};
+use self::{proof::Proof, signed::Signed};
+use crate::{
+    clock::Instant,
+    cloud::errors,
+    policy::aws::{AwsAccount, AwsKey},
+};
 
 /// By how much the clock of the signer may be off.
 const SKEW: std::time::Duration = std::time::Duration::from_secs(15 * 60);
@@ -117,9 +118,7 @@ fn basic(time: Instant) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::proof::ALGORITHM;
-    use super::signed::region;
-    use super::*;
+    use super::{proof::ALGORITHM, signed::region, *};
 
     /// A request of 2020-08-11 06:55:22, not signed yet.
     fn token() -> Value {

@@ -3,13 +3,11 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use gce_auth_server::protocol::{Method, Request, query::Query};
 use serde_json::{Map, Value};
 
 use crate::cloud::endpoint::Endpoint;
-use gce_auth_server::protocol::query::Query;
-use gce_auth_server::protocol::{Method, Request};
 
 /// A request to a Google API, before its caller and its arguments were looked at.
 pub(crate) struct CloudCall {

@@ -1,10 +1,11 @@
 //! Which API answers a call.
 
-use crate::cloud::call::CloudCall;
-use crate::cloud::endpoint::Endpoint;
-use crate::cloud::{iam, oauth, oidc, project, sts, tokeninfo};
-use crate::state::State;
 use gce_auth_server::protocol::Reply;
+
+use crate::{
+    cloud::{call::CloudCall, endpoint::Endpoint, iam, oauth, oidc, project, sts, tokeninfo},
+    state::State,
+};
 
 /// Answers a call to a Google API.
 pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {

@@ -1,8 +1,7 @@
 //! Errors in the shapes of Google's APIs.
 
-use serde_json::{Value, json};
-
 use gce_auth_server::protocol::Reply;
+use serde_json::{Value, json};
 
 /// An error of an API: `{"error": {"code", "message", "status"}}`.
 pub(crate) fn google(code: u16, status: &str, message: &str) -> Reply {

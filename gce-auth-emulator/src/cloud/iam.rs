@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use gce_auth_server::protocol::{Method, Reply};
 use serde_json::{Map, Value, json};
 
-use crate::cloud::call::CloudCall;
-use crate::cloud::{errors, lookup, oauth, self_signed};
-use crate::identity::accounts::{CLOUD_PLATFORM, Identity};
-use crate::identity::claims::{Detail, claims};
-use crate::identity::jwt;
-use crate::identity::keys::SigningKey;
-use crate::policy::principal::Principal;
-use crate::policy::settings::Settings;
-use crate::policy::tokens::Grant;
-use crate::state::State;
-use gce_auth_server::protocol::{Method, Reply};
+use crate::{
+    cloud::{call::CloudCall, errors, lookup, oauth, self_signed},
+    identity::{
+        accounts::{CLOUD_PLATFORM, Identity},
+        claims::{Detail, claims},
+        jwt,
+        keys::SigningKey,
+    },
+    policy::{principal::Principal, settings::Settings, tokens::Grant},
+    state::State,
+};
 
 const IAM: &str = "https://www.googleapis.com/auth/iam";
 const ORIGIN: &str = "https://iamcredentials.googleapis.com";

@@ -1,7 +1,6 @@
 //! Which service accounts there are.
 
-use crate::identity::accounts::Identity;
-use crate::state::State;
+use crate::{identity::accounts::Identity, state::State};
 
 /// The email of a service account, by email or unique id: one of the machine's, or one that exists
 /// beside it.

@@ -1,19 +1,20 @@
 //! Google's OAuth endpoints: assertions and refresh tokens for tokens, and revocation.
 
+use gce_auth_server::protocol::{Method, Reply, pages};
 use serde_json::{Value, json};
 
-use crate::clock::Instant;
-use crate::cloud::call::CloudCall;
-use crate::cloud::subject::seconds;
-use crate::cloud::{errors, lookup};
-use crate::identity::jwt;
-use crate::identity::keys::SigningKey;
-use crate::policy::principal::{Principal, unique_id};
-use crate::policy::settings::Settings;
-use crate::policy::tokens::Grant;
-use crate::policy::users::User;
-use crate::state::State;
-use gce_auth_server::protocol::{Method, Reply, pages};
+use crate::{
+    clock::Instant,
+    cloud::{call::CloudCall, errors, lookup, subject::seconds},
+    identity::{jwt, keys::SigningKey},
+    policy::{
+        principal::{Principal, unique_id},
+        settings::Settings,
+        tokens::Grant,
+        users::User,
+    },
+    state::State,
+};
 
 /// The issuer of the ID tokens of accounts and users.
 pub(crate) const ISSUER: &str = "https://accounts.google.com";

@@ -1,15 +1,18 @@
 //! The keys that tokens are verified with, and the documents that lead to them.
 
+use gce_auth_server::protocol::{Dialect, Method, Reply, pages};
 use serde_json::{Value, json};
 
-use crate::cloud::call::CloudCall;
-use crate::cloud::endpoint::Endpoint;
-use crate::cloud::oauth::{ISSUER, JWT_BEARER};
-use crate::cloud::{errors, lookup};
-use crate::identity::agents;
-use crate::identity::keys::SigningKey;
-use crate::state::State;
-use gce_auth_server::protocol::{Dialect, Method, Reply, pages};
+use crate::{
+    cloud::{
+        call::CloudCall,
+        endpoint::Endpoint,
+        errors, lookup,
+        oauth::{ISSUER, JWT_BEARER},
+    },
+    identity::{agents, keys::SigningKey},
+    state::State,
+};
 
 /// How long keys may be cached, in seconds.
 const MAX_AGE: u32 = 3600;

@@ -1,12 +1,13 @@
 //! The Resource Manager's project, which Google's libraries ask for by the number in the name of a
 //! pool.
 
+use gce_auth_server::protocol::{Method, Reply};
 use serde_json::json;
 
-use crate::cloud::call::CloudCall;
-use crate::cloud::{errors, iam};
-use crate::state::State;
-use gce_auth_server::protocol::{Method, Reply};
+use crate::{
+    cloud::{call::CloudCall, errors, iam},
+    state::State,
+};
 
 /// Answers `GET /v1/projects/NAME`. Unless strict, each number is that of the emulator's project.
 pub(crate) async fn answer(state: &State, name: &str, call: &CloudCall) -> Reply {

@@ -1,16 +1,16 @@
 //! Tokens that a service account signs itself, which Google's APIs take as they take access tokens
 //! (AIP-4111).
 
+use gce_auth_server::protocol::Reply;
 use serde_json::Value;
 
-use crate::clock::Instant;
-use crate::cloud::oauth::is_timely;
-use crate::cloud::{errors, lookup};
-use crate::identity::jwt;
-use crate::policy::principal::Principal;
-use crate::policy::tokens::Grant;
-use crate::state::State;
-use gce_auth_server::protocol::Reply;
+use crate::{
+    clock::Instant,
+    cloud::{errors, lookup, oauth::is_timely},
+    identity::jwt,
+    policy::{principal::Principal, tokens::Grant},
+    state::State,
+};
 
 /// For how long a token is good, in seconds: an hour, from some seconds ago as libraries sign it.
 const LONGEST: i64 = 3900;

@@ -1,20 +1,21 @@
 //! The Security Token Service: external credentials for federated tokens, tokens for downscoped
 //! ones, and what tokens are worth.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use gce_auth_server::protocol::{Method, Reply, pages};
 use serde_json::{Value, json};
 
-use crate::cloud::call::CloudCall;
-use crate::cloud::endpoint::Sts;
-use crate::cloud::{errors, oauth, subject};
-use crate::identity::accounts::CLOUD_PLATFORM;
-use crate::policy::boundary::Boundary;
-use crate::policy::settings::Settings;
-use crate::policy::tokens::{Grant, Issued};
-use crate::state::State;
-use gce_auth_server::protocol::{Method, Reply, pages};
+use crate::{
+    cloud::{call::CloudCall, endpoint::Sts, errors, oauth, subject},
+    identity::accounts::CLOUD_PLATFORM,
+    policy::{
+        boundary::Boundary,
+        settings::Settings,
+        tokens::{Grant, Issued},
+    },
+    state::State,
+};
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";

@@ -3,17 +3,19 @@
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use gce_auth_server::protocol::Reply;
 use serde_json::Value;
 
-use crate::clock::Instant;
-use crate::cloud::{aws, errors};
-use crate::identity::jwt::Unverified;
-use crate::identity::keys::SigningKey;
-use crate::policy::principal::Federated;
-use crate::policy::providers::{Compiled, MappingError};
-use gce_auth_server::protocol::Reply;
+use crate::{
+    clock::Instant,
+    cloud::{aws, errors},
+    identity::{jwt::Unverified, keys::SigningKey},
+    policy::{
+        principal::Federated,
+        providers::{Compiled, MappingError},
+    },
+};
 
 /// By how much the clocks of issuers may be off, in seconds.
 const SKEW: i64 = 60;

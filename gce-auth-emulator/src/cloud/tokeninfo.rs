@@ -1,15 +1,15 @@
 //! What a token means. All values are texts, as Google's are.
 
+use gce_auth_server::protocol::{Method, Reply, pages};
 use serde_json::{Value, json};
 
-use crate::clock::Instant;
-use crate::cloud::call::CloudCall;
-use crate::cloud::errors;
-use crate::cloud::subject::seconds;
-use crate::identity::jwt;
-use crate::policy::tokens::Issued;
-use crate::state::State;
-use gce_auth_server::protocol::{Method, Reply, pages};
+use crate::{
+    clock::Instant,
+    cloud::{call::CloudCall, errors, subject::seconds},
+    identity::jwt,
+    policy::tokens::Issued,
+    state::State,
+};
 
 pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {
     if !matches!(call.method, Method::Get | Method::Head | Method::Post) {

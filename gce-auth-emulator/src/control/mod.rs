@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
+use gce_auth_server::protocol::{Method, Reply, query::Query, tree::Node};
 use serde_json::{Map, Value, json};
 
-use crate::clock::Instant;
-use crate::document::places::segments;
-use crate::error::SetError;
-use crate::events::event_config::ScheduleConfig;
-use crate::faults::fault_config::RuleConfig;
-use crate::feed::{self, Since};
-use crate::journal::Entry;
-use crate::policy::settings::CloudConfig;
-use crate::state::{LISTENERS, State};
-use gce_auth_server::protocol::query::Query;
-use gce_auth_server::protocol::tree::Node;
-use gce_auth_server::protocol::{Method, Reply};
+use crate::{
+    clock::Instant,
+    document::places::segments,
+    error::SetError,
+    events::event_config::ScheduleConfig,
+    faults::fault_config::RuleConfig,
+    feed::{self, Since},
+    journal::Entry,
+    policy::settings::CloudConfig,
+    state::{LISTENERS, State},
+};
 
 /// How large a body may be but that of a document's part, which may have 1 MiB, as all requests.
 const MAX_BODY: usize = 64 * 1024;

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use crate::document::patch::{Patch, put, take};
-use crate::document::places::look;
+use crate::document::{
+    patch::{Patch, put, take},
+    places::look,
+};
 
 /// What a place was before some patches, and is after them.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +21,8 @@ pub(crate) struct Change {
 pub(crate) type Uncover<'a> = &'a mut dyn FnMut(&Change) -> bool;
 
 impl Change {
-    /// Changes a document, and takes note of it in `changes`, in which each place stands once, under
-    /// this number.
+    /// Changes a document, and takes note of it in `changes`, in which each place stands once,
+    /// under this number.
     pub(crate) fn make(
         document: &mut Value,
         patches: &[Patch],

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::client::{Client, ClientPattern};
-use crate::document::patch::Patch;
-use crate::document::render_cache::RenderCache;
+use crate::{
+    client::{Client, ClientPattern},
+    document::{patch::Patch, render_cache::RenderCache},
+};
 
 /// How many views are remembered; beyond that all are forgotten.
 const VIEWS: usize = 64;

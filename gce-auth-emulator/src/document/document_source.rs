@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::document::limits::Extent;
-use crate::document::overlay;
-use crate::document::versions::Document;
-use crate::error::{StartError, TOO_LARGE};
-use crate::identity::accounts::Account;
-use crate::profiles::{self, Facts, Profile};
-use crate::text_source::TextSource;
+use crate::{
+    document::{limits::Extent, overlay, versions::Document},
+    error::{StartError, TOO_LARGE},
+    identity::accounts::Account,
+    profiles::{self, Facts, Profile},
+    text_source::TextSource,
+};
 
 /// What is put over a document.
 #[derive(Clone, Debug)]

@@ -90,8 +90,9 @@ impl Room {
         self.0.is_too_large()
     }
 
-    /// Counts a value that is about to be put at a place, instead of an old one; false if there is no room for it. All is
-    /// counted anew only when what was counted at each change becomes too much.
+    /// Counts a value that is about to be put at a place, instead of an old one; false if there is
+    /// no room for it. All is counted anew only when what was counted at each change becomes
+    /// too much.
     pub(crate) fn take(
         &mut self,
         document: &Value,

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use gce_auth_server::protocol::{
+    render,
+    tree::{is_verbatim, kebab},
+};
 use serde_json::{Map, Value, json};
 
 use crate::document::places::{empty, look, step};
-use gce_auth_server::protocol::render;
-use gce_auth_server::protocol::tree::{is_verbatim, kebab};
 
 /// A change of a document. Places are its keys from the root on.
 #[derive(Clone, Debug, PartialEq)]

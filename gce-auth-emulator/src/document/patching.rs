@@ -2,11 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::client::ClientPattern;
-use crate::document::change::{Change, Uncover};
-use crate::document::limits::Extent;
-use crate::document::patch::Patch;
-use crate::document::versions::Document;
+use crate::{
+    client::ClientPattern,
+    document::{
+        change::{Change, Uncover},
+        limits::Extent,
+        patch::Patch,
+        versions::Document,
+    },
+};
 
 impl Document {
     /// Makes all these changes as one version, and takes note of them in `changes`. Nothing changes

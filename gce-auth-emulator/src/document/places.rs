@@ -1,10 +1,9 @@
 //! Where in the document a path leads, also when nothing is there yet.
 
+use gce_auth_server::protocol::tree::{INDEXED, Node, camel, is_verbatim};
 use serde_json::{Map, Value};
 
-use crate::document::limits::DEPTH;
-use crate::error::SetError;
-use gce_auth_server::protocol::tree::{INDEXED, Node, camel, is_verbatim};
+use crate::{document::limits::DEPTH, error::SetError};
 
 /// Why a value is not set.
 pub(crate) const TOO_DEEP: &str = "it is nested too deeply: at most 128 levels are";

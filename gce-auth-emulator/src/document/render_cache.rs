@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 
-use gce_auth_server::protocol::Reply;
-use gce_auth_server::protocol::etag::Etag;
-use gce_auth_server::protocol::query::{Alt, Reading};
-use gce_auth_server::protocol::route::Target;
+use gce_auth_server::protocol::{
+    Reply,
+    etag::Etag,
+    query::{Alt, Reading},
+    route::Target,
+};
 
 /// How many places are remembered, and how many bytes of answers; beyond that all are forgotten.
 const PLACES: usize = 1024;
@@ -85,8 +87,9 @@ impl RenderCache {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use gce_auth_server::protocol::Request;
+
+    use super::*;
 
     fn shape(path: &str) -> Shape {
         let request = Request {

@@ -1,12 +1,15 @@
 //! Values that come as text or from tables: they get the type that their place has.
 
+use gce_auth_server::protocol::{render, tree::Node};
 use serde_json::Value;
 
-use crate::document::places::{list, segments};
-use crate::document::versions::Document;
-use crate::error::SetError;
-use gce_auth_server::protocol::render;
-use gce_auth_server::protocol::tree::Node;
+use crate::{
+    document::{
+        places::{list, segments},
+        versions::Document,
+    },
+    error::SetError,
+};
 
 impl Document {
     /// Sets a leaf from text, in the type that the place has already, or as a string where nothing

@@ -1,26 +1,30 @@
 //! The document and its versions: one tree that serves every path, and tells those who wait when it
 //! changes.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use aws_lc_rs::digest;
+use gce_auth_server::protocol::{
+    Reply,
+    etag::Etag,
+    query::Reading,
+    render,
+    route::Target,
+    tree::{Node, steps},
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::client::Client;
-use crate::document::client_views::ClientViews;
-use crate::document::limits::{self, Room};
-use crate::document::places::{
-    TOO_DEEP, container, copy_account, empty, keys, look, segments, step,
+use crate::{
+    client::Client,
+    document::{
+        client_views::ClientViews,
+        limits::{self, Room},
+        places::{TOO_DEEP, container, copy_account, empty, keys, look, segments, step},
+        render_cache::{RenderCache, Shape},
+    },
+    error::SetError,
 };
-use crate::document::render_cache::{RenderCache, Shape};
-use crate::error::SetError;
-use gce_auth_server::protocol::etag::Etag;
-use gce_auth_server::protocol::query::Reading;
-use gce_auth_server::protocol::route::Target;
-use gce_auth_server::protocol::tree::{Node, steps};
-use gce_auth_server::protocol::{Reply, render};
 
 pub(crate) struct Document {
     state: Mutex<State>,

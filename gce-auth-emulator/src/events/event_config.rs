@@ -1,14 +1,17 @@
 //! Events as text: in the TOML of plans and in the JSON of control requests, with the same keys.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::clock::Instant;
-use crate::events::machine_event::{MachineEvent, Maintenance};
-use crate::events::schedule::{EventSchedule, When};
-use crate::identity::accounts::Account;
+use crate::{
+    clock::Instant,
+    events::{
+        machine_event::{MachineEvent, Maintenance},
+        schedule::{EventSchedule, When},
+    },
+    identity::accounts::Account,
+};
 
 /// The longest time, about ten years.
 const LONGEST: u64 = 3660 * 86_400;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::events::machine_event::{MachineEvent, Maintenance, MaintenanceAction};
-use crate::identity::accounts::Account;
+use crate::{
+    events::machine_event::{MachineEvent, Maintenance, MaintenanceAction},
+    identity::accounts::Account,
+};
 
 /// An event as it is written, with all that was left out.
 pub(crate) fn show(event: &MachineEvent) -> Value {

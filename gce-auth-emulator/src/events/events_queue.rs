@@ -1,14 +1,17 @@
 //! The events of one emulator: shared, and cheap to look at when nothing is to come.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
 
 use tokio::sync::{Notify, watch};
 
-use crate::client::Client;
-use crate::clock::Instant;
-use crate::events::schedule::EventSchedule;
-use crate::events::scheduler::Scheduler;
+use crate::{
+    client::Client,
+    clock::Instant,
+    events::{schedule::EventSchedule, scheduler::Scheduler},
+};
 
 /// Stands for no time at all.
 const NEVER: i64 = i64::MAX;

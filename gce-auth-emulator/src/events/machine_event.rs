@@ -1,8 +1,6 @@
 //! What can happen to a machine.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::identity::accounts::Account;
 

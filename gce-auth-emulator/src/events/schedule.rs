@@ -1,13 +1,19 @@
 //! When an event is played, how often, and for which clients.
 
-use std::error::Error;
-use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::{
+    error::Error,
+    fmt,
+    time::{Duration, SystemTime},
+};
 
-use crate::client::ClientPattern;
-use crate::clock::Instant;
-use crate::events::machine_event::MachineEvent;
-use crate::events::step::{MachineStep, Step};
+use crate::{
+    client::ClientPattern,
+    clock::Instant,
+    events::{
+        machine_event::MachineEvent,
+        step::{MachineStep, Step},
+    },
+};
 
 /// How often an event is played at most.
 const MOST_REPEATS: u32 = 1000;
@@ -77,8 +83,8 @@ impl EventSchedule {
 
     /// Plays it only for clients of this address, of this network in CIDR notation, or in whose
     /// `User-Agent` or `x-goog-api-client` header this stands, in any case. They see another
-    /// document then, with its own ETags, until the event is cancelled or has restored it. The clock
-    /// is the same for all clients: it does not jump.
+    /// document then, with its own ETags, until the event is cancelled or has restored it. The
+    /// clock is the same for all clients: it does not jump.
     pub fn client(mut self, pattern: impl Into<String>) -> Self {
         self.client = Some(pattern.into());
         self

@@ -4,16 +4,20 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientPattern};
-use crate::clock::Instant;
-use crate::document::change::Change;
-use crate::events::event_json;
-use crate::events::machine_event::MachineEvent;
-use crate::events::schedule::{EventError, EventSchedule, When};
-use crate::events::step::{MachineStep, Step};
+use crate::{
+    client::{Client, ClientPattern},
+    clock::Instant,
+    document::change::Change,
+    events::{
+        event_json,
+        machine_event::MachineEvent,
+        schedule::{EventError, EventSchedule, When},
+        step::{MachineStep, Step},
+    },
+};
 
-/// How many events there can be at once, and how many bytes of text in them. The oldest that is over
-/// makes room.
+/// How many events there can be at once, and how many bytes of text in them. The oldest that is
+/// over makes room.
 const KEPT: usize = 1000;
 const BYTES: usize = 1 << 20;
 

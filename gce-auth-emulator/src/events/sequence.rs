@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clock::Instant;
-use crate::document::patch::Patch;
-use crate::events::machine_event::{MachineEvent, Maintenance, MaintenanceAction};
-use crate::events::step::{MachineStep, Step};
-use crate::identity::accounts::Account;
+use crate::{
+    clock::Instant,
+    document::patch::Patch,
+    events::{
+        machine_event::{MachineEvent, Maintenance, MaintenanceAction},
+        step::{MachineStep, Step},
+    },
+    identity::accounts::Account,
+};
 
 const MAINTENANCE_EVENT: [&str; 2] = ["instance", "maintenanceEvent"];
 const UPCOMING: [&str; 2] = ["instance", "upcomingMaintenance"];
@@ -172,8 +176,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::document::change::Change;
-    use crate::profiles::{self, Facts, Profile};
+    use crate::{
+        document::change::Change,
+        profiles::{self, Facts, Profile},
+    };
 
     fn time() -> impl Strategy<Value = Duration> {
         prop_oneof![

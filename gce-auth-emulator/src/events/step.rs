@@ -1,7 +1,6 @@
 //! What happens at one moment of an event.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::document::patch::Patch;
 

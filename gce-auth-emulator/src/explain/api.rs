@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::facts::{Facts, listed};
-use super::near::nearest_of;
+use super::{
+    facts::{Facts, listed},
+    near::nearest_of,
+};
 use crate::recorded_request::{Explanation, RecordedRequest};
 
 const IAM_METHODS: [&str; 4] = [

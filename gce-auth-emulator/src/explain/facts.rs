@@ -1,7 +1,6 @@
 //! What an explanation may look at beside the request and its answer.
 
-use gce_auth_server::protocol::hosts::AllowedHosts;
-use gce_auth_server::protocol::tree::Node;
+use gce_auth_server::protocol::{hosts::AllowedHosts, tree::Node};
 use serde_json::Value;
 
 use crate::policy::settings::Settings;

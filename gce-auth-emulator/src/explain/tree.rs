@@ -1,10 +1,11 @@
 //! Places of the tree that are not there, or not for this method.
 
-use gce_auth_server::protocol::route::PREFIX;
-use gce_auth_server::protocol::tree::Node;
+use gce_auth_server::protocol::{route::PREFIX, tree::Node};
 
-use super::facts::{Facts, listed};
-use super::near::near;
+use super::{
+    facts::{Facts, listed},
+    near::near,
+};
 use crate::recorded_request::{Explanation, RecordedRequest};
 
 const ACCOUNTS: &str = "instance/service-accounts/";

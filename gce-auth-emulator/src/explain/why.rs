@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::facts::Facts;
-use super::{api, guard, oauth, tree, values};
+use super::{api, facts::Facts, guard, oauth, tree, values};
 use crate::recorded_request::{Explanation, RecordedRequest};
 
 /// Explains the answer to a request, if it was refused or led nowhere.

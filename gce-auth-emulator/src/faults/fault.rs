@@ -1,10 +1,11 @@
 //! What goes wrong on purpose.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use gce_auth_server::protocol::{Reply, pages};
-use gce_auth_server::service::FaultAction;
+use gce_auth_server::{
+    protocol::{Reply, pages},
+    service::FaultAction,
+};
 
 /// Something that goes wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::clock::Instant;
-use crate::faults::fault::Fault;
-use crate::faults::rules::{FaultRule, Rules, When};
+use crate::{
+    clock::Instant,
+    faults::{
+        fault::Fault,
+        rules::{FaultRule, Rules, When},
+    },
+};
 
 /// A rule as it is written.
 #[derive(Deserialize, Serialize)]

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::events::EventSchedule;
-use crate::events::event_config::ScheduleConfig;
-use crate::faults::fault::Fault;
-use crate::faults::fault_config::{self, RuleConfig};
-use crate::faults::rules::FaultRule;
-use crate::toml_text;
+use crate::{
+    events::{EventSchedule, event_config::ScheduleConfig},
+    faults::{
+        fault::Fault,
+        fault_config::{self, RuleConfig},
+        rules::FaultRule,
+    },
+    toml_text,
+};
 
 /// The faults, what happens to the machine, and how tokens age.
 #[derive(Clone, Debug, Default)]

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::ClientName;
-use crate::clock::Instant;
-use crate::faults::fault::Fault;
-use crate::journal::full_path;
-use gce_auth_server::protocol::Request;
-use gce_auth_server::service::FaultAction;
+use gce_auth_server::{protocol::Request, service::FaultAction};
+
+use crate::{client::ClientName, clock::Instant, faults::fault::Fault, journal::full_path};
 
 /// How many rules there can be at once, and how many bytes of text in them; the oldest makes room.
 const KEPT: usize = 1000;

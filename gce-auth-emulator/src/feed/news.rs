@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::overview::overview;
-use crate::journal::Entry;
-use crate::recorded_request::RecordedRequest;
-use crate::state::State;
+use crate::{journal::Entry, recorded_request::RecordedRequest, state::State};
 
 /// What a listener knows.
 pub(crate) struct Since {

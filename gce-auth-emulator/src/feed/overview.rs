@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gce_auth_server::protocol::query::Query;
 use serde_json::{Value, json};
 
 use crate::state::State;
-use gce_auth_server::protocol::query::Query;
 
 /// So many places with waiting requests are shown.
 const PLACES: usize = 200;

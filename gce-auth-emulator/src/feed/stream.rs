@@ -1,13 +1,14 @@
 //! A stream of server-sent events for one listener.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::news::{News, Since};
-use super::overview::overview;
+use super::{
+    news::{News, Since},
+    overview::overview,
+};
 use crate::state::State;
 
 /// How many past requests a new listener gets.

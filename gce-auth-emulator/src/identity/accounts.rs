@@ -1,9 +1,9 @@
 //! Service accounts: as a builder takes them, and as the document holds them.
 
+use gce_auth_server::protocol::tree::Node;
 use serde_json::{Map, Value, json};
 
 use crate::policy::principal::unique_id;
-use gce_auth_server::protocol::tree::Node;
 
 /// The scope that covers every Google Cloud API.
 pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";

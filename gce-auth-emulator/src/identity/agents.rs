@@ -1,10 +1,8 @@
 //! Agent identities: the certificates that bind tokens to agents, and who issues their ID tokens.
 
 use aws_lc_rs::digest;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
 /// An agent, as the first certificate of a chain names it.

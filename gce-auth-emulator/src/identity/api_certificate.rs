@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::server::NoClientAuth;
+use rustls::{ServerConfig, server::NoClientAuth};
 
 use super::root::Root;
 

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use rcgen::ExtendedKeyUsagePurpose;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
 use super::root::{Day, Root};
 

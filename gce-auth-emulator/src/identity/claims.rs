@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::Instant;
-use crate::identity::accounts::Identity;
+use crate::{clock::Instant, identity::accounts::Identity};
 
 /// How long an ID token is good for.
 const LIFETIME: Duration = Duration::from_secs(3600);

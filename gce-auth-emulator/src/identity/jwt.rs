@@ -3,14 +3,11 @@
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rustls::pki_types::SubjectPublicKeyInfoDer;
-use rustls::pki_types::pem::PemObject;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 use serde_json::{Value, json};
 
-use crate::identity::accounts::Account;
-use crate::identity::keys::SigningKey;
+use crate::identity::{accounts::Account, keys::SigningKey};
 
 /// Signs claims as Google signs them: RS256, the key named in the header.
 pub(crate) fn sign(key: &SigningKey, claims: &Value) -> Option<String> {

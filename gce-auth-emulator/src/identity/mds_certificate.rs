@@ -1,11 +1,12 @@
 //! `instance/credentials/mds-client-certificate`: the client's certificate as only the machine's
 //! TPM could open it.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, RandomizedNonceKey},
+    error::Unspecified,
+    rand::{SecureRandom, SystemRandom},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 /// Where the real server has it.

@@ -1,16 +1,18 @@
 //! Access tokens: makes them, hands them out again until they are nearly old, and knows them when a
 //! caller presents one.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{self, SHA256};
 
-use crate::clock::Instant;
-use crate::identity::accounts::Identity;
-use crate::policy::principal::Principal;
-use crate::policy::tokens::{Grant, Issued, REMEMBERED, Tokens};
+use crate::{
+    clock::Instant,
+    identity::accounts::Identity,
+    policy::{
+        principal::Principal,
+        tokens::{Grant, Issued, REMEMBERED, Tokens},
+    },
+};
 
 /// What a cached token belongs to: account, scopes, and the certificates it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

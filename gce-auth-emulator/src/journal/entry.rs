@@ -1,19 +1,23 @@
 //! A request as it is kept: thousands of them, so in little memory.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use gce_auth_server::protocol::fields::Fields;
-use gce_auth_server::protocol::{Method, Request};
-use gce_auth_server::service::Sent;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use gce_auth_server::{
+    protocol::{Method, Request, fields::Fields},
+    service::Sent,
+};
 use serde_json::Value;
 
-use crate::clock::{Clock, Lap};
-use crate::peer_process::Client;
-use crate::recorded_request::{Explanation, RecordedAnswer, RecordedRequest};
-use crate::redact::{self, Seen};
+use crate::{
+    clock::{Clock, Lap},
+    peer_process::Client,
+    recorded_request::{Explanation, RecordedAnswer, RecordedRequest},
+    redact::{self, Seen},
+};
 
 /// What is kept of a path, a query, a header or a body, at most.
 pub(super) const LONGEST: usize = 4096;

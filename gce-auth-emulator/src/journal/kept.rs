@@ -1,14 +1,14 @@
 //! The last requests and their clients, without the secrets that were in them.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
+
+use gce_auth_server::{
+    protocol::{Request, fields::Fields, route::PREFIX},
+    service::Sent,
+};
 
 use super::entry::Entry;
 use crate::peer_process::Client;
-use gce_auth_server::protocol::Request;
-use gce_auth_server::protocol::fields::Fields;
-use gce_auth_server::protocol::route::PREFIX;
-use gce_auth_server::service::Sent;
 
 const KEPT: usize = 10_000;
 /// How many bytes are kept of all requests together, at most; the oldest make room.
@@ -145,8 +145,7 @@ pub(crate) fn full_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::entry::LONGEST;
-    use crate::recorded_request::RecordedRequest;
+    use crate::{journal::entry::LONGEST, recorded_request::RecordedRequest};
 
     fn request(path: &str, query: &str) -> Request {
         Request {

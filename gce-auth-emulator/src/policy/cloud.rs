@@ -1,7 +1,9 @@
 //! The settings that hold now, and the refresh tokens that were revoked.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::policy::settings::Settings;
 

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::policy::aws::{AwsAccount, AwsKey};
-use crate::policy::expression::Expression;
-use crate::policy::principal::Federated;
+use crate::policy::{
+    aws::{AwsAccount, AwsKey},
+    expression::Expression,
+    principal::Federated,
+};
 
 /// The longest `google.subject`, in bytes.
 const LONGEST_SUBJECT: usize = 127;

@@ -6,9 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::policy::principal::{Principal, unique_id};
-use crate::policy::providers::{self, Compiled, Provider};
-use crate::policy::users::User;
+use crate::policy::{
+    principal::{Principal, unique_id},
+    providers::{self, Compiled, Provider},
+    users::User,
+};
 
 /// The provider that always exists, below the project: it trusts the emulator's own issuer.
 pub(crate) const OWN_PROVIDER: &str =

@@ -1,16 +1,13 @@
 //! The access tokens that were issued: what each may do, until when. Bounded.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use crate::clock::Instant;
-use crate::policy::boundary::Boundary;
-use crate::policy::principal::Principal;
+use crate::{
+    clock::Instant,
+    policy::{boundary::Boundary, principal::Principal},
+};
 
 /// How many tokens are remembered; beyond that the oldest are forgotten.
 pub(crate) const REMEMBERED: usize = 10_000;

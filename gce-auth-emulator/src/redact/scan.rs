@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::names;
-use super::web_token::{self, Seen};
+use super::{
+    names,
+    web_token::{self, Seen},
+};
 
 const REDACTED: &str = "[redacted]";
 
@@ -239,8 +241,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::json;
 

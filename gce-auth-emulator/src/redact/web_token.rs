@@ -1,7 +1,6 @@
 //! JSON Web Tokens that were seen (RFC 7519): what they say, without what proves it.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::clock::Instant;

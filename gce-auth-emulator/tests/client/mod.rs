@@ -5,9 +5,11 @@
 pub(crate) mod cloud;
 pub(crate) mod refused;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 /// An answer as it stood on the wire.
 #[derive(Debug)]

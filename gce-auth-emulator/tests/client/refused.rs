@@ -2,8 +2,7 @@
 
 use gce_auth_emulator::Emulator;
 
-use super::cloud::encode;
-use super::request;
+use super::{cloud::encode, request};
 
 const FLAVOR: (&str, &str) = ("Metadata-Flavor", "Google");
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

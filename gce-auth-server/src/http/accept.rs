@@ -1,21 +1,24 @@
 //! Accepts connections, and makes them ready to be read.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::connection::{ConnContext, READ_TIMEOUT, serve_connection};
-use super::shutdown::Phases;
-use super::stream::Readable;
-use super::turns::Turns;
-use crate::listen::{AllowedClients, Closed, PeerProcess};
-use crate::service::{Connection, Hooks, Peer, Service};
+use super::{
+    connection::{ConnContext, READ_TIMEOUT, serve_connection},
+    shutdown::Phases,
+    stream::Readable,
+    turns::Turns,
+};
+use crate::{
+    listen::{AllowedClients, Closed, PeerProcess},
+    service::{Connection, Hooks, Peer, Service},
+};
 
 /// After a connection could not be accepted. Descriptors ran out, most likely: others have to leave
 /// first.
@@ -168,8 +171,8 @@ async fn identify<S: Service, H: Hooks>(
     }
 }
 
-/// Serves a connection that speaks TLS. In a box, as the connections that do not would have the room
-/// for it, too.
+/// Serves a connection that speaks TLS. In a box, as the connections that do not would have the
+/// room for it, too.
 async fn tls_connection<S: Service, H: Hooks, T: Readable>(
     tls: &TlsAcceptor,
     stream: T,

@@ -4,8 +4,10 @@
 //! hyper has a limit for the head of a request, but sets a timer anew for each. Here one does for a
 //! connection.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 /// What a connection has done so far, and what it does.
 #[derive(Debug, Default)]

@@ -1,33 +1,40 @@
 //! One connection: its requests are read, answered, and the connection ends.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HeaderValue};
-use hyper::http::Extensions;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::{
+    body::{Body, Incoming},
+    header::{CONNECTION, HeaderValue},
+    http::Extensions,
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, sync::SemaphorePermit, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Busy};
-use super::content::{Closed, Content, Pace};
-use super::message::{read_body, response, understand};
-use super::shutdown::Phases;
-use super::stream::{HttpStream, Readable};
-use super::turns::{Credit, Turns};
-use crate::listen::PeerProcess;
-use crate::protocol::pages;
-use crate::protocol::request::Request;
-use crate::service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Sent, Service};
+use super::{
+    activity::{Activity, Busy},
+    content::{Closed, Content, Pace},
+    message::{read_body, response, understand},
+    shutdown::Phases,
+    stream::{HttpStream, Readable},
+    turns::{Credit, Turns},
+};
+use crate::{
+    listen::PeerProcess,
+    protocol::{pages, request::Request},
+    service::{Answer, Arrival, Connection, FaultAction, Hooks, Peer, Sent, Service},
+};
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: usize = 64 * 1024;

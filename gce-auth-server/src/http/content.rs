@@ -1,12 +1,13 @@
 //! The bodies of answers, and how they leave: whole, in pieces, or cut off.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::mpsc;
-use tokio::time::Sleep;
+use tokio::{sync::mpsc, time::Sleep};
 
 use super::activity::Busy;
 

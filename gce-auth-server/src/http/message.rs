@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::Extensions;
+use hyper::{
+    body::{Body, Bytes, Incoming},
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::Extensions,
+};
 use tokio::time::timeout;
 
-use super::activity::Busy;
-use super::content::{Closed, Content, Pace};
-use crate::protocol::fields::Fields;
-use crate::protocol::reply::Reply;
-use crate::protocol::request::{Method, Request};
+use super::{
+    activity::Busy,
+    content::{Closed, Content, Pace},
+};
+use crate::protocol::{
+    fields::Fields,
+    reply::Reply,
+    request::{Method, Request},
+};
 
 const MAX_BODY: usize = 1 << 20;
 

@@ -10,19 +10,16 @@ mod shutdown;
 mod stream;
 mod turns;
 
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use tokio_rustls::TlsAcceptor;
 
-use self::accept::accept_tcp;
-use self::connection::ConnContext;
-use self::shutdown::Shutdown;
-use self::turns::Turns;
-use crate::header_case;
-use crate::listen::{Listener, Socket};
-use crate::service::{Hooks, Service};
+use self::{accept::accept_tcp, connection::ConnContext, shutdown::Shutdown, turns::Turns};
+use crate::{
+    header_case,
+    listen::{Listener, Socket},
+    service::{Hooks, Service},
+};
 
 /// Serves the listeners. Returns only when one of them can't be listened on. Dropping the future
 /// closes everything at once.

@@ -1,16 +1,20 @@
 //! The stream under hyper: tells when hyper has nothing left to do with it, so that its buffers can
 //! be given back, and lets large answers leave in turns.
 
-use std::future::Future;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+};
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;

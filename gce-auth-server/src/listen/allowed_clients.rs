@@ -1,7 +1,6 @@
 //! Networks, as people write them: which addresses may connect.
 
-use std::fmt;
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// Addresses with the same first bits, in CIDR notation (RFC 4632, RFC 4291).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

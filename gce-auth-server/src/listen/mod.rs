@@ -19,12 +19,11 @@ mod unix_socket;
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore};
-
 pub use allowed_clients::{AllowedClients, Network};
 pub use peer_process::PeerProcess;
 pub use socket_owner::SocketOwner;
 pub use tcp::TcpPort;
+use tokio::sync::{Notify, Semaphore};
 #[cfg(unix)]
 pub use unix_socket::{SocketFile, UnixPort};
 

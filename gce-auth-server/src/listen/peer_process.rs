@@ -25,8 +25,10 @@ pub enum PeerProcess {
 impl PeerProcess {
     #[cfg(target_os = "linux")]
     pub(crate) fn of(socket: &impl AsFd) -> Self {
-        use nix::errno::Errno;
-        use nix::sys::socket::{getsockopt, sockopt::PeerPidfd};
+        use nix::{
+            errno::Errno,
+            sys::socket::{getsockopt, sockopt::PeerPidfd},
+        };
 
         match getsockopt(socket, PeerPidfd) {
             Ok(descriptor) => Self::Held(Arc::new(descriptor)),
@@ -69,8 +71,10 @@ fn has_ended(descriptor: &OwnedFd) -> bool {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::process::Command;
+    use std::{
+        os::unix::net::{UnixListener, UnixStream},
+        process::Command,
+    };
 
     use super::*;
 

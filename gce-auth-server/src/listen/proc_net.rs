@@ -1,7 +1,9 @@
 //! The owner of a TCP socket, from `/proc/net/tcp` and `/proc/net/tcp6`.
 
-use std::net::{IpAddr, SocketAddr};
-use std::{fs, io};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::tcp_state::is_connected;
 

@@ -1,11 +1,14 @@
 //! A question to sock_diag about one TCP socket.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
-use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect,
+    netlink::{SOCK_DIAG, SocketAddrNetlink},
+    recv, send, socket_with,
 };
 
 use super::tcp_state::is_connected;

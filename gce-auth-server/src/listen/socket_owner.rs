@@ -5,8 +5,7 @@
 //! which takes some microseconds however many sockets there are; where that is unavailable, in
 //! `/proc/net/tcp` (proc_pid_net(5)).
 
-use std::io;
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 /// The owner of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! TCP ports, open or taken but closed.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
 
 use tokio::net::TcpSocket;
 
@@ -128,8 +130,7 @@ fn socket(address: SocketAddr, reuse: bool) -> io::Result<TcpSocket> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::net::TcpStream;
-    use std::time::Duration;
+    use std::{net::TcpStream, time::Duration};
 
     use super::*;
 

@@ -1,10 +1,7 @@
-//! The first check of a request: a program that means the metadata server. Not a web page, nor a server that was
-//! tricked into asking, nor a client behind a proxy.
+//! The first check of a request: a program that means the metadata server. Not a web page, nor a
+//! server that was tricked into asking, nor a client behind a proxy.
 
-use crate::protocol::hosts::AllowedHosts;
-use crate::protocol::pages;
-use crate::protocol::reply::Reply;
-use crate::protocol::request::Request;
+use crate::protocol::{hosts::AllowedHosts, pages, reply::Reply, request::Request};
 
 /// Why a request is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]

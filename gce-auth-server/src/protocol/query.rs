@@ -1,11 +1,8 @@
 //! The query string: the only place where the metadata server decodes percent signs.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::time::Duration;
+use std::{collections::HashSet, fmt, time::Duration};
 
-use crate::protocol::pages;
-use crate::protocol::reply::Reply;
+use crate::protocol::{pages, reply::Reply};
 
 /// The decoded parameters of a query, or of a form.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-use crate::protocol::etag::Etag;
-use crate::protocol::pages;
-use crate::protocol::query::{Alt, Reading};
-use crate::protocol::reply::Reply;
-use crate::protocol::route::Target;
-use crate::protocol::tree::{Appearance, LIVE, Node};
+use crate::protocol::{
+    etag::Etag,
+    pages,
+    query::{Alt, Reading},
+    reply::Reply,
+    route::Target,
+    tree::{Appearance, LIVE, Node},
+};
 
 const TEXT: &str = "application/text";
 const JSON: &str = "application/json";
@@ -198,8 +200,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::protocol::request::Request;
-    use crate::protocol::route::PREFIX;
+    use crate::protocol::{request::Request, route::PREFIX};
 
     fn show(document: &Value, path: &str, reading: &Reading) -> Result<(String, String), u16> {
         let target = Target::new(Request {

@@ -1,10 +1,12 @@
 //! What a request means.
 
-use crate::protocol::query::{Query, Reading};
-use crate::protocol::reply::Reply;
-use crate::protocol::request::{Method, Request};
-use crate::protocol::tree::steps;
-use crate::protocol::{guard, pages};
+use crate::protocol::{
+    guard, pages,
+    query::{Query, Reading},
+    reply::Reply,
+    request::{Method, Request},
+    tree::steps,
+};
 
 /// Where version 1 of the tree begins.
 pub const PREFIX: &str = "/computeMetadata/v1/";

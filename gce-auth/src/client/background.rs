@@ -75,12 +75,11 @@ mod tests {
         task::{Context, Poll, Waker},
     };
 
+    use super::*;
     use crate::{
         io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         values::error::ErrorKind,
     };
-
-    use super::*;
 
     struct World {
         client: MetadataClient,

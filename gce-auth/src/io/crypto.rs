@@ -1,12 +1,11 @@
 //! Cryptography: that of the provider of rustls which a feature of this crate
 //! names. With `tls.rs` the only file that names rustls.
 
+use rustls::crypto::CryptoProvider;
 #[cfg(feature = "aws-lc-rs")]
 use rustls::crypto::aws_lc_rs as chosen;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use rustls::crypto::ring as chosen;
-
-use rustls::crypto::CryptoProvider;
 #[cfg(feature = "iam")]
 use rustls::{SupportedCipherSuite, crypto::hash::Hash};
 

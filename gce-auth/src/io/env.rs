@@ -245,8 +245,8 @@ impl FederationEnvironment {
     }
 }
 
-/// Returns the value of a variable; an empty one counts as unset. Bytes that are not UTF-8 become U+FFFD, so
-/// that the value is refused under the variable's name, not passed over.
+/// Returns the value of a variable; an empty one counts as unset. Bytes that are not UTF-8 become
+/// U+FFFD, so that the value is refused under the variable's name, not passed over.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the file that reads the environment"

@@ -3,7 +3,10 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     pin::pin,
-    sync::{Mutex, atomic::AtomicU32, atomic::Ordering::SeqCst},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     task::Waker,
 };
 

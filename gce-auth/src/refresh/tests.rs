@@ -5,13 +5,12 @@ use std::{
     future::Future,
     pin::pin,
     sync::{
-        Mutex, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
-
-use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{

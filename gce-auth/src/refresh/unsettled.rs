@@ -12,7 +12,8 @@ use crate::{
     values::{budget::Budget, error::Error},
 };
 
-/// A refresh whose outcome is not known: settled also if its source panics, or the executor drops it.
+/// A refresh whose outcome is not known: settled also if its source panics, or the executor drops
+/// it.
 pub(super) struct Unsettled<V: Value> {
     pub(super) refreshes: Refreshes<V>,
     pub(super) id: Option<TaskId>,

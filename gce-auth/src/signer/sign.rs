@@ -118,7 +118,8 @@ impl Signer {
     /// most 12 hours away (Google, "projects.serviceAccounts.signJwt").
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) if `claims` is not a JSON object; else as for [`sign_bytes`](Self::sign_bytes).
+    /// [`Config`](ErrorKind::Config) if `claims` is not a JSON object; else as for
+    /// [`sign_bytes`](Self::sign_bytes).
     ///
     /// # Cancel safety
     /// As for [`sign_bytes`](Self::sign_bytes).

@@ -1,17 +1,16 @@
 //! Locks and atomics, from the standard library or from the model checker.
 
-#[cfg(gce_auth_loom)]
-pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
-#[cfg(not(gce_auth_loom))]
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
-
 #[cfg(feature = "_simulation")]
 use std::sync::TryLockError;
+#[cfg(not(gce_auth_loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
 use std::{sync::PoisonError, time::Duration};
+
+#[cfg(gce_auth_loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64};
 
 #[cfg(feature = "_simulation")]
 use crate::task::baton;
-
 #[cfg(not(gce_auth_loom))]
 use crate::{
     io::clock::{Clock, SystemClock},

@@ -26,7 +26,8 @@ impl Endpoint {
 
     /// Reads `host`, `host:port`, `[v6]:port` or the same after `http://`.
     ///
-    /// Errors are of kind `Config` and quote `text`, but no name or password; callers add who set it.
+    /// Errors are of kind `Config` and quote `text`, but no name or password; callers add who set
+    /// it.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
             let text = without_user(text);

@@ -1,4 +1,5 @@
-//! The server side: the protocol below the sockets, and the emulator's data below what answers from it.
+//! The server side: the protocol below the sockets, and the emulator's data below what answers from
+//! it.
 
 use crate::house::House;
 

@@ -1,11 +1,10 @@
 //! A token with each kind of credentials file.
 
-use std::path::Path;
-use std::{env, fs};
+use std::{env, fs, path::Path};
 
-use google_cloud_auth::credentials::service_account::AccessSpecifier;
 use google_cloud_auth::credentials::{
-    CacheableResource, Credentials, external_account, impersonated, service_account, user_account,
+    CacheableResource, Credentials, external_account, impersonated, service_account,
+    service_account::AccessSpecifier, user_account,
 };
 use serde_json::{Value, json};
 

@@ -12,11 +12,13 @@
 mod files;
 mod real_address;
 
-use std::env;
-use std::error::Error;
+use std::{env, error::Error};
 
-use google_cloud_auth::credentials::idtoken::{self, mds::Format, verifier};
-use google_cloud_auth::credentials::{Builder, CacheableResource, mds};
+use google_cloud_auth::credentials::{
+    Builder, CacheableResource,
+    idtoken::{self, mds::Format, verifier},
+    mds,
+};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,9 +1,9 @@
 //! Libraries that know the metadata server only by its own name and address.
 
 use serde_json::json;
-use yup_oauth2::authenticator::ApplicationDefaultCredentialsTypes;
 use yup_oauth2::{
     ApplicationDefaultCredentialsAuthenticator, ApplicationDefaultCredentialsFlowOpts,
+    authenticator::ApplicationDefaultCredentialsTypes,
 };
 
 use crate::{Result, redacted, say, tokeninfo, version};

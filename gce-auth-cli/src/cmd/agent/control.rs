@@ -142,7 +142,8 @@ fn find(config: Option<&Path>) -> Result<i32, Failure> {
     Err(Failure::new(Exit::Failed, why))
 }
 
-/// Returns the path of an executable as it was when it was started: Linux marks one that was replaced.
+/// Returns the path of an executable as it was when it was started: Linux marks one that was
+/// replaced.
 fn as_installed(path: PathBuf) -> PathBuf {
     let before = path
         .as_os_str()

@@ -20,8 +20,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Listen on this address, like 127.0.0.1:8174; port 0 is any free port. One that other machines
-    /// can reach needs --allow-from. May be repeated
+    /// Listen on this address, like 127.0.0.1:8174; port 0 is any free port. One that other
+    /// machines can reach needs --allow-from. May be repeated
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
     /// Listen on this Unix socket, of mode 0600; the file is removed at the end. May be repeated
@@ -40,7 +40,8 @@ pub(crate) struct ServeArgs {
     /// The URL of the IAM Credentials API, for emulators and private endpoints
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
-    /// Give tokens of this service account instead, by impersonation, where the rule names no other
+    /// Give tokens of this service account instead, by impersonation, where the rule names no
+    /// other
     #[arg(long = "as", value_name = "EMAIL")]
     act_as: Option<String>,
     /// How long the tokens of --as live at most, like 15m
@@ -58,7 +59,8 @@ pub(crate) struct ServeArgs {
     /// Print one line of JSON once it serves: listen, unix, admin, pid
     #[arg(long)]
     ready_json: bool,
-    /// The networks that may connect to a --listen that other machines can reach, separated by commas
+    /// The networks that may connect to a --listen that other machines can reach, separated by
+    /// commas
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = Network::parse)]
     allow_from: Vec<Network>,
 }

@@ -38,16 +38,17 @@ milliseconds. The exit code is that of the first step that failed, else 0. Token
 
 /// Checks step by step what a client needs, and prints what is wrong and what to do.
 ///
-/// Shows which credentials Google's SDKs and this command choose here. Checks a credentials file that
-/// comes first and its permissions; else the metadata server: environment, firmware, name, proxies,
-/// connection, answer, clock, agent, account, scopes, tokens, universe, and signatures by IAM.
+/// Shows which credentials Google's SDKs and this command choose here. Checks a credentials file
+/// that comes first and its permissions; else the metadata server: environment, firmware, name,
+/// proxies, connection, answer, clock, agent, account, scopes, tokens, universe, and signatures by
+/// IAM.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
-    /// The URL of the IAM Credentials API, asked for a signature. Default: Google's, if the metadata
-    /// server is this machine's own
+    /// The URL of the IAM Credentials API, asked for a signature. Default: Google's, if the
+    /// metadata server is this machine's own
     #[arg(long, value_name = "URL")]
     iam_endpoint: Option<String>,
     /// The source of the credentials: adc, metadata, or a credentials file. Default: as of `token`

@@ -1,5 +1,5 @@
-//! Asks a helper for credentials of a host that is not its own: its protocol answers, and no token is
-//! fetched.
+//! Asks a helper for credentials of a host that is not its own: its protocol answers, and no token
+//! is fetched.
 
 use std::{
     io::{self, Read, Write},
@@ -55,7 +55,8 @@ impl Trial {
                 (trial.code, trial.says) = (1, "credentials not found in native keychain\n");
             }
             Tool::Kubectl => {
-                // Every question that it answers costs a token, so it gets a version that there is not.
+                // Every question that it answers costs a token, so it gets a version that there is
+                // not.
                 let info =
                     r#"{"apiVersion":"client.authentication.k8s.io/v0","kind":"ExecCredential"}"#;
                 trial.command.env("KUBERNETES_EXEC_INFO", info);
@@ -101,8 +102,8 @@ impl Trial {
         trial
     }
 
-    /// Runs it to its end, or ends it after `limit`. Fails with the reason why it does not answer as it
-    /// must: the first line of its standard error, if it has one.
+    /// Runs it to its end, or ends it after `limit`. Fails with the reason why it does not answer
+    /// as it must: the first line of its standard error, if it has one.
     pub(super) fn run(mut self, limit: Duration) -> Result<(), String> {
         let mut child = self
             .command

@@ -118,17 +118,17 @@ struct Settings {
     /// The address to listen on; an address that other machines can reach needs --allow-from
     ///
     /// `link-local` is 169.254.169.254, the metadata server's own, for network namespaces and
-    /// containers whose loopback interface has it (`ip address add 169.254.169.254/32 dev lo`). Only
-    /// this machine may connect then, for control requests, too.
+    /// containers whose loopback interface has it (`ip address add 169.254.169.254/32 dev lo`).
+    /// Only this machine may connect then, for control requests, too.
     #[arg(long, value_name = "IP|link-local", value_parser = address,
           default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
-    /// The networks that may connect besides this machine, separated by commas; control requests are
-    /// for this machine only, without --control-from
+    /// The networks that may connect besides this machine, separated by commas; control requests
+    /// are for this machine only, without --control-from
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     allow_from: Vec<String>,
-    /// The networks that may use control requests and the page, with the bearer token that is printed
-    /// at the start, separated by commas
+    /// The networks that may use control requests and the page, with the bearer token that is
+    /// printed at the start, separated by commas
     #[arg(
         long,
         value_name = "CIDR",

@@ -54,8 +54,8 @@ pub(super) struct AgentArgs {
 }
 
 impl AgentArgs {
-    /// Runs the program with an agent of its own. Only its descendants are served. `program` runs it
-    /// with these variables, in this way.
+    /// Runs the program with an agent of its own. Only its descendants are served. `program` runs
+    /// it with these variables, in this way.
     pub(super) fn run(
         &self,
         emulator: &EmulatorArgs,

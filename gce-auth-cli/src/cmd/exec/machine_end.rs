@@ -4,8 +4,8 @@ use gce_auth_emulator::{EmulatorBuilder, Event, MachineStep};
 
 use crate::signals::Program;
 
-/// Ends a program as the emulated machine ends: with `SIGTERM` when the machine shuts down, and with
-/// `SIGKILL` when it is gone. Events of some clients only are no end of the machine.
+/// Ends a program as the emulated machine ends: with `SIGTERM` when the machine shuts down, and
+/// with `SIGKILL` when it is gone. Events of some clients only are no end of the machine.
 pub(super) fn ends(program: &Program, builder: EmulatorBuilder) -> EmulatorBuilder {
     let program = program.clone();
     builder.on_event(move |event| {

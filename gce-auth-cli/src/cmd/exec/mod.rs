@@ -134,17 +134,18 @@ struct Settings {
     /// Run an agent for the program instead of an emulator: a guarded metadata server with this
     /// machine's identity, for the program and its descendants alone
     ///
-    /// CLOUDSDK_CONFIG points to an empty directory then. --as, --scopes, --max-lifetime, --boundary
-    /// and --config narrow the identity. --upstream is the address of the metadata server.
+    /// CLOUDSDK_CONFIG points to an empty directory then. --as, --scopes, --max-lifetime,
+    /// --boundary and --config narrow the identity. --upstream is the address of the metadata
+    /// server.
     #[arg(long, conflicts_with_all = EMULATORS)]
     agent: bool,
-    /// Be the program's HTTP proxy, too, where --isolated is not possible: http_proxy and its kin lead
-    /// to the emulator
+    /// Be the program's HTTP proxy, too, where --isolated is not possible: http_proxy and its kin
+    /// lead to the emulator
     ///
     /// Requests for the metadata server's own address and names get there, with --cloud also those
-    /// for IAM, STS and OAuth, with a certificate that SSL_CERT_FILE and its kin lead to. All others
-    /// get 502. Helps programs that use proxies. Other users of this machine reach the proxy, so it is
-    /// refused beside real tokens.
+    /// for IAM, STS and OAuth, with a certificate that SSL_CERT_FILE and its kin lead to. All
+    /// others get 502. Helps programs that use proxies. Other users of this machine reach the
+    /// proxy, so it is refused beside real tokens.
     #[arg(long, conflicts_with_all = ["real", "agent", "RealTokenArgs", "upstream"])]
     as_proxy: bool,
     /// With --real, the metadata server to use
@@ -304,8 +305,8 @@ impl Settings {
     }
 }
 
-/// Runs this command again in a child and reaps what it leaves behind: a process that is the first of
-/// a container gets all orphans, and must not take the exit codes of token commands.
+/// Runs this command again in a child and reaps what it leaves behind: a process that is the first
+/// of a container gets all orphans, and must not take the exit codes of token commands.
 fn run_again_as_child() -> Result<ExitCode, Failure> {
     let arguments = env::arguments();
     let ran = env::program().and_then(|program| {

@@ -37,8 +37,8 @@ pub(crate) struct Install {
     /// The tool
     #[arg(value_enum)]
     tool: Tool,
-    /// The registries or servers, separated by commas. Default: Google's; for Cargo the names in its
-    /// configuration
+    /// The registries or servers, separated by commas. Default: Google's; for Cargo the names in
+    /// its configuration
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     registries: Vec<String>,
     /// Accept this host in --registries, too. May be repeated

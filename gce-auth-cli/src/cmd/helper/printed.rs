@@ -139,7 +139,8 @@ impl IndexUrl {
 
 /// Prints a settings.xml for Maven, with the token as header of servers.
 ///
-/// Maven sends the header to whatever URL a project has under this server id: choose an id of your own.
+/// Maven sends the header to whatever URL a project has under this server id: choose an id of your
+/// own.
 #[derive(Debug, clap::Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Maven {

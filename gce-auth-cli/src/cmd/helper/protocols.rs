@@ -167,8 +167,8 @@ impl Cargo {
         request.answer(audience, &hosts, &options.common.tokens(out))
     }
 
-    /// Returns the options of Cargo's configuration, if it has some, behind those of the variable for
-    /// all helpers.
+    /// Returns the options of Cargo's configuration, if it has some, behind those of the variable
+    /// for all helpers.
     fn options_of(&self, request: &cargo::Request) -> Result<CargoOptions, Failure> {
         let arguments = request.arguments();
         if arguments.is_empty() {
@@ -194,8 +194,8 @@ impl Cargo {
     }
 }
 
-/// Answers pip, uv and pixi as keyring, for Artifact Registry; passes other calls to the next keyring
-/// on PATH.
+/// Answers pip, uv and pixi as keyring, for Artifact Registry; passes other calls to the next
+/// keyring on PATH.
 #[derive(Debug, clap::Args)]
 #[command(args_override_self = true)]
 pub(crate) struct Keyring {

@@ -1,7 +1,9 @@
 //! A signature with Signature Version 4, and what it covers.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    hmac::{HMAC_SHA256, Key, sign},
+};
 
 use super::signed::Signed;
 

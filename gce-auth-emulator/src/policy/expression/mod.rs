@@ -8,9 +8,8 @@ mod parse;
 
 use std::fmt;
 
-use serde_json::Value;
-
 use node::Node;
+use serde_json::Value;
 
 /// The longest text of an expression, as Google's APIs allow for conditions.
 const LONGEST: usize = 4096;

@@ -1,8 +1,8 @@
 //! Leaders and waiters, in every interleaving of two callers.
 
-use loom::thread;
-
 use std::sync::atomic::Ordering;
+
+use loom::thread;
 
 use super::*;
 use crate::values::token::Validity;

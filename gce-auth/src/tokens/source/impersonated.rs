@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request, header::AUTHORIZATION};
 
+#[cfg(feature = "adc")]
+use crate::wire::credentials_file::{impersonated, written::Written};
 use crate::{
     client::{
         config::{Config, MetadataClient},
@@ -36,9 +38,6 @@ use crate::{
         oauth::{self as wire_oauth, TOKEN_ENDPOINT},
     },
 };
-
-#[cfg(feature = "adc")]
-use crate::wire::credentials_file::{impersonated, written::Written};
 
 /// An account, and who acts as it.
 #[derive(Clone, Debug)]

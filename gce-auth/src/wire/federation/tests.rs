@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-
 use serde_json::Value;
 
 use super::*;

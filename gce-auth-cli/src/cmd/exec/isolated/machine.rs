@@ -11,7 +11,8 @@ pub(super) const APIS: [u8; 4] = [127, 0, 0, 254];
 pub(super) const METADATA_NAMES: [&str; 3] =
     ["metadata.google.internal", "metadata", "metadata.goog"];
 
-/// Files of `/sys/class/dmi/id`, as Compute Engine fills them. The serial number is not secret here.
+/// Files of `/sys/class/dmi/id`, as Compute Engine fills them. The serial number is not secret
+/// here.
 pub(super) const DMI: [(&str, &str); 17] = [
     ("bios_date", "10/25/2025"),
     ("bios_vendor", "Google"),

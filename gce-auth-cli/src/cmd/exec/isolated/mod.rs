@@ -48,14 +48,16 @@ const SELF: &str = "/proc/self/exe";
 #[group(id = "IsolatedArgs")]
 #[command(next_help_heading = "With --isolated")]
 pub(super) struct IsolatedArgs {
-    /// Run the program in user, network and mount namespaces of its own, in which the emulator is at
-    /// 169.254.169.254 and metadata.google.internal, and the machine says it is Compute Engine's
+    /// Run the program in user, network and mount namespaces of its own, in which the emulator is
+    /// at 169.254.169.254 and metadata.google.internal, and the machine says it is Compute
+    /// Engine's
     ///
-    /// For programs that cannot be told where the emulator is. Needs no privileges on most systems.
-    /// The program keeps its user, files, terminal, signals and exit code. It is no sandbox: the
-    /// program may do to files and other processes whatever it may do outside. With --cloud, IAM,
-    /// STS and OAuth are at their own names, with a certificate that SSL_CERT_FILE and its kin lead
-    /// to, and JAVA_TOOL_OPTIONS, of which each JVM tells on standard error. The exit code is 125 where the system allows no namespaces.
+    /// For programs that cannot be told where the emulator is. Needs no privileges on most
+    /// systems. The program keeps its user, files, terminal, signals and exit code. It is no
+    /// sandbox: the program may do to files and other processes whatever it may do outside.
+    /// With --cloud, IAM, STS and OAuth are at their own names, with a certificate that
+    /// SSL_CERT_FILE and its kin lead to, and JAVA_TOOL_OPTIONS, of which each JVM tells on
+    /// standard error. The exit code is 125 where the system allows no namespaces.
     #[arg(long, conflicts_with_all = ["real", "agent", "as_proxy"])]
     pub(super) isolated: bool,
     /// What else the program reaches: nothing, or these TCP ports of this machine's loopback
@@ -208,8 +210,8 @@ struct Sockets {
 }
 
 impl Sockets {
-    /// Sends the program's standard input in, and receives the sockets; `None` if the process inside
-    /// ended, which has said why.
+    /// Sends the program's standard input in, and receives the sockets; `None` if the process
+    /// inside ended, which has said why.
     fn receive(end: &OwnedFd) -> io::Result<Option<Self>> {
         if handover::send(end, Subject::Input, Some(io::stdin().as_fd())).is_err() {
             return Ok(None);

@@ -21,8 +21,8 @@ pub(super) fn detach() -> io::Result<()> {
     Ok(mount_change("/", flags)?)
 }
 
-/// Mounts `/sys` anew, so that it shows the interfaces of this network namespace. The kernel refuses
-/// it where a part of `/sys` is hidden, as in containers.
+/// Mounts `/sys` anew, so that it shows the interfaces of this network namespace. The kernel
+/// refuses it where a part of `/sys` is hidden, as in containers.
 pub(super) fn renew_sys() -> io::Result<()> {
     let cgroups = open(CGROUPS, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
