@@ -129,8 +129,10 @@ impl Access {
             .as_ref()
             .filter(|_| !is_private && (connection.is_local() || link_local.is_some()))
             .and_then(|users| match SocketOwner::find(peer, local) {
-                Ok(Some(owner)) if users.contains(&owner.uid) => None,
-                Ok(owner) => Some(Stranger(owner.map(|owner| owner.uid))),
+                Ok(owner) => match owner.and_then(|owner| owner.user()) {
+                    Some(user) if users.contains(&user) => None,
+                    user => Some(Stranger(user)),
+                },
                 // Other systems than Linux do not tell.
                 Err(error) if error.kind() == std::io::ErrorKind::Unsupported => None,
                 Err(_) => Some(Stranger(None)),
@@ -148,7 +150,7 @@ impl Access {
             return Ok(());
         };
         let who = uid.map_or_else(
-            || "a caller of which the system tells no user".to_owned(),
+            || "a caller whose user the system does not name".to_owned(),
             |uid| format!("uid {uid}"),
         );
         let users: Vec<String> = users.iter().map(u32::to_string).collect();

@@ -4,14 +4,13 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
     emulator::Emulator,
-    identity::{accounts::Identity, keys::SigningKey},
+    identity::accounts::Identity,
     policy::{principal::unique_id, settings::OWN_PROVIDER},
     private_file,
 };
@@ -131,8 +130,8 @@ impl Emulator {
     }
 
     fn service_account_key(&self) -> io::Result<Value> {
-        let key = self.signing_key()?;
         let email = self.default_account()?;
+        let key = self.state.blocking_key_of(&email).ok_or_else(no_key)?;
         let origin = self.url();
         Ok(json!({
             "type": "service_account",
@@ -195,13 +194,6 @@ impl Emulator {
             },
             "universe_domain": "googleapis.com",
         }))
-    }
-
-    fn signing_key(&self) -> io::Result<Arc<SigningKey>> {
-        self.state
-            .own_key()
-            .or_else(SigningKey::shared)
-            .ok_or_else(no_key)
     }
 
     fn default_account(&self) -> io::Result<String> {

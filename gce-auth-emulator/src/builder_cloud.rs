@@ -19,6 +19,10 @@ impl EmulatorBuilder {
     ///   both are refused;
     /// - an assertion may be for any address that ends in `/token`; strict: for Google's, or the
     ///   emulator's own;
+    /// - one key signs all; strict: each account has its own, so that an assertion which another
+    ///   account signed is refused;
+    /// - `signJwt` signs any claims, those of another account too, as Google's does; strict: an
+    ///   `exp` that is past or more than 12 hours ahead is refused;
     /// - delegates may be bare emails; strict: `projects/-/serviceAccounts/EMAIL`;
     /// - tokens of `generateAccessToken` live up to 12 hours; strict: 1 hour, without [an
     ///   extension](Self::lifetime_extension);

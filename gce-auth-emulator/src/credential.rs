@@ -1,6 +1,9 @@
 //! The live leaves of a service account: its access token and its identity token.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, PoisonError},
+};
 
 use gce_auth_server::protocol::{
     Reply, pages,
@@ -17,6 +20,7 @@ use crate::{
         agents::Agent,
         claims::{self, Detail},
         jwt,
+        standings::Standing,
         token_issuer::Holder,
     },
     policy::{
@@ -33,8 +37,23 @@ type Asked<'a> = (&'a Target, &'a str, &'a Query);
 
 /// The token that a request is for, and the form of the answer.
 struct Wanted {
-    account: Identity,
+    standing: Arc<Standing>,
+    /// The account with the scopes of the token, if these are not all.
+    narrowed: Option<Identity>,
     alt: Option<Alt>,
+}
+
+impl Wanted {
+    fn account(&self) -> &Identity {
+        self.narrowed.as_ref().unwrap_or(&self.standing.account)
+    }
+
+    fn holder(&self, certificates: Option<&str>) -> Cow<'_, Holder> {
+        match (&self.narrowed, certificates) {
+            (None, None) => Cow::Borrowed(&self.standing.holder),
+            _ => Cow::Owned(Holder::new(self.account(), certificates)),
+        }
+    }
 }
 
 impl State {
@@ -49,11 +68,12 @@ impl State {
             return None;
         }
         let answer = self.wanted(client, asked).and_then(|wanted| {
-            let now = self.clock.now();
-            let issued = self.issuer().cached(&wanted.account, bound, now);
-            issued
-                .map(|issued| self.access_token(&issued, wanted.alt))
-                .ok_or_else(pages::internal)
+            let (now, mut issuer) = (self.clock.now(), self.issuer());
+            let issued = issuer.cached(wanted.account(), &wanted.holder(bound), now);
+            let issued = issued.ok_or_else(pages::internal)?;
+            Ok(issuer.answer(&issued, wanted.alt, now, |left| {
+                access_token(&issued.token, left, wanted.alt)
+            }))
         });
         Some(answer.unwrap_or_else(|reply| reply))
     }
@@ -69,12 +89,15 @@ impl State {
             let answer = self.token_at_once(client, asked, bound.as_deref());
             return answer.unwrap_or_else(pages::internal);
         };
-        let Wanted { account, alt } = match self.wanted(client, asked) {
+        let wanted = match self.wanted(client, asked) {
             Ok(wanted) => wanted,
             Err(reply) => return reply,
         };
-        match self.fetched_token(source, account, bound).await {
-            Ok(issued) => self.access_token(&issued, alt),
+        match self.fetched_token(source, &wanted, bound).await {
+            Ok(issued) => {
+                let left = self.clock.now().until(issued.expires).as_secs();
+                access_token(&issued.token, left, wanted.alt)
+            }
             Err(reply) => reply,
         }
     }
@@ -85,20 +108,14 @@ impl State {
         client: Option<&Client>,
         (target, account, query): Asked<'_>,
     ) -> Result<Wanted, Reply> {
-        let found = self.document.read_for(client, |document| {
-            Identity::find(document, account).map(|account| {
-                (
-                    account,
-                    attribute(document, "enable-access-token-enforce-scopes"),
-                )
-            })
-        });
+        let standing = self.standing(client, account);
         let alt = Reading::parse(query)?.alt;
-        let (mut account, enforced) = found
-            .filter(|(account, _)| !account.scopes.is_empty())
+        let standing = standing
+            .filter(|standing| !standing.account.scopes.is_empty())
             .ok_or_else(|| target.not_found())?;
+        let (account, enforced) = (&standing.account, standing.enforced);
         let permission = "iam.serviceAccounts.getAccessToken";
-        if let Some(reply) = self.iam_refusal(&account, "access token", permission) {
+        if let Some(reply) = self.iam_refusal(account, "access token", permission) {
             return Err(reply);
         }
         let asked: Vec<String> = query
@@ -129,16 +146,31 @@ impl State {
                     "the requested scopes are not a subset of the scopes of the instance",
                 ));
             }
-            account.scopes = asked;
-        } else if self.profile.honours_scopes() && !asked.is_empty() {
-            account.scopes = asked;
         }
-        Ok(Wanted { account, alt })
+        let narrows = enforce || (self.profile.honours_scopes() && !asked.is_empty());
+        let narrowed = narrows.then(|| Identity {
+            email: account.email.clone(),
+            scopes: asked,
+        });
+        Ok(Wanted {
+            standing,
+            narrowed,
+            alt,
+        })
     }
 
-    fn access_token(&self, issued: &Issued, alt: Option<Alt>) -> Reply {
-        let left = self.clock.now().until(issued.expires).as_secs();
-        access_token(&issued.token, left, alt)
+    /// An account as this client sees it. What all clients see is looked up once.
+    fn standing(&self, client: Option<&Client>, name: &str) -> Option<Arc<Standing>> {
+        let find = || {
+            self.document.read_for(client, |document| {
+                let enforced = attribute(document, "enable-access-token-enforce-scopes");
+                Some(Standing::new(Identity::find(document, name)?, enforced))
+            })
+        };
+        match client {
+            None => self.standings.get(self.document.version(), name, find),
+            Some(_) => find().map(Arc::new),
+        }
     }
 
     fn iam_refusal(&self, account: &Identity, what: &str, permission: &str) -> Option<Reply> {
@@ -154,10 +186,11 @@ impl State {
     async fn fetched_token(
         &self,
         source: SharedSource,
-        account: Identity,
+        wanted: &Wanted,
         bound: Option<String>,
     ) -> Result<Arc<Issued>, Reply> {
-        let holder = Holder::new(&account, bound.as_deref());
+        let account = wanted.account().clone();
+        let holder = wanted.holder(bound.as_deref()).into_owned();
         let now = self.clock.now();
         let valid = {
             let issuer = self.issuer();

@@ -1,6 +1,10 @@
 //! What each request means to the emulator, and who answers it.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use gce_auth_server::{
@@ -86,7 +90,9 @@ impl Service for Dispatcher {
                     Answer::Perhaps(Box::pin(answer(state, op, Some(request), client)))
                 }
             },
-            Ok(Meaning::Cloud(endpoint, request)) if request.body.len() > LARGE => {
+            Ok(Meaning::Cloud(endpoint, request))
+                if request.body.len() > LARGE || cloud::encoding::is_compressed(&request) =>
+            {
                 Answer::Later(Box::pin(cloud_beside(&self.0, endpoint, request)))
             }
             Ok(Meaning::Cloud(endpoint, request)) => Answer::Later(Box::pin(async move {
@@ -125,7 +131,8 @@ async fn controlled(state: &Arc<State>, call: ControlCall) -> Reply {
     answer.await.unwrap_or_else(|_| pages::internal())
 }
 
-/// The answer to a call with a large body, which takes a while to read, beside that thread.
+/// The answer to a call with a large or compressed body, which takes a while to read, beside that
+/// thread.
 async fn cloud_beside(state: &Arc<State>, endpoint: Endpoint, request: Request) -> Reply {
     // Made on a thread of the same pool: calls that waited for it there would leave it none.
     state.key().await;
@@ -238,7 +245,10 @@ fn at_once(state: &State, op: &Op, client: Option<&Client>) -> Option<Reply> {
 /// without the room that others need.
 fn later(state: &State, op: Op, client: Option<Box<Client>>) -> Answer<'_> {
     Answer::Perhaps(match op {
-        Op::Read(reading, target) => Box::pin(read(state, reading, target, client)),
+        Op::Read(reading, mut target) => {
+            target.shrink();
+            Box::pin(read(state, reading, target, client))
+        }
         op => Box::pin(answer(state, op, None, client)),
     })
 }
@@ -251,7 +261,7 @@ async fn read(
     client: Option<Box<Client>>,
 ) -> Option<Reply> {
     let client = client.as_deref();
-    let reply = async { dressed(state, state.read(client, &target, &reading).await) };
+    let reply = pin!(async { dressed(state, state.read(client, &target, &reading).await) });
     unless_ended(state, client, reply).await
 }
 
@@ -264,19 +274,21 @@ async fn answer(
     client: Option<Box<Client>>,
 ) -> Option<Reply> {
     let client = client.as_deref();
-    let reply = async {
+    let reply = pin!(async {
         match request {
             Some(request) => relayed(state, op, request, client).await,
             None => made(state, op, client).await,
         }
-    };
+    });
     unless_ended(state, client, reply).await
 }
 
+/// Returns the answer, unless the machine of this client ends before. The caller pins the future:
+/// to move it would take its memory once more.
 async fn unless_ended(
     state: &State,
     client: Option<&Client>,
-    reply: impl Future<Output = Reply>,
+    reply: Pin<&mut impl Future<Output = Reply>>,
 ) -> Option<Reply> {
     let Some(client) = client else {
         return Some(reply.await);

@@ -1,16 +1,13 @@
 //! The process at the other end of a connection, where the kernel tells.
 
 use std::{
-    fs,
     net::SocketAddr,
-    path::Path,
     sync::{Arc, OnceLock},
 };
 
-use gce_auth_server::{
-    listen::SocketOwner,
-    service::{Connection, Peer},
-};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use gce_auth_server::listen::{ProcessDirectory, SocketOwner};
+use gce_auth_server::service::{Connection, Peer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -80,7 +77,7 @@ impl Search {
                 let found = pid
                     .and_then(|pid| u32::try_from(pid).ok())
                     .zip(uid)
-                    .and_then(|(pid, uid)| named(pid, uid));
+                    .and_then(|(pid, uid)| by_id(pid, uid));
                 if let Some(process) = found.filter(|_| !connection.process.is_gone()) {
                     let _ = client.process.set(process);
                 }
@@ -121,39 +118,38 @@ impl Search {
     }
 }
 
-/// The process that holds the socket. The newest are looked at first: a short-lived one may be gone
-/// soon.
+/// The process that holds the socket.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn find(peer: SocketAddr, local: SocketAddr) -> Option<Process> {
     let owner = SocketOwner::find(peer, local).ok()??;
-    let socket = format!("socket:[{}]", owner.inode);
-    let mut pids: Vec<u32> = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    pids.sort_unstable_by(|one, other| other.cmp(one));
-    let pid = pids.into_iter().find(|pid| holds(*pid, &socket))?;
-    named(pid, owner.uid)
+    let holds = |process: &ProcessDirectory| process.holds(owner).unwrap_or(false);
+    named(&ProcessDirectory::all().find(holds)?, owner.uid)
 }
 
-fn holds(pid: u32, socket: &str) -> bool {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    descriptors
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .any(|target| target == Path::new(socket))
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn by_id(pid: u32, uid: u32) -> Option<Process> {
+    named(&ProcessDirectory::open(pid)?, uid)
 }
 
 /// Not its arguments: there may be secrets among them.
-fn named(pid: u32, uid: u32) -> Option<Process> {
-    let program = fs::read_link(format!("/proc/{pid}/exe")).ok();
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn named(process: &ProcessDirectory, uid: u32) -> Option<Process> {
+    let program = process.link("exe").ok();
     let name = program
         .as_deref()
-        .and_then(Path::file_name)
+        .and_then(std::path::Path::file_name)
         .map(|name| name.to_string_lossy().into_owned())
-        .or_else(|| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            Some(name.trim_end().to_owned())
-        })?;
+        .or_else(|| Some(process.text("comm").ok()?.trim_end().to_owned()))?;
+    let pid = process.pid();
     Some(Process { pid, name, uid })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn find(_: SocketAddr, _: SocketAddr) -> Option<Process> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn by_id(_: u32, _: u32) -> Option<Process> {
+    None
 }

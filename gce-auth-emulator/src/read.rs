@@ -1,5 +1,7 @@
 //! Values and directories of the document, once they have changed if that is wanted.
 
+use std::pin::pin;
+
 use gce_auth_server::protocol::{
     Reply,
     etag::Etag,
@@ -44,17 +46,18 @@ impl State {
             return reply;
         }
         drop(reply);
-        let changed = async {
+        let mut changed = pin!(async {
             while changes.changed().await.is_ok() {
                 if self.document.etag(client, target.place()) != Some(etag) {
                     break;
                 }
             }
-        };
+        });
         match timeout {
             None => changed.await,
+            // In a box, as those that wait without a limit need no timer.
             Some(timeout) => {
-                let _ = tokio::time::timeout(*timeout, changed).await;
+                let _ = Box::pin(tokio::time::timeout(*timeout, changed.as_mut())).await;
             }
         }
         // Thousands may wake together: others come in between.

@@ -51,7 +51,7 @@ impl Hooks for State {
         let mut journal = self.journal();
         let id = journal.record(&request, client, None);
         let ended = journal.end(id, Some(status)).map(|entry| {
-            entry.explanation = Some(explain::unreadable(status, why));
+            entry.explanation = Some(Box::new(explain::unreadable(status, why)));
             entry.show()
         });
         drop(journal);
@@ -68,7 +68,7 @@ impl Hooks for State {
             && let Some(explanation) = self.explained(request)
         {
             if let Some(entry) = self.journal().get_mut(id) {
-                entry.explanation = Some(explanation.clone());
+                entry.explanation = Some(Box::new(explanation.clone()));
             }
             request.hint = Some(explanation.to_string());
             request.explanation = Some(explanation);

@@ -25,8 +25,8 @@ use crate::{
     events::{EventSchedule, scheduler::Scheduler},
     faults::plan::Plan,
     identity::{
-        api_certificate::ApiCertificate, certificates::Mtls, keys::SigningKey, mds_certificate,
-        token_issuer::TokenIssuer,
+        account_keys::AccountKeys, api_certificate::ApiCertificate, certificates::Mtls,
+        keys::SigningKey, mds_certificate, token_issuer::TokenIssuer,
     },
     observers::Event,
     policy::settings::CloudConfig,
@@ -94,6 +94,7 @@ impl EmulatorBuilder {
             cloud = cloud.and(source.read(CloudConfig::parse).map_err(StartError::cloud)?);
         }
         let settings = cloud.and(self.cloud).compile().map_err(StartError::cloud)?;
+        let account_keys = AccountKeys::new(self.keys_directory.clone());
         let key = match &self.keys_directory {
             Some(directory) => Some(SigningKey::kept_in(directory).map_err(StartError::key)?),
             None => None,
@@ -107,6 +108,7 @@ impl EmulatorBuilder {
             source: self.token_source,
             upstream,
             key,
+            account_keys,
             plan,
             access,
         }));

@@ -12,7 +12,10 @@ use crate::{
     error::StartError,
     events::events_queue::Events,
     faults::{FaultRule, fault_config, plan::Plan, rules::Rules},
-    identity::{accounts::Account, keys::SigningKey, token_issuer::TokenIssuer},
+    identity::{
+        account_keys::AccountKeys, accounts::Account, keys::SigningKey, standings::Standings,
+        token_issuer::TokenIssuer,
+    },
     journal::Journal,
     observers::{Event, Observers},
     peer_process::Search,
@@ -32,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) source: Option<SharedSource>,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) key: Option<SigningKey>,
+    pub(crate) account_keys: AccountKeys,
     pub(crate) plan: Plan,
     pub(crate) access: Access,
 }
@@ -50,7 +54,10 @@ pub(crate) struct State {
     pub(crate) profile: Profile,
     /// If it isn't the one that all share.
     key: Option<Arc<SigningKey>>,
+    /// In strict mode each account has its own.
+    pub(crate) account_keys: AccountKeys,
     issuer: Arc<Mutex<TokenIssuer>>,
+    pub(crate) standings: Standings,
     pub(crate) cloud: Cloud,
     pub(crate) source: Option<SharedSource>,
     pub(crate) upstream: Option<Upstream>,
@@ -92,7 +99,9 @@ impl State {
             warm: parts.plan.refuse.map(|time| clock.now().plus(time)),
             clock,
             key: parts.key.map(Arc::new),
+            account_keys: parts.account_keys,
             issuer: Arc::new(Mutex::new(parts.issuer)),
+            standings: Standings::default(),
             cloud: Cloud::new(parts.settings),
             source: parts.source,
             upstream: parts.upstream,
@@ -208,5 +217,21 @@ impl State {
             .await
             .ok()
             .flatten()
+    }
+
+    /// The key that an account signs with: in strict mode its own, else the one that signs all.
+    pub(crate) async fn key_of(&self, account: &str) -> Option<Arc<SigningKey>> {
+        if self.cloud.settings().is_strict() {
+            return self.account_keys.get_beside(account).await;
+        }
+        self.key().await
+    }
+
+    /// As [`key_of`](Self::key_of), on a thread that may wait.
+    pub(crate) fn blocking_key_of(&self, account: &str) -> Option<Arc<SigningKey>> {
+        if self.cloud.settings().is_strict() {
+            return self.account_keys.get(account);
+        }
+        self.own_key().or_else(SigningKey::shared)
     }
 }

@@ -4,9 +4,10 @@
 
 mod client;
 
+use base64::Engine;
 use client::{
     Answer,
-    cloud::{SCOPE, claims, iam, token_info},
+    cloud::{SCOPE, claims, error, iam, post, token_info},
     request, token,
 };
 use gce_auth_emulator::Emulator;
@@ -277,6 +278,72 @@ fn a_token_that_an_account_signed_itself_is_taken() {
     }
     let storage = "https://www.googleapis.com/auth/devstorage.read_only";
     assert_eq!(status(&with(&[("scope", json!(storage))])), 403);
+}
+
+/// Google signs any claims; that an account signed those of another is seen by its key.
+#[test]
+fn in_strict_mode_no_account_signs_for_another() {
+    let strict = Emulator::builder()
+        .strict()
+        .service_account(FIRST)
+        .service_account(TARGET)
+        .impersonation(format!("serviceAccount:{MACHINE}"), FIRST)
+        .start()
+        .unwrap();
+    let lenient = Emulator::builder().start().unwrap();
+    for (emulator, forged) in [(&strict, 400), (&lenient, 200)] {
+        let bearer = token(emulator.addr(), "default");
+        let now = token_time(emulator);
+        let payload = |issuer: &str, end: i64| {
+            json!({"payload": json!({
+                "iss": issuer, "aud": "https://oauth2.googleapis.com/token", "iat": now,
+                "exp": end, "scope": SCOPE,
+            }).to_string()})
+        };
+        let sign = |body: Value| iam(emulator, &bearer, &format!("{FIRST}:signJwt"), &body);
+        let grant = |issuer: &str| {
+            let signed = sign(payload(issuer, now + 600)).json();
+            let assertion = signed["signedJwt"].as_str().unwrap();
+            let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+            let fields = [("grant_type", kind), ("assertion", assertion)];
+            (post(emulator, "/token", &fields, &[]), assertion.to_owned())
+        };
+        let (own, assertion) = grant(FIRST);
+        assert_eq!(own.status, 200, "{}", own.text());
+        let (other, _) = grant(TARGET);
+        assert_eq!(other.status, forged, "{}", other.text());
+        if forged != 200 {
+            let refused = error(&other);
+            assert_eq!(refused.1, "Invalid JWT Signature.");
+        }
+        // Its key is published, and no other account's.
+        let kid = |email: &str| {
+            let path = format!("/service_accounts/v1/jwk/{email}");
+            let keys = request(emulator.addr(), "GET", &path, &[], b"").json();
+            keys["keys"][0]["kid"].as_str().unwrap().to_owned()
+        };
+        let header = assertion.split('.').next().unwrap();
+        let header: Value = serde_json::from_slice(
+            &base64::prelude::BASE64_URL_SAFE_NO_PAD
+                .decode(header)
+                .unwrap(),
+        )
+        .unwrap();
+        assert_eq!(header["kid"], kid(FIRST));
+        assert_eq!(kid(FIRST) == kid(TARGET), forged == 200);
+        // Nor are its signatures Google's.
+        let (google, _) = grant("https://accounts.google.com");
+        assert_eq!(google.status, 400);
+        let id_token = sign(payload("https://accounts.google.com", now + 600)).json();
+        let id_token = id_token["signedJwt"].as_str().unwrap().to_owned();
+        let path = format!("/tokeninfo?id_token={id_token}");
+        let known = request(emulator.addr(), "GET", &path, &[], b"").status;
+        assert_eq!(known, forged);
+        // As Google: an end that is past, or far away, is not signed.
+        for end in [now - 1, now + 43_300] {
+            assert_eq!(sign(payload(FIRST, end)).status, forged);
+        }
+    }
 }
 
 /// The emulator's time, by a token that it made.

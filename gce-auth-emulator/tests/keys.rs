@@ -72,6 +72,7 @@ fn start_where_the_disk_is_full() {
         .unwrap_err()
         .to_string();
     assert!(why.starts_with("cannot keep the signing key"), "{why}");
+    assert!(why.contains("signing-key.pem: "), "it says where: {why}");
 }
 
 #[cfg(unix)]

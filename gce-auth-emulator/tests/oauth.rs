@@ -209,7 +209,7 @@ fn an_account_may_act_as_a_user_and_strict_checks_more() {
         .start()
         .unwrap();
     let buy = |emulator: &Emulator, claims: &Value| {
-        let assertion = sign(&lenient, claims);
+        let assertion = sign(emulator, claims);
         post(
             emulator,
             "/token",
@@ -251,7 +251,7 @@ fn an_account_may_act_as_a_user_and_strict_checks_more() {
         );
     }
     let own = format!("{}/token", strict.url());
-    let assertion = sign(&lenient, &with("aud", &own));
+    let assertion = sign(&strict, &with("aud", &own));
     let host = own
         .trim_start_matches("http://")
         .trim_end_matches("/token")

@@ -2,7 +2,8 @@
 //!
 //! hyper can begin each word of a name with a capital, which is nearly right. And it can answer
 //! with the spelling of another message, but only with one that it read itself. So it is given one
-//! to read, in memory, in which the other names stand as they are to be written.
+//! to read, in memory, in which names stand as they are to be written: those that are spelled
+//! otherwise, and those of each answer, which are written faster so.
 
 use std::{convert::Infallible, sync::Mutex};
 
@@ -18,8 +19,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const LESSON: &[u8] = b"GET / HTTP/1.1\r\n\
+    Metadata-Flavor: 1\r\n\
+    Content-Type: 1\r\n\
     ETag: 1\r\n\
+    Date: 1\r\n\
+    Server: 1\r\n\
+    Content-Length: 0\r\n\
     X-XSS-Protection: 1\r\n\
+    X-Frame-Options: 1\r\n\
     Connection: close\r\n\r\n";
 
 /// What has to be among the extensions of a response, so that the names of the lesson are spelled

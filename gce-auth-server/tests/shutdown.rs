@@ -248,7 +248,10 @@ fn a_handshake_that_does_not_come_is_not_waited_for() {
     let server = start_on(|_| {
         let port = TcpPort::open("127.0.0.1:0".parse().unwrap()).unwrap();
         tls = Some(port.local_addr().unwrap());
-        let config = rustls::ServerConfig::builder()
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Nothing));
         vec![Listener::tcp(port).tls(Arc::new(config))]

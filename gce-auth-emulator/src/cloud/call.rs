@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use gce_auth_server::protocol::{Method, Request, query::Query};
 use serde_json::{Map, Value};
 
-use crate::cloud::endpoint::Endpoint;
+use crate::cloud::{encoding, endpoint::Endpoint};
 
 /// A request to a Google API, before its caller and its arguments were looked at.
 pub(crate) struct CloudCall {
@@ -22,7 +22,8 @@ pub(crate) struct CloudCall {
 }
 
 impl CloudCall {
-    pub(crate) fn new(endpoint: Endpoint, request: Request) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, mut request: Request) -> Self {
+        encoding::unpack(&mut request);
         Self {
             endpoint,
             origin: request.origin(),

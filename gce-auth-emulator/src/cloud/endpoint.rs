@@ -50,7 +50,10 @@ impl Endpoint {
             "/.well-known/openid-configuration" => Self::Discovery,
             "/token" | "/oauth2/v4/token" => Self::Token,
             "/revoke" | "/o/oauth2/revoke" => Self::Revoke,
-            "/tokeninfo" | "/oauth2/v1/tokeninfo" | "/oauth2/v3/tokeninfo" => Self::TokenInfo,
+            "/tokeninfo"
+            | "/oauth2/v1/tokeninfo"
+            | "/oauth2/v2/tokeninfo"
+            | "/oauth2/v3/tokeninfo" => Self::TokenInfo,
             "/v1/token" => Self::Sts(Sts::Token),
             "/v1/introspect" => Self::Sts(Sts::Introspect),
             "/v1/oauthtoken" => Self::Sts(Sts::OauthToken),
@@ -157,6 +160,7 @@ mod tests {
         let pool = "projects/1/locations/global/workloadIdentityPools/p";
         for (path, endpoint) in [
             ("/v1/token", Endpoint::Sts(Sts::Token)),
+            ("/oauth2/v2/tokeninfo", Endpoint::TokenInfo),
             ("/v1/projects/123", Endpoint::Project("123".into())),
             (
                 "/v1/projects/-/serviceAccounts/a%40p:signBlob",

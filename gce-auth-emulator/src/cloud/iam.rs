@@ -7,7 +7,8 @@ use gce_auth_server::protocol::{Method, Reply};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cloud::{call::CloudCall, errors, lookup, oauth, self_signed},
+    clock::Instant,
+    cloud::{call::CloudCall, encoding, errors, lookup, oauth, self_signed},
     identity::{
         accounts::{CLOUD_PLATFORM, Identity},
         claims::{Detail, claims},
@@ -88,10 +89,16 @@ async fn call_verb(
     if matches!(verb, Verb::AccessToken) {
         return access_token(state, &settings, &account, &body);
     }
-    let key = state.key().await.ok_or_else(errors::internal)?;
+    let signs = matches!(verb, Verb::SignBlob | Verb::SignJwt);
+    let key = if signs {
+        state.key_of(&account).await
+    } else {
+        state.key().await
+    };
+    let key = key.ok_or_else(errors::internal)?;
     let answer = match verb {
         Verb::SignBlob => sign_blob(&key, &body)?,
-        Verb::SignJwt => sign_jwt(&key, &body)?,
+        Verb::SignJwt => sign_jwt(&settings, &key, &body, state.clock.now())?,
         _ => id_token(state, &settings, &key, &account, &body)?,
     };
     Ok(Reply::cloud(200, &answer))
@@ -209,7 +216,7 @@ fn payload(body: &Map<String, Value>) -> Result<&str, Reply> {
 }
 
 fn sign_blob(key: &SigningKey, body: &Map<String, Value>) -> Result<Value, Reply> {
-    let payload = BASE64_STANDARD.decode(payload(body)?).map_err(|_| {
+    let payload = encoding::bytes(payload(body)?).ok_or_else(|| {
         errors::invalid("Invalid value at 'payload' (TYPE_BYTES), Base64 decoding failed.")
     })?;
     let signature = key.sign(&payload).ok_or_else(errors::internal)?;
@@ -219,11 +226,29 @@ fn sign_blob(key: &SigningKey, body: &Map<String, Value>) -> Result<Value, Reply
     }))
 }
 
-fn sign_jwt(key: &SigningKey, body: &Map<String, Value>) -> Result<Value, Reply> {
+/// Any claims are signed, those of another account too: a verifier holds the issuer against whose
+/// key it is.
+fn sign_jwt(
+    settings: &Settings,
+    key: &SigningKey,
+    body: &Map<String, Value>,
+    now: Instant,
+) -> Result<Value, Reply> {
     let payload = payload(body)?;
-    if !matches!(serde_json::from_str(payload), Ok(Value::Object(_))) {
+    let Ok(Value::Object(claims)) = serde_json::from_str(payload) else {
         return Err(errors::invalid(
             "The payload must be a JSON object of claims.",
+        ));
+    };
+    let latest = now.plus(TWELVE_HOURS).seconds();
+    let is_near = |end: &Value| {
+        let end = end.as_i64();
+        end.is_some_and(|end| (now.seconds()..=latest).contains(&end))
+    };
+    if settings.is_strict() && claims.get("exp").is_some_and(|end| !is_near(end)) {
+        return Err(errors::invalid(
+            "The claim exp must be an integer timestamp that is not in the past and no more than 12 \
+             hours in the future.",
         ));
     }
     let token = jwt::sign_text(key, payload).ok_or_else(errors::internal)?;

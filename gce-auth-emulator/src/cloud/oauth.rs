@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::Instant,
-    cloud::{call::CloudCall, errors, lookup, subject::seconds},
+    cloud::{assertion, call::CloudCall, errors, lookup, subject::seconds},
     identity::{jwt, keys::SigningKey},
     policy::{
         principal::{Principal, unique_id},
@@ -39,7 +39,7 @@ pub(crate) async fn token(state: &State, call: &CloudCall) -> Reply {
         return pages::method_not_allowed(call.method.as_str(), &call.path, "POST");
     }
     let answer = match call.parameters.get("grant_type") {
-        Some(JWT_BEARER) => assertion(state, call).await,
+        Some(JWT_BEARER) => jwt_bearer(state, call).await,
         Some("refresh_token") => refresh(state, call).await,
         None => Err(errors::invalid_request(
             "Required parameter is missing: grant_type",
@@ -54,15 +54,13 @@ pub(crate) async fn token(state: &State, call: &CloudCall) -> Reply {
 }
 
 /// The jwt-bearer grant: an assertion that an account signed, for an access token or an ID token.
-async fn assertion(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
-    let assertion = call
+async fn jwt_bearer(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
+    let presented = call
         .parameters
         .get("assertion")
         .ok_or_else(|| errors::missing("assertion"))?;
-    let key = state.key().await.ok_or_else(errors::unsigned)?;
-    let claims = jwt::verify(&key, assertion)
-        .map(|(_, claims)| claims)
-        .or_else(|| jwt::verify_assertion(state.accounts(), assertion))
+    let claims = assertion::verified(state, presented)
+        .await
         .ok_or_else(|| errors::invalid_grant("Invalid JWT Signature."))?;
     let settings = state.cloud.settings();
     let now = state.clock.now();
@@ -71,6 +69,7 @@ async fn assertion(state: &State, call: &CloudCall) -> Result<Reply, Reply> {
     let account = lookup::account(state, issuer)
         .ok_or_else(|| errors::invalid_grant("Invalid grant: account not found"))?;
     if let Some(audience) = claims["target_audience"].as_str() {
+        let key = state.key().await.ok_or_else(errors::unsigned)?;
         return id_token(&key, &claims, &account, audience, now);
     }
     let scopes: Vec<String> = claims["scope"]

@@ -30,10 +30,16 @@ pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {
         Endpoint::AccountKeys { account, .. } if lookup::account(state, account).is_none() => {
             errors::not_found("Requested entity was not found.")
         }
-        other => match state.key().await {
-            Some(key) => cacheable(&keys(&key, other)),
-            None => errors::internal(),
-        },
+        other => {
+            let key = match other {
+                Endpoint::AccountKeys { account, .. } => {
+                    let email = lookup::account(state, account).unwrap_or_default();
+                    state.key_of(&email).await
+                }
+                _ => state.key().await,
+            };
+            key.map_or_else(errors::internal, |key| cacheable(&keys(&key, other)))
+        }
     }
 }
 

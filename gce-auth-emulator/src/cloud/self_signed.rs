@@ -2,12 +2,10 @@
 //! (AIP-4111).
 
 use gce_auth_server::protocol::Reply;
-use serde_json::Value;
 
 use crate::{
     clock::Instant,
-    cloud::{errors, lookup, oauth::is_timely},
-    identity::jwt,
+    cloud::{assertion, errors, lookup, oauth::is_timely},
     policy::{principal::Principal, tokens::Grant},
     state::State,
 };
@@ -25,7 +23,9 @@ pub(crate) async fn grant(
 ) -> Result<Grant, Reply> {
     let refused = || errors::unauthenticated(true);
     let claims = match token.split('.').count() {
-        3 => verified(state, token).await.ok_or_else(refused)?,
+        3 => assertion::verified(state, token)
+            .await
+            .ok_or_else(refused)?,
         _ => return Err(refused()),
     };
     let issuer = claims["iss"].as_str().unwrap_or_default();
@@ -46,12 +46,4 @@ pub(crate) async fn grant(
         return Err(refused());
     };
     Ok(Grant::new(Principal::service_account(account), scopes))
-}
-
-/// The claims, if the emulator's key or that of an account signed them.
-async fn verified(state: &State, token: &str) -> Option<Value> {
-    let key = state.key().await?;
-    jwt::verify(&key, token)
-        .map(|(_, claims)| claims)
-        .or_else(|| jwt::verify_assertion(state.accounts(), token))
 }

@@ -168,7 +168,13 @@ async fn federate(
         Some(_) => subject::of_aws(&provider, token, state.clock.now())?,
         None => {
             let key = state.key().await.ok_or_else(errors::unsigned)?;
-            subject::verify(&provider, &key, token, state.clock.now())?
+            // What accounts sign is not Google's, but may be another issuer's.
+            let of_others = provider.issuer() != oauth::ISSUER;
+            let own = |message: &[u8], signature: &[u8]| {
+                key.verify(message, signature)
+                    || (of_others && state.account_keys.verify(message, signature))
+            };
+            subject::verify(&provider, own, token, state.clock.now())?
         }
     };
     let now = state.clock.now();

@@ -38,9 +38,9 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
     let Some(path) = decoded(&call.path) else {
         return refused(400, "the path must be UTF-8, percent-encoded");
     };
-    let (room, rest) = path.split_once('/').unwrap_or((&path, ""));
+    let (resource, rest) = path.split_once('/').unwrap_or((&path, ""));
     let done = || Ok(json!({}));
-    let answer = match (&call.method, room, rest) {
+    let answer = match (&call.method, resource, rest) {
         (Method::Get, "document", path) => read(state, path),
         (Method::Put, "document", path) => text(&call.body)
             .and_then(|json| {
@@ -105,7 +105,7 @@ pub(crate) fn answer(state: &State, call: &ControlCall) -> Reply {
             state.reset();
             done()
         }
-        (_, room, rest) => Err(no_such(room, rest)),
+        (_, resource, rest) => Err(no_such(resource, rest)),
     };
     answer.map_or_else(|reply| reply, |body| Reply::control(200, &body))
 }
@@ -140,8 +140,8 @@ fn refused(status: u16, why: &str) -> Reply {
 }
 
 /// 405 for a known place with another method, else 404.
-fn no_such(room: &str, rest: &str) -> Reply {
-    let allow = match (room, rest) {
+fn no_such(resource: &str, rest: &str) -> Reply {
+    let allow = match (resource, rest) {
         ("document", _) => "GET, PUT, DELETE",
         ("requests", "") => "GET, DELETE",
         ("faults" | "machine-events", "") => "GET, POST, DELETE",

@@ -22,7 +22,7 @@ struct Overlay {
 /// The document as some clients see it.
 pub(super) struct View {
     pub(super) document: Value,
-    pub(super) shown: RenderCache,
+    pub(super) rendered: RenderCache,
 }
 
 /// All overlays, and the views that they make of this version of the document.
@@ -56,7 +56,7 @@ impl ClientViews {
             }
             View {
                 document,
-                shown: RenderCache::default(),
+                rendered: RenderCache::default(),
             }
         })
     }

@@ -79,9 +79,9 @@ impl Extent {
 }
 
 /// How much of a document's limits is used: at least what is in it.
-pub(crate) struct Room(Extent);
+pub(crate) struct Usage(Extent);
 
-impl Room {
+impl Usage {
     pub(crate) fn of(document: &Value) -> Self {
         Self(Extent::of(document))
     }
@@ -90,9 +90,8 @@ impl Room {
         self.0.is_too_large()
     }
 
-    /// Counts a value that is about to be put at a place, instead of an old one; false if there is
-    /// no room for it. All is counted anew only when what was counted at each change becomes
-    /// too much.
+    /// Counts a value that is about to be put at a place, instead of an old one; false if it does
+    /// not fit. All is counted anew only when what was counted at each change becomes too much.
     pub(crate) fn take(
         &mut self,
         document: &Value,

@@ -16,14 +16,14 @@ const BYTES: usize = 8 << 20;
 
 /// All of a request for a place that decides how it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct Representation {
     slash: bool,
     recursive: bool,
     alt: Option<Alt>,
     waits: bool,
 }
 
-impl Shape {
+impl Representation {
     pub(crate) fn new(target: &Target, reading: &Reading) -> Self {
         Self {
             slash: target.slash(),
@@ -43,13 +43,17 @@ pub(crate) struct RenderCache {
 
 struct Place {
     etag: Etag,
-    replies: Vec<(Shape, Reply)>,
+    replies: Vec<(Representation, Reply)>,
 }
 
 impl RenderCache {
-    pub(crate) fn find(&self, place: &str, shape: Shape) -> Option<(Reply, Etag)> {
+    pub(crate) fn find(
+        &self,
+        place: &str,
+        representation: Representation,
+    ) -> Option<(Reply, Etag)> {
         let Place { etag, replies } = self.places.get(place)?;
-        let (_, reply) = replies.iter().find(|(known, _)| *known == shape)?;
+        let (_, reply) = replies.iter().find(|(known, _)| *known == representation)?;
         Some((reply.clone(), *etag))
     }
 
@@ -67,14 +71,20 @@ impl RenderCache {
         });
     }
 
-    pub(crate) fn keep(&mut self, place: &str, etag: Etag, shape: Shape, reply: &Reply) {
+    pub(crate) fn keep(
+        &mut self,
+        place: &str,
+        etag: Etag,
+        representation: Representation,
+        reply: &Reply,
+    ) {
         if self.bytes.saturating_add(reply.body.len()) > BYTES {
             self.clear();
         }
         self.bytes += reply.body.len();
         self.keep_etag(place, etag);
         if let Some(place) = self.places.get_mut(place) {
-            place.replies.push((shape, reply.clone()));
+            place.replies.push((representation, reply.clone()));
         }
     }
 
@@ -91,42 +101,42 @@ mod tests {
 
     use super::*;
 
-    fn shape(path: &str) -> Shape {
+    fn representation(path: &str) -> Representation {
         let request = Request {
             path: path.into(),
             ..Request::default()
         };
-        Shape::new(&Target::new(request), &Reading::default())
+        Representation::new(&Target::new(request), &Reading::default())
     }
 
     #[test]
     fn an_answer_is_found_by_its_place_and_shape() {
-        let mut shown = RenderCache::default();
-        let (value, directory) = (shape("/a"), shape("/a/"));
+        let mut rendered = RenderCache::default();
+        let (value, directory) = (representation("/a"), representation("/a/"));
         let reply = Reply::new(200, "text/plain", "x");
-        shown.keep("a", Etag(1), value, &reply);
-        assert_eq!(shown.find("a", value), Some((reply, Etag(1))));
-        assert_eq!(shown.find("a", directory), None);
-        assert_eq!(shown.find("b", value), None);
-        assert_eq!(shown.etag("a"), Some(Etag(1)));
-        shown.clear();
-        assert_eq!(shown.etag("a"), None);
+        rendered.keep("a", Etag(1), value, &reply);
+        assert_eq!(rendered.find("a", value), Some((reply, Etag(1))));
+        assert_eq!(rendered.find("a", directory), None);
+        assert_eq!(rendered.find("b", value), None);
+        assert_eq!(rendered.etag("a"), Some(Etag(1)));
+        rendered.clear();
+        assert_eq!(rendered.etag("a"), None);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut shown = RenderCache::default();
+        let mut rendered = RenderCache::default();
         for number in 0..3 * PLACES {
-            shown.keep_etag(&number.to_string(), Etag(0));
-            assert!(shown.places.len() <= PLACES);
+            rendered.keep_etag(&number.to_string(), Etag(0));
+            assert!(rendered.places.len() <= PLACES);
         }
         let large = Reply::new(200, "text/plain", vec![b'x'; BYTES / 3]);
         for number in 0..10 {
-            shown.keep(&number.to_string(), Etag(0), shape("/"), &large);
-            assert!(shown.bytes <= BYTES);
+            rendered.keep(&number.to_string(), Etag(0), representation("/"), &large);
+            assert!(rendered.bytes <= BYTES);
         }
         let huge = Reply::new(200, "text/plain", vec![b'x'; BYTES + 1]);
-        shown.keep("huge", Etag(0), shape("/"), &huge);
-        assert_eq!(shown.places.len(), 1);
+        rendered.keep("huge", Etag(0), representation("/"), &huge);
+        assert_eq!(rendered.places.len(), 1);
     }
 }

@@ -19,9 +19,9 @@ use crate::{
     client::Client,
     document::{
         client_views::ClientViews,
-        limits::{self, Room},
+        limits::{self, Usage},
         places::{TOO_DEEP, container, copy_account, empty, keys, look, segments, step},
-        render_cache::{RenderCache, Shape},
+        render_cache::{RenderCache, Representation},
     },
     error::SetError,
 };
@@ -36,24 +36,24 @@ pub(crate) struct Document {
 pub(super) struct State {
     document: Value,
     /// Of this version.
-    shown: RenderCache,
-    room: Room,
+    rendered: RenderCache,
+    usage: Usage,
     pub(super) views: ClientViews,
 }
 
 impl State {
     /// The document as a client sees it, and what was rendered of it. `None` stands for a client to
-    /// which nothing else is shown.
+    /// which nothing else is rendered.
     fn view(&mut self, client: Option<&Client>) -> (&Value, &mut RenderCache) {
         let seen = match client {
             Some(client) if !self.views.is_empty() => self.views.seen_by(client),
             _ => Vec::new(),
         };
         if seen.is_empty() {
-            return (&self.document, &mut self.shown);
+            return (&self.document, &mut self.rendered);
         }
         let view = self.views.view(seen, &self.document);
-        (&view.document, &mut view.shown)
+        (&view.document, &mut view.rendered)
     }
 }
 
@@ -61,9 +61,9 @@ impl Document {
     pub(crate) fn new(document: Value) -> Self {
         Self {
             state: Mutex::new(State {
-                room: Room::of(&document),
+                usage: Usage::of(&document),
                 document,
-                shown: RenderCache::default(),
+                rendered: RenderCache::default(),
                 views: ClientViews::default(),
             }),
             version: watch::Sender::new(0),
@@ -103,28 +103,30 @@ impl Document {
         reading: &Reading,
     ) -> Result<(Reply, Etag), Reply> {
         let mut state = self.lock();
-        let (document, shown) = state.view(client);
-        let shape = Shape::new(target, reading);
-        if let Some(known) = shown.find(target.place(), shape) {
+        let (document, rendered) = state.view(client);
+        let representation = Representation::new(target, reading);
+        if let Some(known) = rendered.find(target.place(), representation) {
             return Ok(known);
         }
         let node = Node::find(document, target.steps()).ok_or_else(|| target.not_found())?;
         let form = render::form(&node, target, reading)?;
-        let etag = shown.etag(target.place()).unwrap_or_else(|| etag_of(&node));
+        let etag = rendered
+            .etag(target.place())
+            .unwrap_or_else(|| etag_of(&node));
         let reply = render::reply(&node, form, etag);
-        shown.keep(target.place(), etag, shape, &reply);
+        rendered.keep(target.place(), etag, representation, &reply);
         Ok((reply, etag))
     }
 
     /// The ETag of a place as this client sees it; `None` if there is no such place.
     pub(crate) fn etag(&self, client: Option<&Client>, place: &str) -> Option<Etag> {
         let mut state = self.lock();
-        let (document, shown) = state.view(client);
-        if let Some(known) = shown.etag(place) {
+        let (document, rendered) = state.view(client);
+        if let Some(known) = rendered.etag(place) {
             return Some(known);
         }
         let etag = etag_of(&Node::find(document, steps(place))?);
-        shown.keep_etag(place, etag);
+        rendered.keep_etag(place, etag);
         Some(etag)
     }
 
@@ -133,7 +135,7 @@ impl Document {
         let value: Value = serde_json::from_str(json)
             .map_err(|error| SetError::new(path, &format!("not JSON: {error}")))?;
         // Before the lock: to take it apart again needs time.
-        if Room::of(&value).is_exceeded() {
+        if Usage::of(&value).is_exceeded() {
             return Err(SetError::too_large(path));
         }
         self.change(path, |_| Ok(value))
@@ -156,7 +158,7 @@ impl Document {
         let mut state = self.lock();
         let document = make(&state.document);
         if state.document != document {
-            state.room = Room::of(&document);
+            state.usage = Usage::of(&document);
             state.document = document;
             self.changed(state);
         }
@@ -208,9 +210,11 @@ impl Document {
         if keys.len() + limits::depth(&value) > limits::DEPTH {
             return Err(SetError::new(path, TOO_DEEP));
         }
-        let State { document, room, .. } = &mut *state;
+        let State {
+            document, usage, ..
+        } = &mut *state;
         let old = keys.iter().try_fold(&*document, look);
-        if !room.take(document, (&keys, old), &value) {
+        if !usage.take(document, (&keys, old), &value) {
             return Err(SetError::too_large(path));
         }
         let mut place = &mut state.document;
@@ -240,7 +244,7 @@ impl Document {
     }
 
     pub(super) fn changed(&self, mut state: MutexGuard<'_, State>) {
-        state.shown.clear();
+        state.rendered.clear();
         state.views.forget();
         drop(state);
         self.version.send_modify(|version| *version += 1);
@@ -264,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    fn world() -> Document {
+    fn tree() -> Document {
         Document::new(json!({"instance": {
             "attributes": {}, "id": 1, "tags": ["a"], "machineType": "e2", "disks": [{"index": 0}],
             "serviceAccounts": {
@@ -275,21 +279,20 @@ mod tests {
         }}))
     }
 
-    fn value(world: &Document) -> Value {
-        world.read(Clone::clone)
+    fn value(tree: &Document) -> Value {
+        tree.read(Clone::clone)
     }
 
     #[test]
     fn values_keep_their_types() {
-        let world = world();
-        world.set("instance/id", "18446744073709551615").unwrap();
-        world.set("instance/tags", "x\ny").unwrap();
-        world.set("instance/machine-type", "n2").unwrap();
-        world.set("instance/attributes/Some-Key", "1").unwrap();
-        world
-            .set("instance/service-accounts/default/scopes", "[\"s\"]")
+        let tree = tree();
+        tree.set("instance/id", "18446744073709551615").unwrap();
+        tree.set("instance/tags", "x\ny").unwrap();
+        tree.set("instance/machine-type", "n2").unwrap();
+        tree.set("instance/attributes/Some-Key", "1").unwrap();
+        tree.set("instance/service-accounts/default/scopes", "[\"s\"]")
             .unwrap();
-        let document = value(&world);
+        let document = value(&tree);
         assert_eq!(document["instance"]["id"], u64::MAX);
         assert_eq!(document["instance"]["tags"], json!(["x", "y"]));
         assert_eq!(document["instance"]["machineType"], "n2");
@@ -300,15 +303,15 @@ mod tests {
             (scopes("default"), scopes("e"), scopes("f")),
             (json!(["s"]), json!(["s"]), json!([]))
         );
-        assert!(world.set("instance/id", "many").is_err());
-        assert!(world.set("instance/disks/0/index/x", "1").is_err());
-        assert!(world.set("instance/disks/7", "1").is_err());
-        assert!(world.set("instance//id", "1").is_err());
+        assert!(tree.set("instance/id", "many").is_err());
+        assert!(tree.set("instance/disks/0/index/x", "1").is_err());
+        assert!(tree.set("instance/disks/7", "1").is_err());
+        assert!(tree.set("instance//id", "1").is_err());
     }
 
     #[test]
     fn values_of_tables_fit_where_they_go() {
-        let world = world();
+        let tree = tree();
         for (path, value) in [
             ("instance/id", json!("5")),
             ("instance/machine-type", json!(7)),
@@ -316,9 +319,9 @@ mod tests {
             ("instance/tags", json!(["x"])),
             ("instance/network-interfaces/0/mtu", json!(1400)),
         ] {
-            world.put(path, value).unwrap();
+            tree.put(path, value).unwrap();
         }
-        let document = value(&world);
+        let document = value(&tree);
         let instance = &document["instance"];
         assert_eq!(
             (&instance["id"], &instance["machineType"]),
@@ -327,22 +330,19 @@ mod tests {
         assert_eq!(instance["attributes"]["on"], "TRUE");
         assert_eq!(instance["tags"], json!(["x"]));
         assert_eq!(instance["networkInterfaces"], json!([{"mtu": 1400}]));
-        assert!(world.put("instance/id", json!("many")).is_err());
+        assert!(tree.put("instance/id", json!("many")).is_err());
     }
 
     #[test]
     fn what_is_new_gets_the_keys_of_the_schema() {
-        let world = world();
-        world
-            .set("instance/upcoming-maintenance/can-reschedule", "TRUE")
+        let tree = tree();
+        tree.set("instance/upcoming-maintenance/can-reschedule", "TRUE")
             .unwrap();
-        world
-            .set("instance/partner-attributes/a.b/some-key", "v")
+        tree.set("instance/partner-attributes/a.b/some-key", "v")
             .unwrap();
-        world
-            .set("/computeMetadata/v1/instance/disks/1/device-name", "d")
+        tree.set("/computeMetadata/v1/instance/disks/1/device-name", "d")
             .unwrap();
-        let document = value(&world);
+        let document = value(&tree);
         assert_eq!(
             document["instance"]["upcomingMaintenance"]["canReschedule"],
             "TRUE"
@@ -356,27 +356,27 @@ mod tests {
 
     #[test]
     fn etags_change_with_the_value_and_only_then() {
-        let world = world();
-        let etag = |path: &str| world.etag(None, path).unwrap();
+        let tree = tree();
+        let etag = |path: &str| tree.etag(None, path).unwrap();
         let (root, tags, id) = (etag(""), etag("instance/tags"), etag("instance/id"));
         assert_eq!(etag("instance/tags"), tags);
-        world.set("instance/id", "2").unwrap();
+        tree.set("instance/id", "2").unwrap();
         assert_eq!(etag("instance/tags"), tags);
         assert_ne!(etag("instance/id"), id);
         assert_ne!(etag(""), root);
-        world.set("instance/id", "1").unwrap();
+        tree.set("instance/id", "1").unwrap();
         assert_eq!((etag(""), etag("instance/id")), (root, id));
     }
 
     #[test]
     fn only_changes_are_told() {
-        let world = world();
-        let told = world.subscribe();
-        world.set("instance/id", "1").unwrap();
+        let tree = tree();
+        let told = tree.subscribe();
+        tree.set("instance/id", "1").unwrap();
         assert!(!told.has_changed().unwrap());
-        world.remove("instance/tags").unwrap();
+        tree.remove("instance/tags").unwrap();
         assert!(told.has_changed().unwrap());
-        assert!(world.remove("instance/tags").is_err());
-        assert!(world.remove("").is_err());
+        assert!(tree.remove("instance/tags").is_err());
+        assert!(tree.remove("").is_err());
     }
 }

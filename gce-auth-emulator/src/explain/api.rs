@@ -20,7 +20,7 @@ const TOKEN: &str = "/computeMetadata/v1/instance/service-accounts/default/token
 /// A part of the message, the cause, and what would have worked.
 type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     (
         "Requested entity was not found",
         "the emulator knows no service account of this name, so it has no keys",
@@ -55,6 +55,11 @@ const ROWS: [Row; 16] = [
         "must be a JSON object of claims",
         "the payload of signJwt is no JSON object in a string",
         "send \"payload\": \"{\\\"aud\\\": ...}\"",
+    ),
+    (
+        "The claim exp must be",
+        "exp in the payload of signJwt is past, or more than 12 hours ahead",
+        "leave exp out, or send seconds since 1970 within the next 12 hours",
     ),
     (
         "Invalid value at 'scope'",

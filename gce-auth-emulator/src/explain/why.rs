@@ -1,4 +1,4 @@
-//! Which room knows the cause of an answer.
+//! Which module knows the cause of an answer.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! The key that signs everything the emulator signs: made when it is first needed, one for all
-//! emulators of a process.
+//! The key that signs what the emulator signs: made when it is first needed, one for all emulators
+//! of a process.
 
 use std::{
     fs, io,
@@ -40,11 +40,13 @@ impl SigningKey {
     /// if that fails.
     pub(crate) fn shared() -> Option<Arc<Self>> {
         SHARED
-            .get_or_init(|| {
-                let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
-                Self::new(pair).map(Arc::new)
-            })
+            .get_or_init(|| Self::generate().map(Arc::new))
             .clone()
+    }
+
+    /// Returns a new key. Takes a while; `None` if it fails.
+    pub(crate) fn generate() -> Option<Self> {
+        Self::new(RsaKeyPair::generate(KeySize::Rsa2048).ok()?)
     }
 
     /// The key of this process, if the first call of [`shared`](Self::shared) is over. Never waits.
@@ -55,7 +57,14 @@ impl SigningKey {
     /// The key that lies in a directory; if there is none, a new one is put there, readable by its
     /// owner alone.
     pub(crate) fn kept_in(directory: &Path) -> io::Result<Self> {
-        let path = directory.join(FILE);
+        Self::kept_as(directory, FILE)
+    }
+
+    /// As [`kept_in`](Self::kept_in), in the file of this name.
+    pub(crate) fn kept_as(directory: &Path, file: &str) -> io::Result<Self> {
+        let path = directory.join(file);
+        let at =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let pem = match fs::read(&path) {
             Ok(pem) => pem,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -64,11 +73,11 @@ impl SigningKey {
                 let pem = certifier(&pair)
                     .ok_or_else(|| io::Error::other("no key could be made"))?
                     .serialize_pem();
-                put_if_absent(directory, &path, pem.as_bytes())?;
+                put_if_absent(&path, pem.as_bytes()).map_err(at)?;
                 // That of another emulator, if it was first.
-                fs::read(&path)?
+                fs::read(&path).map_err(at)?
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(at(error)),
         };
         PrivatePkcs8KeyDer::from_pem_slice(&pem)
             .ok()
@@ -149,17 +158,19 @@ impl SigningKey {
 }
 
 /// Puts a file of mode 0600 at a path, whole or not at all, unless there is one.
-fn put_if_absent(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+fn put_if_absent(path: &Path, text: &[u8]) -> io::Result<()> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let new = directory.join(format!("{FILE}.{}.{number}.new", std::process::id()));
-    let put = write_private(&new, text).and_then(|()| match fs::hard_link(&new, path) {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.{number}.new", std::process::id()));
+    let new = Path::new(&new);
+    let put = write_private(new, text).and_then(|()| match fs::hard_link(new, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // A file system without links: the last one wins then.
-        Err(_) => fs::rename(&new, path),
+        Err(_) => fs::rename(new, path),
         Ok(()) => Ok(()),
     });
-    match fs::remove_file(&new) {
+    match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => put.and(Err(error)),
         _ => put,
     }

@@ -1,5 +1,6 @@
 //! The identity of the machine: its service accounts, their tokens, and the keys that sign.
 
+pub(crate) mod account_keys;
 pub(crate) mod accounts;
 pub(crate) mod agents;
 pub(crate) mod api_certificate;
@@ -9,4 +10,5 @@ pub(crate) mod jwt;
 pub(crate) mod keys;
 pub(crate) mod mds_certificate;
 mod root;
+pub(crate) mod standings;
 pub(crate) mod token_issuer;

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{self, SHA256};
+use gce_auth_server::protocol::{Reply, query::Alt};
 
 use crate::{
     clock::Instant,
@@ -41,6 +42,15 @@ pub(crate) struct TokenIssuer {
     /// All that are accepted.
     pub(crate) tokens: Tokens,
     current: HashMap<Holder, Arc<Issued>>,
+    answered: Option<Answered>,
+}
+
+/// The last answer with a token: what decides it, and the answer.
+struct Answered {
+    issued: Arc<Issued>,
+    left: u64,
+    alt: Option<Alt>,
+    reply: Reply,
 }
 
 impl TokenIssuer {
@@ -53,6 +63,7 @@ impl TokenIssuer {
             initial: (lifetime, margin),
             tokens: Tokens::default(),
             current: HashMap::new(),
+            answered: None,
         }
     }
 
@@ -61,18 +72,43 @@ impl TokenIssuer {
     pub(crate) fn cached(
         &mut self,
         account: &Identity,
-        certificates: Option<&str>,
+        holder: &Holder,
         now: Instant,
     ) -> Option<Arc<Issued>> {
-        let holder = Holder::new(account, certificates);
-        if let Some(issued) = self.current(&holder, now) {
+        if let Some(issued) = self.current(holder, now) {
             return Some(issued);
         }
         let principal = Principal::service_account(&account.email);
         let grant = Grant::new(principal, account.scopes.clone());
         let issued = self.tokens.issue(grant, self.lifetime, now)?;
-        self.keep(holder, &issued, now);
+        self.keep(holder.clone(), &issued, now);
         Some(issued)
+    }
+
+    /// The answer with a token, as `render` makes it of the seconds that are left: once for all who
+    /// ask within the same one.
+    pub(crate) fn answer(
+        &mut self,
+        issued: &Arc<Issued>,
+        alt: Option<Alt>,
+        now: Instant,
+        render: impl FnOnce(u64) -> Reply,
+    ) -> Reply {
+        let left = now.until(issued.expires).as_secs();
+        if let Some(last) = &self.answered
+            && Arc::ptr_eq(&last.issued, issued)
+            && (last.left, last.alt) == (left, alt)
+        {
+            return last.reply.clone();
+        }
+        let reply = render(left);
+        self.answered = Some(Answered {
+            issued: Arc::clone(issued),
+            left,
+            alt,
+            reply: reply.clone(),
+        });
+        reply
     }
 
     /// The cached token, unless it is nearly old.
@@ -104,6 +140,7 @@ impl TokenIssuer {
     /// Hands this token out no more. It may be accepted still.
     pub(crate) fn forget(&mut self, token: &str) {
         self.current.retain(|_, issued| issued.token != token);
+        self.answered = None;
     }
 
     /// Empties the cache, so that the next token is a new one. Those handed out stay good.
@@ -114,6 +151,7 @@ impl TokenIssuer {
     /// Forgets every token, so that none is accepted from now on.
     pub(crate) fn revoke(&mut self) {
         self.current.clear();
+        self.answered = None;
         self.tokens.clear();
     }
 
@@ -158,11 +196,13 @@ mod tests {
     fn a_token_is_kept_until_five_minutes_before_its_end() {
         let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
         let at = |seconds: i64| Instant::from_seconds(1_000_000 + seconds);
-        let first = issuer.cached(&account(&["s"]), None, at(0)).unwrap();
-        let later = issuer.cached(&account(&["s"]), None, at(3299)).unwrap();
+        let account = account(&["s"]);
+        let holder = Holder::new(&account, None);
+        let first = issuer.cached(&account, &holder, at(0)).unwrap();
+        let later = issuer.cached(&account, &holder, at(3299)).unwrap();
         assert_eq!(first.token, later.token);
         assert_eq!(at(3299).until(later.expires), Duration::from_secs(301));
-        let new = issuer.cached(&account(&["s"]), None, at(3300)).unwrap();
+        let new = issuer.cached(&account, &holder, at(3300)).unwrap();
         assert_ne!(first.token, new.token);
         assert!(issuer.tokens.known(&first.token, at(3599)).is_some());
         assert!(issuer.tokens.known(&first.token, at(3600)).is_none());
@@ -173,15 +213,41 @@ mod tests {
         let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
         let now = Instant::from_seconds(0);
         let mut get = |scopes: &[&str], certificates: Option<&str>| {
-            issuer
-                .cached(&account(scopes), certificates, now)
-                .unwrap()
-                .token
-                .clone()
+            let account = account(scopes);
+            let holder = Holder::new(&account, certificates);
+            let issued = issuer.cached(&account, &holder, now);
+            issued.unwrap().token.clone()
         };
         assert_eq!(get(&["a", "b"], None), get(&["b", "a"], None));
         assert_ne!(get(&["a", "b"], None), get(&["a"], None));
         assert_ne!(get(&["a"], Some("pem")), get(&["a"], None));
+    }
+
+    #[test]
+    fn an_answer_is_made_once_a_second_for_each_token() {
+        let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        let at = Instant::from_seconds;
+        let mut issue = |scope: &str| {
+            let account = account(&[scope]);
+            let holder = Holder::new(&account, None);
+            issuer.cached(&account, &holder, at(0)).unwrap()
+        };
+        let (first, second) = (issue("a"), issue("b"));
+        let mut made = Vec::new();
+        let mut answer = |issued: &Arc<Issued>, alt, now| {
+            issuer.answer(issued, alt, at(now), |left| {
+                made.push(left);
+                Reply::new(200, "text/plain", format!("{} {left}", issued.token))
+            })
+        };
+        let reply = answer(&first, None, 1);
+        assert_eq!(answer(&first, None, 1), reply);
+        assert_ne!(answer(&first, None, 2), reply);
+        assert_ne!(answer(&second, None, 2), answer(&first, None, 2));
+        answer(&first, Some(Alt::Text), 2);
+        assert_eq!(made, [3599, 3598, 3598, 3598, 3598]);
+        issuer.forget(&first.token);
+        assert!(issuer.answered.is_none());
     }
 
     #[test]
@@ -196,8 +262,10 @@ mod tests {
     #[test]
     fn tokens_look_like_google_s_and_hide_in_debug_output() {
         let mut issuer = TokenIssuer::new(Duration::from_secs(3600), None);
+        let account = account(&["a"]);
+        let holder = Holder::new(&account, None);
         let issued = issuer
-            .cached(&account(&["a"]), None, Instant::from_seconds(0))
+            .cached(&account, &holder, Instant::from_seconds(0))
             .unwrap();
         assert!(issued.token.starts_with("ya29.c."));
         assert!(!format!("{issued:?}").contains("ya29"));

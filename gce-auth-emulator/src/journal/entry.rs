@@ -1,6 +1,7 @@
 //! A request as it is kept: thousands of them, so in little memory.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -12,6 +13,7 @@ use gce_auth_server::{
 };
 use serde_json::Value;
 
+use super::{bodies::SharedBodies, heads::SharedHeads};
 use crate::{
     clock::{Clock, Lap},
     peer_process::Client,
@@ -30,8 +32,10 @@ const LOOKED_AT: usize = 2 * LONGEST;
 pub(crate) struct Entry {
     id: u64,
     method: Method,
-    /// The path, the query, and then the headers.
-    pub(super) what: Fields,
+    /// The path, and the query behind it.
+    pub(super) target: String,
+    path_length: usize,
+    headers: Arc<Fields>,
     body: Option<Body>,
     body_length: usize,
     began: Lap,
@@ -39,10 +43,10 @@ pub(crate) struct Entry {
     client: Arc<Client>,
     status: Option<u16>,
     duration: Option<Duration>,
-    answer: Option<Box<Answer>>,
-    fault: Option<(u64, String)>,
+    answer: Option<Answer>,
+    fault: Option<Box<(u64, String)>>,
     web_tokens: Option<Box<[Value]>>,
-    pub(crate) explanation: Option<Explanation>,
+    pub(crate) explanation: Option<Box<Explanation>>,
 }
 
 /// A body that is kept.
@@ -57,7 +61,7 @@ impl Body {
     /// is compressed.
     fn of(body: &[u8], is_encoded: bool, seen: &mut Seen) -> Option<Self> {
         if let Some(text) = kept_body(body, seen) {
-            return Some(Self::Text(text));
+            return Some(Self::Text(text.into()));
         }
         let looked_at = &body[..body.len().min(LOOKED_AT)];
         let text = String::from_utf8_lossy(looked_at);
@@ -75,8 +79,8 @@ impl Body {
 
 /// Its answer.
 struct Answer {
-    headers: Fields,
-    body: Option<Box<str>>,
+    headers: Arc<Fields>,
+    body: Option<Arc<str>>,
     body_length: usize,
     relayed: bool,
 }
@@ -85,23 +89,29 @@ impl Entry {
     /// Keeps a request, in memory that another one has left.
     pub(super) fn new(
         id: u64,
-        mut what: Fields,
-        request: &Request,
-        client: &Arc<Client>,
+        mut target: String,
+        (request, client): (&Request, &Arc<Client>),
         fault: Option<(u64, String)>,
+        heads: &mut SharedHeads,
     ) -> Self {
         let mut seen = Seen::default();
-        what.push("path", beginning(&redact::text(&request.path, &mut seen)));
-        what.push("query", beginning(&redact::text(&request.query, &mut seen)));
-        for (name, value) in request.headers.iter() {
-            what.push(name, beginning(&redact::header(name, value, &mut seen)));
-        }
-        let is_encoded = request.header("content-encoding").is_some();
+        target.clear();
+        target.push_str(beginning(&redact::text(&request.path, &mut seen)));
+        let path_length = target.len();
+        target.push_str(beginning(&redact::text(&request.query, &mut seen)));
+        let lines = request.headers.iter();
+        let headers = heads.keep(
+            lines.map(|(name, value)| (name, value.as_bytes())),
+            |name, value| kept_header(name, value, &mut seen),
+        );
+        let is_encoded = !request.body.is_empty() && request.header("content-encoding").is_some();
         let body = Body::of(&request.body, is_encoded, &mut seen);
         Self {
             id,
             method: request.method.clone(),
-            what,
+            target,
+            path_length,
+            headers,
             body,
             body_length: request.body.len(),
             began: Clock::lap(),
@@ -110,32 +120,31 @@ impl Entry {
             status: None,
             duration: None,
             answer: None,
-            fault,
+            fault: fault.map(Box::new),
             web_tokens: kept_tokens(seen),
             explanation: None,
         }
     }
 
     /// Keeps its answer.
-    pub(super) fn answer(&mut self, sent: &Sent<'_>) {
+    pub(super) fn answer(
+        &mut self,
+        sent: &Sent<'_>,
+        bodies: &mut SharedBodies,
+        heads: &mut SharedHeads,
+    ) {
         let known = self.web_tokens.take().map(Vec::from);
         let mut seen = Seen::new(known.unwrap_or_default());
-        let length = sent
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
-        let mut headers = Fields::with_capacity(sent.headers.len(), length.sum());
-        for (name, value) in sent.headers {
-            let value = String::from_utf8_lossy(value);
-            let lower = name.to_ascii_lowercase();
-            headers.push(name, beginning(&redact::header(&lower, &value, &mut seen)));
-        }
-        self.answer = Some(Box::new(Answer {
-            headers,
-            body: kept_body(sent.body, &mut seen),
+        let lines = sent.headers.iter();
+        self.answer = Some(Answer {
+            headers: heads.keep(
+                lines.map(|(name, value)| (*name, &**value)),
+                |name, value| kept_header(name, value, &mut seen),
+            ),
+            body: bodies.keep(sent.body, &mut seen, kept_body),
             body_length: sent.body.len(),
             relayed: sent.relayed,
-        }));
+        });
         self.web_tokens = kept_tokens(seen);
         self.end(Some(sent.status));
     }
@@ -151,11 +160,11 @@ impl Entry {
     }
 
     pub(crate) fn path(&self) -> &str {
-        self.what.get("path").unwrap_or_default()
+        &self.target[..self.path_length]
     }
 
     pub(crate) fn query(&self) -> &str {
-        self.what.get("query").unwrap_or_default()
+        &self.target[self.path_length..]
     }
 
     pub(crate) fn status(&self) -> Option<u16> {
@@ -169,27 +178,30 @@ impl Entry {
     /// The length of its texts.
     pub(super) fn length(&self) -> usize {
         let answer = self.answer.as_ref().map_or(0, |answer| {
-            answer.headers.length() + answer.body.as_ref().map_or(0, |body| body.len())
+            let body = answer.body.as_ref();
+            answer.headers.length() + body.map_or(0, |body| body.len())
         });
-        self.what.length() + self.body.as_ref().map_or(0, Body::length) + answer
+        self.target.len()
+            + self.headers.length()
+            + self.body.as_ref().map_or(0, Body::length)
+            + answer
     }
 
     /// The request as the API shows it.
     pub(crate) fn show(&self) -> RecordedRequest {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let text = |text: &Option<Box<str>>| text.as_deref().map(Into::into);
         let body = |bytes: bool| match &self.body {
             Some(Body::Text(text)) if !bytes => Some(text.to_string()),
             Some(Body::Bytes(text)) if bytes => Some(text.to_string()),
             _ => None,
         };
-        let (fault_id, fault) = self.fault.clone().unzip();
+        let (fault_id, fault) = self.fault.as_deref().cloned().unzip();
         let tokens = self.web_tokens.as_deref().unwrap_or_default();
         RecordedRequest {
             method: self.method.as_str().into(),
             path: self.path().into(),
             query: self.query().into(),
-            headers: self.what.iter().skip(2).map(owned).collect(),
+            headers: self.headers.iter().map(owned).collect(),
             body_length: self.body_length,
             body: body(false),
             body_base64: body(true),
@@ -198,24 +210,24 @@ impl Entry {
             peer: self.client.address,
             process: self.client.process().cloned(),
             status: self.status,
-            answer: self.answer.as_deref().map(|answer| RecordedAnswer {
+            answer: self.answer.as_ref().map(|answer| RecordedAnswer {
                 headers: answer.headers.iter().map(owned).collect(),
                 body_length: answer.body_length,
-                body: text(&answer.body),
+                body: answer.body.as_deref().map(Into::into),
                 relayed: answer.relayed,
             }),
             duration: self.duration,
             fault,
             fault_id,
             hint: self.explanation.as_ref().map(ToString::to_string),
-            explanation: self.explanation.clone(),
+            explanation: self.explanation.as_deref().cloned(),
             web_tokens: Value::from(tokens.to_vec()).to_string(),
         }
     }
 }
 
 /// What is kept of a body; nothing of one that is no text.
-fn kept_body(body: &[u8], seen: &mut Seen) -> Option<Box<str>> {
+fn kept_body<'a>(body: &'a [u8], seen: &mut Seen) -> Option<Cow<'a, str>> {
     if body.is_empty() {
         return None;
     }
@@ -228,7 +240,24 @@ fn kept_body(body: &[u8], seen: &mut Seen) -> Option<Box<str>> {
         }
         Err(_) => return None,
     };
-    Some(beginning(&redact::text(text, seen)).into())
+    Some(match redact::text(text, seen) {
+        Cow::Borrowed(text) => beginning(text).into(),
+        Cow::Owned(text) => beginning(&text).to_owned().into(),
+    })
+}
+
+/// What is kept of a header.
+fn kept_header<'a>(name: &str, value: &'a [u8], seen: &mut Seen) -> Cow<'a, str> {
+    match String::from_utf8_lossy(value) {
+        Cow::Borrowed(text) => match redact::header(name, text, seen) {
+            Cow::Borrowed(text) => beginning(text).into(),
+            Cow::Owned(text) => beginning(&text).to_owned().into(),
+        },
+        Cow::Owned(text) => {
+            let text = redact::header(name, &text, seen);
+            beginning(&text).to_owned().into()
+        }
+    }
 }
 
 fn kept_tokens(seen: Seen) -> Option<Box<[Value]>> {

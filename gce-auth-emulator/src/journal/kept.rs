@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use gce_auth_server::{
-    protocol::{Request, fields::Fields, route::PREFIX},
+    protocol::{Request, route::PREFIX},
     service::Sent,
 };
 
-use super::entry::Entry;
+use super::{bodies::SharedBodies, entry::Entry, heads::SharedHeads};
 use crate::peer_process::Client;
 
 const KEPT: usize = 10_000;
@@ -21,8 +21,10 @@ const PAGE: usize = 64;
 #[derive(Default)]
 pub(crate) struct Journal {
     entries: VecDeque<Entry>,
-    /// The length of their texts.
+    /// The length of their texts, as if none was shared.
     bytes: usize,
+    bodies: SharedBodies,
+    heads: SharedHeads,
     last_id: u64,
     /// The newest that was forgotten on purpose.
     cleared: u64,
@@ -37,20 +39,18 @@ impl Journal {
         fault: Option<(u64, String)>,
     ) -> u64 {
         // The oldest makes room, and leaves its memory to the newest.
-        let mut what = Fields::default();
+        let mut target = None;
         while self.entries.len() >= KEPT || self.bytes > BYTES {
             let Some(oldest) = self.entries.pop_front() else {
                 break;
             };
             self.bytes -= oldest.length();
-            what = oldest.what;
+            target = Some(oldest.target).filter(|target| target.capacity() <= SMALL);
         }
-        what.clear();
-        if what.capacity() > SMALL {
-            what = Fields::default();
-        }
+        let target = target.unwrap_or_else(|| room(request));
         self.last_id += 1;
-        let entry = Entry::new(self.last_id, what, request, client, fault);
+        let who = (request, client);
+        let entry = Entry::new(self.last_id, target, who, fault, &mut self.heads);
         self.bytes += entry.length();
         self.entries.push_back(entry);
         self.last_id
@@ -60,7 +60,7 @@ impl Journal {
     pub(crate) fn answer(&mut self, id: u64, sent: &Sent<'_>) -> Option<&mut Entry> {
         let entry = find(&mut self.entries, id)?;
         self.bytes -= entry.length();
-        entry.answer(sent);
+        entry.answer(sent, &mut self.bodies, &mut self.heads);
         self.bytes += entry.length();
         Some(entry)
     }
@@ -122,6 +122,11 @@ impl Journal {
         self.entries.clear();
         self.bytes = 0;
     }
+}
+
+/// Memory for a request alone: thousands may wait for their answers.
+fn room(request: &Request) -> String {
+    String::with_capacity((request.path.len() + request.query.len()).min(SMALL))
 }
 
 fn index(entries: &VecDeque<Entry>, id: u64) -> Option<usize> {
@@ -260,7 +265,7 @@ mod tests {
         let memory: usize = journal
             .entries
             .iter()
-            .map(|entry| entry.what.capacity())
+            .map(|entry| entry.target.capacity())
             .sum();
         assert!(journal.entries.len() == KEPT && memory < BYTES, "{memory}");
         journal.clear();

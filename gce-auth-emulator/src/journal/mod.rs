@@ -1,6 +1,8 @@
 //! The last requests and their answers, without secrets.
 
+mod bodies;
 mod entry;
+mod heads;
 mod kept;
 
 pub(crate) use entry::Entry;

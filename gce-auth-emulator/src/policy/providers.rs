@@ -67,7 +67,8 @@ impl Provider {
     ///
     /// Credentials must have this issuer (`iss`). By default the emulator's own keys verify them,
     /// they must be for the provider (`aud` is `https://iam.googleapis.com/NAME` or
-    /// `//iam.googleapis.com/NAME`), and `google.subject` is `assertion.sub`.
+    /// `//iam.googleapis.com/NAME`), and `google.subject` is `assertion.sub`. `signJwt` of any
+    /// account signs such credentials, but for Google's own issuer in strict mode.
     #[must_use]
     pub fn oidc(name: impl Into<String>, issuer: impl Into<String>) -> Self {
         Self {

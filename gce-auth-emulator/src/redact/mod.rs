@@ -3,6 +3,7 @@
 
 mod names;
 mod scan;
+mod suspicion;
 mod web_token;
 
 pub(crate) use scan::{header, text};

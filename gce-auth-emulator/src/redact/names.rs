@@ -39,19 +39,22 @@ const HEADERS: [&str; 8] = [
 const LONGEST: usize = 24;
 
 /// Returns whether the value behind this name is a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &[u8]) -> bool {
     if name.len() < 4 || name.len() > LONGEST {
         return false;
     }
-    let plain: String = name
-        .chars()
-        .filter(|character| !matches!(character, '_' | '-'))
-        .map(|character| character.to_ascii_lowercase())
-        .collect();
-    SECRET.contains(&plain.as_str())
+    let (mut plain, mut length) = ([0; LONGEST], 0);
+    for byte in name.iter().filter(|byte| !matches!(byte, b'_' | b'-')) {
+        plain[length] = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let plain = &plain[..length];
+    SECRET.iter().any(|secret| secret.as_bytes() == plain)
 }
 
-/// Returns whether the value of this header, its name in lower case, is a secret.
+/// Returns whether the value of this header, its name in any case, is a secret.
 pub(super) fn is_secret_header(name: &str) -> bool {
-    HEADERS.contains(&name)
+    HEADERS
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
 }

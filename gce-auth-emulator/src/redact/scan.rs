@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use super::{
     names,
+    suspicion::{is_name, is_suspicious},
     web_token::{self, Seen},
 };
 
 const REDACTED: &str = "[redacted]";
 
-/// Returns the value of a header, its name in lower case, without what is secret in it.
+/// Returns the value of a header without what is secret in it.
 pub(crate) fn header<'a>(name: &str, value: &'a str, seen: &mut Seen) -> Cow<'a, str> {
     if !names::is_secret_header(name) {
         return text(value, seen);
     }
     let (scheme, secret) = match value.split_once(' ') {
-        Some((scheme, secret)) if name.ends_with("authorization") => (scheme, secret.trim()),
+        Some((scheme, secret)) if is_authorization(name) => (scheme, secret.trim()),
         _ => ("", value),
     };
     let shown = if web_token::is_token(secret) {
@@ -26,18 +27,27 @@ pub(crate) fn header<'a>(name: &str, value: &'a str, seen: &mut Seen) -> Cow<'a,
     format!("{scheme} {shown}").trim_start().to_owned().into()
 }
 
+fn is_authorization(name: &str) -> bool {
+    let last = name.rsplit('-').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("authorization")
+}
+
 /// Returns a text (a path, a query, a body) without what is secret in it.
 pub(crate) fn text<'a>(text: &'a str, seen: &mut Seen) -> Cow<'a, str> {
     if !is_suspicious(text) {
         return text.into();
     }
+    scan(text, seen)
+}
+
+fn scan<'a>(text: &'a str, seen: &mut Seen) -> Cow<'a, str> {
     let plain = unescape(text);
-    let mut out = String::new();
+    let mut out = String::with_capacity(plain.len());
     let mut copied = 0;
     let mut at = 0;
     while at < plain.len() {
         let Some(found) = secret_at(&plain, at, seen) else {
-            at += plain[at..].chars().next().map_or(1, char::len_utf8);
+            at += 1;
             continue;
         };
         out.push_str(&plain[copied..found.begin]);
@@ -51,18 +61,6 @@ pub(crate) fn text<'a>(text: &'a str, seen: &mut Seen) -> Cow<'a, str> {
     out.into()
 }
 
-/// A cheap look at what most texts are: without any secret.
-fn is_suspicious(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() >= 5
-        && (bytes.contains(&b'=')
-            || bytes.contains(&b':')
-            || bytes.contains(&b' ')
-            || bytes.contains(&b'%')
-            || text.contains("ya29.")
-            || bytes.contains(&b'.'))
-}
-
 /// A secret, and what stands in its place.
 struct Found {
     begin: usize,
@@ -73,15 +71,19 @@ struct Found {
 /// The secret that begins here, or whose name does.
 fn secret_at(text: &str, at: usize, seen: &mut Seen) -> Option<Found> {
     let bytes = text.as_bytes();
-    if !bytes[at].is_ascii_alphanumeric() && bytes[at] != b'-' {
+    let begins = at == 0 || !is_name(bytes[at - 1]);
+    let may_begin = match bytes[at] {
+        b'y' | b'-' => true,
+        byte => begins && is_name(byte),
+    };
+    if !may_begin {
         return None;
     }
-    let begins = at == 0 || !is_name(char::from(bytes[at - 1]));
     let rest = &text[at..];
     if rest.starts_with("ya29.") {
         let end = at
-            + length(rest, |character| {
-                is_of_token(character) || "~/".contains(character)
+            + length(rest, |byte| {
+                is_of_token(byte) || matches!(byte, b'~' | b'/')
             });
         return Some(Found {
             begin: at,
@@ -112,7 +114,7 @@ fn secret_at(text: &str, at: usize, seen: &mut Seen) -> Option<Found> {
 fn named(text: &str, at: usize, seen: &mut Seen) -> Option<Found> {
     let bytes = text.as_bytes();
     let name = &text[at..at + length(&text[at..], is_name)];
-    if !names::is_secret(name) {
+    if !names::is_secret(name.as_bytes()) {
         return None;
     }
     let mut here = at + name.len();
@@ -133,8 +135,8 @@ fn named(text: &str, at: usize, seen: &mut Seen) -> Option<Found> {
     let begin = quoted;
     let end = if quoted == here {
         begin
-            + length(&text[begin..], |character| {
-                !character.is_ascii_whitespace() && !"&,}]\"';<>".contains(character)
+            + length(&text[begin..], |byte| {
+                !byte.is_ascii_whitespace() && !b"&,}]\"';<>".contains(&byte)
             })
     } else {
         end_of_string(text, begin, bytes[quoted - 1])
@@ -195,18 +197,13 @@ fn private_key(text: &str, at: usize) -> Option<Found> {
     })
 }
 
-fn is_name(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
+fn is_of_token(byte: u8) -> bool {
+    is_name(byte) || matches!(byte, b'.' | b'+' | b'=')
 }
 
-fn is_of_token(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-._+=".contains(character)
-}
-
-/// How many bytes the characters at the beginning have that are so.
-fn length(text: &str, is_so: impl Fn(char) -> bool) -> usize {
-    let run = text.chars().take_while(|character| is_so(*character));
-    run.map(char::len_utf8).sum()
+/// How many bytes at the beginning are so. All are so, or none, of a character that is no ASCII.
+fn length(text: &str, is_so: impl Fn(u8) -> bool) -> usize {
+    text.bytes().take_while(|byte| is_so(*byte)).count()
 }
 
 /// The text without escapes of letters, digits, `_`, `-` and `.`, which say the same without them:
@@ -225,7 +222,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
         let code = rest.get(head..head + 2).filter(|_| is_escape);
         let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
         match byte {
-            Some(byte) if is_name(char::from(byte)) || byte == b'.' => {
+            Some(byte) if is_name(byte) || byte == b'.' => {
                 out.push(char::from(byte));
                 rest = &rest[head + 2..];
             }
@@ -266,6 +263,7 @@ mod tests {
             format!("grant_type=a&refresh_token={SECRET}&client_id=b"),
             format!("client_secret={SECRET}"),
             format!("client%5Fsecret={SECRET}"),
+            format!("_token={SECRET}"),
             format!("%63lient_secret={SECRET}"),
             format!(r#"{{"access_token":"{SECRET}","expires_in":3599}}"#),
             format!(r#"{{ "accessToken" : "{SECRET}" }}"#),
@@ -332,6 +330,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_not_suspicious_holds_no_secret(
+            parts in prop::collection::vec(
+                "(access_token|_token|idToken|--rapt|ya29[.]|eyJhbGciOiJSUzI1NiJ9|e30|e30=|ew|Cnt9|IHt9|[.a-z%]|:|=|\\\\|\"|'|[ \t]|-----BEGIN |PRIVATE KEY-----|[A-Z]{8}|\u{e9})",
+                0..14,
+            ),
+        ) {
+            let text = parts.concat();
+            let found = scan(&text, &mut Seen::default());
+            prop_assert!(is_suspicious(&text) || found == text, "{text} is shown as {found}");
+        }
+
         #[test]
         fn no_text_panics(body in ".{0,80}") {
             let _ = shown(&body);

@@ -10,29 +10,42 @@ const KEPT: usize = 8;
 
 /// The tokens that were taken out of the texts of one request.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Vec<Value>);
+pub(crate) struct Seen {
+    values: Vec<Value>,
+    /// How often a token was taken out.
+    times: usize,
+}
 
 impl Seen {
     pub(crate) fn new(known: Vec<Value>) -> Self {
-        Self(known)
+        Self {
+            values: known,
+            times: 0,
+        }
     }
 
     pub(crate) fn into_values(self) -> Vec<Value> {
-        self.0
+        self.values
+    }
+
+    /// Returns how often a token was taken out: a text without one reads the same in each request.
+    pub(crate) fn times(&self) -> usize {
+        self.times
     }
 
     /// What stands in a token's place: `[JWT 1]` for the first that could be read.
     pub(super) fn note(&mut self, token: &str) -> String {
+        self.times += 1;
         let Some(read) = read(token) else {
             return "[JWT]".into();
         };
-        let known = self.0.iter().position(|known| *known == read);
+        let known = self.values.iter().position(|known| *known == read);
         let index = match known {
             Some(index) => index,
-            None if self.0.len() >= KEPT => return "[JWT]".into(),
+            None if self.values.len() >= KEPT => return "[JWT]".into(),
             None => {
-                self.0.push(read);
-                self.0.len() - 1
+                self.values.push(read);
+                self.values.len() - 1
             }
         };
         format!("[JWT {}]", index + 1)
@@ -44,7 +57,10 @@ pub(super) fn is_token(text: &str) -> bool {
     let Some((header, rest)) = text.split_once('.') else {
         return false;
     };
-    !rest.is_empty() && part(header).is_some_and(|header| header.is_object())
+    // The Base64 of a brace or of white space.
+    header.starts_with(['e', 'C', 'D', 'I'])
+        && !rest.is_empty()
+        && part(header).is_some_and(|header| header.is_object())
 }
 
 /// Header, claims and lifetime.

@@ -2,6 +2,10 @@
 
 use std::fmt::Write;
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use gce_auth_emulator::Emulator;
 use serde_json::{Value, json};
 
@@ -78,40 +82,38 @@ pub(crate) fn now(emulator: &Emulator) -> i64 {
 
 /// The claims of a token, unverified.
 pub(crate) fn claims(token: &str) -> Value {
-    use base64::Engine;
     let part = token.split('.').nth(1).unwrap();
-    let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD
-        .decode(part)
-        .unwrap();
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// A token with these claims and times of now, signed by the emulator's issuer.
+/// A token with these claims and times of now, signed by its issuer if that is an account here,
+/// else by another account.
 pub(crate) fn sign(emulator: &Emulator, claims: &Value) -> String {
     let mut all = json!({"iat": now(emulator), "exp": now(emulator) + 600});
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();
     }
+    let part = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", part(&json!({"alg": "RS256"})), part(&all));
     let access = token(emulator.addr(), "default");
-    let body = json!({"payload": all.to_string()});
-    let signed = iam(
-        emulator,
-        &access,
-        "a@p.iam.gserviceaccount.com:signJwt",
-        &body,
-    );
-    if let Some(token) = signed.json()["signedJwt"].as_str() {
-        return token.into();
-    }
     // Where only the machine's accounts are known.
-    let email = get(emulator.addr(), "instance/service-accounts/default/email");
-    let signed = iam(
-        emulator,
-        &access,
-        &format!("{}:signJwt", email.text()),
-        &body,
-    );
-    signed.json()["signedJwt"].as_str().unwrap().into()
+    let own = get(emulator.addr(), "instance/service-accounts/default/email");
+    let issuer = all["iss"].as_str().filter(|issuer| issuer.contains('@'));
+    let accounts = [
+        issuer,
+        Some("a@p.iam.gserviceaccount.com"),
+        Some(own.text()),
+    ];
+    let signature = accounts.into_iter().flatten().find_map(|account| {
+        let payload = json!({"payload": BASE64_STANDARD.encode(&message)});
+        let signed = iam(emulator, &access, &format!("{account}:signBlob"), &payload).json();
+        BASE64_STANDARD.decode(signed["signedBlob"].as_str()?).ok()
+    });
+    format!(
+        "{message}.{}",
+        BASE64_URL_SAFE_NO_PAD.encode(signature.unwrap())
+    )
 }
 
 /// `error` and `error_description`.

@@ -16,7 +16,7 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    listen::{AllowedClients, Closed, PeerProcess},
+    listen::{AllowedClients, Closed, PeerProcess, known_group, known_user},
     service::{Connection, Hooks, Peer, Service},
 };
 
@@ -134,8 +134,8 @@ async fn unix_connection<S: Service, H: Hooks>(
 ) {
     let peer = stream.peer_cred().ok();
     let peer = Peer::Unix {
-        uid: peer.map(|peer| peer.uid()),
-        gid: peer.map(|peer| peer.gid()),
+        uid: peer.and_then(|peer| known_user(peer.uid())),
+        gid: peer.and_then(|peer| known_group(peer.gid())),
         pid: peer.and_then(|peer| peer.pid()),
     };
     let connection = context.connection(peer, PeerProcess::of(&stream));

@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     activity::{Activity, Busy},
     content::{Closed, Content, Pace},
+    kept::Kept,
     message::{read_body, response, understand},
     shutdown::Phases,
     stream::{HttpStream, Readable},
@@ -50,6 +51,7 @@ pub(super) struct ConnContext<S, H> {
     pub(super) listener: Arc<str>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) turns: Arc<Turns>,
+    pub(super) kept: Arc<Kept>,
 }
 
 impl<S, H> ConnContext<S, H> {
@@ -66,7 +68,7 @@ impl<S, H> ConnContext<S, H> {
 /// Serves one connection. Gives its stream back if the connection is to be reset.
 ///
 /// hyper has 16 KiB for each connection. It gets a connection when there is something to read, and
-/// gives it back when nothing is left to do.
+/// gives it back when nothing is left to do, unless it may keep it.
 pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
     stream: T,
     connection: Connection,
@@ -115,7 +117,7 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
         // The rest of a head is read by the hyper that parsed its beginning, whatever it takes.
         let mut may_rest = !stream.has_unread();
         let begun = activity.begun();
-        let mut turn = None;
+        let (mut turn, mut kept) = (None, None);
         if !credit.is_given() {
             turn = turns.request().await;
             credit.set(true);
@@ -148,7 +150,9 @@ pub(super) async fn serve_connection<S: Service, H: Hooks, T: Readable>(
                     Poll::Ready(ended) => Poll::Ready(End::Done(ended)),
                     Poll::Pending => {
                         may_rest |= activity.begun() != begun;
-                        if may_rest && activity.rests() {
+                        // A turn comes before hyper does.
+                        let mut keeps = || credit.is_given() && context.kept.keep(&mut kept);
+                        if may_rest && activity.rests() && !keeps() {
                             Poll::Ready(End::Rest)
                         } else {
                             Poll::Pending
@@ -213,108 +217,114 @@ enum End {
 
 /// From a request to its answer. What it rarely needs lies in boxes, as each request under way has
 /// this in memory, and most have nothing to wait for.
-async fn exchange<S: Service, H: Hooks>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has the memory of its arguments twice"
+)]
+fn exchange<'a, S: Service, H: Hooks>(
     mut request: Request,
     body: Incoming,
     busy: Busy,
-    (caller, client): (&S::Caller, &H::Client),
-    context: &ConnContext<S, H>,
-    (ends, credit): (&Ends, &Credit),
-) -> Result<hyper::Response<Content>, Closed> {
-    let (service, hooks) = (&*context.service, &*context.hooks);
-    let mut too_large = false;
-    let has_body = !body.is_end_stream();
-    if has_body {
-        match Box::pin(read_body(body, READ_TIMEOUT)).await? {
-            Some(bytes) => request.body = bytes,
-            None => {
-                busy.cut_body();
-                too_large = true;
+    (caller, client): (&'a S::Caller, &'a H::Client),
+    context: &'a ConnContext<S, H>,
+    (ends, credit): (&'a Ends, &'a Credit),
+) -> impl Future<Output = Result<hyper::Response<Content>, Closed>> + Send + 'a {
+    async move {
+        let (service, hooks) = (&*context.service, &*context.hooks);
+        let mut too_large = false;
+        let has_body = !body.is_end_stream();
+        if has_body {
+            match Box::pin(read_body(body, READ_TIMEOUT)).await? {
+                Some(bytes) => request.body = bytes,
+                None => {
+                    busy.cut_body();
+                    too_large = true;
+                }
             }
         }
-    }
 
-    let Arrival { id, fault } = hooks.arrived(&request, client);
-    let mut visit = Visit {
-        hooks,
-        id,
-        answered: false,
-    };
-    let mut pace = Pace::Whole;
-    let mut flavor = None;
-    let mut instead = too_large.then(pages::too_large);
-    match fault {
-        None => {}
-        Some(FaultAction::Instead(reply)) => instead = Some(reply),
-        Some(FaultAction::Late(delay)) => {
-            let answered = Box::pin(async {
-                tokio::select! {
-                    biased;
-                    () = service.gone(&request, caller) => false,
-                    () = tokio::time::sleep(delay) => true,
+        let Arrival { id, fault } = hooks.arrived(&request, client);
+        let mut visit = Visit {
+            hooks,
+            id,
+            answered: false,
+        };
+        let mut pace = Pace::Whole;
+        let mut flavor = None;
+        let mut instead = too_large.then(pages::too_large);
+        match fault {
+            None => {}
+            Some(FaultAction::Instead(reply)) => instead = Some(reply),
+            Some(FaultAction::Late(delay)) => {
+                let answered = Box::pin(async {
+                    tokio::select! {
+                        biased;
+                        () = service.gone(&request, caller) => false,
+                        () = tokio::time::sleep(delay) => true,
+                    }
+                });
+                if !answered.await {
+                    return Err(Closed);
                 }
-            });
-            if !answered.await {
+            }
+            Some(FaultAction::Flavor(other)) => flavor = Some(other),
+            Some(FaultAction::Never) => {
+                Box::pin(service.gone(&request, caller)).await;
                 return Err(Closed);
             }
+            Some(FaultAction::Close) => return Err(Closed),
+            Some(FaultAction::Reset) => {
+                ends.reset.store(true, Ordering::Relaxed);
+                return Err(Closed);
+            }
+            Some(FaultAction::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
+            Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
         }
-        Some(FaultAction::Flavor(other)) => flavor = Some(other),
-        Some(FaultAction::Never) => {
-            Box::pin(service.gone(&request, caller)).await;
-            return Err(Closed);
-        }
-        Some(FaultAction::Close) => return Err(Closed),
-        Some(FaultAction::Reset) => {
-            ends.reset.store(true, Ordering::Relaxed);
-            return Err(Closed);
-        }
-        Some(FaultAction::Slow(bytes, pause)) => pace = Pace::Pieces(bytes, pause),
-        Some(FaultAction::CutAfter(bytes)) => pace = Pace::CutAfter(bytes),
-    }
 
-    // A body may have come long after the turn that its head was read in.
-    let turn = if credit.take() && !has_body {
-        None
-    } else {
-        context.turns.request().await
-    };
-    credit.served();
-    let mut reply = match instead {
-        Some(reply) => reply,
-        None => match service.serve(request, caller) {
-            Answer::Ready(reply) => reply,
-            Answer::Later(reply) => later(reply, turn, &context.turns).await,
-            Answer::Perhaps(reply) => {
-                let reply = later(reply, turn, &context.turns).await;
-                reply.ok_or(Closed)?
-            }
-            Answer::Stream(reply, more) => {
-                pace = Pace::Feed(more);
-                reply.open_ended()
-            }
-            Answer::Closed => return Err(Closed),
-        },
-    };
-    if let Some(other) = flavor {
-        reply = reply.flavored(other);
+        // A body may have come long after the turn that its head was read in.
+        let turn = if credit.take() && !has_body {
+            None
+        } else {
+            context.turns.request().await
+        };
+        credit.served();
+        let mut reply = match instead {
+            Some(reply) => reply,
+            None => match service.serve(request, caller) {
+                Answer::Ready(reply) => reply,
+                Answer::Later(reply) => later(reply, turn, &context.turns).await,
+                Answer::Perhaps(reply) => {
+                    let reply = later(reply, turn, &context.turns).await;
+                    reply.ok_or(Closed)?
+                }
+                Answer::Stream(reply, more) => {
+                    pace = Pace::Feed(more);
+                    reply.open_ended()
+                }
+                Answer::Closed => return Err(Closed),
+            },
+        };
+        if let Some(other) = flavor {
+            reply = reply.flavored(other);
+        }
+        let lines = reply.header_lines(service.date(), service.server());
+        visit.answered = true;
+        hooks.answered(
+            id,
+            &Sent {
+                status: reply.status,
+                headers: &lines,
+                body: &reply.body,
+                relayed: reply.relayed,
+            },
+        );
+        let mut response = response(reply, lines, &context.header_case, pace, busy);
+        if ends.last.load(Ordering::Relaxed) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        Ok(response)
     }
-    let lines = reply.header_lines(service.date(), service.server());
-    visit.answered = true;
-    hooks.answered(
-        id,
-        &Sent {
-            status: reply.status,
-            headers: &lines,
-            body: &reply.body,
-            relayed: reply.relayed,
-        },
-    );
-    let mut response = response(reply, lines, &context.header_case, pace, busy);
-    if ends.last.load(Ordering::Relaxed) {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    Ok(response)
 }
 
 /// Waits for an answer. A turn lasts for its beginning alone.

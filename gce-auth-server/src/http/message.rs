@@ -44,7 +44,10 @@ fn fields(headers: &HeaderMap) -> Fields {
         .map(|(name, value)| name.as_str().len() + value.len());
     let mut fields = Fields::with_capacity(headers.len(), length.sum());
     for (name, value) in headers {
-        fields.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+        match value.to_str() {
+            Ok(text) => fields.push(name.as_str(), text),
+            Err(_) => fields.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes())),
+        }
     }
     fields
 }
@@ -78,12 +81,30 @@ pub(super) fn response(
     headers.reserve(lines.len());
     for (name, value) in lines {
         // A value that no header may hold is left out rather than sent.
-        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_maybe_shared(value))
-        {
+        if let (Some(name), Some(value)) = (header_name(name), header_value(value)) {
             headers.append(name, value);
         }
     }
     response
+}
+
+/// A header's value, without a look into its letters where many answers have it.
+fn header_value(value: Bytes) -> Option<HeaderValue> {
+    const GOOGLE: HeaderValue = HeaderValue::from_static("Google");
+    const TEXT: HeaderValue = HeaderValue::from_static("application/text");
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    const NO_FILTER: HeaderValue = HeaderValue::from_static("0");
+    const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
+    const SERVER: HeaderValue = HeaderValue::from_static("Metadata Server for VM");
+    Some(match &*value {
+        b"Google" => GOOGLE,
+        b"application/text" => TEXT,
+        b"application/json" => JSON,
+        b"0" => NO_FILTER,
+        b"SAMEORIGIN" => SAME_ORIGIN,
+        b"Metadata Server for VM" => SERVER,
+        _ => HeaderValue::from_maybe_shared(value).ok()?,
+    })
 }
 
 /// A header's name, without a look into its letters where it is well known.

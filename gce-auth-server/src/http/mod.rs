@@ -5,6 +5,7 @@ mod accept;
 mod activity;
 mod connection;
 mod content;
+mod kept;
 mod message;
 mod shutdown;
 mod stream;
@@ -14,7 +15,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio_rustls::TlsAcceptor;
 
-use self::{accept::accept_tcp, connection::ConnContext, shutdown::Shutdown, turns::Turns};
+use self::{
+    accept::accept_tcp, connection::ConnContext, kept::Kept, shutdown::Shutdown, turns::Turns,
+};
 use crate::{
     header_case,
     listen::{Listener, Socket},
@@ -57,6 +60,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
     let header_case = header_case::learn().await;
     let (server, phases) = Shutdown::new();
     let turns = Arc::new(Turns::new());
+    let kept = Arc::new(Kept::default());
     for listener in listeners {
         let context = Arc::new(ConnContext {
             service: Arc::clone(&service),
@@ -65,6 +69,7 @@ pub async fn serve_with_shutdown<S: Service, H: Hooks>(
             listener: listener.name,
             tls: listener.tls.map(TlsAcceptor::from),
             turns: Arc::clone(&turns),
+            kept: Arc::clone(&kept),
         });
         let phases = phases.clone();
         match listener.socket {

@@ -9,6 +9,8 @@ mod peer_process;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod proc_net;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod process_directory;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod sock_diag;
 mod socket_owner;
 mod tcp;
@@ -16,16 +18,20 @@ mod tcp;
 mod tcp_state;
 #[cfg(unix)]
 mod unix_socket;
+mod user_namespace;
 
 use std::sync::Arc;
 
 pub use allowed_clients::{AllowedClients, Network};
 pub use peer_process::PeerProcess;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use process_directory::ProcessDirectory;
 pub use socket_owner::SocketOwner;
 pub use tcp::TcpPort;
 use tokio::sync::{Notify, Semaphore};
 #[cfg(unix)]
 pub use unix_socket::{SocketFile, UnixPort};
+pub use user_namespace::{known_group, known_user};
 
 /// A socket that is bound, and who may connect to it.
 #[derive(Debug)]

@@ -7,16 +7,26 @@
 
 use std::{io, net::SocketAddr};
 
+use super::user_namespace::known_user;
+
 /// The owner of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOwner {
-    /// The user that made the socket.
+    /// The id of the user that made the socket, as the kernel shows it to this process. It may
+    /// stand for several users: see [`user`](Self::user).
     pub uid: u32,
     /// The socket's inode, as the links in `/proc/PID/fd` name it.
     pub inode: u32,
 }
 
 impl SocketOwner {
+    /// Returns the user that made the socket. `None` for one that this process's user namespace
+    /// does not map: the kernel shows all of those as one.
+    #[must_use]
+    pub fn user(&self) -> Option<u32> {
+        known_user(self.uid)
+    }
+
     /// Returns the owner of the socket whose own address is `peer` and whose other end is `local`,
     /// in this network namespace. `None` if there is none, or the last process has closed it: the
     /// kernel shows root for such a socket, whosever it was.
@@ -73,6 +83,7 @@ mod tests {
             let found = SocketOwner::find(peer, local).unwrap().unwrap();
             assert_eq!(found.uid, own_uid());
             assert_ne!(found.inode, 0);
+            assert_eq!(SocketOwner { uid: 1, ..found }.user(), known_user(1));
             let both = Some((found.uid, found.inode));
             assert_eq!(sock_diag::find(peer, local).unwrap(), both);
             assert_eq!(proc_net::find(peer, local).unwrap(), both);

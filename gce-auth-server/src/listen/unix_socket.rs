@@ -166,3 +166,85 @@ fn bind_unlisted(path: &Path, mode: u32) -> io::Result<(UnixListener, (u64, u64)
 fn in_use(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AddrInUse, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is gone at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("gce-auth-socket-{name}-{}", std::process::id());
+            let folder = Self(std::env::temp_dir().join(name));
+            fs::create_dir_all(&folder.0).unwrap();
+            folder
+        }
+
+        fn files(&self) -> usize {
+            fs::read_dir(&self.0).unwrap().count()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_socket_is_its_owner_s_and_its_files_go_with_it() {
+        let folder = Folder::new("own");
+        let path = folder.0.join("s");
+        let (file, port) = SocketFile::bind(path.clone(), None).unwrap();
+        assert_eq!((mode(&path), mode(&folder.0.join("s.lock"))), (MODE, MODE));
+        assert!(UnixStream::connect(&path).is_err(), "not open yet");
+        port.open().unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        drop((file, port));
+        assert_eq!(folder.files(), 0);
+        let (_file, _port) = SocketFile::bind(path.clone(), Some(0o666)).unwrap();
+        assert_eq!(mode(&path), 0o666);
+    }
+
+    #[test]
+    fn what_is_another_s_is_not_replaced() {
+        let folder = Folder::new("taken");
+        let refused = |path: &Path| {
+            let error = SocketFile::bind(path.to_owned(), None).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+        };
+        let text = folder.0.join("text");
+        fs::write(&text, "text").unwrap();
+        refused(&text);
+        assert_eq!(fs::read_to_string(&text).unwrap(), "text");
+        // A server of this kind, which is not open yet, and one of another kind.
+        let own = folder.0.join("own");
+        let _own = SocketFile::bind(own.clone(), None).unwrap();
+        refused(&own);
+        let other = folder.0.join("other");
+        let _other = UnixListener::bind(&other).unwrap();
+        refused(&other);
+        assert!(UnixStream::connect(&other).is_ok());
+    }
+
+    #[test]
+    fn the_file_of_a_killed_server_is_replaced_and_that_of_a_successor_is_left() {
+        let folder = Folder::new("left");
+        let path = folder.0.join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let (file, _port) = SocketFile::bind(path.clone(), None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _successor = UnixListener::bind(&path).unwrap();
+        drop(file);
+        assert!(
+            UnixStream::connect(&path).is_ok(),
+            "its file is still there"
+        );
+    }
+}

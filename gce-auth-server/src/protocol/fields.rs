@@ -1,6 +1,8 @@
 //! Names with their values, in one piece of memory: each request has some, and thousands of
 //! requests are kept.
 
+use std::ops::Range;
+
 /// Names with their values, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
@@ -28,19 +30,39 @@ impl Fields {
 
     /// The first value of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+        let is_named =
+            |(key, _): &(Range<usize>, _)| self.text.as_bytes()[key.clone()] == *name.as_bytes();
+        let (_, value) = self.places().find(is_named)?;
+        Some(&self.text[value])
     }
 
     /// Returns the names with their values, in their order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        let text = |place: Range<usize>| &self.text[place];
+        self.places()
+            .map(move |(name, value)| (text(name), text(value)))
+    }
+
+    /// Where names and values stand in the text.
+    fn places(&self) -> impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)> + Clone {
         let mut begin = 0;
         self.ends.iter().map(move |(middle, end)| {
-            let field = (&self.text[begin..*middle], &self.text[*middle..*end]);
+            let place = (begin..*middle, *middle..*end);
             begin = *end;
-            field
+            place
         })
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
     /// Returns how many bytes the names and values have together.
@@ -48,15 +70,10 @@ impl Fields {
         self.text.len()
     }
 
-    /// Returns for how many bytes of names and values there is memory.
-    pub fn capacity(&self) -> usize {
-        self.text.capacity()
-    }
-
-    /// Takes all away, and keeps the memory.
-    pub fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
+    /// Gives back the memory that is not used.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 }
 
@@ -78,10 +95,11 @@ mod tests {
     fn what_was_put_in_comes_out() {
         let pairs = [("a", "1"), ("b", ""), ("", "x"), ("a", "\u{e9}2")];
         let mut fields: Fields = pairs.into_iter().collect();
+        fields.shrink();
         assert_eq!(fields.iter().collect::<Vec<_>>(), pairs);
         assert_eq!((fields.get("a"), fields.get("b")), (Some("1"), Some("")));
         assert_eq!(fields.get("c"), None);
-        fields.clear();
-        assert_eq!(fields, Fields::with_capacity(2, 10));
+        assert_eq!((fields.len(), fields.length()), (4, 8));
+        assert_eq!(Fields::default(), Fields::with_capacity(2, 10));
     }
 }

@@ -47,8 +47,9 @@ pub fn check(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
 ///
 /// The reason why not.
 pub fn check_origin(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
-    check_host(request, hosts)?;
-    if request.header("origin").is_some() || request.header("sec-fetch-site").is_some() {
+    let told = Told::by(request);
+    told.check_host(request, hosts)?;
+    if told.by_browser {
         return Err(Refusal::Browser);
     }
     Ok(())
@@ -60,21 +61,50 @@ pub fn check_origin(request: &Request, hosts: &AllowedHosts) -> Result<(), Refus
 ///
 /// The reason why not.
 pub fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
-    let mut named = request.headers.iter().filter(|(name, _)| *name == "host");
-    let header = named.next().map(|(_, host)| host);
-    if named.next().is_some() {
-        return Err(Refusal::TwoHosts);
-    }
-    if request.header("x-forwarded-for").is_some() {
-        return Err(Refusal::Forwarded);
-    }
-    // A client of HTTP/1.0 may send none; a browser always does.
-    for host in [header, request.authority.as_deref()].into_iter().flatten() {
-        if !hosts.admit(host) {
-            return Err(Refusal::Host(host.to_owned()));
+    Told::by(request).check_host(request, hosts)
+}
+
+/// What the headers of a request tell of its sender, read in one pass.
+#[derive(Default)]
+struct Told<'a> {
+    host: Option<&'a str>,
+    two_hosts: bool,
+    is_forwarded: bool,
+    by_browser: bool,
+}
+
+impl<'a> Told<'a> {
+    fn by(request: &'a Request) -> Self {
+        let mut told = Self::default();
+        for (name, value) in request.headers.iter() {
+            match name {
+                "host" => told.two_hosts |= told.host.replace(value).is_some(),
+                "x-forwarded-for" => told.is_forwarded = true,
+                "origin" | "sec-fetch-site" => told.by_browser = true,
+                _ => {}
+            }
         }
+        told
     }
-    Ok(())
+
+    fn check_host(&self, request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
+        if self.two_hosts {
+            return Err(Refusal::TwoHosts);
+        }
+        if self.is_forwarded {
+            return Err(Refusal::Forwarded);
+        }
+        // A client of HTTP/1.0 may send none; a browser always does.
+        for host in [self.host, request.authority.as_deref()]
+            .into_iter()
+            .flatten()
+        {
+            if !hosts.admit(host) {
+                return Err(Refusal::Host(host.to_owned()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Lets a request in that has the header which a browser or a tricked server would not send, or is
@@ -85,7 +115,7 @@ pub fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal
 ///
 /// [`Refusal::NoFlavor`].
 pub fn check_flavor(request: &Request) -> Result<(), Refusal> {
-    if is_tree(&request.path) && !is_legacy(&request.path) && !has_flavor(request) {
+    if !has_flavor(request) && is_tree(&request.path) && !is_legacy(&request.path) {
         return Err(Refusal::NoFlavor);
     }
     Ok(())
@@ -131,6 +161,19 @@ mod tests {
 
     fn check(path: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
         super::check(&request(path, headers), &AllowedHosts::default())
+    }
+
+    #[test]
+    fn a_host_is_checked_without_a_flavor_and_for_browsers_too() {
+        let check =
+            |headers: &[(&str, &str)]| check_host(&request("/", headers), &AllowedHosts::default());
+        assert_eq!(check(&[HOST, ("origin", "http://evil.example")]), Ok(()));
+        let evil = ("host", "evil.example");
+        let refused = Refusal::Host("evil.example".to_owned());
+        assert_eq!(check(&[evil]), Err(refused));
+        assert_eq!(check(&[HOST, evil]), Err(Refusal::TwoHosts));
+        let forwarded = ("x-forwarded-for", "10.0.0.1");
+        assert_eq!(check(&[HOST, forwarded]), Err(Refusal::Forwarded));
     }
 
     #[test]

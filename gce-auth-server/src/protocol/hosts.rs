@@ -2,7 +2,10 @@
 //! (DNS rebinding) is of one origin with what answers here, and may send any header; the name is
 //! all that gives it away.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 /// The names of the metadata server on every machine.
 const OWN: [&str; 4] = [
@@ -35,7 +38,7 @@ impl AllowedHosts {
     pub fn with(mut self, host: &str) -> Self {
         match Host::parse(host) {
             Some(Host::Address(address)) => self.addresses.push(address),
-            Some(Host::Name(name)) => self.names.push(name),
+            Some(Host::Name(name)) => self.names.push(name.into_owned()),
             None => {}
         }
         self
@@ -86,8 +89,8 @@ impl AllowedHosts {
                     || self.addresses.contains(&address)
             }
             Some(Host::Name(name)) => {
-                OWN.contains(&name.as_str())
-                    || self.names.contains(&name)
+                OWN.contains(&&*name)
+                    || self.names.iter().any(|known| *known == name)
                     || (self.single_label && !name.contains('.'))
                     || self.suffixes.iter().any(|suffix| name.ends_with(suffix))
             }
@@ -119,21 +122,18 @@ pub fn is_within(header: &str, domain: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-enum Host {
+enum Host<'a> {
     Address(IpAddr),
     /// In lower case, without a dot at its end.
-    Name(String),
+    Name(Cow<'a, str>),
 }
 
-impl Host {
-    fn parse(header: &str) -> Option<Self> {
-        if let Ok(address) = header.parse::<SocketAddr>() {
-            return Some(Self::Address(address.ip()));
-        }
-        let bare = header
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        if let Ok(address) = bare.unwrap_or(header).parse() {
+impl<'a> Host<'a> {
+    fn parse(header: &'a str) -> Option<Self> {
+        // Most names begin with a letter that no address has.
+        if !matches!(header.as_bytes(), [b'g'..=b'z' | b'G'..=b'Z', ..])
+            && let Some(address) = address(header)
+        {
             return Some(Self::Address(address));
         }
         let name = match header.split_once(':') {
@@ -144,8 +144,24 @@ impl Host {
         let name = name.strip_suffix('.').unwrap_or(name);
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let is_name = !name.is_empty() && name.bytes().all(fits);
-        is_name.then(|| Self::Name(name.to_ascii_lowercase()))
+        is_name.then(|| {
+            Self::Name(match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                true => name.to_ascii_lowercase().into(),
+                false => name.into(),
+            })
+        })
     }
+}
+
+/// The address in a `Host` header, if it has one.
+fn address(header: &str) -> Option<IpAddr> {
+    if let Ok(address) = header.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    let bare = header
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(header).parse().ok()
 }
 
 #[cfg(test)]
@@ -263,6 +279,30 @@ mod tests {
             "",
         ] {
             assert!(!is_address(other, own), "{other}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_its_addresses_and_localhost_alone() {
+        for host in [
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]",
+            "LocalHost.:8080",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "169.254.169.254",
+            "10.0.0.1:80",
+            "[2001:db8::1]",
+            "metadata.google.internal",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+        ] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 

@@ -94,6 +94,13 @@ impl Target {
         Self(request)
     }
 
+    /// Gives the memory of the headers back, but for the host that was named: thousands may wait.
+    pub fn shrink(&mut self) {
+        let Request { headers, .. } = &mut self.0;
+        let host = headers.iter().filter(|(name, _)| *name == "host");
+        *headers = host.collect();
+    }
+
     /// The path as sent.
     pub fn path(&self) -> &str {
         &self.0.path
@@ -153,9 +160,14 @@ fn below(mut request: Request) -> Result<Op, Reply> {
     let body = std::mem::take(&mut request.body);
     let query = Query::parse(&request.query);
     let target = Target::new(request);
-    let segments: Vec<&str> = target.steps().collect();
+    // One more than patterns name: of a longer path it counts that there is more.
+    let mut segments = [""; 5];
+    let mut count = 0;
+    for (place, segment) in segments.iter_mut().zip(target.steps()) {
+        (*place, count) = (segment, count + 1);
+    }
 
-    match (&method, segments.as_slice()) {
+    match (&method, &segments[..count]) {
         (
             Method::Get | Method::Head | Method::Post,
             ["instance", "service-accounts", account, leaf],
@@ -266,4 +278,29 @@ fn certificate_chain(body: &[u8]) -> Result<String, Reply> {
         ));
     }
     Ok(chain.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_without_its_headers_redirects_to_the_same_host() {
+        let request = Request {
+            path: format!("{PREFIX}instance"),
+            query: "wait_for_change=true".into(),
+            headers: [("metadata-flavor", "Google"), ("host", "metadata:80")]
+                .into_iter()
+                .collect(),
+            ..Request::default()
+        };
+        let mut target = Target::new(request);
+        let redirect = target.add_slash();
+        target.shrink();
+        assert_eq!(target.0.headers.len(), 1);
+        assert_eq!(target.add_slash(), redirect);
+        let lines = redirect.header_lines("now".into(), "s");
+        let location = lines.iter().find(|(name, _)| *name == "Location");
+        assert!(location.unwrap().1.starts_with(b"http://metadata:80/"));
+    }
 }

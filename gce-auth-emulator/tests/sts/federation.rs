@@ -1,33 +1,22 @@
-//! The Security Token Service, over sockets.
-
-#![allow(clippy::unwrap_used, reason = "a test says with it what it expects")]
-
-mod client;
-
-use std::time::Duration;
+//! Workload and workforce pools: subject tokens become Google's.
 
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use client::{
-    Answer,
-    cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, encode, error, iam, now, post, sign, token_info},
-    request, token,
-};
-use gce_auth_emulator::{Emulator, Provider, User};
+use gce_auth_emulator::{Emulator, Provider};
 use serde_json::{Value, json};
 
-const POOL: &str = "projects/123456/locations/global/workloadIdentityPools/ci";
-const WORKFORCE: &str = "locations/global/workforcePools/people/providers/okta";
-const GITHUB: &str = "https://token.actions.githubusercontent.com";
-const OWN: &str = "https://accounts.google.com";
-const TARGET: &str = "robot@my-project.iam.gserviceaccount.com";
-
-fn provider() -> String {
-    format!("{POOL}/providers/github")
-}
+use super::{
+    GITHUB, OWN, POOL, TARGET, WORKFORCE, boundary,
+    client::{
+        Answer,
+        cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, error, iam, now, post, sign, token_info},
+        request, token,
+    },
+    provider,
+};
 
 fn federate(emulator: &Emulator, provider: &str, subject: &str) -> Answer {
     let audience = format!("//iam.googleapis.com/{provider}");
@@ -40,28 +29,6 @@ fn federate(emulator: &Emulator, provider: &str, subject: &str) -> Answer {
         ("subject_token_type", JWT),
     ];
     post(emulator, "/v1/token", &fields, &[])
-}
-
-fn downscope(emulator: &Emulator, token: &str, options: &str) -> Answer {
-    let fields = [
-        ("grant_type", EXCHANGE),
-        ("requested_token_type", ACCESS_TOKEN),
-        ("subject_token", token),
-        ("subject_token_type", ACCESS_TOKEN),
-        ("options", options),
-    ];
-    post(emulator, "/v1/token", &fields, &[])
-}
-
-fn boundary() -> String {
-    json!({"accessBoundary": {"accessBoundaryRules": [{
-        "availableResource": "//storage.googleapis.com/projects/_/buckets/b",
-        "availablePermissions": ["inRole:roles/storage.objectViewer"],
-        "availabilityCondition": {
-            "expression": "resource.name.startsWith('projects/_/buckets/b/objects/in/')",
-        },
-    }]}})
-    .to_string()
 }
 
 #[test]
@@ -304,159 +271,6 @@ fn requests_that_are_none_are_refused() {
         body.to_string().as_bytes(),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
-}
-
-#[test]
-fn a_downscoped_token_is_held_to_its_boundary() {
-    let emulator = Emulator::builder().start().unwrap();
-    let source = token(emulator.addr(), "default");
-    // As it is, and escaped once more, as google-auth for Python sends it.
-    for options in [boundary(), encode(&boundary())] {
-        let answer = downscope(&emulator, &source, &options);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let narrow = answer.json()["access_token"].as_str().unwrap().to_owned();
-        let check = |resource: &str, permission: &str| {
-            let asked = [("resource", resource), ("permission", permission)];
-            token_info(&emulator, &narrow, &asked).status
-        };
-        let object = "//storage.googleapis.com/projects/_/buckets/b/objects/in/x";
-        assert_eq!(check(object, "inRole:roles/storage.objectViewer"), 200);
-        assert_eq!(check(object, "inRole:roles/storage.objectAdmin"), 403);
-        assert_eq!(
-            check(
-                &object.replace("in/", "out/"),
-                "inRole:roles/storage.objectViewer"
-            ),
-            403
-        );
-        let info = token_info(&emulator, &narrow, &[]).json();
-        assert_eq!(
-            info["access_boundary"]["accessBoundaryRules"]
-                .as_array()
-                .unwrap()
-                .len(),
-            1
-        );
-
-        let denied = iam(
-            &emulator,
-            &narrow,
-            &format!("{TARGET}:signBlob"),
-            &json!({"payload": "AAAA"}),
-        );
-        assert_eq!(denied.json()["error"]["status"], "PERMISSION_DENIED");
-        let (code, _) = error(&downscope(&emulator, &narrow, &boundary()));
-        assert_eq!(code, "invalid_request");
-    }
-    for (token, options, code) in [
-        ("ya29.unknown", boundary(), "invalid_grant"),
-        (source.as_str(), String::new(), "invalid_request"),
-        (source.as_str(), "{}".into(), "invalid_request"),
-        (
-            source.as_str(),
-            boundary().replace("inRole:", ""),
-            "invalid_request",
-        ),
-    ] {
-        assert_eq!(
-            error(&downscope(&emulator, token, &options)).0,
-            code,
-            "{options}"
-        );
-    }
-    // It ends with the token that it came from.
-    emulator.advance(Duration::from_secs(3000));
-    let left = downscope(&emulator, &source, &boundary()).json()["expires_in"]
-        .as_u64()
-        .unwrap();
-    assert!((590..=599).contains(&left), "{left}");
-}
-
-#[test]
-fn external_users_refresh_are_introspected_and_revoked() {
-    let user = User::new("ada@example.com", "client", "secret", "refresh").scopes([SCOPE]);
-    let emulator = Emulator::builder().user(user).strict().start().unwrap();
-    let basic = [("Authorization", "Basic Y2xpZW50OnNlY3JldA==")];
-    let refresh = |headers: &[(&str, &str)], refresh_token: &str| {
-        let fields = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", refresh_token),
-        ];
-        post(&emulator, "/v1/oauthtoken", &fields, headers)
-    };
-    let answer = refresh(&basic, "refresh").json();
-    let access = answer["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(
-        (&answer["token_type"], &answer["scope"]),
-        (&json!("Bearer"), &json!(SCOPE))
-    );
-    // The token of a user has the end of its source, which is not repeated.
-    let narrow = downscope(&emulator, &access, &boundary()).json();
-    assert!(narrow["access_token"].is_string() && narrow.get("expires_in").is_none());
-
-    let introspect = |headers: &[(&str, &str)], token: &str| {
-        post(
-            &emulator,
-            "/v1/introspect",
-            &[("token", token), ("token_type_hint", ACCESS_TOKEN)],
-            headers,
-        )
-    };
-    let known = introspect(&basic, &access).json();
-    assert_eq!(known["active"], true);
-    assert_eq!(
-        (&known["username"], &known["client_id"]),
-        (&json!("ada@example.com"), &json!("client"))
-    );
-    let time = |name: &str| known[name].as_str().unwrap().parse::<i64>().unwrap();
-    assert_eq!(time("exp") - time("iat"), 3599);
-    assert_eq!(
-        introspect(&basic, "ya29.unknown").json(),
-        json!({"active": false})
-    );
-    let wrong = [("Authorization", "Basic Y2xpZW50OndyZW9uZw==")];
-    for headers in [&wrong[..], &[]] {
-        let answer = introspect(headers, &access);
-        assert_eq!(
-            (answer.status, error(&answer).0.as_str()),
-            (401, "invalid_client")
-        );
-    }
-    assert_eq!(
-        error(&post(&emulator, "/v1/introspect", &[], &basic)).0,
-        "invalid_request"
-    );
-    let hint = post(
-        &emulator,
-        "/v1/introspect",
-        &[("token", "x"), ("token_type_hint", "y")],
-        &basic,
-    );
-    assert_eq!(error(&hint).0, "unsupported_token_type");
-
-    assert_eq!(error(&refresh(&wrong, "refresh")).0, "invalid_client");
-    assert_eq!(error(&refresh(&[], "refresh")).0, "invalid_request");
-    assert_eq!(error(&refresh(&basic, "other")).0, "invalid_grant");
-    assert_eq!(
-        error(&post(
-            &emulator,
-            "/v1/oauthtoken",
-            &[("grant_type", "x")],
-            &basic
-        ))
-        .0,
-        "unsupported_grant_type"
-    );
-
-    let revoke = |token: &str| post(&emulator, "/v1/revoke", &[("token", token)], &basic).status;
-    assert_eq!((revoke(&access), revoke(&access)), (200, 200));
-    assert_eq!(introspect(&basic, &access).json(), json!({"active": false}));
-    let (code, description) = error(&refresh(&basic, "refresh"));
-    assert_eq!(
-        (code.as_str(), description.as_str()),
-        ("invalid_grant", "Token has been expired or revoked.")
-    );
-    assert_eq!(post(&emulator, "/v1/revoke", &[], &basic).status, 400);
 }
 
 #[test]
