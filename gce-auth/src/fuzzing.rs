@@ -14,7 +14,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 
 #[cfg(feature = "adc")]
-pub use crate::fuzzing::files::{credentials_file, subject};
+pub use crate::fuzzing::files::{aws, boundary, credentials_file, subject};
 use crate::{
     refresh::policy::{Freshness, Policy},
     tokens::id_token::IdToken,

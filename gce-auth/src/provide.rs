@@ -169,5 +169,39 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Provider);
         assert!(error.to_string().contains("no luck"), "{error}");
         assert!(!providers[1].invalidate_headers(&headers));
+        assert!(providers[1].cached_headers().is_none());
+    }
+
+    #[test]
+    fn each_pointer_passes_on_what_its_provider_has() {
+        let of = |token| Credentials::fixed(token, None).unwrap();
+        let [one, two, three] = ["one", "two", "three"].map(of);
+        let boxed: Box<dyn ProvideHeaders> = Box::new(one.clone());
+        let shared: Arc<dyn ProvideHeaders> = Arc::new(two.clone());
+        // As middleware holds them, behind one pointer more.
+        let both: Arc<Box<dyn ProvideHeaders>> = Arc::new(Box::new(three.clone()));
+        let twice = Arc::new(Arc::clone(&shared));
+        let owned = block_on(Arc::clone(&both).provide_owned()).unwrap();
+        assert_eq!(owned, both.cached_headers().unwrap());
+        let owned = block_on(Arc::clone(&twice).provide_owned()).unwrap();
+        assert_eq!(owned, shared.cached_headers().unwrap());
+        let other = of("other").cached_headers().unwrap();
+        let pointers: [(&dyn ProvideHeaders, _, _); 3] = [
+            (&boxed, one, "one"),
+            (&twice, two, "two"),
+            (&both, three, "three"),
+        ];
+        for (provider, credentials, token) in pointers {
+            let headers = provider.cached_headers().unwrap();
+            assert_eq!(block_on(provider.provide_headers()).unwrap(), headers);
+            let authorization = headers.authorization().unwrap();
+            assert_eq!(authorization, format!("Bearer {token}").as_str());
+            assert!(!provider.invalidate_headers(&other), "{token}");
+            assert!(credentials.cached_token().is_some(), "{token}");
+            assert!(provider.invalidate_headers(&headers), "{token}");
+            assert!(credentials.cached_token().is_none(), "{token}");
+            assert!(provider.cached_headers().is_none(), "{token}");
+        }
+        assert!(Slow.cached_headers().is_none());
     }
 }

@@ -69,3 +69,52 @@ pub(crate) fn account() -> Reply {
         r#"{"email":"a@p.iam.gserviceaccount.com","aliases":["default"],"scopes":["s","t"]}"#;
     Reply::Answer(200, info.to_owned())
 }
+
+#[cfg(test)]
+pub(crate) use folder::Folder;
+
+#[cfg(test)]
+mod folder {
+    use std::{
+        fs,
+        ops::Deref,
+        path::{Path, PathBuf},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    /// A folder of one test's own. It is gone when the test ends, or fails.
+    #[derive(Debug)]
+    pub(crate) struct Folder(PathBuf);
+
+    impl Folder {
+        pub(crate) fn new() -> Self {
+            static MADE: AtomicUsize = AtomicUsize::new(0);
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let name = format!("gce-auth-test-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// Writes a file, and returns its path.
+        pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+            let file = self.join(name);
+            fs::write(&file, content).unwrap();
+            file
+        }
+    }
+
+    impl Deref for Folder {
+        type Target = Path;
+
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}

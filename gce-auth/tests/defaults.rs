@@ -165,7 +165,7 @@ fn a_file_that_cannot_be_used_is_an_error_and_no_other_identity_is_taken() {
         };
         assert!(found.contains(how), "{found}");
     }
-    assert_eq!(emulator.request_count(""), 0, "nobody was asked");
+    assert_eq!(emulator.requests(), [], "no server was asked");
     assert!(run("find", &empty, &[server])[0].ends_with(", the metadata server"));
     let found = run("identify", &empty, &[server, key]).remove(0);
     assert!(

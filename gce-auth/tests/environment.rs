@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use gce_auth::CertificateBinding;
 use gce_auth::{Credentials, Detection, ErrorKind, IdTokenCredentials, MetadataClient};
 use gce_auth_emulator::{Emulator, Fault};
 use support::{
@@ -81,6 +83,35 @@ fn in_a_process_of_its_own() {
             println!("{}", says(&client.blocking_project_id().unwrap()));
             let credentials = Credentials::builder().endpoint(word).build().unwrap();
             credentials.blocking_token().unwrap();
+        }
+        "bill" => {
+            let access = Credentials::builder().endpoint(word).build().unwrap();
+            let identity = IdTokenCredentials::builder("https://a").endpoint(word);
+            let identity = identity.build().unwrap();
+            let (access, identity) = (
+                access.with_quota_project_from_environment(),
+                identity.with_quota_project_from_environment(),
+            );
+            for project in [
+                access.map(|it| it.quota_project_id().map(str::to_owned)),
+                identity.map(|it| it.quota_project_id().map(str::to_owned)),
+            ] {
+                println!(
+                    "{}",
+                    says(&format!("{:?}", project.map_err(|it| it.kind())))
+                );
+            }
+        }
+        #[cfg(feature = "tls")]
+        "bind" => {
+            let credentials = Credentials::builder().endpoint(word).build().unwrap();
+            // The emulator may bind tokens or not: this asks for it, or does not.
+            let _ = credentials.blocking_token();
+            let binding = credentials.status().certificate_binding.unwrap();
+            println!(
+                "{}",
+                says(&(binding == CertificateBinding::Bound).to_string())
+            );
         }
         "complain" => {
             for error in [
@@ -268,6 +299,48 @@ fn an_empty_variable_is_an_unset_one() {
         ],
     );
     assert_eq!(said, ["p", &at]);
+}
+
+#[test]
+fn both_kinds_of_credentials_are_billed_to_the_project_of_the_environment() {
+    for (project, said) in [
+        ("billed", r#"Ok(Some("billed"))"#),
+        ("", "Ok(None)"),
+        ("a\nb", "Err(Config)"),
+    ] {
+        let variables = [("GOOGLE_CLOUD_QUOTA_PROJECT", project)];
+        assert_eq!(run("bill 127.0.0.1:1", &variables), [said, said]);
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn the_newer_variable_says_whether_tokens_are_bound_unless_it_is_blank() {
+    let emulator = project("p");
+    let task = format!("bind {}", address(&emulator));
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agent.pem");
+    let config = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let config = config.join(format!("binding-{}.json", std::process::id()));
+    let workload = format!(r#"{{"cert_configs":{{"workload":{{"cert_path":"{certificate}"}}}}}}"#);
+    fs::write(&config, workload).unwrap();
+    for (newer, older, bound) in [
+        ("", "", "true"),
+        (" ", "", "true"),
+        (" ", "false", "false"),
+        ("true", "false", "true"),
+        ("false", "true", "false"),
+    ] {
+        let variables = [
+            ("GOOGLE_API_CERTIFICATE_CONFIG", config.to_str().unwrap()),
+            ("GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN", newer),
+            (
+                "GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES",
+                older,
+            ),
+        ];
+        assert_eq!(run(&task, &variables), [bound], "{newer:?} and {older:?}");
+    }
+    fs::remove_file(config).unwrap();
 }
 
 #[test]

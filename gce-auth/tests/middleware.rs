@@ -20,7 +20,8 @@ use axum::{
 };
 use bytes::{Buf, BufMut, Bytes};
 use gce_auth::{
-    AuthLayer, BoxError, Credentials, ErrorKind, MetadataClient, ProvideHeaders, RetryPolicy,
+    AuthLayer, BoxError, Credentials, ErrorKind, IdTokenCredentials, MetadataClient,
+    ProvideHeaders, RetryPolicy,
 };
 use gce_auth_emulator::Emulator;
 use http::{HeaderMap, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery};
@@ -216,6 +217,25 @@ async fn a_server_that_takes_no_token_at_all_is_asked_once() {
     let answer = send(&mut client, to(address)).await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(api.came(), 1);
+}
+
+#[tokio::test]
+async fn a_rejected_id_token_is_dropped_and_the_next_one_sent() {
+    let (api, address) = api().await;
+    let identity = IdTokenCredentials::fixed("https://api.example", "ya29.one", None).unwrap();
+    let revoked = identity.token().await.unwrap();
+    let doorman = || api.0.lock().unwrap_or_else(PoisonError::into_inner);
+    doorman()
+        .revoked
+        .push(format!("Bearer {}", revoked.secret()));
+    let mut client = AuthLayer::new(identity.clone()).layer(hyper());
+    let answer = send(&mut client, to(address)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(identity.cached_token().is_none(), "it was rejected");
+    identity.set_token(Some("ya29.two"), None).unwrap();
+    let answer = send(&mut client, to(address)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(doorman().came, ["Bearer ya29.one", "Bearer ya29.two"]);
 }
 
 #[tokio::test]

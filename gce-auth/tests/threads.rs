@@ -170,7 +170,7 @@ fn an_access_token_comes_past_audiences_that_hang() {
     let emulator = emulator();
     emulator.fail_next(IDENTITY, usize::MAX, Fault::Hang);
     let mut limits = Limits::new();
-    limits.attempt = Duration::from_secs(3);
+    limits.attempt = Duration::from_secs(8);
     let slow = client(&emulator)
         .limits(limits)
         .retry(RetryPolicy::new().attempts(1))
@@ -186,7 +186,7 @@ fn an_access_token_comes_past_audiences_that_hang() {
     let credentials = credentials(&emulator);
     let (token, took) = timed(|| block_on(credentials.token()));
     assert!(token.is_ok());
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
     assert_eq!(emulator.request_count(TOKEN), 1);
     assert!(threads() <= MOST);
     drop(emulator);

@@ -90,8 +90,18 @@ fn answer<S: Read + Write>(mut stream: BufReader<S>) -> Option<()> {
 
 /// What a child says that signs twice at `host` and trusts what is in `file`.
 fn signs(emulator: &Emulator, api: &Api, host: &str, file: &PathBuf) -> Vec<String> {
+    signs_as("in_a_process_of_its_own", emulator, api, host, file)
+}
+
+fn signs_as(
+    child_test: &str,
+    emulator: &Emulator,
+    api: &Api,
+    host: &str,
+    file: &PathBuf,
+) -> Vec<String> {
     let url = format!("https://{host}:{}", api.port);
-    let mut command = child(&[], "in_a_process_of_its_own", &url);
+    let mut command = child(&[], child_test, &url);
     command
         .env("SSL_CERT_FILE", file)
         .env_remove("SSL_CERT_DIR");
@@ -124,6 +134,27 @@ fn in_a_process_of_its_own() {
         };
         println!("{}", says(&said));
     }
+}
+
+/// Another crate of the program has made a provider the default of the process,
+/// with which no connection can be made.
+#[test]
+#[ignore = "run by a test below, in an environment of its own"]
+fn beside_a_default_that_can_do_nothing() {
+    let mut none = aws_lc_rs::default_provider();
+    none.cipher_suites.clear();
+    none.kx_groups.clear();
+    none.install_default().unwrap();
+    in_a_process_of_its_own();
+}
+
+#[test]
+fn the_default_provider_of_the_process_is_not_used() {
+    let (emulator, api) = (emulator(), Api::start());
+    let file = written("no-default", &api.certificate);
+    let child = "beside_a_default_that_can_do_nothing";
+    let said = signs_as(child, &emulator, &api, "localhost", &file);
+    assert_eq!(said, ["key-1", "key-2"]);
 }
 
 #[test]

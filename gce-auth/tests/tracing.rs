@@ -12,6 +12,11 @@ use std::{
 };
 
 use gce_auth::{Credentials, MetadataClient, RetryPolicy};
+#[cfg(feature = "iam")]
+use gce_auth::{
+    executor::{Executor, Work},
+    transport::HttpTransport,
+};
 use gce_auth_emulator::{Emulator, Fault};
 use tracing::{
     Event, Metadata, Subscriber,
@@ -156,4 +161,65 @@ fn refreshes_and_failures_are_told_without_secrets() {
     );
     let everything = notes.lines.lock().unwrap().join("\n");
     assert!(!everything.contains(token.secret()));
+}
+
+/// Does work where it is given.
+#[cfg(feature = "iam")]
+#[derive(Debug)]
+struct Here;
+
+#[cfg(feature = "iam")]
+impl Executor for Here {
+    fn execute(&self, work: Work) -> Result<(), Work> {
+        work.run();
+        Ok(())
+    }
+}
+
+#[test]
+#[cfg(feature = "iam")]
+fn a_missing_boundary_and_a_certificate_of_no_use_are_told() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = folder.join(format!("tracing-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let bundle = folder.join("x509.credential-bundle.private-key.pem");
+    std::fs::write(&bundle, "-----BEGIN CERTIFICATE-----").unwrap();
+    let emulator = Emulator::builder().start().unwrap();
+    // No request leaves this machine, and nothing answers for IAM.
+    let transport =
+        HttpTransport::new().resolve("iamcredentials.googleapis.com:443", "127.0.0.1:1");
+    let client = MetadataClient::builder()
+        .endpoint(emulator.addr().to_string())
+        .transport(Arc::new(transport.unwrap()))
+        .executor(Arc::new(Here))
+        .workload_credentials_dir(&folder)
+        .build()
+        .unwrap();
+    let credentials = Credentials::builder()
+        .client(client)
+        .universe_domain("googleapis.com")
+        .regional_access_boundary(true)
+        .build()
+        .unwrap();
+    credentials.block_on_regional_access_boundary();
+    let notes = Notes::default();
+    let uri = http::Uri::from_static("https://storage.googleapis.com/");
+    let mut headers = http::HeaderMap::new();
+    // Everything happens on this thread.
+    tracing::subscriber::with_default(notes.clone(), || {
+        credentials.blocking_before_request(&http::Method::GET, &uri, &mut headers)
+    })
+    .unwrap();
+    let account = credentials.service_account_email().unwrap();
+    let boundary = notes.matching("event gce_auth::boundary DEBUG");
+    assert_eq!(boundary.len(), 1, "{boundary:?}");
+    assert!(boundary[0].contains(&account), "{boundary:?}");
+    let warnings = notes.matching("event gce_auth::refresh WARN");
+    let file = bundle.display().to_string();
+    let [not_bound, not_fetched] = &*warnings else {
+        panic!("{warnings:?}")
+    };
+    assert!(not_bound.contains(&file), "{warnings:?}");
+    assert!(not_fetched.contains("not fetched"), "{warnings:?}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(feature = "adc")]
-use crate::io::process;
+use crate::io::process::{self, Errors};
 use crate::{
     adc::{DefaultCredentials, DefaultOptions, DefaultSource},
     client::{config::MetadataClient, residency::Detection},
@@ -166,7 +166,7 @@ fn gcloud_says_project(limit: Duration) -> Option<String> {
 #[cfg(feature = "adc")]
 fn printed(command: &[&str], limit: Duration) -> Option<String> {
     let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-    let printed = process::run(&command, &[], limit).ok()?;
+    let printed = process::run(&command, &[], limit, Errors::Dropped).ok()?;
     let printed = std::str::from_utf8(&printed).ok()?.trim();
     (!printed.is_empty()).then(|| printed.to_owned())
 }

@@ -20,11 +20,12 @@ use crate::{
             authorized_user::UserTokens,
             external_account::ExternalTokens,
             external_user::ExternalUserTokens,
-            impersonated::{Impersonated, ImpersonatedParams, Target},
+            impersonated::{Impersonated, ImpersonatedParams},
             key_file::KeyFile,
             origin::Origin,
             service_account::{KeyParams, KeyTokens},
             subject::Supplier,
+            target::Target,
         },
     },
     values::{error::Error, scope::Scopes},
@@ -254,8 +255,8 @@ impl<'a> Loader<'a> {
     }
 
     pub(super) fn external_user(&self, user: ExternalUser) -> Result<Credentials, Error> {
-        if let Some(renewal) = &user.renewal {
-            self.check("token_url", &renewal.token_url, Purpose::Sts)?;
+        if let Some(renewal) = user.renewal() {
+            self.check("token_url", renewal.token_url, Purpose::Sts)?;
         }
         self.check_universe(user.universe_domain.as_deref())?;
         let source = ExternalUserTokens::new(self.client.clone(), self.origin.clone(), user);
@@ -272,7 +273,10 @@ impl<'a> Loader<'a> {
     ) -> Result<Credentials, Error> {
         self.check_universe(Some(&account.universe_domain))?;
         self.check("token_url", &account.token_url, Purpose::Sts)?;
-        let impersonation = account.impersonation.clone();
+        if !self.client.0.exact {
+            account.check(self.place)?;
+        }
+        let (impersonation, lifetime) = (account.impersonation.clone(), account.lifetime);
         let quota_project_id = account.quota_project_id.clone();
         let number = account.project_number().map(str::to_owned);
         let number = number.or_else(|| account.workforce_pool_user_project.clone());
@@ -300,7 +304,7 @@ impl<'a> Loader<'a> {
             params: ImpersonatedParams {
                 scopes,
                 default_scopes: defaults,
-                lifetime: impersonation.lifetime.unwrap_or(LIFETIME),
+                lifetime: lifetime.unwrap_or(LIFETIME),
                 subject: None,
             },
             quota_project_id,

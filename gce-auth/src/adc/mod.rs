@@ -13,7 +13,10 @@ use std::{fmt, path::PathBuf};
 pub use crate::adc::options::DefaultOptions;
 use crate::{
     client::config::MetadataClient,
-    io::{env::Environment, threads::WorkKind},
+    io::{
+        env::Environment,
+        threads::{LaneKey, WorkKind},
+    },
     tokens::{
         credentials::Credentials, id_token::IdToken, id_token_credentials::IdTokenCredentials,
     },
@@ -118,9 +121,8 @@ impl fmt::Display for DefaultSource {
 /// # }
 /// ```
 pub async fn default_credentials(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
-    let work = move |_: &_| blocking_default_credentials(options);
-    let client = MetadataClient::new();
-    client.background(WorkKind::Other, work).await
+    let lane = search(&options);
+    find_in(&lane, move || blocking_default_credentials(options)).await
 }
 
 /// [`default_credentials`], waiting on this thread.
@@ -151,11 +153,8 @@ pub fn blocking_default_credentials(options: DefaultOptions) -> Result<DefaultCr
 /// # }
 /// ```
 pub async fn fetch_id_token(audience: impl Into<String>) -> Result<IdToken, Error> {
-    let audience = audience.into();
-    let work = move |_: &_| blocking_fetch_id_token(audience);
-    MetadataClient::new()
-        .background(WorkKind::Other, work)
-        .await
+    let found = fetch_id_token_credentials(audience, DefaultOptions::new());
+    found.await?.token().await
 }
 
 /// [`fetch_id_token`], waiting on this thread.
@@ -177,9 +176,32 @@ pub async fn fetch_id_token_credentials(
     options: DefaultOptions,
 ) -> Result<IdTokenCredentials, Error> {
     let audience = audience.into();
-    let work = move |_: &_| find::id_token_credentials(&audience, &options);
-    MetadataClient::new()
-        .background(WorkKind::Other, work)
+    let lane = search(&options);
+    find_in(&lane, move || {
+        find::id_token_credentials(&audience, &options)
+    })
+    .await
+}
+
+/// Returns the lane of a search, apart from work for servers: a file may be slow to read, and
+/// gcloud to run. It may ask a metadata server, which delays no search that asks another.
+fn search(options: &DefaultOptions) -> LaneKey {
+    let client = &options.client_or_new().0;
+    let search = LaneKey::new("default credentials", &client.transport);
+    #[cfg(feature = "iam")]
+    let search = search.after(&client.lane);
+    search
+}
+
+/// Looks for credentials in the background.
+async fn find_in<T: Clone + Send + 'static>(
+    lane: &LaneKey,
+    find: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let client = MetadataClient::new();
+    let budget = client.0.retry.total();
+    client
+        .background_in(lane, WorkKind::Other, budget, |_| find())
         .await
 }
 

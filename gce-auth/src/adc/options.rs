@@ -91,7 +91,6 @@ impl DefaultOptions {
         self
     }
 
-    #[cfg(feature = "adc")]
     pub(super) fn client_or_new(&self) -> MetadataClient {
         self.client.clone().unwrap_or_default()
     }

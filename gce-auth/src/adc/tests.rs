@@ -6,6 +6,7 @@ use crate::{
     client::{config::MetadataClient, residency::Detection},
     io::fake::{HandClock, Reply, ScriptedTransport},
     values::error::ErrorKind,
+    world::Folder,
 };
 
 #[cfg(feature = "adc")]
@@ -13,9 +14,17 @@ mod copies;
 #[cfg(feature = "adc")]
 mod files;
 #[cfg(feature = "adc")]
+mod kinds;
+#[cfg(feature = "adc")]
+mod lanes;
+#[cfg(feature = "adc")]
+mod over_others;
+#[cfg(feature = "adc")]
 mod rotated;
 #[cfg(feature = "adc")]
 mod saved;
+#[cfg(feature = "adc")]
+mod shared;
 #[cfg(feature = "adc")]
 mod told;
 
@@ -62,7 +71,8 @@ fn elsewhere_the_error_says_what_was_looked_for() {
 #[test]
 fn google_auth_believes_the_firmware_in_the_search_for_access_tokens_alone() {
     let broken = crate::transport::TransportErrorKind::Connect;
-    let firmware = std::env::temp_dir().join(format!("gce-auth-product-{}", std::process::id()));
+    let folder = Folder::new();
+    let firmware = folder.join("product");
     std::fs::write(&firmware, "Google\n").unwrap();
     let client = MetadataClient::builder()
         .transport(std::sync::Arc::new(ScriptedTransport::new([
@@ -79,7 +89,6 @@ fn google_auth_believes_the_firmware_in_the_search_for_access_tokens_alone() {
     assert!(blocking_default_credentials(options.clone()).is_ok());
     let error = blocking_fetch_id_token_credentials("a", options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotOnGce);
-    std::fs::remove_file(&firmware).unwrap();
 }
 
 #[test]

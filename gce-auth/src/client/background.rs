@@ -7,7 +7,7 @@ use http::Request;
 
 use crate::{
     client::{config::MetadataClient, metadata},
-    io::threads::WorkKind,
+    io::threads::{LaneKey, WorkKind},
     task::background::Background,
     values::{budget::Budget, error::Error},
 };
@@ -21,13 +21,15 @@ impl MetadataClient {
         kind: WorkKind,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.background_within(kind, self.0.retry.total(), work)
+        self.background_in(&self.0.lane, kind, self.0.retry.total(), work)
             .await
     }
 
-    /// [`background`](Self::background) with another budget.
-    pub(crate) async fn background_within<T: Clone + Send + 'static>(
+    /// [`background`](Self::background) in another lane, for work that does not ask the metadata
+    /// server alone, and with another budget.
+    pub(crate) async fn background_in<T: Clone + Send + 'static>(
         &self,
+        lane: &LaneKey,
         kind: WorkKind,
         budget: Duration,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
@@ -35,7 +37,7 @@ impl MetadataClient {
         let client = self.clone();
         let background = Background {
             kind,
-            lane: &self.0.lane,
+            lane,
             executor: &*self.0.executor,
             clock: &*self.0.clock,
             budget,

@@ -4,6 +4,8 @@
 use http::{Request, Response};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "adc")]
+use crate::values::secret::SecretText;
 use crate::{
     client::{api::Api, config::Config},
     values::{
@@ -42,6 +44,20 @@ pub(crate) fn id_token(
 ) -> Result<Bearer, Error> {
     use crate::wire::grant;
     let read = |response, sent| grant::id_token(response, audience, sent);
+    send(config, Server::TokenEndpoint, budget, make, read)
+}
+
+/// Asks the token endpoint for the ID token of a person, which comes with an
+/// access token, and for the refresh token that replaces the one that was sent.
+#[cfg(feature = "adc")]
+pub(crate) fn id_token_of_user(
+    config: &Config,
+    budget: &Budget,
+    make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
+    audience: &str,
+) -> Result<(Result<Bearer, Error>, Option<SecretText>), Error> {
+    use crate::wire::grant;
+    let read = |response, sent| grant::id_token_of_user(response, audience, sent);
     send(config, Server::TokenEndpoint, budget, make, read)
 }
 
@@ -124,20 +140,23 @@ pub(crate) fn signed_blob(
 }
 
 /// Asks a server of the platform for what proves the program's identity there.
-/// It is whatever the file says; no redirect is followed.
+/// It is whatever the file says; no redirect is followed. `read` takes the body.
 #[cfg(feature = "adc")]
-pub(crate) fn subject(
+pub(crate) fn subject<T>(
     config: &Config,
     budget: &Budget,
     make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read: impl Fn(&[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
     use crate::values::error::ErrorKind;
     let read = |response: Response<Vec<u8>>, _| {
         let response = response.map(Zeroizing::new);
         let kind = match response.status().as_u16() {
-            200 => return Ok(response.into_body()),
+            200 => return read(response.body()).map_err(Refusal::from),
             429 => ErrorKind::RateLimited,
             408 | 500.. => ErrorKind::Unavailable,
+            // A redirect, which is not followed, or a success without a token.
+            ..=399 => ErrorKind::InvalidResponse,
             _ => ErrorKind::Refused,
         };
         let error = Error::new(
@@ -161,7 +180,7 @@ pub(crate) fn project(
         }
         let fields = oauth::object(response.body())?;
         let id = fields.get("projectId").and_then(serde_json::Value::as_str);
-        Ok(id.map(str::to_owned))
+        Ok(id.filter(|id| !id.is_empty()).map(str::to_owned))
     };
     send(config, Server::Exchange, &config.budget(), make, read)
 }

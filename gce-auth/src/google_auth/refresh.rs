@@ -72,8 +72,8 @@ impl Handle {
         if known.next_renewal.is_some_and(|at| now.boot < at) && self.valid().is_some() {
             return false;
         }
-        // After a failure the next refresh is made by the caller that needs it.
-        if self.mode() == RefreshMode::Background && known.failures == 0 {
+        // After a renewal that failed, the caller makes the next refresh.
+        if self.mode() == RefreshMode::Background && !known.renewal_failed {
             cache.renew_fully();
             return false;
         }

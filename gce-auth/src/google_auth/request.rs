@@ -20,7 +20,7 @@ impl Handle {
     ) -> Result<(), Error> {
         self.make_valid().await?;
         #[cfg(feature = "iam")]
-        self.ready_boundary(uri).await?;
+        self.ready_boundary(uri).await;
         #[cfg(not(feature = "iam"))]
         let _ = uri;
         self.finish(headers)
@@ -33,7 +33,7 @@ impl Handle {
     ) -> Result<(), Error> {
         self.blocking_make_valid()?;
         #[cfg(feature = "iam")]
-        self.look_up_boundary(uri);
+        self.blocking_ready_boundary(uri);
         #[cfg(not(feature = "iam"))]
         let _ = uri;
         self.finish(headers)
@@ -55,11 +55,16 @@ impl Handle {
     fn finish(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         let mut finished = headers.clone();
         self.apply(&mut finished)?;
-        if let Some(metric) = self.inner.source.metric() {
-            add_metric(&mut finished, metric);
-        }
+        self.count(&mut finished);
         *headers = finished;
         Ok(())
+    }
+
+    /// Adds the metric of the source, as google-auth's `before_request`.
+    pub(crate) fn count(&self, headers: &mut HeaderMap) {
+        if let Some(metric) = self.inner.source.metric() {
+            add_metric(headers, metric);
+        }
     }
 }
 

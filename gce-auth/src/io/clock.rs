@@ -243,6 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn jitter_falls_everywhere_from_0_to_1() {
+        for clock in [AnyClock::System, AnyClock::Other(Arc::new(SystemClock))] {
+            let samples: Vec<f64> = (0..200).map(|_| clock.jitter()).collect();
+            assert!(samples.iter().all(|it| (0.0..=1.0).contains(it)));
+            assert!(samples.iter().any(|it| *it < 0.4) && samples.iter().any(|it| *it > 0.6));
+        }
+    }
+
+    #[test]
+    fn a_clock_is_itself_and_no_other() {
+        let own: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (one, other) = (
+            AnyClock::of(own.clone()),
+            AnyClock::of(Arc::new(SystemClock)),
+        );
+        assert!(AnyClock::of(shared()).is(&AnyClock::System));
+        assert!(one.is(&AnyClock::of(own)));
+        assert!(!one.is(&other) && !one.is(&AnyClock::System));
+    }
+
+    #[test]
     #[expect(
         clippy::disallowed_methods,
         reason = "the judge of the clock is the system"

@@ -14,12 +14,13 @@ use crate::wire::jwks::{Material, der};
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!(
-    "`tls`, `iam`, `adc` and `verify` need cryptography: enable the feature `aws-lc-rs`, which is \
-     on by default, or `ring`"
+    "`tls`, `iam`, `adc` and `verify` need cryptography: enable the feature `ring`, which is on by \
+     default, or `aws-lc-rs`"
 );
 
 /// Returns the provider, to be handed over explicitly: the default of the
-/// process is the program's to set.
+/// process is the program's to set, and what other crates enable in rustls is
+/// theirs.
 pub(super) fn provider() -> CryptoProvider {
     chosen::default_provider()
 }
@@ -125,7 +126,8 @@ impl RsaKey {
 #[cfg(all(feature = "adc", feature = "aws-lc-rs"))]
 const UNUSABLE: &str = "is not an RSA key of 2048 to 8192 bits";
 #[cfg(all(feature = "adc", not(feature = "aws-lc-rs")))]
-const UNUSABLE: &str = "is not an RSA key of 2048 to 4096 bits";
+const UNUSABLE: &str =
+    "is not an RSA key of 2048 to 4096 bits (to 8192 with gce-auth's feature `aws-lc-rs`)";
 
 #[cfg(feature = "adc")]
 impl std::fmt::Debug for RsaKey {
@@ -145,6 +147,7 @@ mod tests {
 
     const PKCS8: &str = include_str!("../../tests/data/service_account.key");
     const PKCS1: &str = include_str!("../../tests/data/service_account_pkcs1.key");
+    const LONG: &str = include_str!("../../tests/data/long_rsa.key");
 
     #[test]
     fn both_forms_of_a_key_sign_alike() {
@@ -164,7 +167,21 @@ mod tests {
     fn other_keys_are_refused() {
         let agent = include_str!("../../tests/data/agent.key");
         let block = private_key::read(agent).unwrap();
-        assert!(RsaKey::read(&block).is_err(), "an elliptic key");
+        let why = RsaKey::read(&block).expect_err("an elliptic key");
+        assert!(why.starts_with("is not an RSA key of 2048 to "), "{why}");
+    }
+
+    /// ring takes RSA keys of at most 4096 bits, aws-lc of 8192.
+    #[test]
+    fn a_long_key_is_taken_or_the_way_to_take_it_told() {
+        let block = private_key::read(LONG).unwrap();
+        let read = RsaKey::read(&block);
+        if cfg!(feature = "aws-lc-rs") {
+            assert!(read.unwrap().sign(b"message").is_ok());
+        } else {
+            let why = read.unwrap_err();
+            assert!(why.contains("4096") && why.contains("aws-lc-rs"), "{why}");
+        }
     }
 
     #[test]
@@ -176,6 +193,9 @@ mod tests {
     fn hmac_is_that_of_rfc_4231() {
         let tag = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
         assert_eq!(tag[..4], [0x5b, 0xdc, 0xc1, 0x46]);
+        // A key of one block, which is not hashed.
+        let tag = hmac_sha256(&[0xaa; 64], b"message");
+        assert_eq!(tag[..4], [0x1f, 0x0f, 0x5a, 0xb0]);
         // Test case 6: a key that is longer than a block.
         let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
         let tag = hmac_sha256(&[0xaa; 131], message);

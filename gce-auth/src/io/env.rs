@@ -119,6 +119,10 @@ const SERVERLESS: [&str; 7] = [
     "GAE_INSTANCE",
 ];
 
+fn serverless(is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
+    SERVERLESS.into_iter().find(|name| is_set(name))
+}
+
 impl Environment {
     /// The environment of this process, now.
     pub(crate) fn read() -> Self {
@@ -150,7 +154,7 @@ impl Environment {
             home: var(if cfg!(windows) { "APPDATA" } else { "HOME" }),
             #[cfg(feature = "tls")]
             tilde: var(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
-            serverless: SERVERLESS.into_iter().find(|name| var(name).is_some()),
+            serverless: serverless(|name| var(name).is_some()),
         }
     }
 }
@@ -290,6 +294,44 @@ mod tests {
         assert_eq!(var("APPDATA").as_deref(), Some("here"));
         set_variable("APPDATA", None);
         assert_eq!(var("APPDATA"), None);
+    }
+
+    #[test]
+    fn each_serverless_platform_has_a_variable_that_tells_it() {
+        let of = |set: &'static str| serverless(|name| name == set);
+        for name in [
+            "K_SERVICE",
+            "CLOUD_RUN_JOB",
+            "CLOUD_RUN_WORKER_POOL",
+            "FUNCTION_TARGET",
+            "FUNCTION_NAME",
+            "GAE_SERVICE",
+            "GAE_INSTANCE",
+        ] {
+            assert_eq!(of(name), Some(name));
+        }
+        assert_eq!(of("KUBERNETES_SERVICE_HOST"), None);
+    }
+
+    #[test]
+    fn gclouds_directory_is_the_one_named_else_in_the_home() {
+        let of = |config: Option<&str>, home: Option<&str>| {
+            let environment = Environment {
+                gcloud_config: config.map(str::to_owned),
+                home: home.map(str::to_owned),
+                ..Environment::default()
+            };
+            environment.gcloud_directory()
+        };
+        let (named, home) = (std::path::Path::new("named"), std::path::Path::new("home"));
+        let usual = if cfg!(windows) {
+            "gcloud"
+        } else {
+            ".config/gcloud"
+        };
+        assert_eq!(of(Some("named"), Some("home")).as_deref(), Some(named));
+        assert_eq!(of(None, Some("home")), Some(home.join(usual)));
+        assert_eq!(of(None, None), None);
     }
 
     #[test]

@@ -30,17 +30,15 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 /// Reads a file that is the caller's own and that no other user can write.
-/// `None`: there is none.
+/// `None`: there is none, or none that this user may read.
 pub(crate) fn read_own(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(path, &error)),
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(refused(path, "is not a regular file"));
-        }
-        Ok(_) => {}
+    // A pipe would block when it is opened.
+    if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
     }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let Ok(file) = File::open(path) else {
+        return Ok(None);
+    };
     // Of the file that was opened, and not of what its name means by now.
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if let Some(why) = others_may_write(&metadata) {
@@ -104,35 +102,21 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Folder(std::path::PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let name = format!("gce-auth-files-{name}-{}", std::process::id());
-            let folder = Self(std::env::temp_dir().join(name));
-            fs::create_dir_all(&folder.0).unwrap();
-            folder
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::world::Folder;
 
     #[test]
     fn only_a_whole_regular_file_is_read() {
-        let folder = Folder::new("read");
-        let file = folder.0.join("f");
+        let folder = Folder::new();
+        let file = folder.join("f");
         fs::write(&file, "x").unwrap();
         assert_eq!(&read(&file).unwrap()[..], b"x");
+        fs::write(&file, vec![b'x'; 1024 * 1024]).unwrap();
+        assert_eq!(read(&file).unwrap().len(), 1024 * 1024);
         fs::write(&file, vec![b'x'; 1024 * 1024 + 1]).unwrap();
         for (path, why) in [
             (&file, "longer than 1 MiB"),
-            (&folder.0, "is a directory"),
-            (&folder.0.join("none"), "doesn't exist"),
+            (&folder.to_path_buf(), "is a directory"),
+            (&folder.join("none"), "doesn't exist"),
         ] {
             let error = read(path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
@@ -141,12 +125,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_error_says_what_to_do_about_the_file() {
+        let path = Path::new("/a b");
+        for (kind, what, hint) in [
+            (io::ErrorKind::NotFound, "doesn't exist", "correct the path"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "may not be read",
+                "the right",
+            ),
+            (io::ErrorKind::Other, "cannot be read", "whole"),
+        ] {
+            let error = unreadable(path, &kind.into());
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.hint().unwrap().contains(hint), "{error}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_file_that_others_can_write_is_not_ones_own() {
         use std::os::unix::fs::PermissionsExt as _;
-        let folder = Folder::new("own");
-        let file = folder.0.join("f");
+        let folder = Folder::new();
+        let file = folder.join("f");
         assert!(read_own(&file).unwrap().is_none());
         fs::write(&file, "x").unwrap();
         let allow = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
@@ -160,6 +162,6 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(read_own(&folder.0).is_err());
+        assert!(read_own(&folder).unwrap().is_none());
     }
 }

@@ -194,13 +194,12 @@ impl IdentityFiles {
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
     use super::*;
+    use crate::world::Folder;
 
     #[test]
     fn files_are_read_again_when_they_were_written() {
-        let name = format!("gce-auth-identity-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        let files = IdentityFiles::new(Some(folder.clone()));
+        let folder = Folder::new();
+        let files = IdentityFiles::new(Some(folder.to_path_buf()));
         assert!(files.load().unwrap().is_none());
         let certificate = include_str!("../../tests/data/agent.pem");
         let key = include_str!("../../tests/data/agent.key");
@@ -210,9 +209,19 @@ mod tests {
         assert!(error.message().contains("no private key"), "{error:?}");
         fs::write(folder.join(USUAL.names[1]), format!("{certificate}{key}")).unwrap();
         let one = files.load().unwrap().unwrap();
-        assert!(one.is(&files.load().unwrap().unwrap()));
+        let same = files.load().unwrap().unwrap();
+        assert!(Arc::ptr_eq(&one.0, &same.0), "it was not read again");
         assert_eq!((one.certificates().len(), one.roots().len()), (1, 1));
-        assert!(!format!("{one:?}").contains("KEY"));
+        assert_eq!(format!("{one:?}"), "ClientIdentity");
+        assert_eq!(one.root_pem(), certificate.as_bytes());
+        assert_eq!(one.client_pem(), format!("{certificate}{key}\n").as_bytes());
+        let held = &one.0.client;
+        assert_eq!(
+            held.capacity(),
+            held.len(),
+            "it grew, and left a copy behind"
+        );
+        assert_eq!(files.directories(), [&*folder]);
         let touch = || {
             let file = folder.join(USUAL.names[1]);
             let file = fs::File::options().write(true).open(file).unwrap();
@@ -227,13 +236,11 @@ mod tests {
         assert!(!one.is(&files.load().unwrap().unwrap()));
         fs::write(folder.join(USUAL.names[0]), "junk").unwrap();
         assert!(files.load().is_err());
-        let _ = fs::remove_dir_all(folder);
     }
 
     #[test]
     fn on_windows_both_folders_are_looked_into() {
-        let name = format!("gce-auth-windows-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = Folder::new();
         // The last parts of the paths, below a folder that is here.
         let below = |directory: &&str| folder.join(directory.rsplit('\\').next().unwrap());
         let directories: Vec<PathBuf> = WINDOWS.directories.iter().map(below).collect();
@@ -256,6 +263,5 @@ mod tests {
                 "the first that has them"
             );
         }
-        let _ = fs::remove_dir_all(folder);
     }
 }

@@ -123,6 +123,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hook_that_was_dropped_is_not_called() {
+        let (called, calls) = channel();
+        let interrupt = Interrupt::new();
+        drop(interrupt.on_raise(move || called.send(()).unwrap()));
+        interrupt.raise();
+        assert!(calls.recv().is_err(), "it is forgotten, with what it holds");
+    }
+
+    #[test]
     fn a_hook_is_called_once_whether_it_comes_first_or_last() {
         let (called, calls) = channel();
         let call = move |n| {
@@ -133,6 +142,7 @@ mod tests {
         drop(interrupt.on_raise(call(1)));
         let armed = interrupt.on_raise(call(2));
         assert!(!interrupt.is_raised());
+        assert!(format!("{interrupt:?}").contains("is_raised: false"));
         interrupt.raise();
         interrupt.raise();
         drop(armed);

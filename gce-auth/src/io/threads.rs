@@ -253,3 +253,38 @@ pub(crate) fn spawn<T: Send + 'static>(
         },
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+
+    fn lane(server: &str) -> LaneKey {
+        LaneKey::new(server, &http::shared())
+    }
+
+    #[test]
+    fn work_says_what_it_is_for_and_whether_a_caller_waits() {
+        let progress = Progress::default();
+        let work = Work::new(WorkKind::Watch, lane("http://h"), progress.clone(), || ());
+        assert_eq!((work.kind(), work.origin()), (WorkKind::Watch, "http://h"));
+        assert!(!work.is_awaited() && !work.is_abandoned());
+        progress.set_awaited();
+        progress.set_abandoned();
+        assert!(work.is_awaited() && work.is_abandoned());
+        assert_eq!(
+            format!("{work:?}"),
+            r#"Work { kind: Watch, origin: "http://h", awaited: true, .. }"#
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "iam")]
+    fn work_that_needs_another_server_first_has_a_lane_of_its_own() {
+        let both = lane("http://iam").after(&lane("http://metadata"));
+        assert_ne!(both, lane("http://iam"));
+        assert_ne!(both, lane("http://iam").after(&lane("http://sts")));
+        assert_eq!(both, lane("http://iam").after(&lane("http://metadata")));
+        let work = Work::new(WorkKind::Other, both, Progress::default(), || ());
+        assert_eq!(work.origin(), "http://iam", "the last one");
+    }
+}

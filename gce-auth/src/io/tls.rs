@@ -129,14 +129,15 @@ impl Session {
     /// A peer that streams them is not quiet: reading would never end.
     pub(super) fn is_quiet(&mut self, mut socket: impl Read) -> bool {
         for _ in 0..MOST_READS {
+            // First what was read along with the last answer.
+            match self.0.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() == 0 => {}
+                _ => return false,
+            }
             match self.0.read_tls(&mut socket) {
+                // Also after the peer has said that it closes.
                 Ok(0) => return false,
-                Ok(_) => match self.0.process_new_packets() {
-                    Ok(state) if state.plaintext_bytes_to_read() > 0 => return false,
-                    Ok(state) if state.peer_has_closed() => return false,
-                    Ok(_) => {}
-                    Err(_) => return false,
-                },
+                Ok(_) => {}
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
         }
@@ -177,6 +178,8 @@ fn describe(error: &rustls::Error) -> String {
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     #[test]
@@ -190,16 +193,15 @@ mod tests {
     }
 
     /// A session, and both ends of the connection on which its server has sent
-    /// `tickets`.
-    fn session(tickets: usize) -> (Session, [std::net::TcpStream; 2]) {
-        use std::net::{TcpListener, TcpStream};
-
-        use rustls::{ServerConfig, ServerConnection};
-
+    /// `tickets`, and then did what `more` does.
+    fn session(
+        tickets: usize,
+        more: fn(&mut Stream<'_, rustls::ServerConnection, TcpStream>),
+    ) -> (Session, [TcpStream; 2]) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let mut config = ServerConfig::builder_with_provider(provider().into())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider().into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -210,17 +212,22 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // Else the second of two records waits until the first is acknowledged.
+            stream.set_nodelay(true).unwrap();
+            let mut connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
             while connection.is_handshaking() || connection.wants_write() {
                 connection.complete_io(&mut stream).unwrap();
             }
+            let mut secured = Stream::new(&mut connection, &mut stream);
+            more(&mut secured);
+            secured.flush().unwrap();
             stream
         });
         let trust = trusting(vec![certificate.to_vec()]).unwrap();
         let trust = Arc::new(trust.with_no_client_auth());
         let mut stream = TcpStream::connect(address).unwrap();
         let session = Session::open(&trust, "localhost", &mut stream).unwrap();
-        // All of them are on their way.
+        // All that it sent has arrived.
         let servers = server.join().unwrap();
         stream.set_nonblocking(true).unwrap();
         (session, [stream, servers])
@@ -228,10 +235,57 @@ mod tests {
 
     #[test]
     fn a_few_tickets_are_quiet_and_a_stream_of_them_is_not() {
-        let (mut usual, sockets) = session(2);
+        let (mut usual, sockets) = session(2, |_| ());
         assert!(usual.is_quiet(&sockets[0]));
-        let (mut streaming, sockets) = session(800);
+        let (mut streaming, sockets) = session(800, |_| ());
         assert!(!streaming.is_quiet(&sockets[0]));
+    }
+
+    #[test]
+    fn a_server_that_says_something_unasked_is_not_quiet() {
+        let (mut late, sockets) = session(2, |server| server.write_all(b"late").unwrap());
+        assert!(!late.is_quiet(&sockets[0]));
+        assert!(!late.is_quiet(&sockets[0]), "once it has been read");
+    }
+
+    #[test]
+    fn what_came_along_with_an_answer_and_was_not_read_is_not_quiet() {
+        let (mut longer, [mut socket, _servers]) =
+            session(0, |server| server.write_all(b"answer and more").unwrap());
+        let mut answer = [0; 6];
+        longer.over(&mut socket).read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+        assert!(!longer.is_quiet(&socket));
+    }
+
+    #[test]
+    fn a_server_that_has_closed_is_not_quiet() {
+        let (mut said, sockets) = session(2, |server| server.conn.send_close_notify());
+        assert!(!said.is_quiet(&sockets[0]), "with a farewell");
+        let (mut gone, [socket, servers]) = session(2, |_| ());
+        assert!(gone.is_quiet(&socket));
+        servers.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(!gone.is_quiet(&socket), "without a word");
+    }
+
+    #[test]
+    fn what_a_certificate_needs_is_made_once_for_each() {
+        let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let (certificate, key) = (data.join("agent.pem"), data.join("agent.key"));
+        let read = |root: Option<&std::path::Path>| {
+            ClientIdentity::read(root, &[&certificate, &key]).unwrap()
+        };
+        let (one, same, other) = (
+            read(Some(&certificate)),
+            read(Some(&certificate)),
+            read(Some(&data.join("workload.pem"))),
+        );
+        let trust = Trust::default();
+        let made = trust.config(Some(&one)).unwrap();
+        assert!(Arc::ptr_eq(&made, &trust.config(Some(&same)).unwrap()));
+        let others = trust.config(Some(&other)).unwrap();
+        assert!(!Arc::ptr_eq(&made, &others));
+        assert!(Arc::ptr_eq(&others, &trust.config(Some(&other)).unwrap()));
     }
 
     #[test]

@@ -202,3 +202,38 @@ pub trait Transport: Send + Sync + fmt::Debug {
         limits: &Limits,
     ) -> Result<Response<Vec<u8>>, TransportError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_broke_and_what_is_behind_it() {
+        let error = TransportError::new(TransportErrorKind::Closed, "the wire was cut");
+        assert_eq!(error.to_string(), "the wire was cut");
+        assert!(error.source().is_none());
+        let error = error.with_source(std::io::Error::other("pliers"));
+        let shown = format!("{error:?}");
+        assert!(shown.contains("Closed") && shown.contains("the wire was cut"));
+        assert_eq!(error.source().unwrap().to_string(), "pliers");
+        assert_eq!(error.into_source().unwrap().to_string(), "pliers");
+    }
+
+    #[cfg(feature = "iam")]
+    #[test]
+    fn servers_that_may_be_far_have_longer_unless_a_time_was_set() {
+        let seconds = Duration::from_secs;
+        let far = Limits::new().of_apis();
+        let times = (far.connect, far.first_byte, far.attempt);
+        assert_eq!(times, (seconds(5), seconds(15), seconds(15)));
+        let set = Limits {
+            connect: seconds(1),
+            first_byte: seconds(7),
+            attempt: seconds(8),
+            ..Limits::new()
+        };
+        let far = set.of_apis();
+        let times = (far.connect, far.first_byte, far.attempt);
+        assert_eq!(times, (seconds(1), seconds(7), seconds(8)));
+    }
+}

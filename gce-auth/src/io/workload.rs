@@ -200,14 +200,22 @@ fn resolved(path: &Path) -> PathBuf {
 #[cfg(all(test, feature = "iam", not(gce_auth_loom)))]
 mod tests {
     use super::*;
+    use crate::world::Folder;
+
+    /// An environment that names a configuration of this workload.
+    fn configured(folder: &Folder, workload: &Value) -> Environment {
+        let config = serde_json::json!({ "cert_configs": { "workload": workload } });
+        let file = folder.write("config.json", &config.to_string());
+        Environment {
+            certificate_config: file.to_str().map(str::to_owned),
+            ..Environment::default()
+        }
+    }
 
     #[test]
     fn a_tilde_stands_for_the_home_of_the_user_and_not_for_gclouds() {
-        let name = format!("gce-auth-tilde-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        let config = r#"{"cert_configs":{"workload":{}}}"#;
-        fs::write(folder.join("config.json"), config).unwrap();
+        let folder = Folder::new();
+        folder.write("config.json", r#"{"cert_configs":{"workload":{}}}"#);
         let mut environment = Environment {
             certificate_config: Some("~/config.json".to_owned()),
             tilde: folder.to_str().map(str::to_owned),
@@ -218,7 +226,63 @@ mod tests {
         let found = workload.uses_client_certificate(&environment);
         std::mem::swap(&mut environment.tilde, &mut environment.home);
         let missed = workload.uses_client_certificate(&environment);
-        fs::remove_dir_all(folder).unwrap();
         assert_eq!((found, missed), (true, false));
+    }
+
+    #[test]
+    fn a_certificate_that_is_a_directory_or_still_empty_is_none() {
+        let folder = Folder::new();
+        let (empty, whole) = (folder.write("empty", ""), folder.write("whole", "x"));
+        for (file, place) in [
+            (&folder.to_path_buf(), Place::Nowhere),
+            (&empty, Place::Nowhere),
+            (&whole, Place::At(whole.clone())),
+        ] {
+            let environment = configured(&folder, &serde_json::json!({ "cert_path": file }));
+            let elsewhere = Workload::default().agent_certificate(&environment);
+            assert_eq!(elsewhere, place, "{file:?}");
+        }
+        // Where the platform writes it, it is waited for.
+        let environment = configured(&folder, &serde_json::json!({ "cert_path": empty }));
+        let workload = Workload::new(folder.to_path_buf());
+        assert_eq!(workload.agent_certificate(&environment), Place::Soon);
+        // And without a configuration, the bundle is found there once it is written.
+        let none = Environment::default();
+        folder.write(BUNDLE, "");
+        assert_eq!(workload.agent_certificate(&none), Place::Nowhere);
+        let bundle = folder.write(BUNDLE, "x");
+        assert_eq!(workload.agent_certificate(&none), Place::At(bundle));
+    }
+
+    #[test]
+    fn a_configured_certificate_is_shown_with_its_key() {
+        let folder = Folder::new();
+        let certificate = include_str!("../../tests/data/agent.pem");
+        let key = include_str!("../../tests/data/agent.key");
+        let files = serde_json::json!({
+            "cert_path": folder.write("certificate", certificate),
+            "key_path": folder.write("key", key),
+        });
+        let workload = Workload::default();
+        let identity = workload
+            .client_identity(&configured(&folder, &files))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            identity.client_pem(),
+            format!("{certificate}\n{key}\n").as_bytes()
+        );
+        assert!(
+            identity.root_pem().is_empty(),
+            "the system's roots are trusted"
+        );
+        let alone = serde_json::json!({ "cert_path": files["cert_path"] });
+        let error = workload
+            .client_identity(&configured(&folder, &alone))
+            .unwrap_err();
+        assert!(
+            error.message().contains("names no cert_path and key_path"),
+            "{error:?}"
+        );
     }
 }

@@ -138,3 +138,59 @@ macro_rules! getter {
     (@str $arg:ident) => { &str };
 }
 pub(super) use getter;
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use futures_executor::block_on;
+
+    use crate::{io::fake::Reply, values::error::ErrorKind, world::World};
+
+    fn asked(world: &World) -> Vec<String> {
+        let requests = world.transport.requests();
+        let asked = requests.iter().map(|request| {
+            let uri = request.uri().to_string();
+            uri.trim_start_matches("http://metadata/computeMetadata/v1/")
+                .to_owned()
+        });
+        asked.collect()
+    }
+
+    #[test]
+    fn a_directory_is_one_document() {
+        let world = World::new([Reply::text(r#"{"a":1}"#)]);
+        let document = world.client.blocking_get_recursive("instance/tags/");
+        assert_eq!(document.unwrap(), r#"{"a":1}"#);
+        assert_eq!(asked(&world), ["instance/tags/?recursive=true"]);
+        let error = block_on(world.client.get_recursive("../x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_value_that_may_be_missing_is_none_on_404_alone() {
+        let world = World::new([Reply::text("v"), Reply::status(404), Reply::status(403)]);
+        let optional = || world.client.optional("project/attributes/a");
+        assert_eq!(optional().unwrap().as_deref(), Some("v"));
+        assert_eq!(optional().unwrap(), None);
+        assert!(optional().is_err());
+    }
+
+    #[test]
+    fn a_list_has_a_line_for_each() {
+        let world = World::new([Reply::text("a\nb\n"), Reply::text("")]);
+        let listed = || world.client.listed("project/attributes/").unwrap();
+        assert_eq!(listed(), ["a", "b"]);
+        assert!(listed().is_empty());
+    }
+
+    #[test]
+    fn a_region_comes_of_the_zone_or_is_asked_for() {
+        let world = World::new([Reply::text("projects/1/zones/europe-west1-b")]);
+        assert_eq!(world.client.blocking_region().unwrap(), "europe-west1");
+        let world = World::new([
+            Reply::text("projects/1/zones/odd"),
+            Reply::text("projects/1/regions/europe-west2"),
+        ]);
+        assert_eq!(world.client.blocking_region().unwrap(), "europe-west2");
+        assert_eq!(asked(&world), ["instance/zone", "instance/region"]);
+    }
+}

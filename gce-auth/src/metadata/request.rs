@@ -406,6 +406,19 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_waits_hears_of_what_is_missing_too() {
+        let (client, _) = world(Reply::status(404));
+        let found = futures_executor::block_on(client.request("x").send_optional());
+        assert_eq!(found.unwrap(), None);
+        let (client, _) = world(typed("text/plain", "there"));
+        let request = client.request("instance/x");
+        let shown = format!("{request:?}");
+        assert!(shown.contains("instance/x"), "{shown}");
+        let found = futures_executor::block_on(request.send_optional()).unwrap();
+        assert_eq!(found.unwrap().into_text(), "there");
+    }
+
+    #[test]
     fn an_answer_says_what_it_is() {
         let (client, _) = world(Reply::text("x"));
         assert!(client.request("x").blocking_send().is_err());

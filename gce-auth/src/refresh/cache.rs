@@ -11,7 +11,8 @@ use crate::{
         past::TaskId,
         policy::Freshness,
         reader::{Behind, Reader},
-        refreshes::{Decision, Reason, Refreshes},
+        reason::Reason,
+        refreshes::{Decision, Refreshes},
         source::{RefreshMode, Source},
         thread_local::PerThread,
         unsettled::Unsettled,
@@ -103,6 +104,16 @@ impl<S: Source> Cache<S> {
         here.then(|| self.clock.now().boot.saturating_sub(now.boot))
     }
 
+    /// Starts a refresh on another thread, if one is due and none is out; where
+    /// no thread is free, the next call tries again.
+    #[cfg(feature = "iam")]
+    pub(crate) fn renew_elsewhere(&self) {
+        if let Decision::Lead(task, _) = self.plan(Reason::Renew, self.clock.now()) {
+            let work = task.work(self.source.kind(), self.source.lane());
+            drop(under_way::outside(|| self.executor.execute(work)));
+        }
+    }
+
     /// Starts a forced refresh in the background, unless one is out or has just
     /// failed: also while the value is fresh.
     pub(crate) fn renew_fully(&self) {
@@ -171,13 +182,5 @@ impl<S: Source> Behind for Cache<S> {
 
     fn renew(&self) -> Option<Duration> {
         Self::renew(self)
-    }
-}
-
-impl<S: Source> std::fmt::Debug for Cache<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache")
-            .field("reader", &self.reader)
-            .finish_non_exhaustive()
     }
 }

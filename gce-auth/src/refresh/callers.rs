@@ -7,7 +7,7 @@ use crate::{
         cache::{Cache, Next},
         past::TaskId,
         policy::Freshness,
-        refreshes::Reason,
+        reason::Reason,
         source::{RefreshMode, Source},
         value::Value,
     },
@@ -120,6 +120,10 @@ impl<S: Source> Cache<S> {
     fn at_hand(&self, mode: RefreshMode, spent: &mut Duration) -> Result<S::Value, Reason> {
         match self.refreshes.read(self.clock.now()) {
             Some((entry, Freshness::Fresh)) => Ok(entry.value),
+            // It has just been renewed here: the next caller sees to another renewal.
+            Some((entry, _)) if mode == RefreshMode::Background && !spent.is_zero() => {
+                Ok(entry.value)
+            }
             Some((entry, _)) if mode == RefreshMode::Background => {
                 let Some(took) = self.renew() else {
                     return Ok(entry.value);
@@ -215,10 +219,11 @@ impl<S: Source> Cache<S> {
         let held = || self.refreshes.read(self.clock.now());
         let has_time = || !budget.left(self.clock.now()).is_zero();
         match (&outcome, waited) {
-            (Ok(value), Some(it)) if self.refreshes.is_obsolete(it.id, value) => match why {
-                why if why.is_for_another() => None,
-                _ => held().map(|(entry, _)| Ok(entry.value)),
-            },
+            (Ok(value), Some(it)) if self.refreshes.is_obsolete(it.id, value) => {
+                // Only what was requested later is as good as the refresh that a program asked for.
+                let later = !why.is_for_another() || self.refreshes.is_overtaken(it.id);
+                held().filter(|_| later).map(|(entry, _)| Ok(entry.value))
+            }
             (Ok(value), Some(_)) if self.expired_on_its_way(value) => None,
             (Err(_), Some(it)) if it.task.expired_undone() && has_time() => None,
             (Err(error), Some(it))

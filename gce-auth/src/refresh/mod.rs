@@ -6,6 +6,7 @@ mod callers;
 pub(crate) mod past;
 pub(crate) mod policy;
 pub(crate) mod reader;
+mod reason;
 pub(crate) mod refreshes;
 pub(crate) mod shared;
 pub(crate) mod shared_map;

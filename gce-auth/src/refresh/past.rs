@@ -116,3 +116,57 @@ impl<V: Value> Past<V> {
         self.rejected = None;
     }
 }
+
+#[cfg(all(test, not(gce_auth_loom)))]
+mod tests {
+    use super::*;
+    use crate::values::token::{Now, Validity};
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Named(&'static str);
+
+    impl Value for Named {
+        fn validity(&self) -> Validity {
+            Validity::lasting(Now::new(Duration::ZERO, Duration::ZERO), Duration::ZERO)
+        }
+
+        fn is_same(&self, other: &Self) -> bool {
+            self == other
+        }
+    }
+
+    #[test]
+    fn what_was_rejected_is_barred_from_refreshes_of_before_alone() {
+        let mut past = Past::new();
+        let (first, second) = (past.begin(), past.begin());
+        past.reject(Named("a"), Duration::ZERO, true);
+        let third = past.begin();
+        for before in [first, second] {
+            assert!(past.bars(before, &Named("a")), "{before:?}");
+            assert!(!past.bars(before, &Named("b")), "{before:?}");
+        }
+        assert!(!past.bars(third, &Named("a")), "it came again");
+    }
+
+    #[test]
+    fn it_is_barred_until_the_last_refresh_of_before_has_ended() {
+        let mut past = Past::new();
+        let (first, second) = (past.begin(), past.begin());
+        past.reject(Named("a"), Duration::ZERO, true);
+        let third = past.begin();
+        past.end(second);
+        assert!(past.bars(first, &Named("a")));
+        past.end(first);
+        assert!(past.barred.is_empty(), "it is kept no longer than needed");
+        assert_eq!(past.out, [third]);
+    }
+
+    #[test]
+    fn a_refresh_is_overtaken_by_newer_ones_alone() {
+        let mut past = Past::new();
+        let (first, second, third) = (past.begin(), past.begin(), past.begin());
+        past.stored(second, &Named("b"), false);
+        assert!(past.is_overtaken(first));
+        assert!(!past.is_overtaken(second) && !past.is_overtaken(third));
+    }
+}

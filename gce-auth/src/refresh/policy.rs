@@ -110,7 +110,7 @@ impl Deadlines {
     };
 
     /// Of a value that the wall clock says nothing about.
-    #[cfg(feature = "verify")]
+    #[cfg(any(feature = "verify", feature = "iam"))]
     pub(crate) fn by_boot(stale: Duration, invalid: Duration) -> Self {
         let at = |boot| Moment {
             boot: Moment::from(Now::new(Duration::ZERO, boot)).boot,

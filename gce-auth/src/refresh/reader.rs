@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -184,14 +183,6 @@ impl<V> Clone for Reader<V> {
             reader_id: self.reader_id,
             system_clock: self.system_clock,
         }
-    }
-}
-
-impl<V> fmt::Debug for Reader<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("reader_id", &self.reader_id)
-            .finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     refresh::{
         past::TaskId,
         policy::{Freshness, Policy},
+        reason::Reason,
         shared::{Control, Current, Group, Shared},
         shared_map::SharingKey,
         slot::Entry,
@@ -19,40 +20,7 @@ use crate::{
 /// Beyond its budget a refresh has this long to notice that it is over.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why a caller wants a refresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// There was no value that is at least this good to go on with.
-    Need(Freshness),
-    /// The value is stale: fetch the next one unless a refresh is out.
-    Renew,
-    /// Fetch the next one unless a refresh is out, and all that a forced
-    /// refresh asks for; also while the value is fresh.
-    RenewFully,
-    /// The next value is needed, whichever refresh brings it.
-    #[cfg(feature = "verify")]
-    Next,
-    /// The program asks for a value that is newer than this moment.
-    Force,
-}
-
-impl Reason {
-    pub(crate) fn is_full(self) -> bool {
-        matches!(self, Self::Force | Self::RenewFully)
-    }
-
-    /// Whether a value that is at hand is no answer.
-    pub(crate) fn is_for_another(self) -> bool {
-        !matches!(self, Self::Need(_))
-    }
-
-    fn is_renewal(self) -> bool {
-        matches!(self, Self::Renew | Self::RenewFully)
-    }
-}
-
 /// What to do about it.
-#[derive(Debug)]
 pub(crate) enum Decision<V> {
     /// Wait for this refresh, which is out.
     Join(Arc<SharedTask<V>>, TaskId),
@@ -75,17 +43,17 @@ enum Replaced<V> {
 }
 
 /// What is known without I/O.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) last_success: Option<Now>,
     pub(crate) last_failure: Option<(Now, Error)>,
     pub(crate) failures: u32,
+    pub(crate) renewal_failed: bool,
     pub(crate) next_renewal: Option<Duration>,
     pub(crate) in_flight: bool,
 }
 
 /// The refreshes of one value by all who have equal settings.
-#[derive(Debug)]
 pub(crate) struct Refreshes<V> {
     pub(crate) shared: Arc<Shared<V>>,
     group: Arc<Group<V>>,
@@ -169,7 +137,7 @@ impl<V: Value> Refreshes<V> {
                 *replaced = control.current.take().map(|it| Replaced::Dead(it.task));
             } else if why.is_renewal() {
                 return Decision::Nothing;
-            } else if (why != Reason::Force || current.forced)
+            } else if (why != Reason::Force || current.reason.is_full())
                 && !lock(&self.shared.past).is_before_rejection(current.id)
             {
                 current.task.restart_budget(now);
@@ -208,7 +176,7 @@ impl<V: Value> Refreshes<V> {
         let overtaken = control.current.replace(Current {
             id,
             task: Arc::clone(&task),
-            forced: why.is_full(),
+            reason: why,
         });
         if let Some(overtaken) = overtaken {
             *replaced = Some(Replaced::Overtaken(overtaken.task));
@@ -229,7 +197,7 @@ impl<V: Value> Refreshes<V> {
             Ok(value) if past.bars(id, value) => {}
             Ok(value) => {
                 let deadlines = value.deadlines(self.shared.policy, sample);
-                let forced = current.as_ref().is_some_and(|current| current.forced);
+                let forced = current.as_ref().is_some_and(|it| it.reason.is_full());
                 let held = self.shared.slot.read();
                 let gentle = deadlines.judge(now.into()) != Freshness::Fresh
                     || held
@@ -248,6 +216,7 @@ impl<V: Value> Refreshes<V> {
                     past.stored(id, value, forced);
                 }
                 control.failures = 0;
+                control.renewal_failed = false;
                 control.waits = 0;
                 control.quiet_until = Duration::ZERO;
                 control.last_success = Some(now);
@@ -257,13 +226,14 @@ impl<V: Value> Refreshes<V> {
                     Duration::ZERO
                 };
             }
-            // A newer refresh has the say.
-            Err(_) if current.is_none() => {}
             Err(error) => {
-                let waits = error.attempts().saturating_sub(1);
-                control.waits = control.waits.saturating_add(waits);
-                control.quiet_until = now.boot.saturating_add(self.shared.policy.quiet);
-                control.failed(now, error.clone(), self.shared.policy);
+                // Where there is a newer refresh, that has the say.
+                if let Some(current) = &current {
+                    let waits = error.attempts().saturating_sub(1);
+                    control.waits = control.waits.saturating_add(waits);
+                    control.quiet_until = now.boot.saturating_add(self.shared.policy.quiet);
+                    control.failed(current.reason, now, error.clone(), self.shared.policy);
+                }
             }
         }
         past.end(id);
@@ -280,20 +250,24 @@ impl<V: Value> Refreshes<V> {
     /// server: the next caller, which may do the work itself, asks at once.
     /// Renewals in the background wait, as they need a thread.
     pub(crate) fn undone(&self, id: TaskId, now: Now, error: Error) {
-        self.inconclusive(id, |control| control.failed(now, error, self.shared.policy));
+        self.inconclusive(id, |control, reason| {
+            if V::waits_for_threads() {
+                control.failed(reason, now, error, self.shared.policy);
+            }
+        });
     }
 
     /// Takes note of a refresh that failed in less time than other callers have.
     /// That says nothing to them, and delays no renewal.
     pub(crate) fn hurried(&self, id: TaskId) {
-        self.inconclusive(id, |_| ());
+        self.inconclusive(id, |_, _| ());
     }
 
-    fn inconclusive(&self, id: TaskId, note: impl FnOnce(&mut Control<V>)) {
+    fn inconclusive(&self, id: TaskId, note: impl FnOnce(&mut Control<V>, Reason)) {
         let mut control = lock(&self.group.control);
         let current = control.current.take_if(|current| current.id == id);
-        if current.is_some() {
-            note(&mut control);
+        if let Some(current) = &current {
+            note(&mut control, current.reason);
             self.group.no_renewal_before(control.next_renewal);
         }
         lock(&self.shared.past).end(id);
@@ -308,6 +282,11 @@ impl<V: Value> Refreshes<V> {
         past.is_before_refresh(id)
             || past.is_before_rejection(id)
                 && held().is_none_or(|entry| !entry.value.is_same(value))
+    }
+
+    /// Whether a value of a refresh that began after this one was held.
+    pub(crate) fn is_overtaken(&self, id: TaskId) -> bool {
+        lock(&self.shared.past).is_overtaken(id)
     }
 
     /// Drops the value if `rejected` says that it is the one; returns whether
@@ -354,8 +333,23 @@ impl<V: Value> Refreshes<V> {
         }
     }
 
+    /// Begins anew with `value`, after refreshes that went as `known` says.
+    #[cfg(feature = "iam")]
+    pub(crate) fn begin_with(&self, value: Option<V>, known: &Known) {
+        match value {
+            Some(value) => self.set(value),
+            None => drop(self.shared.slot.change(Option::take)),
+        }
+        let mut control = lock(&self.group.control);
+        control.failures = known.failures;
+        control.next_renewal = known.next_renewal.unwrap_or_default();
+        control.quiet_until = control.next_renewal;
+        control.last_failure.clone_from(&known.last_failure);
+        self.group.no_renewal_before(control.next_renewal);
+    }
+
     /// Puts `value` in the place of what is held.
-    #[cfg(any(test, feature = "test-util"))]
+    #[cfg(any(test, feature = "test-util", feature = "iam"))]
     pub(crate) fn set(&self, value: V) {
         let deadlines = value.deadlines(self.shared.policy, 0.0);
         self.shared.slot.store(value, deadlines);
@@ -367,6 +361,7 @@ impl<V: Value> Refreshes<V> {
             last_success: control.last_success,
             last_failure: control.last_failure.clone(),
             failures: control.failures,
+            renewal_failed: control.renewal_failed,
             next_renewal: (control.next_renewal > Duration::ZERO).then_some(control.next_renewal),
             in_flight: control.current.is_some(),
         }

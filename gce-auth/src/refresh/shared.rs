@@ -10,6 +10,7 @@ use crate::{
     refresh::{
         past::{Past, TaskId},
         policy::Policy,
+        reason::Reason,
         shared_map::SharingKey,
         slot::Slot,
         value::Value,
@@ -25,7 +26,6 @@ use crate::{
 const GROUPS: usize = 8;
 
 /// A value, and what happened to it.
-#[derive(Debug)]
 pub(crate) struct Shared<V> {
     /// Where others find it.
     pub(crate) key: Option<SharingKey>,
@@ -90,7 +90,6 @@ impl<V: Value> Shared<V> {
 
 /// How refreshes went for all who have the same settings: limits, retry policy
 /// and executor.
-#[derive(Debug)]
 pub(crate) struct Group<V> {
     pub(crate) control: Mutex<Control<V>>,
     /// Boot milliseconds before which no background refresh starts: also the
@@ -98,10 +97,11 @@ pub(crate) struct Group<V> {
     next_renewal: AtomicU64,
 }
 
-#[derive(Debug)]
 pub(crate) struct Control<V> {
     pub(crate) current: Option<Current<V>>,
     pub(crate) failures: u32,
+    /// Whether a renewal is among them.
+    pub(crate) renewal_failed: bool,
     /// Waits between attempts since the last success.
     pub(crate) waits: u32,
     pub(crate) quiet_until: Duration,
@@ -111,9 +111,10 @@ pub(crate) struct Control<V> {
 }
 
 impl<V> Control<V> {
-    /// Counts a failure; background renewals wait.
-    pub(crate) fn failed(&mut self, now: Now, error: Error, policy: &Policy) {
+    /// Counts a failure of what was begun for `reason`; background renewals wait.
+    pub(crate) fn failed(&mut self, reason: Reason, now: Now, error: Error, policy: &Policy) {
         self.failures = self.failures.saturating_add(1);
+        self.renewal_failed |= reason.is_renewal();
         self.last_failure = Some((now, error));
         let backoff = policy.backoff(self.failures);
         self.next_renewal = now.boot.saturating_add(backoff);
@@ -121,11 +122,10 @@ impl<V> Control<V> {
 }
 
 /// The refresh that is out.
-#[derive(Debug)]
 pub(crate) struct Current<V> {
     pub(crate) id: TaskId,
     pub(crate) task: Arc<SharedTask<V>>,
-    pub(crate) forced: bool,
+    pub(crate) reason: Reason,
 }
 
 impl<V: Value> Group<V> {
@@ -134,6 +134,7 @@ impl<V: Value> Group<V> {
             control: Mutex::new(Control {
                 current: None,
                 failures: 0,
+                renewal_failed: false,
                 waits: 0,
                 quiet_until: Duration::ZERO,
                 next_renewal: Duration::ZERO,

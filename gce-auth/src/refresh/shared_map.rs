@@ -254,11 +254,12 @@ mod tests {
     #[test]
     fn the_dead_are_cleared_away() {
         let registry = Registry::new();
-        for n in 0..10_000 {
+        let held: Vec<_> = (0..40).map(|n| registry.get_or_insert(n, || n)).collect();
+        for n in 40..10_000 {
             registry.get_or_insert(n, || n);
         }
-        let held = lock(&registry.0);
-        assert!(held.alive.as_ref().unwrap().len() <= 64);
+        assert!(lock(&registry.0).alive.as_ref().unwrap().len() <= 64);
+        assert!(Arc::ptr_eq(&held[0], &registry.get_or_insert(0, || 1)));
     }
 
     #[test]

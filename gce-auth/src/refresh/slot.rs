@@ -21,7 +21,6 @@ pub(crate) struct Entry<V> {
 /// One line of the processor's cache holds all of it, where the value is a
 /// pointer: a caller whose token is in no cache waits for that line and
 /// for the count of references.
-#[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Slot<V> {
     generation: AtomicU64,

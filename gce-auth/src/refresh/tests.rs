@@ -22,7 +22,8 @@ use crate::{
     refresh::{
         cache::Cache,
         policy::{Freshness, Policy},
-        refreshes::{Decision, Reason, Refreshes},
+        reason::Reason,
+        refreshes::{Decision, Refreshes},
         thread_local::{PerThread, Slots},
         value::Value,
     },
@@ -211,6 +212,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+mod decisions;
 mod dropped;
 mod flights;
 mod here;

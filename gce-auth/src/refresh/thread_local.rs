@@ -20,14 +20,12 @@ pub(crate) trait PerThread: Clone + Sized + 'static {
 }
 
 /// One thread's copies.
-#[derive(Debug)]
 pub(crate) struct Slots<T> {
     copies: [Option<LocalEntry<T>>; SLOTS],
     /// The reader_id that missed each last: one that misses twice in a row moves in.
     missed: [Cell<u64>; SLOTS],
 }
 
-#[derive(Debug)]
 pub(crate) struct LocalEntry<T> {
     reader_id: u64,
     generation: u64,

@@ -18,6 +18,11 @@ pub(crate) trait Value: Clone + Send + Sync + 'static {
         true
     }
 
+    /// Whether renewals wait after one that no thread began.
+    fn waits_for_threads() -> bool {
+        true
+    }
+
     /// Returns the moments at which the value becomes stale and invalid;
     /// `sample`, from 0 to 1, places the jitter.
     fn deadlines(&self, policy: &Policy, sample: f64) -> Deadlines {

@@ -9,18 +9,16 @@ use std::{
 use http::{Request, Response};
 
 use crate::{
-    client::{
-        self,
-        iam::{Authorize, Iam},
-    },
+    client::{self, iam::Iam},
     io::{threads::WorkKind, transport::Limits},
     signer::signature::{Signature, SignedJwt},
     task::{background::Background, under_way},
-    tokens::{credentials::Credentials, source::Sign},
+    tokens::{
+        credentials::Credentials, iam_caller::IamCaller, info::CredentialsKind, source::Sign,
+    },
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
-        headers::Headers,
     },
     wire::{
         api::Refusal,
@@ -174,7 +172,11 @@ impl Signer {
             return Ok(known);
         }
         let signer = self.clone();
-        self.background(move |_| signer.blocking_fetch_service_account_email())
+        let client = self.0.credentials.client();
+        client
+            .background(WorkKind::Other, move |_| {
+                signer.blocking_fetch_service_account_email()
+            })
             .await
     }
 
@@ -188,7 +190,7 @@ impl Signer {
             return Ok(known);
         }
         let credentials = &self.0.credentials;
-        let email = match credentials.0.inner.source.email() {
+        let email = match self.own_email() {
             Some(known) => known,
             None if credentials.is_of_metadata_server() => {
                 let named = credentials.info().principal;
@@ -199,7 +201,10 @@ impl Signer {
                     ErrorKind::InvalidOperation,
                     "these credentials are of no service account that could sign",
                 )
-                .with_hint("name the account that signs with service_account"));
+                .with_hint(
+                    "act as a service account (`impersonate`; --as EMAIL of the command), or name \
+                     the account that signs with service_account",
+                ));
             }
         };
         iam::check_account(&email).map_err(|_| {
@@ -232,11 +237,20 @@ impl Signer {
         key.filter(|key| key.is_local())
     }
 
+    /// The service account of the credentials, if it is known. A person has an
+    /// address, too, which IAM knows no key of.
+    fn own_email(&self) -> Option<String> {
+        let source = &self.0.credentials.0.inner.source;
+        let kind = source.credentials_kind();
+        let is_user = kind == CredentialsKind::AuthorizedUser;
+        source.email().filter(|_| !is_user)
+    }
+
     /// The account that signs, if that is known: what the credentials know of
     /// their account since a refresh goes before what was asked for earlier.
     fn known_email(&self) -> Option<String> {
         let known = || {
-            let email = self.0.credentials.0.inner.source.email();
+            let email = self.own_email();
             email.filter(|email| iam::check_account(email).is_ok())
         };
         let named = self.0.account.clone();
@@ -281,10 +295,7 @@ impl Signer {
             policy: &self.0.retry,
             limits: self.0.limits.clone(),
         };
-        let mut caller = Caller {
-            credentials,
-            sent: None,
-        };
+        let mut caller = IamCaller::new(&self.0.credentials);
         iam.sign(&mut budget, &request, &mut caller, read)
     }
 
@@ -312,27 +323,6 @@ impl Signer {
             budget: self.total(),
         };
         background.run(work).await
-    }
-}
-
-/// The caller of IAM, whose headers each request carries.
-struct Caller<'a> {
-    credentials: &'a Credentials,
-    sent: Option<Headers>,
-}
-
-impl Authorize for Caller<'_> {
-    fn authorize(&mut self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
-        let headers = self.credentials.blocking_headers()?;
-        headers.apply_to(request.headers_mut());
-        self.sent = Some(headers);
-        Ok(())
-    }
-
-    fn reject(&mut self) {
-        if let Some(sent) = &self.sent {
-            self.credentials.invalidate_headers(sent);
-        }
     }
 }
 

@@ -10,9 +10,10 @@ use crate::{
         env::Environment,
         fake::{HandClock, HandQueue, Reply, ScriptedTransport},
         identity::ClientIdentity,
-        transport::TransportErrorKind,
+        transport::{Limits, TransportErrorKind},
     },
     values::error::ErrorKind,
+    world::Folder,
 };
 
 const EMAIL: &str = "signer@project.iam.gserviceaccount.com";
@@ -270,9 +271,7 @@ fn delegates_are_named_in_every_request() {
 
 #[test]
 fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
-    let name = format!("gce-auth-signer-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new();
     let bundle = folder.join("x509.credential-bundle.private-key.pem");
     let pem = concat!(
         include_str!("../../tests/data/agent.pem"),
@@ -293,7 +292,7 @@ fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
         };
         let client = MetadataClient::builder()
             .transport(transport.clone())
-            .workload_credentials_dir(&folder)
+            .workload_credentials_dir(&*folder)
             .build_in(&environment);
         let credentials = Credentials::builder()
             .client(client)
@@ -310,7 +309,6 @@ fn a_workload_with_a_certificate_shows_it_at_the_mtls_host() {
         let identity = request.extensions().get::<ClientIdentity>();
         assert_eq!(identity.is_some(), host.contains("mtls"));
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -361,4 +359,43 @@ fn a_changed_account_is_followed_after_a_refresh() {
         .script([info("new@p.example"), Reply::token("t", 3600)]);
     world.credentials.blocking_refresh().unwrap();
     assert_eq!(email(), "new@p.example");
+}
+
+#[test]
+fn settings_of_the_builder_are_those_of_each_request() {
+    let world = world([Reply::token("ya29.one", 3600), api(503, "")]);
+    let limits = Limits {
+        attempt: Duration::from_secs(3),
+        ..Limits::new()
+    };
+    let signer = Signer::builder()
+        .credentials(world.credentials.clone())
+        .service_account(EMAIL)
+        .iam_endpoint("http://127.0.0.1:1")
+        .limits(limits)
+        .retry(RetryPolicy::new().attempts(2))
+        .build()
+        .unwrap();
+    assert_eq!(signer.credentials().quota_project_id(), Some("billed"));
+    let error = signer.blocking_sign_bytes(b"a").unwrap_err();
+    assert_eq!(error.attempts(), 2);
+    assert_eq!(world.transport.limits()[1].attempt, Duration::from_secs(3));
+}
+
+#[test]
+fn what_is_signed_is_handed_out_and_shown_by_nobody() {
+    let signature = Signature {
+        key_id: "k".to_owned(),
+        bytes: vec![1, 2, 3],
+    };
+    assert_eq!(signature.into_bytes(), [1, 2, 3]);
+    let jwt = SignedJwt {
+        key_id: "k".to_owned(),
+        jwt: "eyJ.eyJ.c2ln".to_owned().into(),
+    };
+    let shown = format!("{jwt:?}");
+    assert!(
+        shown.contains("SignedJwt") && !shown.contains("eyJ"),
+        "{shown}"
+    );
 }

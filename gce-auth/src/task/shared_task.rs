@@ -1,7 +1,6 @@
 //! One piece of work, shared by any mix of threads and tasks.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
@@ -263,14 +262,6 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
     }
 }
 
-impl<T> fmt::Debug for SharedTask<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedTask")
-            .field("started", &self.started)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<T> Drop for SharedTask<T> {
     fn drop(&mut self) {
         self.progress.set_abandoned();
@@ -379,12 +370,6 @@ impl<T> Drop for Landed<T> {
             drop(state);
             drop(waker);
         }
-    }
-}
-
-impl<T> fmt::Debug for Landed<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Landed")
     }
 }
 

@@ -1,20 +1,16 @@
-//! The regional access boundary of an account: looked up beside the requests
-//! that carry it, and never in their way.
+//! The regional access boundary of an account: a value that is refreshed beside
+//! the requests that carry it, and never in their way.
 //!
-//! It is no user of `refresh::Cache`, as what google-auth does with a boundary
-//! (`_regional_access_boundary_utils`) is none of what a cache promises. An
-//! answer that there is no boundary holds for 6 h, and is asked for again with
-//! the next request all the same. A failure drops a boundary that has expired,
-//! and keeps one that a program set without an end. A copy begins with the value
-//! and the pause of its original, and then goes its own way. The caller that
-//! waits makes one attempt of 3 s; the one in the background makes six within
-//! 130 s, with the token of the very credential that it is for.
+//! What differs from a token is what google-auth does with a boundary
+//! (`_regional_access_boundary_utils`): an answer that there is none is asked for
+//! again with the next request, a failure drops a boundary that has expired, and
+//! a copy begins with the value and the pause of its original, then goes its own
+//! way.
 
 use std::{
-    fmt,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -22,9 +18,11 @@ use std::{
 use http::HeaderValue;
 
 use crate::{
-    task::{
-        per_process::PerProcess,
-        sync::{Condvar, Mutex, lock, notify_one, wait_until},
+    refresh::{
+        policy::{Deadlines, Freshness, Policy},
+        refreshes::{Known, Refreshes},
+        slot::Entry,
+        value::Value,
     },
     values::{
         headers::ExtraHeaders,
@@ -34,107 +32,72 @@ use crate::{
 
 /// How long a boundary holds.
 const LIFETIME: Duration = Duration::from_secs(6 * 3600);
-/// It is looked up again this long before it ends.
-const EARLY: Duration = Duration::from_secs(3600);
-/// The pause after a failed look-up; doubles up to `LONGEST_PAUSE`.
+/// The pause after a failed look-up; doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(15 * 60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
-/// What is known of the boundary of one credential.
-#[derive(Default)]
-pub(crate) struct Boundary {
-    /// The quota project, which is sent with it.
-    user_project: Option<HeaderValue>,
-    data: RwLock<Data>,
-    /// The process in which a look-up is queued or runs; 0 where none is.
-    pub(super) running: AtomicU32,
-    pub(super) blocking: AtomicBool,
-    /// Held during a look-up that callers wait for, so that one of them asks.
-    pub(super) asking: PerProcess<Asking>,
-    /// Whether the account is of a kind that has none.
-    pub(super) pointless: AtomicBool,
-}
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy {
+    stale_margin: Duration::from_secs(3600),
+    jitter: Duration::ZERO,
+    skew: Duration::ZERO,
+    gentle: Duration::ZERO,
+    quiet: FIRST_PAUSE,
+    first_backoff: FIRST_PAUSE,
+    most_backoff: LIFETIME,
+});
 
-/// What one caller at a time does; the others wait as long as they may.
-pub(super) struct Asking {
-    taken: Mutex<bool>,
-    free: Condvar,
-}
-
-impl Default for Asking {
-    fn default() -> Self {
-        Self {
-            taken: Mutex::new(false),
-            free: Condvar::new(),
-        }
-    }
-}
-
-impl Asking {
-    /// Returns the caller's turn, if it comes within `limit`.
-    pub(super) fn turn(&self, limit: Duration) -> Option<Turn<'_>> {
-        let taken = lock(&self.taken);
-        let mut taken = wait_until(&self.free, &self.taken, taken, limit, |taken| !taken);
-        if *taken {
-            return None;
-        }
-        *taken = true;
-        Some(Turn(self))
-    }
-}
-
-/// A caller's turn, until it is dropped.
-pub(super) struct Turn<'a>(&'a Asking);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.taken) = false;
-        notify_one(&self.0.free);
-    }
-}
-
+/// A boundary, or the answer that there is none.
 #[derive(Clone)]
-pub(super) struct Data {
+pub(super) struct Locations {
     /// The boundary, and what is sent with it: whole, so that headers share it.
     extra: Option<Arc<ExtraHeaders>>,
-    pub(super) validity: Option<Validity>,
-    paused_until: Option<Duration>,
-    pause: Duration,
+    pub(super) validity: Validity,
 }
 
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            extra: None,
-            validity: None,
-            paused_until: None,
-            pause: FIRST_PAUSE,
-        }
-    }
-}
-
-impl Data {
+impl Locations {
     pub(super) fn encoded(&self) -> Option<&HeaderValue> {
         self.extra.as_ref()?.locations.as_ref()
     }
 
-    fn holds(&self, margin: Duration, now: Now) -> bool {
-        let encoded = self.encoded().is_some_and(|value| !value.is_empty());
-        let validity = self.validity.as_ref();
-        encoded && validity.is_some_and(|validity| !validity.ends_within(margin, now))
+    fn has_ended(&self, now: Now) -> bool {
+        let ends = self.validity.ends();
+        ends.is_some_and(|ends| now.wall > ends.wall || now.boot > ends.boot)
+    }
+}
+
+impl Value for Locations {
+    fn validity(&self) -> Validity {
+        self.validity
     }
 
-    /// After a look-up that found nothing.
-    fn failed(mut self, now: Now) -> Self {
-        self.paused_until = Some(now.boot.saturating_add(self.pause));
-        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
-        let ends = self.validity.as_ref().and_then(Validity::ends);
-        if ends.is_some_and(|ends| now.wall > ends.wall || now.boot > ends.boot) {
-            self.extra = None;
-            self.validity = None;
-        }
-        self
+    fn is_same(&self, other: &Self) -> bool {
+        self.encoded() == other.encoded()
     }
+
+    fn outlives_renewals() -> bool {
+        false
+    }
+
+    fn waits_for_threads() -> bool {
+        false
+    }
+
+    /// No boundary, and one without an end, is no good from the start.
+    fn deadlines(&self, policy: &Policy, sample: f64) -> Deadlines {
+        let is_known = self.encoded().is_some_and(|value| !value.is_empty());
+        if is_known && self.validity.ends().is_some() {
+            policy.deadlines(&self.validity, sample)
+        } else {
+            Deadlines::by_boot(Duration::ZERO, Duration::ZERO)
+        }
+    }
+}
+
+/// What is known of the boundary of one credential.
+pub(crate) struct Boundary {
+    /// The quota project, which is sent with it.
+    user_project: Option<HeaderValue>,
+    pub(super) refreshes: Refreshes<Locations>,
+    blocking: AtomicBool,
 }
 
 impl Boundary {
@@ -142,33 +105,44 @@ impl Boundary {
     pub(super) fn beside(user_project: Option<HeaderValue>) -> Self {
         Self {
             user_project,
-            ..Self::default()
+            refreshes: Refreshes::alone(&POLICY),
+            blocking: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn data(&self) -> Data {
-        let data = self.data.read();
-        data.unwrap_or_else(PoisonError::into_inner).clone()
+    /// What was looked up last, also when it has expired.
+    pub(super) fn held(&self) -> Option<Locations> {
+        Some(self.refreshes.shared.slot.read()?.value)
     }
 
-    fn set(&self, change: impl FnOnce(Data) -> Data) {
-        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
-        *data = change(std::mem::take(&mut data));
+    /// The boundary that was looked up just now, or none.
+    pub(super) fn found(&self, encoded: Option<HeaderValue>, now: Now) -> Locations {
+        self.locations(encoded, Validity::lasting(now, LIFETIME))
     }
 
-    fn with(&self, encoded: Option<HeaderValue>) -> Option<Arc<ExtraHeaders>> {
-        let locations = Some(encoded?);
-        Some(Arc::new(ExtraHeaders {
-            user_project: self.user_project.clone(),
-            locations,
-        }))
+    /// Takes note, before it is settled, of a look-up that found nothing.
+    pub(super) fn failed(&self, now: Now) {
+        let slot = &self.refreshes.shared.slot;
+        slot.change(|entry| entry.take_if(|held| held.value.has_ended(now)));
+    }
+
+    fn locations(&self, encoded: Option<HeaderValue>, validity: Validity) -> Locations {
+        let extra = encoded.map(|locations| {
+            Arc::new(ExtraHeaders {
+                user_project: self.user_project.clone(),
+                locations: Some(locations),
+            })
+        });
+        Locations { extra, validity }
     }
 
     /// What is sent besides the token, while the boundary holds.
     pub(super) fn extra(&self, now: Now) -> Option<Arc<ExtraHeaders>> {
-        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
-        let extra = data.extra.as_ref()?;
-        data.holds(Duration::ZERO, now).then(|| Arc::clone(extra))
+        let slot = &self.refreshes.shared.slot;
+        slot.look(|held, _| {
+            let holds = held.deadlines.judge(now.into()) > Freshness::Invalid;
+            held.value.extra.clone().filter(|_| holds)
+        })
     }
 
     /// The header, while the boundary holds.
@@ -178,52 +152,44 @@ impl Boundary {
 
     /// Starts with a boundary that is known from elsewhere.
     pub(super) fn preset(&self, encoded: Option<HeaderValue>, validity: Option<Validity>) {
-        let known = encoded.as_ref().is_some_and(|value| !value.is_empty());
-        self.set(|_| Data {
-            extra: self.with(encoded),
-            validity: validity.filter(|_| known),
-            ..Data::default()
-        });
+        let is_known = encoded.as_ref().is_some_and(|value| !value.is_empty());
+        let validity = validity.filter(|_| is_known).unwrap_or(Validity::ENDLESS);
+        let preset = self.locations(encoded, validity);
+        self.refreshes.begin_with(Some(preset), &Known::default());
     }
 
     /// Takes over what is known to `other`, once.
     pub(super) fn start_as(&self, other: &Self) {
-        let theirs = other.data();
-        let extra = self.with(theirs.encoded().cloned());
-        self.set(|_| Data { extra, ..theirs });
-        let blocking = other.blocking.load(Ordering::Relaxed);
-        self.blocking.store(blocking, Ordering::Relaxed);
+        let own = |theirs: Locations| self.locations(theirs.encoded().cloned(), theirs.validity);
+        let (held, known) = (other.held().map(own), other.refreshes.known());
+        self.refreshes.begin_with(held, &known);
+        self.blocking.store(other.is_blocking(), Ordering::Relaxed);
     }
 
-    pub(super) fn is_due(&self, now: Now) -> bool {
-        if self.pointless.load(Ordering::Relaxed) {
-            return false;
+    /// Whether requests wait for a look-up that is due.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn block(&self) {
+        self.blocking.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request is to wait: for the look-up that is due or under way.
+    pub(super) fn is_waited_for(&self, now: Now) -> bool {
+        self.is_blocking() && !self.is_fresh(now) && {
+            let known = self.refreshes.known();
+            known.in_flight || known.next_renewal.is_none_or(|at| now.boot >= at)
         }
-        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
-        let paused = data.paused_until.is_some_and(|until| now.boot < until);
-        !paused && !data.holds(EARLY, now)
     }
 
-    #[expect(
-        clippy::option_option,
-        reason = "found or not, and there is one or not"
-    )]
-    pub(super) fn settle(&self, found: Option<Option<HeaderValue>>, now: Now) {
-        self.set(|data| match found {
-            Some(encoded) => Data {
-                extra: self.with(encoded),
-                validity: Some(Validity::lasting(now, LIFETIME)),
-                ..Data::default()
-            },
-            None => data.failed(now),
-        });
+    /// Whether a look-up is to be started.
+    pub(super) fn is_due(&self, now: Now) -> bool {
+        self.refreshes.renewal_may_be_due(now) && !self.is_fresh(now)
     }
-}
 
-impl fmt::Debug for Boundary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Boundary")
-            .field("encoded", &self.data().encoded())
-            .finish_non_exhaustive()
+    fn is_fresh(&self, now: Now) -> bool {
+        let judge = |held: &Entry<_>, _| Some(held.deadlines.judge(now.into()));
+        self.refreshes.shared.slot.look(judge) == Some(Freshness::Fresh)
     }
 }

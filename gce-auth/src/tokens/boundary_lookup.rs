@@ -2,7 +2,7 @@
 //! and never in their way.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -12,42 +12,61 @@ use crate::{
     client::iam::{self, Iam},
     io::{
         events,
-        threads::{Progress, Work, WorkKind},
+        threads::{LaneKey, WorkKind},
     },
+    refresh::{FetchContext, RefreshMode, Source, cache::Cache},
     task::under_way,
-    tokens::{boundary::Boundary, credentials::Credentials, handle::Handle},
+    tokens::{
+        boundary::{Boundary, Locations},
+        credentials::Credentials,
+        handle::Handle,
+    },
     values::{
         budget::Budget,
-        error::Error,
+        error::{Error, ErrorKind},
         token::{Now, Validity},
         universe::DEFAULT_UNIVERSE,
     },
     wire::boundary::{self, Holder},
 };
 
-/// Attempts of a look-up in the background; 1, 2, 4, 8 and 16 s between them.
-const ATTEMPTS: u32 = 6;
-/// Time for one attempt in the background.
-const PATIENT: Duration = Duration::from_secs(15);
-/// How long a caller waits for a look-up, with all that it takes.
-const HASTY: Duration = Duration::from_secs(3);
-/// Time for all attempts of a look-up, and the waits between them.
-const LONGEST_LOOKUP: Duration = Duration::from_secs(130);
+/// How a look-up asks.
+#[derive(Clone, Copy)]
+struct Patience {
+    attempts: u32,
+    /// Time for one attempt.
+    attempt: Duration,
+    /// Time for all of it.
+    total: Duration,
+}
+
+/// In the background; 1, 2, 4, 8 and 16 s pass between the attempts.
+const PATIENT: Patience = Patience {
+    attempts: 6,
+    attempt: Duration::from_secs(15),
+    total: Duration::from_secs(130),
+};
+/// Where a caller waits.
+const HASTY: Patience = Patience {
+    attempts: 1,
+    attempt: Duration::from_secs(3),
+    total: Duration::from_secs(3),
+};
 
 impl Credentials {
     /// The regional access boundary that was looked up last, encoded; also
     /// when it has expired. No I/O.
     #[must_use]
     pub fn regional_access_boundary(&self) -> Option<String> {
-        let data = self.0.inner.boundary.as_ref()?.data();
-        Some(data.encoded()?.to_str().ok()?.to_owned())
+        let held = self.0.inner.boundary.as_ref()?.held()?;
+        Some(held.encoded()?.to_str().ok()?.to_owned())
     }
 
     /// When the boundary that was looked up last expires, or has expired.
     #[must_use]
     pub fn regional_access_boundary_expires_at(&self) -> Option<SystemTime> {
-        let data = self.0.inner.boundary.as_ref()?.data();
-        data.validity?.ends().map(Now::system_time)
+        let held = self.0.inner.boundary.as_ref()?.held()?;
+        held.validity.ends().map(Now::system_time)
     }
 
     /// Starts with a boundary that is known from elsewhere, such as an earlier
@@ -76,99 +95,102 @@ impl Credentials {
     /// look-up in the background does. Copies wait as well.
     pub fn block_on_regional_access_boundary(&self) {
         if let Some(boundary) = &self.0.inner.boundary {
-            boundary.blocking.store(true, Ordering::Relaxed);
+            boundary.block();
         }
     }
 }
 
 impl Handle {
-    /// [`look_up_boundary`](Self::look_up_boundary), as a future.
-    pub(crate) async fn ready_boundary(&self, uri: &Uri) -> Result<(), Error> {
-        if !self.boundary_needs_work(uri) {
-            self.look_up_boundary(uri);
-            return Ok(());
-        }
-        let (credentials, uri) = (self.clone(), uri.clone());
-        let work = move |_: &_| {
-            credentials.look_up_boundary(&uri);
-            Ok(())
-        };
-        let client = self.inner.source.client();
-        if self.waits_for_boundary() {
-            // A request goes without a boundary that comes too late.
-            let _ = client.background_within(WorkKind::Other, HASTY, work).await;
-            return Ok(());
-        }
-        client.background(WorkKind::Other, work).await
-    }
-
-    fn waits_for_boundary(&self) -> bool {
-        let boundary = self.inner.boundary.as_ref();
-        boundary.is_some_and(|it| it.blocking.load(Ordering::Relaxed) && it.is_due(self.now()))
-    }
-
-    /// Whether [`look_up_boundary`](Self::look_up_boundary) would wait.
-    pub(crate) fn boundary_needs_work(&self, uri: &Uri) -> bool {
-        let is_bounded = self.inner.boundary.is_some() && !boundary::is_regional(uri);
-        is_bounded && (self.known_universe().is_none() || self.waits_for_boundary())
-    }
-
-    /// Looks the boundary up if it is due and a request to `uri` may need it.
-    pub(crate) fn look_up_boundary(&self, uri: &Uri) {
-        let Some(boundary) = &self.inner.boundary else {
+    /// Sees to the boundary of a request to `uri`: asks for the universe if that
+    /// is not known, waits for a look-up that is due if it is to, else starts it.
+    /// A request goes without a boundary that comes too late.
+    pub(crate) async fn ready_boundary(&self, uri: &Uri) {
+        let Some(boundary) = self.boundary_for(uri) else {
             return;
         };
-        if boundary::is_regional(uri) {
-            return;
-        }
-        if self.waits_for_boundary() {
-            let now = self.now();
-            let budget = Budget::new(now, under_way::left(HASTY, now));
-            under_way::within(&budget, || self.wait_for_boundary(boundary, &budget));
-        } else if !boundary.blocking.load(Ordering::Relaxed) && self.may_have_boundary() {
+        let began = self.now();
+        let waits = boundary.is_waited_for(began);
+        let may_have = if self.known_universe().is_some() {
+            self.may_have_boundary()
+        } else {
+            let (client, asked) = (self.inner.source.client(), self.clone());
+            let budget = if waits {
+                HASTY.total
+            } else {
+                client.0.retry.total()
+            };
+            let work = move |_: &_| Ok(asked.may_have_boundary());
+            let told = client.background_in(&client.0.lane, WorkKind::Other, budget, work);
+            told.await.unwrap_or(false)
+        };
+        if may_have && waits {
+            let spent = self.now().boot.saturating_sub(began.boot);
+            let cache = self.boundary_cache(boundary, HASTY);
+            let _ = cache.get_after(RefreshMode::Blocking, spent).await;
+        } else if may_have && !boundary.is_blocking() {
             self.renew_boundary();
         }
     }
 
-    /// Looks the boundary up here, or waits for another caller that does.
-    fn wait_for_boundary(&self, boundary: &Boundary, budget: &Budget) {
-        let left = || budget.left(self.now());
-        if left().is_zero() || !self.may_have_boundary() {
+    /// [`ready_boundary`](Self::ready_boundary), waiting on this thread.
+    pub(crate) fn blocking_ready_boundary(&self, uri: &Uri) {
+        let Some(boundary) = self.boundary_for(uri) else {
             return;
-        }
-        let asking = boundary.asking.get();
-        let turn = asking.turn(left());
-        // Another caller may have asked meanwhile.
-        if turn.is_some() && boundary.is_due(self.now()) {
-            self.refresh_boundary(boundary, 1, HASTY);
+        };
+        let now = self.now();
+        let left = under_way::left(HASTY.total, now);
+        if !boundary.is_waited_for(now) {
+            if !boundary.is_blocking() && self.may_have_boundary() {
+                self.renew_boundary();
+            }
+        } else if !left.is_zero() {
+            under_way::within(&Budget::new(now, left), || {
+                if self.may_have_boundary() {
+                    let cache = self.boundary_cache(boundary, HASTY);
+                    let _ = cache.blocking_get(RefreshMode::Blocking);
+                }
+            });
         }
     }
 
-    /// Has the executor look the boundary up, if that is due and none is under way.
+    /// Starts a look-up on another thread, if it is due and none is under way.
     pub(crate) fn renew_boundary(&self) {
-        let Some(boundary) = &self.inner.boundary else {
-            return;
-        };
-        let process = std::process::id();
-        if !boundary.is_due(self.now())
-            || self.inner.source.boundary_holder().is_none()
-            || boundary.running.swap(process, Ordering::AcqRel) == process
-        {
-            return;
-        }
-        let running = Running(Arc::clone(boundary));
-        let credentials = self.clone();
-        let lane = iam::lane(&self.inner.source.client().0, None);
-        let work = Work::new(WorkKind::Other, lane, Progress::default(), move || {
-            if credentials.may_have_boundary() {
-                credentials.refresh_boundary(&running.0, ATTEMPTS, PATIENT);
-            } else {
-                running.0.settle(None, credentials.now());
+        if let Some(boundary) = &self.inner.boundary {
+            if boundary.is_due(self.now()) && self.inner.source.boundary_holder().is_some() {
+                // A request that comes meanwhile may wait for it.
+                let patience = if boundary.is_blocking() {
+                    HASTY
+                } else {
+                    PATIENT
+                };
+                self.boundary_cache(boundary, patience).renew_elsewhere();
             }
-        });
-        // No request waits for a boundary: where there is no thread to
-        // be had, the next one tries again.
-        drop(self.inner.source.client().0.executor.execute(work));
+        }
+    }
+
+    /// Returns the boundary, if a request to `uri` may need it.
+    fn boundary_for(&self, uri: &Uri) -> Option<&Boundary> {
+        let boundary = self.inner.boundary.as_deref()?;
+        (!boundary::is_regional(uri)).then_some(boundary)
+    }
+
+    /// Returns the boundary with these credentials as its source. They hold it,
+    /// so it does not hold them.
+    fn boundary_cache(&self, boundary: &Boundary, patience: Patience) -> Cache<Lookup> {
+        let settings = &self.inner.source.client().0;
+        let lookup = Lookup {
+            credentials: self.clone(),
+            patience,
+            // IAM, after the server that knows the universe.
+            lane: iam::lane(settings, None).after(self.inner.source.lane()),
+        };
+        let (clock, executor) = (Arc::clone(&settings.clock), Arc::clone(&settings.executor));
+        Cache::new(
+            boundary.refreshes.clone(),
+            Arc::new(lookup),
+            clock,
+            executor,
+        )
     }
 
     /// Whether the universe and the kind of the account have boundaries. A
@@ -177,11 +199,8 @@ impl Handle {
         let Some(holder) = self.inner.source.boundary_holder() else {
             return false;
         };
-        let known = self.universe_domain();
-        if known.is_ok_and(|universe| universe != DEFAULT_UNIVERSE) {
-            return false;
-        }
-        self.known_universe().is_some()
+        self.universe_domain()
+            .is_ok_and(|it| it == DEFAULT_UNIVERSE)
             && match holder {
                 Holder::Account => {
                     let email = self.inner.source.info().principal;
@@ -191,67 +210,87 @@ impl Handle {
                 Holder::Pool(_) => true,
             }
     }
+}
 
-    fn refresh_boundary(&self, boundary: &Boundary, attempts: u32, patience: Duration) {
-        let found = self.ask_boundary(boundary, attempts, patience);
-        if found.is_none() {
-            events::no_boundary(&self.inner.source.info().principal);
+/// A look-up of the boundary of `credentials`, with a token of theirs.
+struct Lookup {
+    credentials: Handle,
+    patience: Patience,
+    lane: LaneKey,
+}
+
+impl Source for Lookup {
+    type Value = Locations;
+
+    const WHAT: &'static str = "regional access boundary";
+
+    fn fetch(&self, _: &FetchContext) -> Result<Locations, Error> {
+        let handle = &self.credentials;
+        let boundary = handle.inner.boundary.as_ref().ok_or_else(none)?;
+        let found = self.ask();
+        if found.is_err() {
+            events::no_boundary(&handle.inner.source.info().principal);
+            boundary.failed(handle.now());
         }
-        boundary.settle(found, self.now());
+        Ok(boundary.found(found?, handle.now()))
     }
 
-    /// `None` where nothing was found.
-    #[expect(
-        clippy::option_option,
-        reason = "found or not, and there is one or not"
-    )]
-    fn ask_boundary(
-        &self,
-        boundary: &Boundary,
-        attempts: u32,
-        patience: Duration,
-    ) -> Option<Option<HeaderValue>> {
-        let settings = &self.inner.source.client().0;
-        let name = match self.inner.source.boundary_holder()? {
-            Holder::Account => self.account_name(boundary)?,
-            #[cfg(feature = "adc")]
-            Holder::Pool(name) => name,
-        };
-        let token = match self.valid() {
-            Some(token) => token,
-            None => self.inner.cache.blocking_get(self.mode()).ok()?,
-        };
-        let mut iam = Iam::new(settings);
-        let policy = settings.retry.clone().attempts(attempts);
-        iam.policy = &policy;
-        iam.limits = iam.limits.within(patience);
-        iam.limits.connect = patience;
-        let now = settings.clock.now();
-        let mut budget = Budget::new(now, under_way::left(LONGEST_LOOKUP, now));
-        let found = iam.allowed_locations(&mut budget, &name, token.value().header());
-        found.ok()
+    fn budget(&self) -> Duration {
+        self.patience.total
     }
 
-    /// The resource name of the account, which is asked for if need be.
-    fn account_name(&self, boundary: &Boundary) -> Option<String> {
-        let source = &self.inner.source;
-        if source.info().principal == "default" {
-            source.ask_account(&mut source.client().0.budget()).ok()?;
-        }
-        let email = source.info().principal;
-        if !boundary::is_service_account(&email) {
-            boundary.pointless.store(true, Ordering::Relaxed);
-            return None;
-        }
-        Some(boundary::account(&email))
+    fn kind(&self) -> WorkKind {
+        WorkKind::Other
+    }
+
+    fn lane(&self) -> &LaneKey {
+        &self.lane
     }
 }
 
-/// A look-up that is queued or runs: until it is done, or dropped undone.
-struct Running(Arc<Boundary>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.store(0, Ordering::Release);
+impl Lookup {
+    fn ask(&self) -> Result<Option<HeaderValue>, Error> {
+        let (handle, source) = (&self.credentials, &self.credentials.inner.source);
+        if !handle.may_have_boundary() {
+            return Err(none());
+        }
+        let name = match source.boundary_holder().ok_or_else(none)? {
+            Holder::Account => self.account_name()?,
+            #[cfg(feature = "adc")]
+            Holder::Pool(name) => name,
+        };
+        let token = match handle.valid() {
+            Some(token) => token,
+            None => handle.inner.cache.blocking_get(handle.mode())?,
+        };
+        let settings = &source.client().0;
+        let mut iam = Iam::new(settings);
+        let policy = settings.retry.clone().attempts(self.patience.attempts);
+        iam.policy = &policy;
+        iam.limits = iam.limits.within(self.patience.attempt);
+        iam.limits.connect = self.patience.attempt;
+        let now = settings.clock.now();
+        let mut budget = Budget::new(now, under_way::left(self.patience.total, now));
+        iam.allowed_locations(&mut budget, &name, token.value().header())
     }
+
+    /// The resource name of the account, which is asked for if need be.
+    fn account_name(&self) -> Result<String, Error> {
+        let source = &self.credentials.inner.source;
+        if source.info().principal == "default" {
+            source.ask_account(&mut source.client().0.budget())?;
+        }
+        let email = source.info().principal;
+        let is_bounded = boundary::is_service_account(&email);
+        is_bounded
+            .then(|| boundary::account(&email))
+            .ok_or_else(none)
+    }
+}
+
+fn none() -> Error {
+    Error::new(
+        ErrorKind::InvalidOperation,
+        "this account has no regional access boundary",
+    )
 }

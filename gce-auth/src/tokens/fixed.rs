@@ -114,7 +114,6 @@ impl Handle {
             .build_without_environment();
         let options = Options {
             universe_domain: Some(DEFAULT_UNIVERSE.to_owned()),
-            shared: false,
             ..Options::default()
         };
         let refreshes = Refreshes::alone(Policy::chosen(false));
@@ -152,6 +151,21 @@ mod tests {
         let error = credentials.blocking_headers().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);
         assert!(Credentials::fixed("a b", None).is_err());
+    }
+
+    #[test]
+    fn the_client_of_a_fixed_token_asks_no_server() {
+        let access = Credentials::fixed("t", None).unwrap();
+        let identity = IdTokenCredentials::fixed("aud", "t", None).unwrap();
+        let anonymous = Credentials::anonymous();
+        for client in [access.client(), identity.client(), anonymous.client()] {
+            let error = client.blocking_get("instance/name").unwrap_err();
+            assert!(
+                error.request().unwrap().contains("//metadata.invalid/"),
+                "{error}"
+            );
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
     }
 
     #[test]

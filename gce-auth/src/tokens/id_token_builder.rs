@@ -20,6 +20,7 @@ use crate::{
 #[cfg(feature = "iam")]
 use crate::{
     client::iam,
+    io::threads::LaneKey,
     tokens::{
         credentials::Credentials,
         source::{
@@ -287,7 +288,15 @@ impl Grant {
         let endpoint = self.endpoint.as_deref();
         let endpoint = endpoint.map(IamEndpoint::parse).transpose()?;
         let source = credentials.0.inner.source.lane();
-        let lane = iam::lane(&client.0, endpoint.as_ref()).after(source);
+        let signing = match &self.signer {
+            // A signer of the program's may be as slow as a server.
+            Some(own) => LaneKey::new(
+                format!("signer {:p}", Arc::as_ptr(own).cast::<()>()),
+                &client.0.transport,
+            ),
+            None => iam::lane(&client.0, endpoint.as_ref()),
+        };
+        let lane = signing.after(source);
         let signer = Arc::new(AssertionSigner {
             credentials,
             own: self.signer,

@@ -10,8 +10,9 @@ use crate::{
         source::{
             Change,
             downscoped::Downscoped,
-            impersonated::{Impersonated, ImpersonatedParams, Target},
+            impersonated::{Impersonated, ImpersonatedParams},
             origin::Origin,
+            target::Target,
         },
     },
     values::{

@@ -1,7 +1,7 @@
 //! What credentials of one kind or another can do besides giving tokens.
 
 #[cfg(feature = "iam")]
-use crate::{io::threads::WorkKind, tokens::source::Change};
+use crate::tokens::source::Change;
 use crate::{
     tokens::{
         credentials::Credentials,
@@ -24,8 +24,9 @@ impl Credentials {
     /// account. No I/O.
     ///
     /// Key files, impersonated accounts and the metadata server have ID tokens;
-    /// users, external accounts that act as no service account, and downscoped
-    /// credentials have none.
+    /// external accounts that act as no service account and downscoped credentials
+    /// have none. Users have one for the `client_id` of their login, if the login
+    /// has the scope `openid`, and for no other audience.
     ///
     /// # Errors
     /// [`InvalidOperation`](ErrorKind::InvalidOperation) for credentials that
@@ -51,8 +52,8 @@ impl Credentials {
                 ),
             )
             .with_hint(
-                "act as a service account with impersonate, or use a key file or the metadata \
-                 server",
+                "act as a service account (`impersonate`; --as EMAIL of the command), or use a \
+                 key file or the metadata server",
             )
         })?;
         let ours = &self.0.inner.options;
@@ -114,8 +115,8 @@ impl Credentials {
     /// signature from being made.
     pub async fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let (credentials, message) = (self.clone(), message.to_vec());
-        let work = move |_: &_| credentials.blocking_sign_bytes(&message);
-        self.client().background(WorkKind::Other, work).await
+        let work = move || credentials.blocking_sign_bytes(&message);
+        self.0.in_lane_of_signatures(work).await
     }
 
     /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.

@@ -20,6 +20,8 @@ pub(crate) mod file;
 mod fixed;
 pub(crate) mod handle;
 mod hot;
+#[cfg(feature = "iam")]
+pub(crate) mod iam_caller;
 pub(crate) mod id_token;
 #[cfg(feature = "iam")]
 pub(crate) mod impersonate;

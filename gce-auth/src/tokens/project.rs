@@ -4,7 +4,7 @@ use http::{Method, Request, Uri};
 
 use crate::{
     client::grants,
-    io::threads::WorkKind,
+    io::threads::{LaneKey, WorkKind},
     tokens::{credentials::Credentials, info::CredentialsKind},
     values::error::Error,
 };
@@ -20,7 +20,14 @@ impl Credentials {
     pub async fn project_id(&self) -> Result<Option<String>, Error> {
         let credentials = self.clone();
         let work = move |_: &_| credentials.blocking_project_id();
-        self.client().background(WorkKind::Other, work).await
+        let (client, kind) = (self.client(), WorkKind::Other);
+        if self.kind() == CredentialsKind::ComputeEngine {
+            return client.background(kind, work).await;
+        }
+        let manager = LaneKey::new("https://cloudresourcemanager", &client.0.transport);
+        let lane = manager.after(self.0.inner.source.lane());
+        let budget = client.0.retry.total();
+        client.background_in(&lane, kind, budget, work).await
     }
 
     /// [`project_id`](Self::project_id), waiting on this thread.

@@ -3,8 +3,9 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use crate::{
-    io::threads::WorkKind,
+    io::threads::{LaneKey, WorkKind},
     tokens::{
+        handle::Handle,
         id_token_credentials::IdTokenCredentials,
         source::{TokenSource, jwt_signer::JwtSigner},
     },
@@ -20,8 +21,8 @@ impl IdTokenCredentials {
     /// which signs nothing; else what keeps the signature from being made.
     pub async fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let (credentials, message) = (self.clone(), message.to_vec());
-        let work = move |_: &_| credentials.blocking_sign_bytes(&message);
-        self.client().background(WorkKind::Other, work).await
+        let work = move || credentials.blocking_sign_bytes(&message);
+        self.0.in_lane_of_signatures(work).await
     }
 
     /// [`sign_bytes`](Self::sign_bytes), waiting on this thread.
@@ -47,6 +48,20 @@ impl IdTokenCredentials {
     #[must_use]
     pub fn signer_email(&self) -> Option<String> {
         self.service_account_email()
+    }
+}
+
+impl Handle {
+    /// Signs in the background, apart from work for other servers than those that signatures ask.
+    pub(super) async fn in_lane_of_signatures(
+        &self,
+        sign: impl FnOnce() -> Result<Vec<u8>, Error> + Send + 'static,
+    ) -> Result<Vec<u8>, Error> {
+        let source = &self.inner.source;
+        let lane = source.signs().map_or_else(LaneKey::nowhere, |it| it.lane());
+        let (client, kind) = (source.client(), WorkKind::Other);
+        let budget = client.0.retry.total();
+        client.background_in(&lane, kind, budget, |_| sign()).await
     }
 }
 

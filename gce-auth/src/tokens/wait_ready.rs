@@ -125,7 +125,7 @@ static TICKERS: Registry<Key, Ticker> = Registry::new();
 
 /// A short sleep that all waiting futures share: one thread, and none once the
 /// last has gone.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Ticker(Mutex<Option<Arc<SharedTask<()>>>>);
 
 impl Ticker {
@@ -162,6 +162,33 @@ mod tests {
         Credentials, MetadataClient,
         io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
     };
+
+    #[test]
+    fn a_failure_says_more_than_the_deadline_that_cut_the_next_attempt_short() {
+        let failing = |replies: Vec<Reply>| {
+            let client = MetadataClient::builder()
+                .transport(Arc::new(ScriptedTransport::new(replies)))
+                .clock(Arc::new(HandClock::at(1)))
+                .endpoint("metadata")
+                .build_without_environment();
+            let builder = Credentials::builder().client(client).shared(false);
+            let credentials = builder.build().unwrap();
+            let _ = credentials.blocking_token();
+            credentials
+        };
+        let late = |attempts| {
+            Error::new(ErrorKind::Timeout, "late").after(attempts, Duration::from_secs(1))
+        };
+        let forbidden = failing(vec![Reply::status(403)]);
+        let of = |error: Error| forbidden.0.in_place_of(error).kind();
+        assert_eq!(of(late(0)), ErrorKind::Forbidden);
+        assert_eq!(of(late(3)), ErrorKind::Timeout, "the server was asked");
+        let other = Error::new(ErrorKind::NotFound, "other");
+        assert_eq!(of(other), ErrorKind::NotFound);
+        let never_failed = failing(vec![Reply::token("t", 3600)]);
+        let kept = never_failed.0.in_place_of(late(0));
+        assert_eq!(kept.kind(), ErrorKind::Timeout);
+    }
 
     #[test]
     fn a_wait_whose_work_is_dropped_ends_in_time() {

@@ -147,7 +147,7 @@ impl Handle {
     pub(crate) fn reconfigured(&self, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = self.inner.options.clone();
         change(&mut options);
-        // What is not shared shares what it learns of its account with no copy, either.
+        // What is not shared shares what it learns with no copy, either.
         let source = if options.shared {
             None
         } else {

@@ -92,6 +92,7 @@ impl AccessBoundaryRule {
     {
         let permissions: Vec<String> = permissions.into_iter().map(Into::into).collect();
         if let Some(bad) = permissions.iter().find(|it| !it.starts_with("inRole:")) {
+            let bad: String = bad.chars().take(100).collect();
             return Err(refuse(format!(
                 "the permission {bad:?} of an access boundary does not begin with inRole:"
             )));
@@ -194,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn a_permission_that_is_refused_is_shown_in_part() {
+        let error = AccessBoundaryRule::new("//r", ["\u{1}".repeat(9000)]).unwrap_err();
+        assert!(error.to_string().len() < 1000, "one short line");
+    }
+
+    #[test]
     fn a_boundary_is_what_it_was_read_from() {
         let conditional = rule().condition("true").title("t").description("d");
         let boundary = CredentialAccessBoundary::new([rule(), conditional]).unwrap();
@@ -203,6 +210,8 @@ mod tests {
             boundary
         );
         assert!(text.contains(r#""availabilityCondition":{"#));
+        assert_eq!(boundary.rules().len(), 2);
+        assert_eq!(boundary.rules()[0], rule());
         let empty_title = CredentialAccessBoundary::new([rule().condition("x").title("")]).unwrap();
         assert!(!empty_title.to_json().contains("title"));
     }

@@ -367,6 +367,37 @@ mod tests {
     }
 
     #[test]
+    fn a_second_is_no_thousand_milliseconds() {
+        let shown = |millis| Seconds(Duration::from_millis(millis)).to_string();
+        assert_eq!([shown(999), shown(1000)], ["999 ms", "1.0 s"]);
+    }
+
+    #[test]
+    fn debug_and_source_say_what_is_behind_it() {
+        let cause = Arc::new(std::io::Error::other("the wire was cut"));
+        let error = Error::new(ErrorKind::Unavailable, "no answer")
+            .with_status(503)
+            .with_hint("wait")
+            .at("GET http://h/x")
+            .with_source(cause);
+        let shown = format!("{error:?}");
+        for part in [
+            "Unavailable",
+            "no answer",
+            "GET http://h/x",
+            "503",
+            "wait",
+            "wire",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        let source = StdError::source(&error).unwrap();
+        assert_eq!(source.to_string(), "the wire was cut");
+        let alone = Error::new(ErrorKind::Unavailable, "no answer");
+        assert!(StdError::source(&alone).is_none());
+    }
+
+    #[test]
     fn display_is_one_line_with_place_and_hint() {
         let error = Error::new(ErrorKind::Unavailable, "the connection was refused")
             .at("GET http://127.0.0.1:1/x")

@@ -289,6 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_project_has_a_name_of_plain_letters() {
+        assert_eq!(quota_project("p-1").unwrap(), "p-1");
+        for bad in ["", " ", "a b", "é", "a\n"] {
+            let error = quota_project(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_of_what_headers_become_shows_no_token() {
+        let shown = format!("{:?} {:?}", HeadersTag(headers()), headers().into_iter());
+        assert!(
+            shown.contains("HeadersTag") && shown.contains("HeadersIntoIter"),
+            "{shown}"
+        );
+        assert!(!shown.contains("ya29"), "{shown}");
+    }
+
+    #[test]
     fn applying_replaces_what_was_there() {
         let mut map = HeaderMap::new();
         map.append(AUTHORIZATION, HeaderValue::from_static("old"));

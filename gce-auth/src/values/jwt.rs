@@ -90,9 +90,29 @@ mod tests {
             UnverifiedClaims::read(&token("{}", r#"{"aud":"a","exp":12,"sub":"1"}"#)).unwrap();
         assert!(claims.is_for("a") && !claims.is_for("b"));
         assert_eq!(claims.expiry(), Some(12.0));
+        assert!(claims.has("exp") && !claims.has("iat"));
         assert_eq!(claims.into_map()["sub"], "1");
         let listed = UnverifiedClaims::read(&token("{}", r#"{"aud":["x","a"]}"#)).unwrap();
         assert!(listed.is_for("a") && !listed.is_for("y"));
+    }
+
+    #[test]
+    fn a_token_may_have_64_kib_and_no_more() {
+        let head = format!("{}.", URL_SAFE_NO_PAD.encode("{}"));
+        let of = |length: usize| {
+            let payload = r#"{"a":""#.to_owned() + &"x".repeat(length) + r#""}"#;
+            let payload = URL_SAFE_NO_PAD.encode(payload);
+            let left = LONGEST - head.len() - payload.len() - 1;
+            // Lengths that are a multiple of four are base64 without a rest.
+            head.clone() + &payload + "." + &"A".repeat(left / 4 * 4 + left % 4)
+        };
+        let longest = (30_000..30_006)
+            .map(of)
+            .find(|token| UnverifiedClaims::read(token).is_ok());
+        let longest = longest.unwrap();
+        assert_eq!(longest.len(), LONGEST);
+        let error = UnverifiedClaims::read(&(longest + "AAAA")).unwrap_err();
+        assert!(error.contains("64 KiB"), "{error}");
     }
 
     #[test]

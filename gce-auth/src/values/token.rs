@@ -321,6 +321,40 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_before_another_on_both_clocks_or_not_at_all() {
+        let moment = |wall, boot| Moment::from(at(wall, boot));
+        assert!(moment(1, 1).is_before(moment(2, 2)));
+        for (wall, boot) in [(1, 2), (2, 1), (1, 1), (1, 3), (0, 2)] {
+            assert!(!moment(1, 1).is_before(moment(wall, boot)), "{wall} {boot}");
+        }
+    }
+
+    #[test]
+    fn an_access_token_says_how_long_it_is_valid_and_not_what_it_is() {
+        let token = |text: &str, seconds| {
+            let validity = Validity::lasting(at(1000, 10), Duration::from_secs(seconds));
+            AccessToken(Bearer::new(BearerValue::new(text).unwrap(), validity))
+        };
+        let one = token("ya29.one", 100);
+        let left = one.valid_for(at(1030, 20));
+        assert_eq!(left, Some(Duration::from_secs(70)));
+        assert_eq!(one, token("ya29.one", 100));
+        assert_ne!(one, token("ya29.two", 100));
+        assert_ne!(one, token("ya29.one", 101), "another lifetime");
+        let endless = Bearer::new(BearerValue::new("t").unwrap(), Validity::ENDLESS);
+        assert_eq!(AccessToken(endless).valid_for(at(1, 1)), None);
+        for shown in [format!("{one:?}"), format!("{:?}", one.0)] {
+            assert!(shown.contains("[redacted]"), "{shown}");
+            assert!(!shown.contains("ya29"), "{shown}");
+        }
+        let shown = format!("{:?}", one.0.value());
+        assert!(
+            shown.contains("[redacted]") && !shown.contains("ya29"),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn the_end_is_near_on_whichever_clock_is_worse() {
         let validity = Validity::lasting(at(1000, 10), Duration::from_secs(100));
         let margin = Duration::from_secs(30);

@@ -2,7 +2,6 @@
 //! as long as their server says.
 
 use std::{
-    fmt,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -55,7 +54,6 @@ pub(super) enum Origin {
 }
 
 /// The keys of one verifier.
-#[derive(Debug)]
 pub(super) enum Keys {
     Given(Arc<KeySet>),
     Published(Uri, Cache<KeyServer>),
@@ -177,7 +175,6 @@ impl Keys {
         let failed = known.last_failure.filter(|(_, error)| error.attempts() > 0);
         let failed = failed.filter(|(at, _)| known.last_success.is_none_or(|it| it.boot < at.boot));
         match failed {
-            _ if known.in_flight => Look::Fetch { newer: true },
             Some((at, error)) if recently(at) => Look::Failed(without_keys(error)),
             None if known.last_success.is_some_and(recently) => Look::Failed(self.unknown(id)),
             _ => Look::Fetch { newer: true },
@@ -269,13 +266,5 @@ impl Source for KeyServer {
 
     fn lane(&self) -> &LaneKey {
         &self.lane
-    }
-}
-
-impl fmt::Debug for KeyServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyServer")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
     }
 }

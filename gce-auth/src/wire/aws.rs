@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -28,6 +30,19 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
+
+/// Bytes that are encoded in the name of a role, which is part of a URL.
+const IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// The keys of a role.
 #[derive(Clone, Debug)]
@@ -55,7 +70,7 @@ pub(crate) fn session(url: &str) -> Result<Request<Vec<u8>>, Error> {
 
 /// Asks the metadata server of EC2 for a value, at `url`.
 pub(crate) fn ask(url: &str, session: Option<&SecretText>) -> Result<Request<Vec<u8>>, Error> {
-    let refuse = |what: &str| Error::new(ErrorKind::Config, format!("{url:?} {what}"));
+    let refuse = |what: &str| Error::new(ErrorKind::Config, format!("{} {what}", shown(url)));
     let mut request = Request::get(url)
         .body(Vec::new())
         .map_err(|_| refuse("is not a URL"))?;
@@ -89,6 +104,16 @@ pub(crate) fn keys(body: &[u8]) -> Result<Keys, Error> {
     }
 }
 
+/// Whether a text can be the name of a zone or of a role, or a session token.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Where the keys of a role are, below the `url` that names it.
+pub(crate) fn keys_url(url: &str, role: &str) -> String {
+    format!("{url}/{}", utf8_percent_encode(role, IN_PATH))
+}
+
 /// The region of a zone, such as `us-east-2` of `us-east-2b`.
 pub(crate) fn region_of(zone: &str) -> &str {
     let mut all = zone.chars();
@@ -110,11 +135,11 @@ pub(crate) fn subject_token(
     let uri: Uri = parse(&url).ok_or_else(|| {
         Error::new(
             ErrorKind::Config,
-            format!("{url:?} is not the https URL of a service of AWS"),
+            format!("{} is not the https URL of a service of AWS", shown(&url)),
         )
         .with_hint("correct `regional_cred_verification_url` in the credentials file")
     })?;
-    let host = uri.host().unwrap_or_default();
+    let host = &*uri.host().unwrap_or_default().to_ascii_lowercase();
     let date = date::basic_utc(time);
     let authorization = sign(&uri, host, region, keys, &date, hashes);
     let header = |key: &str, value: &str| json!({"key": key, "value": value});
@@ -131,6 +156,12 @@ pub(crate) fn subject_token(
     let text = Zeroizing::new(request.to_string());
     let quoted = Zeroizing::new(utf8_percent_encode(&text, UNRESERVED).to_string());
     Ok(SecretText::new(&quoted))
+}
+
+/// How errors show a URL, of which another server may have made a part.
+fn shown(url: &str) -> String {
+    const LONGEST: usize = 200;
+    format!("{:?}", url.chars().take(LONGEST).collect::<String>())
 }
 
 fn parse(url: &str) -> Option<Uri> {
@@ -305,6 +336,7 @@ mod tests {
             signature("https://sts.{region}.amazonaws.com/x?Version=1", None)
         );
         assert!(signature("https://sts-fips.{region}.amazonaws.com", None).contains("/sts/"));
+        assert!(signature("https://STS.{region}.amazonaws.com", None).contains("/sts/"));
     }
 
     #[test]
@@ -314,6 +346,9 @@ mod tests {
             let error = subject_token(url, "r", &keys(None), "a", time, HASHES).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{url}");
         }
+        let (time, long) = (Duration::from_secs(1), "x y".repeat(5000));
+        let error = subject_token(URL, &long, &keys(None), "a", time, HASHES).unwrap_err();
+        assert!(error.to_string().len() < 500, "one short line");
     }
 
     #[test]
@@ -327,6 +362,7 @@ mod tests {
     fn what_the_metadata_server_of_ec2_says_is_read() {
         assert_eq!(region_of("us-east-2b"), "us-east-2");
         assert_eq!(region_of(""), "");
+        assert_eq!(keys_url("http://x/y", "a/r 1\n"), "http://x/y/a/r%201%0A");
         let keys = super::keys(br#"{"AccessKeyId":"i","SecretAccessKey":"s","Token":""}"#).unwrap();
         assert_eq!((&*keys.id, keys.session_token.is_none()), ("i", true));
         assert!(!format!("{keys:?}").contains("\"s\""));

@@ -46,8 +46,6 @@ pub(crate) enum Holder {
 /// The pool that an audience is of: of workloads, else of a workforce.
 #[cfg(feature = "adc")]
 pub(crate) fn pool(audience: &str) -> Option<Holder> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(plain);
     let parts: Vec<&str> = audience.split('/').collect();
     let workload = parts.windows(6).find_map(|parts| match *parts {
         [
@@ -60,21 +58,34 @@ pub(crate) fn pool(audience: &str) -> Option<Holder> {
         ] => Some([project, pool]),
         _ => None,
     });
-    let name = match workload {
-        Some(names) => names.iter().all(is_name).then(|| {
-            let [project, pool] = names;
-            format!("projects/{project}/locations/global/workloadIdentityPools/{pool}")
-        }),
-        None => {
-            let pool = parts.windows(4).find_map(|parts| match *parts {
-                ["locations", _, "workforcePools", pool] => Some(pool),
-                _ => None,
-            });
-            let pool = pool.filter(is_name)?;
-            Some(format!("locations/global/workforcePools/{pool}"))
-        }
+    let Some(names) = workload else {
+        return workforce(audience);
     };
-    name.map(Holder::Pool)
+    names.iter().all(is_name).then(|| {
+        let [project, pool] = names;
+        let name = format!("projects/{project}/locations/global/workloadIdentityPools/{pool}");
+        Holder::Pool(name)
+    })
+}
+
+/// The workforce pool that an audience is of.
+#[cfg(feature = "adc")]
+pub(crate) fn workforce(audience: &str) -> Option<Holder> {
+    let parts: Vec<&str> = audience.split('/').collect();
+    let pool = parts.windows(4).find_map(|parts| match *parts {
+        ["locations", _, "workforcePools", pool] => Some(pool),
+        _ => None,
+    });
+    let pool = pool.filter(is_name)?;
+    Some(Holder::Pool(format!(
+        "locations/global/workforcePools/{pool}"
+    )))
+}
+
+#[cfg(feature = "adc")]
+fn is_name(name: &&str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !name.is_empty() && name.bytes().all(plain)
 }
 
 /// The resource name of a service account.
@@ -251,8 +262,10 @@ mod tests {
             ("https://sts.example", None),
             ("", None),
         ] {
-            let name = name.map(|name| Holder::Pool(name.to_owned()));
-            assert_eq!(pool(audience), name, "{audience}");
+            let of_people = name.filter(|_| audience.contains("workforcePools"));
+            let holder = |name: &str| Holder::Pool(name.to_owned());
+            assert_eq!(pool(audience), name.map(holder), "{audience}");
+            assert_eq!(workforce(audience), of_people.map(holder), "{audience}");
         }
     }
 }

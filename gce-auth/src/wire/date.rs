@@ -81,8 +81,9 @@ pub(crate) fn utc(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Writes a Unix time as `20261128T160000Z`, as AWS wants it.
-#[cfg(feature = "adc")]
+/// Writes a Unix time as `20261128T160000Z` (ISO 8601, basic format), as signed
+/// URLs and AWS want it.
+#[cfg(feature = "iam")]
 pub(crate) fn basic_utc(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, clock) = (seconds / 86_400, seconds % 86_400);
@@ -185,7 +186,58 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "iam")]
+    #[test]
+    fn what_is_no_moment_of_rfc_3339() {
+        assert_eq!(
+            utc("1994-11-06T08:49:37.25Z"),
+            Some(Duration::from_secs(784_111_777))
+        );
+        for text in [
+            "1994-11-06T08:49:37.2x",
+            "1994-11-06T08:49:37.",
+            "994-11-06T08:49:37Z",
+            "1994-1-06T08:49:37Z",
+            "1994-11-06T08:49:7Z",
+            "1994-11-06 08:49:37Z",
+        ] {
+            let dropped = text
+                .ends_with('.')
+                .then(|| Duration::from_secs(784_111_777));
+            assert_eq!(utc(text), dropped, "{text}");
+        }
+    }
+
+    #[cfg(feature = "iam")]
+    #[test]
+    fn basic_moments_around_the_turns_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_868_799, "20000229T235959Z"),
+            (951_868_800, "20000301T000000Z"),
+            (978_220_800, "20001231T000000Z"),
+            (1_767_225_600, "20260101T000000Z"),
+            (4_107_456_000, "21000228T000000Z"),
+            (4_107_542_400, "21000301T000000Z"),
+            (13_574_563_200, "24000229T000000Z"),
+        ] {
+            assert_eq!(basic_utc(Duration::from_secs(seconds)), text);
+        }
+    }
+
     proptest! {
+        #[cfg(feature = "iam")]
+        #[test]
+        fn a_basic_moment_is_read_back(seconds in 0u64..40_000_000_000) {
+            let text = basic_utc(Duration::from_secs(seconds));
+            let part = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap();
+            let days = days_since_1970(part(0, 4), part(4, 6), part(6, 8));
+            let clock = part(9, 11) * 3600 + part(11, 13) * 60 + part(13, 15);
+            prop_assert_eq!(days * 86_400 + clock, i64::try_from(seconds).unwrap());
+            prop_assert!((1..=12).contains(&part(4, 6)) && (1..=31).contains(&part(6, 8)));
+        }
+
         #[test]
         fn nothing_makes_it_panic(text in "\\PC{0,60}", digits in "[A-Za-z0-9,: -]{0,40}") {
             let _ = (read(&text), read(&digits));

@@ -71,56 +71,72 @@ pub(crate) enum Answer {
 /// Reads an answer at `now`, since the Unix epoch. An error is one that running
 /// the program again does not cure: the answer has not the form of one.
 pub(crate) fn answer(mut fields: Map<String, Value>, now: Duration) -> Result<Answer, Error> {
-    let version = fields.get("version").ok_or_else(|| lacks("version"))?;
-    if version
+    let needed = |name: &str| fields.get(name).ok_or_else(|| lacks(name));
+    let version = needed("version")?
         .as_f64()
-        .is_none_or(|version| version > NEWEST_VERSION)
-    {
+        .ok_or_else(|| lacks("version"))?;
+    if version > NEWEST_VERSION {
         return Ok(nothing("the executable answers in a version other than 1"));
     }
-    let success = fields.get("success").ok_or_else(|| lacks("success"))?;
-    if success != &Value::Bool(true) {
-        let said = |name: &str| match fields.get(name) {
-            Some(Value::String(text)) => Ok(plain(text)),
-            Some(Value::Number(number)) => Ok(number.to_string()),
-            Some(_) | None => Err(lacks(name)),
-        };
-        let (code, message) = (said("code")?, said("message")?);
-        return Ok(nothing(format!(
-            "the executable gave no token: {code}: {message}"
-        )));
+    match needed("success")? {
+        Value::Bool(true) => {}
+        failed if is_nothing(failed) => {
+            let (code, message) = (said(needed("code")?), said(needed("message")?));
+            return Ok(nothing(format!(
+                "the executable gave no token: {code}: {message}"
+            )));
+        }
+        _ => return Err(lacks("success")),
     }
     let expires = match fields.get("expiration_time") {
-        None | Some(Value::Null) => None,
-        Some(time) => match time.as_f64().filter(|time| *time >= 0.0) {
-            Some(time) => Some(Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX)),
-            None => return Err(lacks("expiration_time")),
-        },
+        None => None,
+        Some(time) => Some(time.as_f64().ok_or_else(|| lacks("expiration_time"))?),
     };
-    if expires.is_some_and(|expires| expires < now) {
+    if expires.is_some_and(|expires| expires < now.as_secs_f64()) {
         return Ok(nothing("the token of the executable has expired"));
     }
-    let name = match fields.get("token_type").and_then(Value::as_str) {
+    let name = match needed("token_type")?.as_str() {
         Some(
             "urn:ietf:params:oauth:token-type:jwt" | "urn:ietf:params:oauth:token-type:id_token",
         ) => "id_token",
         Some("urn:ietf:params:oauth:token-type:saml2") => "saml_response",
-        Some(_) => {
+        _ => {
             return Ok(nothing(
                 "the executable gives a token of a type that is none of jwt, id_token and saml2",
             ));
         }
-        None => return Err(lacks("token_type")),
     };
     match fields.remove(name) {
         Some(Value::String(token)) if !token.is_empty() => {
             let token = zeroize::Zeroizing::new(token);
+            let end = |time| Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX);
             Ok(Answer::Token {
                 token: SecretText::new(&token),
-                expires,
+                expires: expires.map(end),
             })
         }
         _ => Err(lacks(name)),
+    }
+}
+
+/// Whether a value counts as none, as in the language of google-auth: then the
+/// output file is read in its place.
+pub(crate) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) => false,
+    }
+}
+
+fn said(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        Value::Number(number) => number.to_string(),
+        _ => "unknown".to_owned(),
     }
 }
 
@@ -184,6 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn words_as_long_as_tokens_are_not_repeated() {
+        let (longest, longer) = ("x".repeat(80), "x".repeat(81));
+        assert_eq!(
+            plain(&format!("a\u{7} {longest} b")),
+            format!("a {longest} b")
+        );
+        assert_eq!(plain(&format!("a {longer} b")), "a … b");
+        assert_eq!(plain(&"ab ".repeat(100)).len(), 200);
+    }
+
+    #[test]
     fn a_token_is_read_with_its_end() {
         let token = |value| match read(value) {
             Ok(Answer::Token { token, expires }) => (token.reveal().to_owned(), expires),
@@ -210,15 +237,31 @@ mod tests {
             read(changed)
         };
         for (name, value) in [
-            ("version", json!(2)),
+            ("version", json!(1.5)),
             ("token_type", json!("urn:x")),
+            ("token_type", json!(5)),
+            ("token_type", Value::Null),
             ("expiration_time", json!(999)),
+            ("expiration_time", json!(-1)),
         ] {
             assert!(
-                matches!(with(name, value), Ok(Answer::Nothing(_))),
-                "{name}"
+                matches!(with(name, value.clone()), Ok(Answer::Nothing(_))),
+                "{name} {value}"
             );
         }
+        for (name, value) in [
+            ("version", Value::Null),
+            ("version", json!("1")),
+            ("success", json!("true")),
+            ("success", Value::Null),
+            ("expiration_time", Value::Null),
+            ("expiration_time", json!("2000")),
+            ("id_token", Value::Null),
+        ] {
+            assert!(with(name, value.clone()).is_err(), "{name} {value}");
+        }
+        let unknown = json!({"version": 1, "success": null, "code": null, "message": []});
+        assert!(matches!(read(unknown), Ok(Answer::Nothing(_))));
         for name in ["version", "success", "token_type", "id_token"] {
             let mut less = good.clone();
             less.as_object_mut().unwrap().remove(name);
@@ -235,6 +278,19 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(read(json!({"version": 1, "success": false})).is_err());
+        for failed in [json!(0), json!(0.0), json!(""), json!([]), json!({})] {
+            let answer = json!({"version": 1, "success": failed, "code": 7, "message": "m"});
+            match read(answer) {
+                Ok(Answer::Nothing(error)) => {
+                    assert!(error.to_string().contains("7: m"), "{error}");
+                }
+                other => panic!("{failed}: {other:?}"),
+            }
+        }
+        for odd in [json!(1), json!("no"), json!([0]), json!({"a": 0})] {
+            let error = with("success", odd.clone()).unwrap_err();
+            assert!(error.to_string().contains("success"), "{odd}: {error}");
+        }
         let error = with("id_token", json!("")).unwrap_err();
         assert!(error.to_string().contains("id_token"), "{error}");
     }

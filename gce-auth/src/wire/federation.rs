@@ -32,7 +32,7 @@ pub(crate) fn exchange(
     scopes: &[String],
 ) -> Result<Request<Vec<u8>>, Error> {
     let scope = scopes.join(" ");
-    let options = match (&account.workforce_pool_user_project, &account.client) {
+    let options = match (&account.workforce_pool_user_project, account.client()) {
         (Some(project), None) => Some(serde_json::json!({ "userProject": project }).to_string()),
         _ => None,
     };
@@ -42,7 +42,8 @@ pub(crate) fn exchange(
     }
     pairs.push(("requested_token_type", ACCESS_TOKEN));
     pairs.push(("subject_token", subject_token.reveal()));
-    if let Some(kind) = &account.subject_token_type {
+    let kind = account.subject_token_type.as_deref();
+    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
         pairs.push(("subject_token_type", kind));
     }
     if let Some(options) = &options {
@@ -51,7 +52,7 @@ pub(crate) fn exchange(
     let mut request = oauth::post(token_url, &form(&pairs))?;
     let headers = request.headers_mut();
     headers.insert(X_GOOG_API_CLIENT, federation_metrics(account));
-    if let Some(client) = &account.client {
+    if let Some(client) = account.client() {
         headers.insert(AUTHORIZATION, basic(client)?);
     }
     Ok(request)
@@ -66,13 +67,12 @@ fn federation_metrics(account: &ExternalAccount) -> HeaderValue {
         SubjectSource::Aws(_) => "aws",
         SubjectSource::Supplied => "programmatic",
     };
-    let impersonation = account.impersonation.as_ref();
-    let lifetime = impersonation.is_some_and(|it| it.lifetime.is_some());
+    let lifetime = account.lifetime.is_some();
     let base = metrics!(" google-byoid-sdk");
     let text = format!(
         "{} sa-impersonation/{} config-lifetime/{lifetime} source/{source}",
         base.to_str().unwrap_or_default(),
-        impersonation.is_some(),
+        account.impersonation.is_some(),
     );
     HeaderValue::try_from(text).unwrap_or(base)
 }
@@ -80,7 +80,7 @@ fn federation_metrics(account: &ExternalAccount) -> HeaderValue {
 /// Asks for an access token of a workforce user. `refresh_token` is the newest
 /// one.
 pub(crate) fn refresh(
-    renewal: &Renewal,
+    renewal: Renewal<'_>,
     token_url: &str,
     refresh_token: &SecretText,
 ) -> Result<Request<Vec<u8>>, Error> {
@@ -90,17 +90,16 @@ pub(crate) fn refresh(
     ];
     let mut request = oauth::post(token_url, &form(&pairs))?;
     let client = Client {
-        id: renewal.client_id.clone(),
-        secret: Some(renewal.client_secret.clone()),
+        id: renewal.client_id,
+        secret: renewal.client_secret.reveal(),
     };
-    request.headers_mut().insert(AUTHORIZATION, basic(&client)?);
+    request.headers_mut().insert(AUTHORIZATION, basic(client)?);
     Ok(request)
 }
 
 /// `Authorization: Basic` (RFC 7617).
-fn basic(client: &Client) -> Result<HeaderValue, Error> {
-    let secret = client.secret.as_ref().map_or("", SecretText::reveal);
-    let plain = Zeroizing::new([&client.id, ":", secret].concat());
+fn basic(client: Client<'_>) -> Result<HeaderValue, Error> {
+    let plain = Zeroizing::new([client.id, ":", client.secret].concat());
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(plain.as_bytes()));
     let text = Zeroizing::new(["Basic ", &encoded].concat());
     let mut value = HeaderValue::from_str(&text).map_err(|_| {

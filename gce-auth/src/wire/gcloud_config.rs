@@ -58,6 +58,10 @@ mod tests {
             file(Some("x"), Some("work")).unwrap(),
             "configurations/config_x"
         );
+        assert_eq!(
+            file(Some("a-b_C1"), None).unwrap(),
+            "configurations/config_a-b_C1"
+        );
         assert_eq!(file(Some("../x"), None), None);
     }
 

@@ -5,6 +5,8 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "adc")]
+use crate::values::secret::SecretText;
 use crate::{
     values::{
         endpoint::without_user,
@@ -131,6 +133,34 @@ pub(crate) fn id_token(
             Err(Refusal::of(&response, error))
         }
     }
+}
+
+/// The ID token of a person in an answer with their access token, seen at `now`,
+/// and the refresh token that replaces the one that was sent.
+#[cfg(feature = "adc")]
+pub(crate) fn id_token_of_user(
+    response: Response<Vec<u8>>,
+    audience: &str,
+    now: Now,
+) -> Result<(Result<Bearer, Error>, Option<SecretText>), Refusal> {
+    let response = response.map(Zeroizing::new);
+    if response.status() != StatusCode::OK {
+        return Err(oauth::refused(&response, "the token endpoint"));
+    }
+    let mut fields = oauth::object(response.body())?;
+    let next = oauth::next_refresh_token(&mut fields);
+    let token = match fields.remove("id_token") {
+        Some(Value::String(token)) => response::id_token(&Zeroizing::new(token), audience, now),
+        _ => Err(
+            Error::new(ErrorKind::Refused, "the token endpoint gave no id_token")
+                .with_hint("log in again with the scope `openid`"),
+        ),
+    };
+    // A new refresh token must not be lost with an unusable ID token.
+    if next.is_none() {
+        return Ok((Ok(token?), None));
+    }
+    Ok((token, next))
 }
 
 #[cfg(test)]

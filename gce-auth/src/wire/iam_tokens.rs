@@ -154,7 +154,8 @@ pub(crate) fn accessed(response: Response<Vec<u8>>, sent: Now) -> Result<Bearer,
     let value = BearerValue::new(&token)
         .ok_or_else(|| unusable("the accessToken cannot stand in a header"))?;
     let expiry = match fields.get("expireTime").and_then(Value::as_str) {
-        Some(text) if text.ends_with('Z') => date::utc(text),
+        // In whole seconds, as in google-auth.
+        Some(text) if text.ends_with('Z') && !text.contains('.') => date::utc(text),
         _ => None,
     };
     let expiry = expiry.ok_or_else(|| unusable("the answer holds no usable expireTime"))?;
@@ -183,7 +184,8 @@ pub(crate) fn identified(
 fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Zeroizing<String>, Error> {
     match fields.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(Zeroizing::new(text)),
-        _ => Err(unusable(format!("the answer holds no {name}"))),
+        Some(_) => Err(unusable(format!("the answer holds no usable {name}"))),
+        None => Err(unusable(format!("the answer holds no {name}"))),
     }
 }
 
@@ -261,6 +263,7 @@ mod tests {
             r#"{"accessToken":"t","expireTime":null}"#,
             r#"{"accessToken":"t","expireTime":"soon"}"#,
             r#"{"accessToken":"t","expireTime":"2023-11-14T23:13:20+00:00"}"#,
+            r#"{"accessToken":"t","expireTime":"2023-11-14T23:13:20.5Z"}"#,
         ] {
             let error = accessed(answer(200, bad), now()).unwrap_err().error;
             assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{bad}");

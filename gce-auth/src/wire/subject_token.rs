@@ -21,10 +21,30 @@ pub(crate) enum Format {
     },
 }
 
-/// The token in what was read from `place`.
+/// The token in the file that errors call `place`: a text whose lines end with a
+/// newline alone, as google-auth reads it.
+pub(crate) fn read_file(place: &str, bytes: &[u8], format: &Format) -> Result<SecretText, Error> {
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    let mut rest = bytes.iter().peekable();
+    while let Some(&byte) = rest.next() {
+        if byte == b'\r' {
+            rest.next_if(|next| **next == b'\n');
+            text.push(b'\n');
+        } else {
+            text.push(byte);
+        }
+    }
+    token(ErrorKind::Config, place, &text, format)
+}
+
+/// The token in an answer, which errors call `place`.
 pub(crate) fn read(place: &str, bytes: &[u8], format: &Format) -> Result<SecretText, Error> {
+    token(ErrorKind::InvalidResponse, place, bytes, format)
+}
+
+fn token(kind: ErrorKind, place: &str, bytes: &[u8], format: &Format) -> Result<SecretText, Error> {
     let refuse = |what: &str| {
-        Error::new(ErrorKind::Refused, format!("{place} {what}"))
+        Error::new(kind, format!("{place} {what}"))
             .with_hint("see what writes the subject token, and `credential_source` in the file")
     };
     let token = match format {
@@ -58,6 +78,14 @@ mod tests {
         for bytes in [&b""[..], b"\xff"] {
             let error = read("`/f`", bytes, &Format::Text).unwrap_err();
             assert!(error.to_string().starts_with("`/f` "), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_file_end_with_newlines() {
+        for (bytes, text) in [("a\r\n", "a\n"), ("\ra\r\r\nb\n", "\na\n\nb\n")] {
+            let token = read_file("f", bytes.as_bytes(), &Format::Text).unwrap();
+            assert_eq!(token.reveal(), text);
         }
     }
 

@@ -89,8 +89,8 @@ const HOUSES: [House; 3] = [
             &["decisions", "builder"],
             &["state"],
             &["connection", "listeners", "page"],
-            &["record", "control"],
-            &["credential"],
+            &["record", "control", "turn"],
+            &["credential", "reading"],
             &["service"],
             &["admin", "agent", "fuzzing"],
             &["lib"],
@@ -105,6 +105,7 @@ const HOUSES: [House; 3] = [
 
 const FILES_OF_SOCKETS: &[&str] = &[
     "listen/peer_process.rs",
+    "listen/process_directory.rs",
     "listen/sock_diag.rs",
     "listen/tcp.rs",
     "listen/unix_socket.rs",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     dice::Dice,
     servers::{Health, IAM, KEYS, METADATA, Net, OAUTH, STS, SUBJECT, Truth},
+    sources::{NARROW, NARROWED, ROLES},
 };
 
 /// How long the server of keys says that they are fresh.
@@ -37,10 +38,28 @@ impl Net {
             _ => {}
         }
         let at = request.uri().path();
-        if is_slot(path) {
-            let (token, left) = self.token(server, path, asked);
+        if is_slot(path) || path.contains(NARROWED) {
+            let source = narrowed(request, path);
+            let (token, left) = self.token(server, path, asked, source.as_deref());
             let seconds = left.as_secs();
             return match server {
+                // Its source has expired.
+                STS if source.is_some() && left.is_zero() => {
+                    let body = json!({"error": "invalid_grant"}).to_string();
+                    flavor.status(400).body(body.into_bytes()).unwrap()
+                }
+                STS if source.is_some() => {
+                    let source = source.as_deref().unwrap_or_default();
+                    let ends = |token: &str| self.truth(token).map(|truth| truth.expires);
+                    // Where it ends with its source, some do not say, and some say too much.
+                    let expires_in = match (ends(&token) == ends(source), asked % 2) {
+                        (false, _) => Some(seconds),
+                        (true, 0) => Some(seconds + 20),
+                        (true, _) => None,
+                    };
+                    json(json!({"access_token": token, "expires_in": expires_in}))
+                }
+                IAM if is_identity(path) => json(json!({"token": token})),
                 IAM => {
                     let expires = self.stage.true_wall() + left;
                     json(json!({"accessToken": token, "expireTime": utc(expires.as_secs())}))
@@ -63,6 +82,9 @@ impl Net {
                 let key = json!({"kty": "RSA", "kid": "k", "alg": "RS256", "n": n, "e": "AQAB"});
                 json(json!({"keys": [key]}))
             }
+            SUBJECT if at.starts_with(ROLES) && at != ROLES => {
+                json(json!({"AccessKeyId": "a", "SecretAccessKey": "s"}))
+            }
             SUBJECT => flavor.body(b"subject".to_vec()).unwrap(),
             _ if at.contains("service-accounts/") => match self.account(server, at) {
                 None => flavor.status(404).body(Vec::new()).unwrap(),
@@ -77,10 +99,18 @@ impl Net {
         }
     }
 
-    /// The token of a path: the one that the server keeps, or a new one.
-    fn token(&self, server: &'static str, path: &str, asked: u64) -> (String, Duration) {
+    /// The token of a path: the one that the server keeps, or a new one, which
+    /// lives no longer than its `source`.
+    fn token(
+        &self,
+        server: &'static str,
+        path: &str,
+        asked: u64,
+        source: Option<&str>,
+    ) -> (String, Duration) {
         let boot = self.stage.boot();
         let wall = self.stage.true_wall();
+        let set = self.stage.set();
         let mut state = self.lock();
         let lifetime = state.servers[server].lifetime;
         let kept = state.servers[server].tokens.get(path).cloned();
@@ -102,7 +132,9 @@ impl Net {
             } else {
                 format!("token-{name}")
             };
-            (token, boot + lifetime)
+            let source = source.and_then(|source| state.truths.get(source));
+            let most = source.map_or(Duration::MAX, |source| source.expires);
+            (token, most.min(boot + lifetime))
         });
         let kept = (token.clone(), expires);
         let tokens = &mut state.servers.get_mut(server).unwrap().tokens;
@@ -111,8 +143,10 @@ impl Net {
             expires,
             asked,
             again,
+            set,
         });
         truth.again |= again;
+        truth.set = truth.set.min(set);
         truth.asked = truth.asked.max(asked);
         (token, expires.saturating_sub(boot))
     }
@@ -135,7 +169,17 @@ pub(crate) fn is_slot(path: &str) -> bool {
     metadata
         || is_identity(path)
         || path.ends_with(":generateAccessToken")
-        || [OAUTH, STS].iter().any(|server| path.starts_with(server))
+        || [OAUTH, STS].iter().any(|server| path.starts_with(server)) && !path.contains(NARROWED)
+}
+
+/// The token that a request wants a narrower one of.
+pub(crate) fn narrowed(request: &Request<Vec<u8>>, path: &str) -> Option<String> {
+    let body = String::from_utf8_lossy(request.body());
+    let mut pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+    let source = pairs.find(|(name, _)| *name == "subject_token");
+    source
+        .filter(|_| path.contains(NARROW))
+        .map(|(_, token)| token.to_owned())
 }
 
 /// How long tokens live: about a minute, some minutes, or an hour.
@@ -148,11 +192,16 @@ pub(crate) fn lifetime(dice: &mut Dice, kind: u64) -> Duration {
 }
 
 fn is_identity(path: &str) -> bool {
-    path.contains("?audience=")
+    path.contains("?audience=") || path.ends_with(":generateIdToken")
 }
 
 fn audience(path: &str) -> &str {
-    path.split_once("audience=").map_or("", |(_, name)| name)
+    match path.split_once("audience=") {
+        Some((_, name)) => name,
+        // Each of the two accounts has tokens for one audience.
+        None if path.contains("/t1@") => "audience-1",
+        None => "audience-0",
+    }
 }
 
 /// A moment as RFC 3339 has it (H. Hinnant, "days_from_civil").

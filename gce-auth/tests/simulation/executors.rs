@@ -7,12 +7,11 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use gce_auth::executor::{Executor, Work};
 
-use crate::stage::Stage;
+use crate::{part::me, stage::Stage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -40,6 +39,8 @@ pub(crate) struct Crew {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Work>,
+    /// Its threads that have nothing to do.
+    idle: Vec<usize>,
     over: bool,
 }
 
@@ -53,6 +54,16 @@ impl Crew {
         })
     }
 
+    /// Returns how many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        match self.manner {
+            // A thread for all that callers may have begun.
+            Manner::Good => 10,
+            Manner::Late | Manner::Drops => 2,
+            Manner::Never | Manner::GivesBack | Manner::Library => 0,
+        }
+    }
+
     /// Returns how many pieces it has dropped.
     pub(crate) fn drops(&self) -> u64 {
         self.drops.load(Relaxed)
@@ -61,11 +72,12 @@ impl Crew {
     /// What one of its threads does until it is over.
     pub(crate) fn serve(&self) {
         loop {
-            let (work, over) = {
-                let mut state = self.state.lock().unwrap();
-                let work = (self.manner != Manner::Never).then(|| state.queue.pop_front());
-                (work.flatten(), state.over)
-            };
+            let mut state = self.state.lock().unwrap();
+            let (work, over) = (state.queue.pop_front(), state.over);
+            if work.is_none() && !over {
+                state.idle.push(me());
+            }
+            drop(state);
             match work {
                 Some(work) => {
                     if self.manner == Manner::Late {
@@ -75,20 +87,20 @@ impl Crew {
                     work.run();
                 }
                 None if over => return,
-                None => self.stage.wait_until(Duration::MAX),
+                None => self.stage.rest(),
             }
         }
     }
 
     /// Ends its threads; what is queued is dropped.
     pub(crate) fn end(&self) {
-        let queue = {
-            let mut state = self.state.lock().unwrap();
-            state.over = true;
-            std::mem::take(&mut state.queue)
+        let ended = State {
+            over: true,
+            ..State::default()
         };
+        let State { queue, idle, .. } = std::mem::replace(&mut *self.state.lock().unwrap(), ended);
         drop(queue);
-        self.stage.notify_all();
+        idle.into_iter().for_each(|it| self.stage.notify(it));
     }
 }
 
@@ -113,8 +125,16 @@ impl Executor for Crew {
             self.drops.fetch_add(1, Relaxed);
             return Ok(());
         }
-        self.state.lock().unwrap().queue.push_back(work);
-        self.stage.notify_all();
+        let mut state = self.state.lock().unwrap();
+        state.queue.push_back(work);
+        let idle = (!state.idle.is_empty()).then(|| {
+            let chosen = self.stage.roll(|dice| dice.index(state.idle.len()));
+            state.idle.swap_remove(chosen)
+        });
+        drop(state);
+        if let Some(idle) = idle {
+            self.stage.notify(idle);
+        }
         Ok(())
     }
 }

@@ -118,6 +118,7 @@ impl Handle {
         };
         let credentials = credentials.build().unwrap();
         let wanted = Wanted {
+            stage,
             kind,
             class: n,
             client: &client,
@@ -129,9 +130,6 @@ impl Handle {
             which: wants[3] % 2,
         };
         let source = wanted.source();
-        if kind == Kind::IamIdentity {
-            net.note_grants(n);
-        }
         let signer = Signer::builder()
             .credentials(credentials)
             .iam_endpoint(format!("http://{IAM}"));

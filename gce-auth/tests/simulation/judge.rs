@@ -24,6 +24,7 @@ const UNSURE: Duration = Duration::from_secs(3);
 const FORGOTTEN: Duration = Duration::from_secs(3700);
 /// Keys that could not be renewed are used for so long.
 const KEYS_LIFE: Duration = Duration::from_secs(24 * 3600);
+const KEYS_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) const SIGNER_BUDGET: Duration = Duration::from_secs(60);
 pub(crate) const KEYS_BUDGET: Duration = Duration::from_secs(10);
 
@@ -64,9 +65,10 @@ impl World {
             Err(error) => {
                 self.judge_error(handle, &handle.servers, before, blocking, error);
                 if let Some(token) = cached.filter(|_| undisturbed) {
-                    let expires = self.net.truth(token).unwrap().expires;
-                    // A wall clock that is ahead calls it expired as well.
-                    let expired = expires <= self.stage.boot() + SKEW
+                    let truth = self.net.truth(token).unwrap();
+                    // A wall clock that has been set ahead since calls it expired as well.
+                    let ahead = self.stage.set().saturating_sub(truth.set);
+                    let expired = truth.expires <= self.stage.boot() + ahead + SKEW
                         || !self.stage.is_right()
                         || handle.is_dated && after.running < self.stage.upset_at() + FORGOTTEN;
                     let waits = handle.waits_for_renewals();
@@ -271,7 +273,9 @@ impl World {
                 format!("keys in hand wait {took:?} for their renewal")
             });
         }
-        if handle.is_reliable() && self.owes_nothing(handle, &[KEYS], KEYS_BUDGET, before.running) {
+        // Keys that failed to come are not asked for again before a pause.
+        let longest = KEYS_BUDGET + KEYS_PAUSE;
+        if handle.is_reliable() && self.owes_nothing(handle, &[KEYS], longest, before.running) {
             self.stage
                 .check(rejected, || format!("keys do not come: {error:?}"));
         }

@@ -127,13 +127,8 @@ fn simulate(seed: u64) -> u64 {
     let handles = Arc::new(handles);
     let mut threads = Vec::new();
     for crew in &crews {
-        // A good executor has a thread for all that callers may have begun.
-        let threads_of_it = match crew.manner {
-            Manner::Good => 10,
-            Manner::Library => 0,
-            _ => 2,
-        };
-        for _ in 0..threads_of_it {
+        let is_used = handles.iter().any(|it| Arc::ptr_eq(&it.crew, crew));
+        for _ in 0..if is_used { crew.threads() } else { 0 } {
             let crew = Arc::clone(crew);
             threads.push(stage.act(move || crew.serve()));
         }
@@ -273,21 +268,37 @@ fn recover(world: &World, handles: &[Handle]) {
     let stage = &world.stage;
     world.net.heal();
     stage.set_clock(RIGHT);
+    // A narrower token lives no longer than its source, which is renewed first.
+    let (narrower, others): (Vec<_>, Vec<_>) =
+        handles.iter().partition(|it| it.kind == Kind::Downscoped);
     for pause in [70, 75] {
         stage.sleep(Duration::from_secs(pause));
-        for handle in handles {
-            let headers = handle.blocking_headers();
-            let served = headers.is_ok() || !handle.is_patient;
-            stage.check(served, || format!("no token when all is well: {headers:?}"));
-        }
+        ask(world, handles);
     }
     stage.sleep(Duration::from_secs(20));
+    all_are_fresh(world, others);
+    ask(world, narrower.iter().copied());
+    stage.sleep(Duration::from_secs(20));
+    all_are_fresh(world, narrower);
+}
+
+/// Each caller with time enough gets a token.
+fn ask<'a>(world: &World, handles: impl IntoIterator<Item = &'a Handle>) {
+    for handle in handles {
+        let headers = handle.blocking_headers();
+        let served = headers.is_ok() || !handle.is_patient;
+        let what = || format!("no token when all is well: {headers:?}");
+        world.stage.check(served, what);
+    }
+}
+
+fn all_are_fresh(world: &World, handles: Vec<&Handle>) {
     for handle in handles {
         let able = handle.is_reliable() && handle.is_patient;
         let token = handle.cached();
         let truth = token.and_then(|token| world.net.truth(&token));
-        let fresh = truth.is_some_and(|truth| truth.expires > stage.boot() + RENEWED);
-        stage.check(!able || fresh, || {
+        let fresh = truth.is_some_and(|truth| truth.expires > world.stage.boot() + RENEWED);
+        world.stage.check(!able || fresh, || {
             format!("class {} has no fresh token when all is well", handle.class)
         });
     }
@@ -297,7 +308,7 @@ fn recover(world: &World, handles: &[Handle]) {
 fn bounded(stage: &Stage, net: &Net) {
     let asked = net.asked();
     for (n, first) in asked.iter().enumerate() {
-        if net.is_forced(&first.path) || !is_slot(&first.path) {
+        if net.is_forced(&first.path, first.class) || !is_slot(&first.path) {
             continue;
         }
         let end = first.at + Duration::from_secs(10);

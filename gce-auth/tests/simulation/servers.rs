@@ -12,7 +12,7 @@ use http::{Request, Response};
 
 use crate::{
     accounts::Accounts,
-    answers::{is_slot, lifetime},
+    answers::{is_slot, lifetime, narrowed},
     brief::Held,
     stage::Stage,
 };
@@ -38,6 +38,8 @@ pub(crate) fn longest(path: &str) -> Duration {
     })
 }
 
+/// Where a metadata server has access tokens of the default account.
+const ACCESS: &str = "/default/token";
 /// No token is renewed earlier than this before it expires.
 const STALE: Duration = Duration::from_secs(227);
 /// Callers with equal settings share a failure for so long.
@@ -78,6 +80,8 @@ pub(crate) struct Truth {
     pub(crate) asked: u64,
     /// Whether it was given more than once.
     pub(crate) again: bool,
+    /// How far the wall clock was set as it was given; at the least.
+    pub(crate) set: Duration,
 }
 
 /// A request that a server was sent.
@@ -108,9 +112,6 @@ pub(crate) struct State {
     pub(crate) fresh: HashMap<(String, usize), (Duration, u64)>,
     /// Tokens that were rejected: they are fresh no more, also if they come again.
     pub(crate) rejected: HashSet<String>,
-    /// Classes whose access tokens google-auth's methods get, for a grant: they
-    /// refresh what another caller has just fetched.
-    granted: Vec<usize>,
     /// When a class was sent the request that brought it its first keys.
     keys: HashMap<usize, Duration>,
     /// The accounts of metadata servers.
@@ -214,11 +215,6 @@ impl Net {
         self.lock().rejected.insert(token.to_owned());
     }
 
-    /// Takes note that a class needs access tokens for grants.
-    pub(crate) fn note_grants(&self, class: usize) {
-        self.lock().granted.push(class);
-    }
-
     /// Every request so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.lock().asked.clone()
@@ -254,8 +250,14 @@ impl Net {
         done
     }
 
-    pub(crate) fn is_forced(&self, path: &str) -> bool {
-        self.lock().forced.contains_key(path)
+    /// Whether a program asked for refreshes that make requests for this path.
+    pub(crate) fn is_forced(&self, path: &str, class: usize) -> bool {
+        let state = self.lock();
+        let any = |it: &dyn Fn(&str) -> bool| state.forced.keys().any(|path| it(path));
+        let grant = format!("{OAUTH}/grant-{class}?");
+        any(&|it| it == path)
+            || path.ends_with(ACCESS) && any(&|it| it.starts_with(&grant))
+            || path.ends_with("/source") && any(&|it| it.ends_with(":generateAccessToken"))
     }
 
     /// One refresh at a time for a slot and a class of settings, none in the second
@@ -378,8 +380,13 @@ impl Transport for Net {
         let boot = self.stage.boot();
         let mut state = self.lock();
         state.asked[number].ended = true;
-        if let Some(expires) = expires.filter(|_| !state.granted.contains(&class)) {
-            let fresh = (expires.saturating_sub(STALE), self.stage.upheavals());
+        // What happened on the way may have cost the token its time.
+        let upheavals = state.asked[number].upheavals;
+        // So may what has happened since its source was given, with which it ends.
+        let source = narrowed(&request, &path).and_then(|it| state.truths.get(&it));
+        let apart = source.is_some_and(|source| source.set != self.stage.set());
+        if let Some(expires) = expires.filter(|_| is_slot(&path) && !apart) {
+            let fresh = (expires.saturating_sub(STALE), upheavals);
             state.fresh.insert((path.clone(), class), fresh);
         }
         if health.is_final() && is_slot(&path) {

@@ -1,14 +1,18 @@
 //! The sources that programs draw tokens from: the metadata server, every kind
 //! of credentials file, and IAM.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gce_auth::{
-    Credentials, DefaultOptions, IdTokenCredentials, MetadataClient, RefreshMode, RetryPolicy,
+    AccessBoundaryRule, CredentialAccessBoundary, Credentials, DefaultOptions, IdTokenCredentials,
+    MetadataClient, RefreshMode, RetryPolicy, SubjectToken, testing::set_variable,
 };
 use serde_json::{Value, json};
 
-use crate::servers::{IAM, OAUTH, STS, SUBJECT};
+use crate::{
+    servers::{IAM, OAUTH, STS, SUBJECT},
+    stage::Stage,
+};
 
 const KEY: &str = include_str!("../data/service_account.key");
 /// Who signs, and whom others act as.
@@ -35,11 +39,21 @@ pub(crate) enum Kind {
     KeyIdentity,
     Impersonated,
     ExternalAccount,
+    /// A role of AWS, whose keys its metadata server has.
+    Aws,
+    /// Subject tokens of a program that is run.
+    Executable,
+    /// Subject tokens of the process itself.
+    Supplied,
     /// People of a workforce pool.
     ExternalUser,
+    /// ID tokens of an account that others act as.
+    ImpersonatedIdentity,
+    /// Tokens of a user that may do less.
+    Downscoped,
 }
 
-pub(crate) const KINDS: [Kind; 11] = [
+pub(crate) const KINDS: [Kind; 16] = [
     Kind::Metadata,
     Kind::Metadata,
     Kind::MetadataIdentity,
@@ -50,8 +64,22 @@ pub(crate) const KINDS: [Kind; 11] = [
     Kind::KeyIdentity,
     Kind::Impersonated,
     Kind::ExternalAccount,
+    Kind::Aws,
+    Kind::Executable,
+    Kind::Supplied,
     Kind::ExternalUser,
+    Kind::ImpersonatedIdentity,
+    Kind::Downscoped,
 ];
+
+const POOL: &str = "//iam.googleapis.com/p";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// Where the metadata server of AWS names the role.
+pub(crate) const ROLES: &str = "/roles";
+/// Where tokens are exchanged for narrower ones.
+pub(crate) const NARROW: &str = "/narrow-";
+/// Where those are asked for that are exchanged. The library refreshes them itself.
+pub(crate) const NARROWED: &str = "/narrowed-";
 
 /// Attempts and time that a handle has.
 #[derive(Clone, Debug)]
@@ -64,6 +92,7 @@ pub(crate) struct Patience {
 
 /// What a source is to be like.
 pub(crate) struct Wanted<'a> {
+    pub(crate) stage: &'a Arc<Stage>,
     pub(crate) kind: Kind,
     /// The number of the handle.
     pub(crate) class: usize,
@@ -156,27 +185,88 @@ impl Wanted<'_> {
                 }
             }
             Kind::Impersonated => {
-                let account = format!("t{which}@p.iam.gserviceaccount.com");
-                let path =
-                    format!("{IAM}/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
-                let file = json!({
-                    "type": "impersonated_service_account",
-                    "service_account_impersonation_url": format!("http://{path}"),
-                    "source_credentials": user(&format!("{OAUTH}/source")),
-                });
-                let mut source = self.file(&file, path, &[OAUTH, IAM], own * 2);
+                let mut source = self.impersonated();
                 source.is_dated = true;
                 source
             }
+            Kind::ImpersonatedIdentity => {
+                let source = self.impersonated();
+                let Tokens::Access(credentials) = &source.tokens else {
+                    unreachable!("a file is of access tokens")
+                };
+                let tokens = credentials.id_token(&*audience).unwrap();
+                tokens.set_refresh_mode(self.mode);
+                Source {
+                    tokens: Tokens::Identity(tokens),
+                    path: source.path.replace("AccessToken", "IdToken"),
+                    is_dated: true,
+                    ..source
+                }
+            }
+            Kind::Downscoped => {
+                let source = user(&format!("{OAUTH}{NARROWED}{which}"));
+                let path = format!("{STS}{NARROW}{which}");
+                let source = self.file(&source, path, &[OAUTH, STS], own * 2);
+                let Tokens::Access(credentials) = &source.tokens else {
+                    unreachable!("a file is of access tokens")
+                };
+                let url = format!("http://{}", source.path);
+                let narrow = credentials.downscope_at(&boundary(), &*url).unwrap();
+                narrow.set_refresh_mode(self.mode);
+                Source {
+                    tokens: Tokens::Access(narrow),
+                    ..source
+                }
+            }
             Kind::ExternalAccount => {
                 let path = format!("{STS}/external-{which}");
-                let file = json!({
-                    "type": "external_account", "audience": "//iam.googleapis.com/p",
-                    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-                    "token_url": format!("http://{path}"),
-                    "credential_source": {"url": format!("http://{SUBJECT}/token")},
-                });
+                let source = json!({"url": format!("http://{SUBJECT}/token")});
+                let file = external(JWT, &path, &source);
                 self.file(&file, path, &[SUBJECT, STS], own * 2)
+            }
+            Kind::Aws => {
+                let path = format!("{STS}/aws-{which}");
+                let source = json!({
+                    "environment_id": "aws1", "url": format!("http://{SUBJECT}{ROLES}"),
+                    "region_url": format!("http://{SUBJECT}/region"),
+                    "regional_cred_verification_url": "https://sts.{region}.amazonaws.com",
+                });
+                let kind = "urn:ietf:params:aws:token-type:aws4_request";
+                let file = external(kind, &path, &source);
+                self.file(&file, path, &[SUBJECT, STS], own * 2)
+            }
+            Kind::Executable => {
+                set_variable("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", Some("1"));
+                let path = format!("{STS}/program-{which}");
+                // A real one: time stands still while it runs.
+                let answer = json!({"version": 1, "success": true, "token_type": JWT,
+                                    "id_token": "subject"});
+                let source = json!({"executable": {"command": format!("echo '{answer}'")}});
+                let file = external(JWT, &path, &source);
+                // It adds its own time.
+                self.file(&file, path, &[STS], own + Duration::from_secs(30))
+            }
+            Kind::Supplied => {
+                let path = format!("{STS}/supplied-{}", self.class);
+                let stage = Arc::clone(self.stage);
+                let token = SubjectToken::supplier(move || {
+                    stage.sleep(stage.roll(|dice| dice.millis(0, 50)));
+                    Ok("subject".to_owned())
+                });
+                let tokens = Credentials::external_account(POOL, token)
+                    .token_url(format!("http://{path}"))
+                    .options(self.options())
+                    .build()
+                    .unwrap();
+                tokens.set_refresh_mode(self.mode);
+                Source {
+                    tokens: Tokens::Access(tokens),
+                    path,
+                    servers: vec![STS],
+                    budget: own,
+                    is_dated: false,
+                    is_shared: false,
+                }
             }
             Kind::ExternalUser => {
                 let path = format!("{STS}/user-{which}");
@@ -212,6 +302,25 @@ impl Wanted<'_> {
         Tokens::Identity(builder.build().unwrap())
     }
 
+    fn impersonated(&self) -> Source {
+        let account = format!("t{}@p.iam.gserviceaccount.com", self.which);
+        let path = format!("{IAM}/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
+        let file = json!({
+            "type": "impersonated_service_account",
+            "service_account_impersonation_url": format!("http://{path}"),
+            "source_credentials": user(&format!("{OAUTH}/source")),
+        });
+        self.file(&file, path, &[OAUTH, IAM], self.patience.budget * 2)
+    }
+
+    fn options(&self) -> DefaultOptions {
+        let options = DefaultOptions::new()
+            .client(self.client.clone())
+            .scopes(["s"]);
+        let trusting = |options: DefaultOptions, host| options.trust_host(format!("http://{host}"));
+        [OAUTH, IAM, STS].into_iter().fold(options, trusting)
+    }
+
     fn file(
         &self,
         file: &Value,
@@ -219,13 +328,8 @@ impl Wanted<'_> {
         servers: &[&'static str],
         budget: Duration,
     ) -> Source {
-        let options = [OAUTH, IAM, STS].into_iter().fold(
-            DefaultOptions::new()
-                .client(self.client.clone())
-                .scopes(["s"]),
-            |options, host| options.trust_host(format!("http://{host}")),
-        );
-        let loaded = options.load_json(&file.to_string()).unwrap().credentials;
+        let loaded = self.options().load_json(&file.to_string());
+        let loaded = loaded.unwrap().credentials;
         loaded.set_refresh_mode(self.mode);
         Source {
             tokens: Tokens::Access(loaded),
@@ -249,6 +353,19 @@ pub(crate) fn build_each() {
     let options = DefaultOptions::new().client(client);
     let options = options.trust_host("http://localhost");
     options.load_json(&user).unwrap();
+}
+
+fn external(kind: &str, exchange: &str, source: &Value) -> Value {
+    json!({
+        "type": "external_account", "audience": POOL, "subject_token_type": kind,
+        "token_url": format!("http://{exchange}"), "credential_source": source,
+    })
+}
+
+fn boundary() -> CredentialAccessBoundary {
+    let bucket = "//storage.googleapis.com/projects/_/buckets/b";
+    let rule = AccessBoundaryRule::new(bucket, ["inRole:roles/storage.objectViewer"]);
+    CredentialAccessBoundary::new([rule.unwrap()]).unwrap()
 }
 
 fn key(token_uri: &str) -> Value {

@@ -60,6 +60,8 @@ struct Actor {
     /// Until when it waits, if it does.
     waits: Option<Duration>,
     notified: bool,
+    /// Only a notice to it alone wakes it.
+    rests: bool,
     done: bool,
 }
 
@@ -125,6 +127,7 @@ impl Stage {
             gate: Arc::clone(&gate),
             waits: None,
             notified: false,
+            rests: false,
             done: false,
         });
         drop(state);
@@ -271,6 +274,17 @@ impl Stage {
         self.give_way(me(), Some(until));
     }
 
+    /// Waits until this actor, and none but it, is notified.
+    pub(crate) fn rest(&self) {
+        let mut state = self.lock();
+        let actor = &mut state.actors[me()];
+        // A notice to all that came before is none to it alone.
+        (actor.rests, actor.notified) = (true, false);
+        drop(state);
+        self.give_way(me(), Some(EVER));
+        self.lock().actors[me()].rests = false;
+    }
+
     pub(crate) fn notify(&self, actor: usize) {
         self.lock().actors[actor].notified = true;
     }
@@ -279,6 +293,7 @@ impl Stage {
         self.lock()
             .actors
             .iter_mut()
+            .filter(|it| !it.rests)
             .for_each(|it| it.notified = true);
     }
 
@@ -322,6 +337,11 @@ impl Stage {
     /// When the last suspend or jump of the wall clock was.
     pub(crate) fn upset_at(&self) -> Duration {
         self.lock().upset_at
+    }
+
+    /// How far the wall clock is set.
+    pub(crate) fn set(&self) -> Duration {
+        self.lock().set
     }
 
     /// Whether the wall clock is right.

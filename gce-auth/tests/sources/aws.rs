@@ -1,7 +1,7 @@
 //! Workloads on AWS: keys of a machine or of the environment, a signed request, and a federated
 //! token that the emulator gives for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gce_auth::{Credentials, Error, ErrorKind, testing::set_variable};
 use gce_auth_emulator::{AdcKind, AwsKey, Emulator, Provider};
@@ -30,13 +30,19 @@ const VARIABLES: [&str; 5] = [
     "AWS_SESSION_TOKEN",
 ];
 
-/// The variables of AWS, which are one test's at a time.
-pub(crate) struct Variables(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+/// The variables of AWS: one test sets them at a time.
+pub(crate) struct Variables(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>);
+
+static LOCK: RwLock<()> = RwLock::new(());
+
+/// Keeps all of the variables unset; many tests may do so at once.
+pub(crate) fn no_variables() -> RwLockReadGuard<'static, ()> {
+    LOCK.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Variables {
     pub(crate) fn set(values: &[(&str, &str)]) -> Self {
-        static LOCK: Mutex<()> = Mutex::new(());
-        let held = Self(LOCK.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = Self(LOCK.write().unwrap_or_else(PoisonError::into_inner));
         for name in VARIABLES {
             let value = values.iter().find(|(of, _)| *of == name);
             set_variable(name, value.map(|(_, value)| *value));
@@ -68,7 +74,7 @@ pub(crate) fn files() -> Files {
 }
 
 /// The file of `gcloud iam workload-identity-pools create-cred-config --aws`.
-fn document(files: &Files, source: &Value) -> Value {
+pub(crate) fn document(files: &Files, source: &Value) -> Value {
     let adc = files.emulator.adc(AdcKind::ExternalAccount).unwrap();
     let mut document: Value = serde_json::from_str(&adc).unwrap();
     document["audience"] = format!("//iam.googleapis.com/{PROVIDER}").into();

@@ -8,11 +8,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
+use gce_auth_emulator::Fault;
 use serde_json::json;
 
-const SESSION: &str = "session of the metadata server";
+const SESSION: &str = "session-of-the-metadata-server==";
 
 /// What the machine has.
 #[derive(Clone)]
@@ -35,35 +37,64 @@ pub(crate) struct Role {
 /// A running server; it ends when it is dropped.
 pub(crate) struct Ec2 {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-    is_over: Arc<AtomicBool>,
+    state: Arc<State>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    asked: Mutex<Vec<String>>,
+    /// A path, how many of its requests fail, and how.
+    fault: Mutex<Option<(&'static str, usize, Fault)>>,
+    /// Connections that are never answered.
+    hanging: Mutex<Vec<TcpStream>>,
+    is_over: AtomicBool,
+}
+
+impl State {
+    /// Notes what was asked; returns the fault that is due.
+    fn take(&self, asked: &str) -> Option<Fault> {
+        self.asked.lock().unwrap().push(asked.to_owned());
+        let mut fault = self.fault.lock().unwrap();
+        let (path, left, what) = fault.as_mut()?;
+        if *left == 0 || asked.split(' ').nth(1) != Some(*path) {
+            return None;
+        }
+        *left -= 1;
+        Some(what.clone())
+    }
 }
 
 impl Ec2 {
     pub(crate) fn start(machine: Machine) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (asked, is_over) = (
-            Arc::<Mutex<Vec<String>>>::default(),
-            Arc::<AtomicBool>::default(),
-        );
-        let (record, end) = (Arc::clone(&asked), Arc::clone(&is_over));
+        let state = Arc::<State>::default();
+        let shared = Arc::clone(&state);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if end.load(Ordering::Acquire) {
+                if shared.is_over.load(Ordering::Acquire) {
                     return;
                 }
-                let stream = stream.unwrap();
-                record.lock().unwrap().push(answer(stream, &machine));
+                answer(stream.unwrap(), &machine, &shared);
             }
         });
         Self {
             address,
-            asked,
-            is_over,
+            state,
             thread: Some(thread),
         }
+    }
+
+    /// Makes the next requests for this path fail.
+    pub(crate) fn fail(&self, path: &'static str, times: usize, fault: Fault) {
+        *self.state.fault.lock().unwrap() = Some((path, times, fault));
+    }
+
+    /// Ends the fault.
+    pub(crate) fn heal(&self) {
+        *self.state.fault.lock().unwrap() = None;
+        self.state.hanging.lock().unwrap().clear();
     }
 
     /// The `credential_source` of a file that `gcloud` writes for AWS, at this server.
@@ -89,13 +120,13 @@ impl Ec2 {
 
     /// What was asked: methods and paths.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.state.asked.lock().unwrap().clone()
     }
 }
 
 impl Drop for Ec2 {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Release);
+        self.state.is_over.store(true, Ordering::Release);
         // The server waits for a connection.
         let _ = TcpStream::connect(self.address);
         let ended = self.thread.take().map(JoinHandle::join);
@@ -103,24 +134,65 @@ impl Drop for Ec2 {
     }
 }
 
-/// Answers one request and closes; returns what was asked.
-fn answer(mut stream: TcpStream, machine: &Machine) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if stream.read(&mut byte).unwrap_or(0) == 0 {
-            break;
+/// The head of a request, which stays unread: a socket that is closed so is reset.
+fn head(stream: &TcpStream) -> String {
+    let mut bytes = [0; 4096];
+    loop {
+        let length = stream.peek(&mut bytes).unwrap_or(0);
+        let head = String::from_utf8_lossy(&bytes[..length]);
+        if length == 0 || head.ends_with("\r\n\r\n") {
+            return head.into_owned();
         }
-        bytes.push(byte[0]);
+        std::thread::yield_now();
     }
-    let head = String::from_utf8(bytes).unwrap();
+}
+
+/// Answers one request and closes.
+fn answer(mut stream: TcpStream, machine: &Machine, state: &State) {
+    let head = head(&stream);
+    let line = head.lines().next().unwrap_or_default();
+    let asked = line.trim_end_matches(" HTTP/1.1").to_owned();
+    let fault = state.take(&asked);
+    if let Some(Fault::Reset) = fault {
+        return;
+    }
+    stream.read_exact(&mut vec![0; head.len()]).unwrap();
+    let (status, body) = reply(&head, &asked, machine);
+    let (status, body) = match &fault {
+        Some(Fault::Close) => return,
+        Some(Fault::Hang) => return state.hanging.lock().unwrap().push(stream),
+        Some(Fault::Status { code, .. }) => (format!("{code} as told"), Vec::new()),
+        Some(Fault::Body { bytes, .. }) => ("200 OK".to_owned(), bytes.clone()),
+        _ => (status.to_owned(), body.into_bytes()),
+    };
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let (piece, pause) = match fault {
+        Some(Fault::Slow { bytes, pause }) => (bytes, pause),
+        _ => (usize::MAX, Duration::ZERO),
+    };
+    let end = match fault {
+        Some(Fault::Truncate(length)) => length.min(body.len()),
+        _ => body.len(),
+    };
+    // Others are answered meanwhile, and the client may be gone.
+    std::thread::spawn(move || {
+        let mut sent = stream.write_all(head.as_bytes());
+        for piece in body[..end].chunks(piece) {
+            std::thread::park_timeout(pause);
+            sent = sent.and_then(|()| stream.write_all(piece));
+        }
+    });
+}
+
+/// The status and body for a request.
+fn reply(head: &str, asked: &str, machine: &Machine) -> (&'static str, String) {
     let has = |name: &str, value: &str| {
         head.lines()
             .filter_map(|line| line.split_once(": "))
             .any(|(of, is)| of.eq_ignore_ascii_case(name) && is == value)
     };
-    let line = head.lines().next().unwrap_or_default();
-    let asked = line.trim_end_matches(" HTTP/1.1").to_owned();
     let is_open = has("x-aws-ec2-metadata-token", SESSION) == machine.sessions;
     let keys = || {
         let role = machine.role.as_ref()?;
@@ -137,14 +209,8 @@ fn answer(mut stream: TcpStream, machine: &Machine) -> String {
         Some("iam/security-credentials/ci") if is_open => keys(),
         _ => None,
     };
-    let (status, body) = match body {
+    match body {
         Some(body) => ("200 OK", body),
         None => ("404 Not Found", String::new()),
-    };
-    let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-    // The client may be gone.
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
-    asked
+    }
 }

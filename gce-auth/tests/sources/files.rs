@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use gce_auth::{
-    Credentials, CredentialsKind, DefaultOptions, IdTokenCredentials, MetadataClient, RetryPolicy,
+    Credentials, CredentialsKind, DefaultOptions, IdTokenCredentials, MetadataClient,
     testing::set_variable,
     time::{Clock as _, SystemClock},
     transport::{HttpTransport, Limits, Transport as _},
@@ -31,8 +31,6 @@ pub(crate) struct File {
     pub(crate) named_by: &'static str,
     pub(crate) identity: Value,
     pub(crate) has_id_tokens: bool,
-    /// The path that is asked for a token first.
-    pub(crate) asks: &'static str,
 }
 
 /// An emulator, and a directory for files that lead to it.
@@ -71,23 +69,7 @@ impl Files {
             .credentials
     }
 
-    /// The same, which shares no token; neither does what it is made of.
-    pub(crate) fn load_apart(&self, file: &File) -> Credentials {
-        let options = self.options().shared(false);
-        let loaded = options.load_json(&file.document.to_string());
-        loaded.unwrap().credentials
-    }
-
-    /// The same, with this budget of an operation.
-    pub(crate) fn load_within(&self, file: &File, budget: Duration) -> Credentials {
-        let client = MetadataClient::builder().endpoint(self.emulator.addr().to_string());
-        let client = client.retry(RetryPolicy::new().budget(budget)).build();
-        let options = self.options().client(client.unwrap()).shared(false);
-        let loaded = options.load_json(&file.document.to_string());
-        loaded.unwrap().credentials
-    }
-
-    fn adc(&self, kind: AdcKind) -> Value {
+    pub(crate) fn adc(&self, kind: AdcKind) -> Value {
         serde_json::from_str(&self.emulator.adc(kind).unwrap()).unwrap()
     }
 
@@ -99,7 +81,6 @@ impl Files {
             named_by: "email",
             identity: document["account"].clone(),
             has_id_tokens: false,
-            asks: "/token",
             document,
         }
     }
@@ -112,7 +93,6 @@ impl Files {
             named_by: "email",
             identity: EMAIL.into(),
             has_id_tokens: true,
-            asks: "/token",
         }
     }
 
@@ -126,7 +106,6 @@ impl Files {
             named_by: "email",
             identity: EMAIL.into(),
             has_id_tokens: true,
-            asks: source.asks,
         }
     }
 
@@ -145,7 +124,6 @@ impl Files {
             named_by: "principal",
             identity: format!("principal:{pool}/subject/{subject}").into(),
             has_id_tokens: false,
-            asks: "/v1/token",
             document,
         }
     }
@@ -231,7 +209,6 @@ impl Files {
         File {
             name: "external_account_authorized_user",
             kind: CredentialsKind::ExternalAccountAuthorizedUser,
-            asks: "/v1/oauthtoken",
             ..file
         }
     }

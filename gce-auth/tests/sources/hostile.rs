@@ -74,7 +74,7 @@ fn secrets_go_to_no_server_that_only_the_file_names() {
             assert!(!said.contains(secret), "{said}");
         }
     }
-    assert_eq!(files.emulator.request_count(""), 0);
+    assert_eq!(files.emulator.requests(), []);
 }
 
 #[cfg(unix)]

@@ -6,10 +6,12 @@
 mod aws;
 mod builders;
 mod ec2;
+mod executables;
 mod faults;
 mod files;
 mod hostile;
 mod many;
+mod servers;
 mod workforce;
 
 use std::time::Duration;
@@ -118,6 +120,47 @@ fn id_tokens_are_of_those_that_can_have_them() {
 }
 
 #[test]
+fn a_person_has_an_id_token_for_the_client_of_the_login_alone() {
+    let files = Files::new(Emulator::builder().start().unwrap());
+    let file = files.user();
+    let client_id = file.document["client_id"].as_str().unwrap();
+    let credentials = files.load(&file);
+    let identity = credentials.id_token(client_id).unwrap();
+    let token = identity.blocking_token().unwrap();
+    let claims = token.claims();
+    assert_eq!(claims.audience(), Some(client_id));
+    assert_eq!(claims.email(), file.document["account"].as_str());
+    let again = block_on(credentials.id_token(client_id).unwrap().token()).unwrap();
+    assert_eq!(again.secret(), token.secret(), "one token for all");
+    let error = credentials.id_token(AUDIENCE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{error}");
+    // A login without `openid` has access tokens alone.
+    let fault = gce_auth_emulator::Fault::Body {
+        content_type: "application/json".to_owned(),
+        bytes: br#"{"access_token":"t","expires_in":3600}"#.to_vec(),
+    };
+    files.emulator.fail_next("/token", 1, fault);
+    let error = identity.blocking_refresh().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.hint().unwrap().contains("openid"), "{error}");
+}
+
+#[test]
+fn a_person_signs_nothing_and_no_server_is_asked() {
+    let files = Files::new(Emulator::builder().start().unwrap());
+    for file in files.all() {
+        if !file.kind.name().ends_with("authorized_user") {
+            continue;
+        }
+        let signer = Signer::new(files.load(&file));
+        let error = signer.blocking_sign_bytes(b"bytes").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{}", file.name);
+        assert!(error.hint().unwrap().contains("impersonate"), "{error}");
+    }
+    assert_eq!(files.emulator.request_count(""), 0, "no server is asked");
+}
+
+#[test]
 fn a_key_signs_for_itself_and_sends_what_it_signed() {
     let files = Files::new(Emulator::builder().start().unwrap());
     let key = files.load(&files.key());
@@ -132,7 +175,7 @@ fn a_key_signs_for_itself_and_sends_what_it_signed() {
     }
     let signature = Signer::new(key).blocking_sign_bytes(b"bytes").unwrap();
     assert_eq!(signature.bytes().len(), 256);
-    assert_eq!(files.emulator.request_count(""), 0, "no server is asked");
+    assert_eq!(files.emulator.requests(), [], "no server is asked");
 }
 
 #[test]

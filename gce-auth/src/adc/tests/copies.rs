@@ -108,6 +108,37 @@ fn the_requests_of_an_external_account_are_billed_like_its_own() {
 }
 
 #[test]
+fn the_exchange_of_an_external_account_moves_also_if_it_acts_as_another() {
+    let world = World::new([
+        Reply::text("subject"),
+        Reply::token("federated", 3600),
+        impersonated("target"),
+    ]);
+    let mut file = external(&serde_json::from_str(URL).unwrap());
+    file["service_account_impersonation_url"] = impersonation("t@x").into();
+    let credentials = load(&world, &file, &[SCOPE]);
+    let copy = credentials
+        .with_token_uri("https://sts.example/t")
+        .unwrap()
+        .with_universe_domain("u.example");
+    assert_eq!(copy.token_uri(), Some("https://sts.example/t"));
+    let written = copy.file().unwrap().to_json();
+    let written: Value = serde_json::from_str(written.secret()).unwrap();
+    assert_eq!(written["token_url"], "https://sts.example/t");
+    assert_eq!(written["universe_domain"], "u.example");
+    copy.blocking_refresh().unwrap();
+    let requests = world.transport.requests();
+    assert_eq!(requests[1].uri(), "https://sts.example/t");
+    assert_eq!(
+        requests[2].uri().host(),
+        Some("iamcredentials.googleapis.com")
+    );
+    let acting = load(&world, &user(), &[]).impersonate("t@x").build();
+    let refused = acting.unwrap().with_token_uri("https://sts.example/t");
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidOperation);
+}
+
+#[test]
 fn delegates_are_sent_as_they_were_given() {
     for (delegates, sent) in [
         (Some(Vec::new()), json!([])),
@@ -255,4 +286,37 @@ fn a_narrowed_credential_may_be_of_another_universe_than_its_source() {
     let sent = &world.transport.requests()[1];
     assert_eq!(sent.uri(), "https://sts.u.example/v1/token");
     assert_eq!(source.blocking_universe_domain().unwrap(), "googleapis.com");
+}
+
+#[test]
+fn the_id_tokens_of_a_key_are_for_another_audience_by_another_endpoint() {
+    let claims = |audience: &str| {
+        let claims = json!({"aud": audience, "exp": START + 3600});
+        let encoded = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+        Reply::text(&json!({"id_token": format!("e30.{encoded}.c2ln")}).to_string())
+    };
+    let world = World::new([claims("other"), claims("other")]);
+    let identity = load(&world, &key(), &[]).id_token("aud").unwrap();
+    let other = identity.with_audience("other").unwrap();
+    assert_eq!((identity.audience(), other.audience()), ("aud", "other"));
+    other.blocking_token().unwrap();
+    let moved = other.with_token_uri("https://elsewhere.example/t").unwrap();
+    moved.blocking_token().unwrap();
+    let requests = world.transport.requests();
+    let asked = requests.iter().map(|it| it.uri().to_string());
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        [
+            "https://oauth2.googleapis.com/token",
+            "https://elsewhere.example/t"
+        ]
+    );
+    for request in requests {
+        let form = String::from_utf8(request.into_body()).unwrap();
+        let (_, assertion) = form.split_once("assertion=").unwrap();
+        let claims = assertion.split('.').nth(1).unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["target_audience"], "other");
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
         access_boundary::{AccessBoundaryRule, CredentialAccessBoundary},
         error::ErrorKind,
     },
-    world::{START, World},
+    world::{Folder, START, World},
 };
 
 const KEY: &str = include_str!("../../../tests/data/service_account.key");
@@ -238,7 +238,8 @@ fn a_source_whose_tokens_are_all_rejected_is_asked_three_times() {
 
 #[test]
 fn an_external_account_exchanges_what_a_file_holds_for_each_token() {
-    let path = std::env::temp_dir().join(format!("gce-auth-subject-{}", std::process::id()));
+    let folder = Folder::new();
+    let path = folder.join("subject");
     std::fs::write(&path, "subject-one").unwrap();
     let world = World::new([
         Reply::token("one", 3600),
@@ -385,21 +386,6 @@ fn secrets_go_nowhere_that_only_the_file_names() {
         trusting
             .load_json(&with(key(), "token_uri", evil).to_string())
             .is_ok()
-    );
-}
-
-#[test]
-fn equal_files_share_a_token_and_others_do_not() {
-    let world = World::new([Reply::token("one", 3600), Reply::token("two", 3600)]);
-    let one = load(&world, &user(), &[]);
-    let same = load(&world, &user(), &[]);
-    assert_eq!(one.blocking_token().unwrap().secret(), "one");
-    assert_eq!(same.blocking_token().unwrap().secret(), "one");
-    let mut other = user();
-    other["refresh_token"] = "another".into();
-    assert_eq!(
-        load(&world, &other, &[]).blocking_token().unwrap().secret(),
-        "two"
     );
 }
 

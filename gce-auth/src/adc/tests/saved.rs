@@ -11,6 +11,7 @@ use crate::{
     io::fake::{HandQueue, Reply},
     refresh::RefreshMode,
     tokens::{credentials::Credentials, status::TokenState},
+    values::error::ErrorKind,
     world::World,
 };
 
@@ -202,4 +203,56 @@ fn with_exact_freshness_what_comes_for_a_rejected_token_is_renewed_if_it_is_stal
         assert_eq!(last.headers()["authorization"], newest);
         assert_eq!(requests.len(), tokens + 2, "{seconds} s");
     }
+}
+
+#[test]
+fn a_source_that_was_refused_is_asked_once_for_all_that_act_with_it() {
+    let refused = || Reply::status(400);
+    let world = World::new([refused(), refused(), refused()]);
+    let source = load(&world, &user(), &[]);
+    let acting = source.impersonate("t@x").build().unwrap();
+    for audience in ["https://a.example", "https://b.example"] {
+        let identity = acting.id_token(audience).unwrap();
+        let error = identity.blocking_token().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    }
+    assert!(acting.blocking_sign_bytes(b"x").is_err());
+    assert_eq!(world.transport.requests().len(), 1, "within a second");
+    world.advance(2);
+    assert!(acting.blocking_sign_bytes(b"x").is_err());
+    assert_eq!(world.transport.requests().len(), 2);
+}
+
+#[test]
+fn a_region_of_aws_is_kept_only_once_a_token_came_of_it() {
+    let keys = r#"{"AccessKeyId":"a","SecretAccessKey":"s"}"#;
+    let signs = || [Reply::text("role"), Reply::text(keys)];
+    let mut replies = vec![Reply::text("<html>")];
+    replies.extend(signs());
+    // A region of another machine, which Google refuses.
+    replies.push(Reply::text("oops"));
+    replies.extend(signs());
+    replies.push(Reply::status(400));
+    replies.push(Reply::text("us-east-2b"));
+    replies.extend(signs());
+    replies.push(Reply::token("one", 60));
+    replies.extend(signs());
+    replies.push(Reply::token("two", 60));
+    let world = World::new(replies);
+    let source = json!({"environment_id": "aws1", "url": "http://127.0.0.1/role",
+        "region_url": "http://127.0.0.1/zone",
+        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com"});
+    let mut file = external(&source);
+    file["subject_token_type"] = "urn:ietf:params:aws:token-type:aws4_request".into();
+    let credentials = load(&world, &file, &[]);
+    for kind in [ErrorKind::Config, ErrorKind::Refused] {
+        assert_eq!(credentials.blocking_token().unwrap_err().kind(), kind);
+        world.advance(5);
+    }
+    assert_eq!(credentials.blocking_token().unwrap().secret(), "one");
+    world.advance(60);
+    assert_eq!(credentials.blocking_token().unwrap().secret(), "two");
+    let requests = world.transport.requests();
+    let zones = requests.iter().filter(|it| it.uri().path() == "/zone");
+    assert_eq!(zones.count(), 3, "what worked is not asked for again");
 }

@@ -1,66 +1,22 @@
+mod impostors;
+mod pauses;
+mod scripted;
+
 use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response};
-
+use self::scripted::{World, world};
 use super::*;
 use crate::{
     client::config::MetadataClient,
     io::{
         fake::{HandClock, Reply, ScriptedTransport},
-        transport::{Limits, Transport, TransportError, TransportErrorKind},
+        interrupt::Interrupt,
+        transport::{Transport, TransportErrorKind},
     },
     values::error::ErrorKind,
-    wire::{
-        request::{self, MetadataPath, Query},
-        retry::RetryPolicy,
-    },
+    wire::request::{self, MetadataPath, Query},
+    world::Folder,
 };
-
-struct World {
-    client: MetadataClient,
-    transport: Arc<ScriptedTransport>,
-    clock: Arc<HandClock>,
-}
-
-fn world(replies: impl IntoIterator<Item = Reply>) -> World {
-    let transport = Arc::new(ScriptedTransport::new(replies));
-    let clock = Arc::new(HandClock::at(1_700_000_000));
-    let client = MetadataClient::builder()
-        .endpoint("127.0.0.1:1")
-        .transport(Arc::clone(&transport) as Arc<dyn Transport>)
-        .clock(Arc::clone(&clock) as _)
-        .retry(RetryPolicy::new().jitter(0.0))
-        .build_without_environment();
-    World {
-        client,
-        transport,
-        clock,
-    }
-}
-
-impl World {
-    fn ask(&self, path: &str) -> Result<String, Error> {
-        let config = &*self.client.0;
-        let path = MetadataPath::new(path).unwrap();
-        let request = request::value(config.endpoint().unwrap(), &path, &Query::default()).unwrap();
-        let mut budget = config.budget();
-        fetch(config, &mut budget, &request, |answer, _| {
-            answer.text().map(str::to_owned)
-        })
-    }
-
-    fn asked(&self) -> usize {
-        self.transport.requests().len()
-    }
-
-    fn sleeps(&self) -> Vec<u128> {
-        self.clock
-            .take_sleeps()
-            .iter()
-            .map(Duration::as_millis)
-            .collect()
-    }
-}
 
 #[test]
 fn transient_failures_are_repeated() {
@@ -206,70 +162,10 @@ fn a_slash_is_added_once() {
     );
 }
 
-/// Freezes: an attempt takes an hour of boot time before it fails.
-#[derive(Debug)]
-struct Freezes {
-    clock: Arc<HandClock>,
-    then: ScriptedTransport,
-    times: std::sync::atomic::AtomicU32,
-}
-
-impl Transport for Freezes {
-    fn send(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-    ) -> Result<Response<Vec<u8>>, TransportError> {
-        use std::sync::atomic::Ordering::SeqCst;
-        if self
-            .times
-            .fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1))
-            .is_ok()
-        {
-            self.clock.advance(Duration::from_secs(3600));
-            return Err(TransportError::new(TransportErrorKind::Timeout, "frozen"));
-        }
-        self.then.send(request, limits)
-    }
-}
-
-fn freezing(times: u32) -> World {
-    let clock = Arc::new(HandClock::at(1_700_000_000));
-    let transport = Arc::new(Freezes {
-        clock: Arc::clone(&clock),
-        then: ScriptedTransport::new([Reply::text("v")]),
-        times: times.into(),
-    });
-    let client = MetadataClient::builder()
-        .endpoint("127.0.0.1:1")
-        .transport(transport)
-        .clock(Arc::clone(&clock) as _)
-        .build_without_environment();
-    World {
-        client,
-        transport: Arc::default(),
-        clock,
-    }
-}
-
-#[test]
-fn a_pause_is_repeated_and_not_counted() {
-    let world = freezing(2);
-    assert_eq!(world.ask("instance/name").unwrap(), "v");
-    assert!(world.sleeps().is_empty());
-}
-
-#[test]
-fn a_transport_that_ignores_its_limits_does_not_go_on_for_ever() {
-    let error = freezing(u32::MAX).ask("instance/name").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.attempts() <= 4, "{error}");
-}
-
 #[test]
 fn where_this_is_plainly_elsewhere_one_quick_attempt_tells() {
-    let file = std::env::temp_dir().join(format!("gce-auth-dmi-{}", std::process::id()));
-    std::fs::write(&file, "Precision 5520\n").unwrap();
+    let folder = Folder::new();
+    let file = folder.write("dmi", "Precision 5520\n");
     let transport = Arc::new(ScriptedTransport::new([Reply::Broken(
         TransportErrorKind::Timeout,
     )]));
@@ -283,7 +179,6 @@ fn where_this_is_plainly_elsewhere_one_quick_attempt_tells() {
         clock: Arc::new(HandClock::at(0)),
     };
     let asked = world.ask("instance/name");
-    std::fs::remove_file(&file).unwrap();
     let error = asked.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotOnGce);
     assert!(error.to_string().contains("Precision 5520"), "{error}");
@@ -292,88 +187,12 @@ fn where_this_is_plainly_elsewhere_one_quick_attempt_tells() {
     assert!(world.transport.limits()[0].attempt < Duration::from_secs(1));
 
     // Another cloud's server at the same address is no evidence to the contrary.
-    std::fs::write(&file, "HVM domU\n").unwrap();
+    folder.write("dmi", "HVM domU\n");
     world
         .transport
         .script([Reply::Raw(401, vec![], "Unauthorized".into())]);
     let asked = world.ask("instance/name");
-    std::fs::remove_file(&file).unwrap();
     assert_eq!(asked.unwrap_err().kind(), ErrorKind::NotOnGce);
-}
-
-/// An answer without a flavor, which comes with these headers.
-fn plain(status: u16, headers: &[(&str, &str)]) -> Reply {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Reply::Raw(
-        status,
-        headers.iter().map(owned).collect(),
-        "no such page".into(),
-    )
-}
-
-#[test]
-fn a_refusal_counts_only_if_a_metadata_server_says_it() {
-    let root = plain(200, &[("Metadata-Flavor", "Google")]);
-    for status in [400, 401, 403, 404, 405, 412] {
-        let impostor = world([plain(status, &[("Server", "nginx")])]);
-        let error = impostor.ask("universe/universe-domain").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotMetadataServer, "{status}");
-        assert_eq!((error.status(), error.attempts()), (Some(status), 1));
-        assert!(error.request().unwrap().ends_with("/universe-domain"));
-        let asked = impostor.transport.requests();
-        assert_eq!((asked.len(), asked[1].uri().path()), (2, "/"));
-
-        // Behind a proxy that hides all but what it lets through.
-        let concealed = world([plain(status, &[]), root.clone(), plain(404, &[])]);
-        let error = concealed.ask("instance/name").unwrap_err();
-        assert_ne!(error.kind(), ErrorKind::NotMetadataServer, "{status}");
-        assert_eq!((error.status(), error.attempts()), (Some(status), 1));
-        let error = concealed.ask("instance/name").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(concealed.asked(), 3, "it has proven what it is");
-
-        for server in [
-            "Metadata Server for VM",
-            "GKE Metadata Server",
-            "Metadata Server for Serverless",
-        ] {
-            let google = world([plain(status, &[("Server", server)])]);
-            let error = google.ask("instance/name").unwrap_err();
-            assert_ne!(error.kind(), ErrorKind::NotMetadataServer, "{server}");
-            assert_eq!(google.asked(), 1);
-        }
-    }
-}
-
-#[test]
-fn an_impostor_has_no_missing_value() {
-    let impostor = world([plain(404, &[])]);
-    let client = &impostor.client;
-    for error in [
-        client.blocking_universe_domain().unwrap_err(),
-        client
-            .request("instance/attributes/x")
-            .blocking_send_optional()
-            .unwrap_err(),
-        client.blocking_account_info("default").unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::NotMetadataServer, "{error}");
-    }
-}
-
-#[test]
-fn whoever_says_that_it_passes_is_asked_again() {
-    for status in [408, 429, 500, 503] {
-        let world = world([plain(status, &[]), Reply::text("v")]);
-        assert_eq!(world.ask("instance/name").unwrap(), "v", "{status}");
-        assert_eq!(world.asked(), 2);
-    }
-    // Also where it is to prove what it is.
-    let root = plain(200, &[("Metadata-Flavor", "Google")]);
-    let busy = world([plain(404, &[]), plain(503, &[]), root]);
-    let error = busy.ask("instance/name").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(busy.asked(), 3);
 }
 
 #[test]
@@ -411,4 +230,67 @@ fn a_post_that_may_have_arrived_is_not_sent_again() {
     let request = refused.client.request("x").method(http::Method::POST);
     let _ = request.blocking_send();
     assert_eq!(refused.asked(), 2, "it cannot have arrived");
+}
+
+#[test]
+fn what_no_caller_waits_for_is_not_asked() {
+    let world = world([Reply::text("value")]);
+    let config = &*world.client.0;
+    let path = MetadataPath::new("instance/name").unwrap();
+    let mut request = request::value(config.endpoint().unwrap(), &path, &Query::default()).unwrap();
+    let interrupt = Interrupt::new();
+    request.extensions_mut().insert(interrupt.clone());
+    let fetch = || {
+        fetch(config, &mut config.budget(), &request, |answer, _| {
+            answer.text().map(str::to_owned)
+        })
+    };
+    assert_eq!(fetch().unwrap(), "value");
+    interrupt.raise();
+    assert_eq!(fetch().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(world.asked(), 1);
+}
+
+#[test]
+fn an_error_says_where_to_look_as_far_as_that_is_known() {
+    let running = "is the metadata server at this address running";
+    let by_address = "name the server by its address";
+    for (reply, hint) in [
+        (Reply::Broken(TransportErrorKind::Resolve), Some(by_address)),
+        (Reply::Broken(TransportErrorKind::Connect), Some(running)),
+        (Reply::Broken(TransportErrorKind::Timeout), Some(running)),
+        // It was reached, and has said why.
+        (Reply::status(503), None),
+    ] {
+        let said = format!("{reply:?}");
+        let error = world([reply]).ask("instance/name").unwrap_err();
+        let told = error.hint().unwrap();
+        assert_eq!(
+            told.contains(by_address),
+            hint == Some(by_address),
+            "{said}: {told}"
+        );
+        assert_eq!(
+            told.contains(running),
+            hint == Some(running),
+            "{said}: {told}"
+        );
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn on_google_cloud_a_server_that_cannot_be_reached_may_be_behind_a_firewall() {
+    for kind in [TransportErrorKind::Resolve, TransportErrorKind::Connect] {
+        let client = MetadataClient::builder()
+            .transport(Arc::new(ScriptedTransport::new([Reply::Broken(kind)])))
+            .clock(Arc::new(HandClock::at(1)))
+            .dmi_product_name_file("/nonexistent")
+            .build_in(&crate::io::env::Environment {
+                serverless: Some("K_SERVICE"),
+                ..Default::default()
+            });
+        let error = client.blocking_get("instance/name").unwrap_err();
+        assert!(error.hint().unwrap().contains("firewall"), "{error}");
+    }
 }

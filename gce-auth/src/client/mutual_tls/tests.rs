@@ -1,4 +1,4 @@
-use std::{fs, process, sync::Arc, time::Duration};
+use std::{fs, ops::Deref, sync::Arc, time::Duration};
 
 use http::Response;
 
@@ -12,6 +12,7 @@ use crate::{
         fake::{HandClock, Reply, ScriptedTransport},
         transport::{Limits, Transport, TransportError, TransportErrorKind},
     },
+    world::Folder,
 };
 
 #[test]
@@ -29,10 +30,8 @@ fn modes_are_read_without_regard_to_case() {
 }
 
 /// A directory with certificates.
-fn certificates(name: &str) -> PathBuf {
-    let name = format!("gce-auth-mtls-{name}-{}", process::id());
-    let directory = std::env::temp_dir().join(name);
-    fs::create_dir_all(&directory).unwrap();
+fn certificates() -> Folder {
+    let directory = Folder::new();
     let certificate = include_str!("../../../tests/data/agent.pem");
     let key = include_str!("../../../tests/data/agent.key");
     fs::write(directory.join("root.crt"), certificate).unwrap();
@@ -48,8 +47,22 @@ fn environment(mode: &str) -> Environment {
     }
 }
 
+/// A client, and the directory with its certificates.
+struct Certified(
+    MetadataClient,
+    #[allow(dead_code, reason = "it is there until the end")] Folder,
+);
+
+impl Deref for Certified {
+    type Target = MetadataClient;
+
+    fn deref(&self) -> &MetadataClient {
+        &self.0
+    }
+}
+
 /// Answers, and fails over HTTPS as often as it is told.
-fn world(mode: &str, replies: Vec<Reply>) -> (MetadataClient, Arc<ScriptedTransport>) {
+fn world(mode: &str, replies: Vec<Reply>) -> (Certified, Arc<ScriptedTransport>) {
     world_with(RetryPolicy::new(), mode, replies)
 }
 
@@ -57,15 +70,16 @@ fn world_with(
     retry: RetryPolicy,
     mode: &str,
     replies: Vec<Reply>,
-) -> (MetadataClient, Arc<ScriptedTransport>) {
+) -> (Certified, Arc<ScriptedTransport>) {
     let transport = Arc::new(ScriptedTransport::new(replies));
+    let folder = certificates();
     let client = MetadataClient::builder()
         .transport(Arc::clone(&transport) as _)
         .clock(Arc::new(HandClock::at(1)))
         .retry(retry)
-        .mtls_dir(certificates("scripted"))
+        .mtls_dir(&*folder)
         .build_in(&environment(mode));
-    (client, transport)
+    (Certified(client, folder), transport)
 }
 
 /// Hangs as long as it may.
@@ -88,7 +102,7 @@ impl Transport for Hangs {
 
 #[test]
 fn two_that_hang_are_not_taken_for_one_that_froze() {
-    let directory = certificates("hangs");
+    let directory = certificates();
     let clock = Arc::new(HandClock::at(1).jitters([0.5]));
     let transport = Arc::new(Hangs {
         clock: Arc::clone(&clock),
@@ -97,7 +111,7 @@ fn two_that_hang_are_not_taken_for_one_that_froze() {
     let client = MetadataClient::builder()
         .transport(Arc::clone(&transport) as _)
         .clock(Arc::clone(&clock) as _)
-        .mtls_dir(directory)
+        .mtls_dir(&*directory)
         .build_in(&environment("default"));
     let began = clock.now().boot;
     let error = client.blocking_get("instance/name").unwrap_err();

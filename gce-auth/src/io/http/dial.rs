@@ -27,6 +27,12 @@ pub(super) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
 }
 
+/// What one of so many addresses gets of the time that is left.
+pub(super) fn share(left: Duration, untried: usize) -> Duration {
+    let untried = u32::try_from(untried).unwrap_or(u32::MAX).max(1);
+    (left / untried).max(Duration::from_millis(1))
+}
+
 /// The first of `addresses` that takes a connection. Each gets a fair share of
 /// the time that is left.
 pub(super) fn dial(
@@ -35,14 +41,12 @@ pub(super) fn dial(
     limits: &Limits,
 ) -> Result<TcpStream, TransportError> {
     let mut last = unresolved();
-    for (tried, address) in addresses.iter().enumerate() {
+    for (untried, address) in (1..=addresses.len()).rev().zip(addresses) {
         let left = end.saturating_sub(now());
         if left.is_zero() {
             return Err(late("no connection", limits.connect));
         }
-        let others = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let share = (left / others).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(address, share) {
+        match TcpStream::connect_timeout(address, share(left, untried)) {
             Ok(stream) => {
                 // Small requests, each of which is waited for.
                 let _ = stream.set_nodelay(true);

@@ -182,7 +182,8 @@ impl Transport for HttpTransport {
         mut request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> Result<Response<Vec<u8>>, TransportError> {
-        let end = now().saturating_add(limits.attempt);
+        let begin = now();
+        let end = begin.saturating_add(limits.attempt);
         if !cfg!(feature = "tls") && is_https(request.uri()) {
             return Err(TransportError::new(
                 Kind::Tls,
@@ -194,7 +195,7 @@ impl Transport for HttpTransport {
         let sent = http1::encode(&request);
         request.body_mut().zeroize();
         let route = Route::of(&request)?;
-        let (kept, gone) = self.pool.take(&route);
+        let (kept, gone) = self.pool.take(&route, begin);
         let interrupt = Interrupt::of(&request);
         let mut again = kept.is_some() && request.method().is_idempotent();
         let mut gone = Some(gone);

@@ -75,8 +75,8 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection for `route` that still is one; and those that are not.
-    pub(super) fn take(&self, route: &Route) -> (Option<Connection>, Gone) {
+    /// A connection for `route` that still is one `now`; and those that are not.
+    pub(super) fn take(&self, route: &Route, now: Duration) -> (Option<Connection>, Gone) {
         let mut gone = Vec::new();
         {
             let mut held = self.lock();
@@ -86,7 +86,7 @@ impl Pool {
                 *held = (process, Vec::new());
             }
             // They stand in the order in which they were kept.
-            let oldest = now().saturating_sub(OLDEST);
+            let oldest = now.saturating_sub(OLDEST);
             let old = held.1.partition_point(|kept| kept.since < oldest);
             gone.extend(held.1.drain(..old));
         }
@@ -123,5 +123,98 @@ impl Pool {
             connection,
             since: now(),
         });
+    }
+}
+
+#[cfg(all(test, not(gce_auth_loom)))]
+pub(super) mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection to a server that says nothing, and the server's end.
+    pub(in crate::io::http) fn quiet(listener: &TcpListener) -> (Connection, TcpStream) {
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        (Connection::plain(stream), server)
+    }
+
+    fn route(url: &str) -> Route {
+        Route::of(&Request::get(url).body(Vec::new()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_connection_serves_requests_to_the_same_server_alone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Pool::default();
+        let kept = "http://h:81/a";
+        let (connection, _server) = quiet(&listener);
+        assert!(pool.take(&route(kept), now()).0.is_none());
+        pool.keep(route(kept), connection);
+        for other in ["http://h:82/a", "http://g:81/a", "https://h:81/a"] {
+            assert!(pool.take(&route(other), now()).0.is_none(), "{other}");
+        }
+        assert!(pool.take(&route("http://h:81/b?c"), now()).0.is_some());
+        assert!(pool.take(&route(kept), now()).0.is_none(), "it was taken");
+    }
+
+    #[test]
+    fn a_few_connections_are_kept_and_the_oldest_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken =
+            |pool: &Pool, url: &str| std::iter::from_fn(|| pool.take(&route(url), now()).0).count();
+        let pool = Pool::default();
+        let mut servers = Vec::new();
+        let mut keep = |url: &str| {
+            let (connection, server) = quiet(&listener);
+            pool.keep(route(url), connection);
+            servers.push(server);
+        };
+        assert_eq!(taken(&pool, "http://first/"), 0);
+        keep("http://first/");
+        for _ in 0..6 {
+            keep("http://often/");
+        }
+        assert_eq!(taken(&pool, "http://often/"), 4);
+        assert_eq!(taken(&pool, "http://first/"), 1, "others stay");
+        for n in 0..9 {
+            keep(&format!("http://server-{n}/"));
+        }
+        assert_eq!(taken(&pool, "http://server-0/"), 0, "one too many");
+        assert_eq!(taken(&pool, "http://server-1/"), 1);
+        assert_eq!(taken(&pool, "http://server-8/"), 1);
+    }
+
+    #[test]
+    fn a_connection_is_used_again_for_a_minute_and_no_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Pool::default();
+        let url = "http://h/";
+        let begin = now();
+        assert!(pool.take(&route(url), begin).0.is_none());
+        let mut servers = Vec::new();
+        for (later, used) in [(Duration::ZERO, true), (Duration::from_nanos(1), false)] {
+            let (connection, server) = quiet(&listener);
+            servers.push(server);
+            pool.keep(route(url), connection);
+            let since = pool.lock().1[0].since;
+            assert!(since >= begin);
+            let (taken, _) = pool.take(&route(url), since + OLDEST + later);
+            assert_eq!(taken.is_some(), used, "{later:?}");
+        }
+    }
+
+    #[test]
+    fn a_forked_child_leaves_its_parents_connections_alone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Pool::default();
+        let url = "http://h/";
+        let (connection, _server) = quiet(&listener);
+        pool.keep(route(url), connection);
+        pool.lock().0 = std::process::id() + 1;
+        assert!(pool.take(&route(url), now()).0.is_none());
+        let (connection, _server) = quiet(&listener);
+        pool.keep(route(url), connection);
+        assert!(pool.take(&route(url), now()).0.is_some(), "its own it uses");
     }
 }

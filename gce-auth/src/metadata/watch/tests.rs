@@ -313,6 +313,17 @@ fn a_limited_wait_loses_nothing() {
 }
 
 #[test]
+fn a_change_shows_what_it_is_of() {
+    let world = world([there("e1", "one")]);
+    let change = world.client.watch("x").blocking_next().unwrap();
+    let shown = format!("{change:?}");
+    assert!(
+        shown.contains("MetadataChange") && shown.contains("e1"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_dropped_watch_asks_nobody() {
     let world = world([there("a", "one")]);
     let mut watch = world.client.watch("instance/tags");

@@ -53,3 +53,21 @@ fn a_renewal_at_a_hit_costs_the_budget_of_the_wait_after_it() {
     assert_eq!(token.unwrap().name, "b");
     assert_eq!(given(&world), seconds(1));
 }
+
+#[test]
+fn a_wait_after_a_renewal_at_a_hit_does_not_begin_another() {
+    let mut world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    world.advance(3500);
+    world.cache.executor = Arc::new(HandQueue::refusing());
+    let after = |spent| {
+        let token = world
+            .cache
+            .blocking_get_after(RefreshMode::Background, spent);
+        (token.unwrap().name, world.fetches())
+    };
+    // What a renewal here brings may be discarded, and the token in hand is good.
+    assert_eq!(after(seconds(9)), ("a".to_owned(), 1));
+    assert_eq!(after(Duration::ZERO), ("b".to_owned(), 2));
+}

@@ -72,7 +72,10 @@ fn what_was_rejected_stays_in_memory_only_until_there_is_another() {
     world.script([Ok(("a", 3600)), Ok(("b", 3600))]);
     world.get().unwrap();
     world.reject("a");
-    let remembered = || format!("{:?}", world.cache.refreshes()).contains("\"a\"");
+    let remembered = || {
+        let past = &world.cache.refreshes().shared.past;
+        format!("{past:?}").contains("\"a\"")
+    };
     assert!(remembered());
     world.get().unwrap();
     assert!(!remembered());
@@ -152,4 +155,45 @@ fn what_is_cleared_is_forgotten_with_its_rejections() {
     world.get().unwrap();
     assert!(world.reject("a"), "as if it were new");
     assert_eq!(world.cached(), None);
+}
+
+#[test]
+fn a_refresh_whose_token_was_rejected_takes_none_that_was_requested_before() {
+    let world = World::new();
+    world.script([
+        Ok(("a", 3600)),
+        Ok(("older", 3600)),
+        Ok(("a", 3600)),
+        Ok(("newer", 3600)),
+    ]);
+    world.get().unwrap();
+    world.advance(3500);
+    let mut renewal = pin!(world.cache.get(RefreshMode::Blocking));
+    assert!(poll(renewal.as_mut()).is_pending());
+    let mut refresh = pin!(world.cache.refresh());
+    assert!(poll(refresh.as_mut()).is_pending());
+    assert!(world.reject("a"));
+    world.queue.run_all();
+    let held = world.cached();
+    assert_eq!(held.as_deref(), Some("older"), "it was not rejected");
+    assert!(poll(refresh.as_mut()).is_pending(), "it asks again");
+    world.queue.run_all();
+    assert!(matches!(poll(refresh), Poll::Ready(Ok(token)) if token.name == "newer"));
+}
+
+#[test]
+fn a_refresh_of_before_a_rejection_takes_what_a_later_one_brought() {
+    let world = World::new();
+    world.script([Ok(("a", 3600)), Ok(("a", 3600)), Ok(("b", 3600))]);
+    world.get().unwrap();
+    let mut older = pin!(world.cache.refresh());
+    assert!(poll(older.as_mut()).is_pending());
+    assert!(world.reject("a"));
+    let mut later = pin!(world.cache.refresh());
+    assert!(poll(later.as_mut()).is_pending());
+    world.queue.run_all();
+    for refresh in [older, later] {
+        assert!(matches!(poll(refresh), Poll::Ready(Ok(token)) if token.name == "b"));
+    }
+    assert_eq!(world.fetches(), 3, "it asks no more");
 }

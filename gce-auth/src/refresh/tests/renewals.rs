@@ -93,3 +93,12 @@ fn no_renewal_is_announced_before_one_has_failed() {
     let at = world.cache.refreshes().known().next_renewal;
     assert_eq!(at, Some(world.clock.now().boot + POLICY.first_backoff));
 }
+
+#[test]
+fn what_has_expired_when_it_comes_is_handed_to_those_who_waited_for_it() {
+    let world = World::new();
+    world.script([Ok(("a", 0)), Ok(("b", 0))]);
+    assert_eq!(world.get().as_deref(), Ok("a"), "the server has no other");
+    assert_eq!(world.fetches(), 1);
+    assert_eq!(world.get().as_deref(), Ok("b"));
+}

@@ -72,6 +72,21 @@ fn errors_are_shared_among_equal_settings_alone() {
 }
 
 #[test]
+fn after_a_rejection_all_settings_ask_at_once() {
+    let both = both(HandQueue::new());
+    both.first.script([Ok(("a", 3600))]);
+    both.first.get().unwrap();
+    both.first.advance(3400);
+    both.second.renew();
+    both.queue.run_all();
+    assert_eq!(both.second.refreshes().known().failures, 1);
+    both.second.source.script(Ok(("b", 3600)));
+    assert!(both.first.reject("a"));
+    let token = both.second.blocking_get(RefreshMode::Background);
+    assert_eq!(token.unwrap().name, "b", "its quiet second is over");
+}
+
+#[test]
 fn a_rejection_and_a_refresh_count_for_all() {
     let both = both(HandQueue::new());
     both.first

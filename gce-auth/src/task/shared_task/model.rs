@@ -1,5 +1,5 @@
 //! Every interleaving of a few threads, searched by loom.
-//! Run with `RUSTFLAGS="--cfg gce_auth_loom" cargo test --release -p gce-auth --lib model`.
+//! `.ci/run` compiles the crate for it, in its step of the model checker.
 
 use std::{
     sync::{

@@ -312,3 +312,27 @@ fn a_budget_begins_anew_until_a_thread_is_about_to_begin() {
     done.restart_budget(at(5));
     assert_eq!(done.since(), done.started);
 }
+
+#[test]
+fn an_alarm_is_set_where_nothing_else_ends_the_wait_in_time() {
+    let sets = |limit: Duration, prepare: fn(&SharedTask<u32>)| {
+        let task = of_this_process(|| Ok(1));
+        prepare(&task);
+        let mut landed = task.outcome(limit);
+        assert!(poll(&mut landed, Waker::noop()).is_pending());
+        landed.alarm.is_some()
+    };
+    let begin = |task: &SharedTask<u32>| drop(lock(&task.state).job.take());
+    let assign = |task: &SharedTask<u32>| task.progress.set_assigned();
+    let restart = |task: &SharedTask<u32>| {
+        task.restart_budget(Now::new(NOW.wall, LONG));
+        task.progress.set_assigned();
+    };
+    assert!(sets(LONG, |_| ()), "it may never be begun");
+    // The thread that does it ends with its budget.
+    assert!(!sets(LONG, begin) && !sets(LONG, assign));
+    assert!(!sets(LONG * 2, begin));
+    assert!(sets(LONG / 2, begin), "later than this caller may wait");
+    assert!(sets(LONG, restart), "with the budget of a later caller");
+    assert!(!sets(Duration::MAX, |_| ()) && !sets(Duration::MAX, restart));
+}

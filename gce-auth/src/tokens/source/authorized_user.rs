@@ -10,7 +10,10 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource, lane_of, learned::Learned, origin::Origin, within},
+        source::{
+            Change, TokenSource, lane_of, learned::Learned, origin::Origin,
+            user_identity::UserIdentity, within,
+        },
     },
     values::{
         error::{Error, ErrorKind},
@@ -140,7 +143,6 @@ impl TokenSource for UserTokens {
             granted: Arc::clone(&self.granted),
         };
         match change {
-            Change::Nothing => {}
             Change::TokenUri(uri) => {
                 copy.token_uri.clone_from(uri);
                 copy.lane = lane_of(&self.client, uri);
@@ -149,6 +151,22 @@ impl TokenSource for UserTokens {
             _ => return None,
         }
         Some(Arc::new(copy))
+    }
+
+    /// A person's ID token is for the client that they have logged in to, alone.
+    fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
+        let universe = self.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
+        let is_known = audience == self.user.client_id && universe == DEFAULT_UNIVERSE;
+        is_known.then(|| {
+            Arc::new(UserIdentity {
+                client: self.client.clone(),
+                origin: self.origin.clone(),
+                user: Arc::clone(&self.user),
+                token_uri: self.token_uri.clone(),
+                lane: self.lane.clone(),
+                newest: Arc::clone(&self.newest),
+            }) as Arc<dyn TokenSource>
+        })
     }
 
     fn saved(&self) -> Option<Bearer> {

@@ -134,7 +134,7 @@ fn missing() -> Error {
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
-    use std::{path::PathBuf, sync::Arc};
+    use std::{path::Path, sync::Arc};
 
     use http::Request;
 
@@ -142,37 +142,19 @@ mod tests {
     use crate::{
         client::config::MetadataClient,
         io::{env::Environment, fake::HandClock},
+        world::Folder,
     };
 
-    /// A directory of this test's own, with a certificate configuration.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let name = format!("gce-auth-binding-{name}-{}", std::process::id());
-            let folder = Self(std::env::temp_dir().join(name));
-            fs::create_dir_all(&folder.0).unwrap();
-            folder
-        }
-
-        fn write(&self, name: &str, content: &str) -> String {
-            let file = self.0.join(name);
-            fs::write(&file, content).unwrap();
-            file.to_str().unwrap().to_owned()
-        }
-
-        fn configure(&self, certificate: &str) -> String {
-            let config = serde_json::json!({
-                "cert_configs": {"workload": {"cert_path": certificate}}
-            });
-            self.write("config.json", &config.to_string())
-        }
+    fn text(path: &Path) -> String {
+        path.to_str().unwrap().to_owned()
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    /// Writes a certificate configuration.
+    fn configure(folder: &Folder, certificate: &Path) -> String {
+        let config = serde_json::json!({
+            "cert_configs": {"workload": {"cert_path": certificate}}
+        });
+        text(&folder.write("config.json", &config.to_string()))
     }
 
     const AGENT: &str = include_str!("../../../tests/data/agent.pem");
@@ -181,7 +163,7 @@ mod tests {
     /// What becomes of a request, and how often was waited.
     fn bind(
         environment: &Environment,
-        directory: &std::path::Path,
+        directory: &Path,
     ) -> (Result<Request<Vec<u8>>, Error>, usize) {
         let clock = Arc::new(HandClock::at(1));
         let client = MetadataClient::builder()
@@ -208,10 +190,10 @@ mod tests {
 
     #[test]
     fn an_agents_certificates_are_sent_and_nothing_else_of_the_file() {
-        let folder = Folder::new("agent");
+        let folder = Folder::new();
         let key = include_str!("../../../tests/data/agent.key");
         let file = folder.write("cert.pem", &format!("{AGENT}{key}{WORKLOAD}"));
-        let (bound, waits) = bind(&configured(folder.configure(&file)), &folder.0.join("none"));
+        let (bound, waits) = bind(&configured(configure(&folder, &file)), &folder.join("none"));
         let bound = bound.unwrap();
         assert_eq!((bound.method(), waits), (&http::Method::POST, 0));
         assert_eq!(bound.headers()["content-type"], "application/json");
@@ -222,20 +204,20 @@ mod tests {
 
     #[test]
     fn whoever_is_no_agent_or_opts_out_sends_nothing() {
-        let folder = Folder::new("plain");
+        let folder = Folder::new();
         let other = folder.write("other.pem", WORKLOAD);
         let agent = folder.write("agent.pem", AGENT);
-        let elsewhere = folder.0.join("none");
+        let elsewhere = folder.join("none");
         let opted_out = Environment {
             bound_tokens: Some(" False ".to_owned()),
-            ..configured(folder.configure(&agent))
+            ..configured(configure(&folder, &agent))
         };
         let without = Environment {
             use_client_certificate: Some("no".to_owned()),
-            ..configured(folder.configure(&agent))
+            ..configured(configure(&folder, &agent))
         };
         for environment in [
-            configured(folder.write("broken.json", "{")),
+            configured(text(&folder.write("broken.json", "{"))),
             configured("/nonexistent".to_owned()),
             opted_out,
             without,
@@ -247,16 +229,16 @@ mod tests {
             other,
             folder.write("damaged.pem", "-----BEGIN CERTIFICATE-----"),
         ] {
-            let (bound, _) = bind(&configured(folder.configure(&file)), &elsewhere);
+            let (bound, _) = bind(&configured(configure(&folder, &file)), &elsewhere);
             assert_eq!(bound.unwrap().method(), http::Method::GET);
         }
     }
 
     #[test]
     fn who_counts_on_it_gets_no_token_that_is_not_bound() {
-        let folder = Folder::new("always");
+        let folder = Folder::new();
         let client = MetadataClient::builder()
-            .workload_credentials_dir(&folder.0)
+            .workload_credentials_dir(&*folder)
             .build_in(&Environment::default());
         let request = || Request::get("http://m/token").body(Vec::new()).unwrap();
         let budget = Budget::new(client.0.clock.now(), Duration::from_secs(60));
@@ -273,31 +255,31 @@ mod tests {
 
     #[test]
     fn what_the_platform_is_about_to_write_is_waited_for() {
-        let folder = Folder::new("soon");
-        let config = folder.0.join("config.json").to_str().unwrap().to_owned();
-        let (bound, waits) = bind(&configured(config), &folder.0);
+        let folder = Folder::new();
+        let config = text(&folder.join("config.json"));
+        let (bound, waits) = bind(&configured(config), &folder);
         assert_eq!(waits, 100);
         let error = bound.unwrap_err();
         assert!(error.is_retryable() && error.hint().unwrap().contains("GOOGLE_API"));
-        let late = folder.0.join("late.pem").to_str().unwrap().to_owned();
-        let (bound, waits) = bind(&configured(folder.configure(&late)), &folder.0);
+        let late = folder.join("late.pem");
+        let (bound, waits) = bind(&configured(configure(&folder, &late)), &folder);
         assert!(bound.is_err() && waits == 100);
         folder.write("late.pem", AGENT);
-        let (bound, waits) = bind(&configured(folder.configure(&late)), &folder.0);
+        let (bound, waits) = bind(&configured(configure(&folder, &late)), &folder);
         assert_eq!((bound.unwrap().method(), waits), (&http::Method::POST, 0));
     }
 
     #[test]
     fn the_bundle_of_gke_is_found_without_configuration() {
-        let folder = Folder::new("bundle");
+        let folder = Folder::new();
         folder.write("x509.credential-bundle.private-key.pem", AGENT);
-        let (bound, _) = bind(&Environment::default(), &folder.0);
+        let (bound, _) = bind(&Environment::default(), &folder);
         assert_eq!(bound.unwrap().method(), http::Method::POST);
         let explicit = Environment {
             context_aware_config: Some("/nonexistent".to_owned()),
             ..Environment::default()
         };
-        let (bound, _) = bind(&explicit, &folder.0);
+        let (bound, _) = bind(&explicit, &folder);
         assert_eq!(bound.unwrap().method(), http::Method::GET);
     }
 }

@@ -1,7 +1,7 @@
 //! `external_account`: tokens for the tokens of another provider (workload and
 //! workforce identity federation).
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -18,7 +18,12 @@ use crate::{
             within,
         },
     },
-    values::{error::Error, headers::quota_project, scope::Scopes, token::Bearer},
+    values::{
+        error::{Error, ErrorKind},
+        headers::quota_project,
+        scope::Scopes,
+        token::Bearer,
+    },
     wire::{
         boundary::{self, Holder},
         credentials_file::{
@@ -54,8 +59,8 @@ impl ExternalTokens {
         let account = Arc::new(account);
         let subject = SubjectTokens::new(client.clone(), Arc::clone(&account), supplier);
         Self {
+            lane: lane(&client, &account, &subject, &account.token_url),
             subject: Arc::new(subject),
-            lane: lane(&client, &account, &account.token_url),
             client,
             origin,
             token_url: account.token_url.clone(),
@@ -73,22 +78,34 @@ impl ExternalTokens {
     }
 }
 
-/// Returns the lane of work that asks a provider for its token, and then exchanges that.
-fn lane(client: &MetadataClient, account: &ExternalAccount, token_url: &str) -> LaneKey {
+/// Returns the lane of work that gets a provider's token, and then exchanges that.
+fn lane(
+    client: &MetadataClient,
+    account: &ExternalAccount,
+    subject: &SubjectTokens,
+    token_url: &str,
+) -> LaneKey {
     let exchange = lane_of(client, token_url);
-    let transport = &client.0.transport;
     let first = match &account.source {
         SubjectSource::Url { url, .. } => lane_of(client, url),
-        SubjectSource::Aws(aws) => match &aws.keys_url {
+        SubjectSource::Aws(aws) => match aws.keys_url.as_ref().or(aws.region_url.as_ref()) {
             Some(url) => lane_of(client, url),
             None => return exchange,
         },
-        SubjectSource::Executable(_) | SubjectSource::Supplied => {
-            LaneKey::new(&*account.audience, transport)
+        SubjectSource::Executable(program) => apart(client, program.command.join(" ")),
+        SubjectSource::Supplied => apart(client, subject.supplier_name()),
+        // What lies in one folder is as slow as the other files there.
+        SubjectSource::File { path, .. } => {
+            let path = Path::new(path);
+            apart(client, path.parent().unwrap_or(path).to_string_lossy())
         }
-        SubjectSource::File { .. } => return exchange,
     };
     exchange.after(&first)
+}
+
+/// Returns the lane of work that asks no server first, but a program or a file system.
+fn apart(client: &MetadataClient, name: impl Into<Arc<str>>) -> LaneKey {
+    LaneKey::new(name, &client.0.transport)
 }
 
 impl TokenSource for ExternalTokens {
@@ -98,7 +115,12 @@ impl TokenSource for ExternalTokens {
         let scopes = self.scopes.as_ref().or(self.default_scopes.as_ref());
         let scopes = scopes.map(Scopes::as_slice).unwrap_or_default();
         let make = || federation::exchange(&self.account, &self.token_url, &subject, scopes);
-        grants::exchanged(&self.client.0, &within(self, context), make, sts::exchanged)
+        let token = grants::exchanged(&self.client.0, &within(self, context), make, sts::exchanged);
+        token.inspect_err(|error| {
+            if error.kind() == ErrorKind::Refused {
+                self.subject.forget();
+            }
+        })
     }
 
     fn client(&self) -> &MetadataClient {
@@ -146,7 +168,6 @@ impl TokenSource for ExternalTokens {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let mut copy = self.clone();
         match change {
-            Change::Nothing => {}
             Change::Scopes(scopes, defaults) => {
                 copy.scopes.clone_from(scopes);
                 copy.default_scopes.clone_from(defaults);
@@ -154,7 +175,7 @@ impl TokenSource for ExternalTokens {
             Change::DefaultScopes(defaults) => copy.default_scopes = Some(defaults.clone()),
             Change::TokenUri(url) => {
                 copy.token_url.clone_from(url);
-                copy.lane = lane(&self.client, &self.account, url);
+                copy.lane = lane(&self.client, &self.account, &self.subject, url);
             }
             Change::UniverseDomain(domain) => copy.universe_domain.clone_from(domain),
             _ => return None,

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use crate::{
     client::{config::MetadataClient, grants},
     io::threads::LaneKey,
-    refresh::{FetchContext, shared_map::SharingKey},
+    refresh::{FetchContext, policy::Policy, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
         source::{Change, TokenSource, lane_of, learned::Learned, origin::Origin, within},
@@ -34,7 +34,8 @@ pub(crate) struct ExternalUserTokens {
     client: MetadataClient,
     origin: Origin,
     user: Arc<ExternalUser>,
-    token_url: String,
+    /// Where tokens are asked for, if the file says so.
+    token_url: Option<String>,
     lane: LaneKey,
     universe_domain: Option<String>,
     /// The refresh token that came last, if the file has one.
@@ -44,12 +45,11 @@ pub(crate) struct ExternalUserTokens {
 impl ExternalUserTokens {
     /// The URL in `user` is checked.
     pub(crate) fn new(client: MetadataClient, origin: Origin, user: ExternalUser) -> Self {
-        let renewal = user.renewal.as_ref();
         Self {
-            lane: lane_of(&client, renewal.map_or("", |it| &it.token_url)),
-            token_url: renewal.map_or_else(String::new, |it| it.token_url.clone()),
-            newest: renewal.map(|it| {
-                Learned::refresh_token(&client, &it.token_url, &it.client_id, &it.refresh_token)
+            lane: lane_of(&client, user.token_url.as_deref().unwrap_or_default()),
+            token_url: user.token_url.clone(),
+            newest: user.renewal().map(|it| {
+                Learned::refresh_token(&client, it.token_url, it.client_id, it.refresh_token)
             }),
             client,
             origin,
@@ -60,9 +60,16 @@ impl ExternalUserTokens {
 
     /// Fails if the file has neither a valid token nor a way to one.
     pub(crate) fn check(&self, place: &str) -> Result<(), Error> {
-        let now = self.client.0.clock.now();
-        let is_good = |token: Bearer| !token.validity().ends_within(Duration::ZERO, now);
-        if self.user.renewal.is_some() || self.saved().is_some_and(is_good) {
+        let config = &*self.client.0;
+        let now = config.clock.now();
+        // google-auth counts a stale token as none here.
+        let margin = if config.exact {
+            Policy::chosen(true).stale_margin
+        } else {
+            Duration::ZERO
+        };
+        let is_good = |token: Bearer| !token.validity().ends_within(margin, now);
+        if self.newest.is_some() || self.saved().is_some_and(is_good) {
             return Ok(());
         }
         Err(Error::new(
@@ -75,7 +82,9 @@ impl ExternalUserTokens {
 
 impl TokenSource for ExternalUserTokens {
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error> {
-        let (Some(renewal), Some(newest)) = (&self.user.renewal, &self.newest) else {
+        let (Some(renewal), Some(newest), Some(token_url)) =
+            (self.user.renewal(), &self.newest, &self.token_url)
+        else {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
                 "the token of the credentials file has expired, and there is no refresh token",
@@ -85,7 +94,7 @@ impl TokenSource for ExternalUserTokens {
         newest.exchange(|sent| {
             let make = || {
                 *sent = newest.get();
-                federation::refresh(renewal, &self.token_url, sent)
+                federation::refresh(renewal, token_url, sent)
             };
             let budget = within(self, context);
             grants::exchanged(&self.client.0, &budget, make, federation::refreshed)
@@ -120,9 +129,8 @@ impl TokenSource for ExternalUserTokens {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let mut copy = self.clone();
         match change {
-            Change::Nothing => {}
             Change::TokenUri(url) => {
-                copy.token_url.clone_from(url);
+                copy.token_url = Some(url.clone());
                 copy.lane = lane_of(&self.client, url);
             }
             Change::UniverseDomain(domain) => copy.universe_domain = Some(domain.clone()),
@@ -144,7 +152,7 @@ impl TokenSource for ExternalUserTokens {
         let newest = self.newest.as_ref().map(|it| it.get());
         Some(
             self.user
-                .written(newest.as_ref(), &self.token_url, universe),
+                .written(newest.as_ref(), self.token_url.as_deref(), universe),
         )
     }
 
@@ -161,7 +169,7 @@ impl TokenSource for ExternalUserTokens {
     }
 
     fn boundary_holder(&self) -> Option<Holder> {
-        boundary::pool(self.user.audience.as_deref()?)
+        boundary::workforce(self.user.audience.as_deref()?)
     }
 
     fn quota_project(&self) -> Option<HeaderValue> {
@@ -169,6 +177,6 @@ impl TokenSource for ExternalUserTokens {
     }
 
     fn token_uri(&self) -> Option<&str> {
-        Some(&self.token_url)
+        self.token_url.as_deref()
     }
 }

@@ -61,7 +61,7 @@ impl TokenSource for Fixed {
             Change::DefaultScopes(defaults) => copy.default_scopes = Some(defaults.clone()),
             Change::Account(name) => copy.account.clone_from(name),
             Change::Audience(audience) => copy.audience = Some(audience.clone()),
-            Change::Nothing => {}
+            Change::Nothing => return None,
             #[cfg(feature = "iam")]
             _ => return None,
         }

@@ -3,28 +3,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Request};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
     client::{
         config::{Config, MetadataClient},
-        iam::{Authorize, Iam, endpoint},
+        iam::{Iam, endpoint},
         oauth,
     },
     io::threads::{LaneKey, WorkKind},
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         credentials::Credentials,
+        iam_caller::IamCaller,
         info::CredentialsInfo,
-        source::{Change, Sign, TokenSource, account::Account, jwt_signer::JwtSigner},
+        source::{Change, Sign, TokenSource, account::Account, jwt_signer::JwtSigner, lane_of},
     },
     values::{
         address::ByAddress,
         budget::Budget,
         error::{Error, ErrorKind},
-        token::{AccessToken, Bearer},
+        token::Bearer,
     },
     wire::{
         account::AccountInfo,
@@ -55,7 +55,7 @@ pub(crate) struct AssertionSigner {
     pub(crate) own: Option<Arc<dyn JwtSigner>>,
     /// Where IAM is, if the program says so.
     pub(crate) endpoint: Option<IamEndpoint>,
-    /// The server that is asked first.
+    /// The servers before the token endpoint.
     pub(crate) lane: LaneKey,
 }
 
@@ -66,6 +66,8 @@ pub(crate) struct IamGrant {
     account: Account,
     params: GrantParams,
     pub(crate) signer: Arc<AssertionSigner>,
+    /// The token endpoint, after all that signs.
+    lane: LaneKey,
 }
 
 impl IamGrant {
@@ -76,6 +78,7 @@ impl IamGrant {
         signer: Arc<AssertionSigner>,
     ) -> Self {
         Self {
+            lane: lane_of(&client, &params.token_uri).after(&signer.lane),
             client,
             account,
             params,
@@ -120,7 +123,7 @@ impl TokenSource for IamGrant {
     }
 
     fn lane(&self) -> &LaneKey {
-        &self.signer.lane
+        &self.lane
     }
 
     fn key(&self) -> Option<SharingKey> {
@@ -191,6 +194,10 @@ impl Sign for IamGrant {
         Ok((key_id, signature))
     }
 
+    fn lane(&self) -> LaneKey {
+        self.signer.lane.clone()
+    }
+
     fn own(&self) -> Option<Arc<dyn JwtSigner>> {
         self.signer.own.clone()
     }
@@ -258,10 +265,7 @@ impl AssertionSigner {
         }
         let endpoint = self.endpoint(settings)?;
         let blob = iam::sign_blob(&endpoint, Signatory::alone(email), bytes)?;
-        let mut caller = Caller {
-            credentials: &self.credentials,
-            sent: None,
-        };
+        let mut caller = IamCaller::new(&self.credentials);
         Iam::new(settings).sign(budget, &blob, &mut caller, iam::signature)
     }
 
@@ -269,29 +273,6 @@ impl AssertionSigner {
         match &self.endpoint {
             Some(endpoint) => Ok(endpoint.clone()),
             None => endpoint(settings, &self.credentials.blocking_universe_domain()?),
-        }
-    }
-}
-
-/// The caller of IAM, whose token each request carries.
-struct Caller<'a> {
-    credentials: &'a Credentials,
-    sent: Option<AccessToken>,
-}
-
-impl Authorize for Caller<'_> {
-    fn authorize(&mut self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
-        let uri = request.uri().clone();
-        let headers = request.headers_mut();
-        self.credentials
-            .blocking_before_request(&Method::POST, &uri, headers)?;
-        self.sent = self.credentials.cached_token();
-        Ok(())
-    }
-
-    fn reject(&mut self) {
-        if let Some(sent) = &self.sent {
-            self.credentials.invalidate(sent);
         }
     }
 }

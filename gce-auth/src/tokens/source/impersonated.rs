@@ -3,15 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Request, header::AUTHORIZATION};
-
 #[cfg(feature = "adc")]
 use crate::wire::credentials_file::{impersonated, written::Written};
 use crate::{
-    client::{
-        config::{Config, MetadataClient},
-        grants, iam,
-    },
+    client::{config::MetadataClient, grants, iam},
     io::threads::LaneKey,
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
@@ -19,10 +14,12 @@ use crate::{
         impersonate::authorizing,
         info::{CredentialsInfo, CredentialsKind},
         source::{
-            Change, Sign, TokenSource, impersonated_identity::ImpersonatedIdentity, origin::Origin,
+            Change, Sign, TokenSource,
+            impersonated_identity::ImpersonatedIdentity,
+            origin::Origin,
+            target::{Target, sign},
             within,
         },
-        status::TokenState,
     },
     values::{
         error::{Error, ErrorKind},
@@ -33,140 +30,10 @@ use crate::{
     wire::{
         assertion,
         boundary::Holder,
-        iam::{IamEndpoint, Signatory},
-        iam_tokens::{self, Place},
+        iam_tokens,
         oauth::{self as wire_oauth, TOKEN_ENDPOINT},
     },
 };
-
-/// An account, and who acts as it.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// Whose tokens authorize the requests.
-    pub(crate) source: Credentials,
-    /// By email address or unique id.
-    pub(crate) email: String,
-    /// As they were given: full names (`projects/-/serviceAccounts/EMAIL`), as
-    /// in the files of gcloud, or email addresses.
-    pub(crate) delegates: Option<Vec<String>>,
-    /// Where IAM is, if that was named.
-    pub(crate) place: Option<Place>,
-    /// Of work that asks the source and IAM.
-    lane: LaneKey,
-}
-
-impl Target {
-    pub(crate) fn new(
-        source: Credentials,
-        email: String,
-        delegates: Option<Vec<String>>,
-        place: Option<Place>,
-    ) -> Self {
-        let config = &*source.client().0;
-        let iam = match &place {
-            Some(Place::Url(url)) => LaneKey::of(url, &config.transport),
-            Some(Place::Endpoint(endpoint)) => iam::lane(config, Some(endpoint)),
-            None => iam::lane(config, None),
-        };
-        Self {
-            lane: iam.after(source.0.inner.source.lane()),
-            source,
-            email,
-            delegates,
-            place,
-        }
-    }
-
-    /// Returns the lane of work that asks the source for a token, and IAM with it.
-    pub(crate) fn lane(&self) -> &LaneKey {
-        &self.lane
-    }
-
-    pub(crate) fn signatory(&self) -> Signatory<'_> {
-        Signatory {
-            email: &self.email,
-            delegates: self.delegates.as_deref(),
-        }
-    }
-
-    /// Returns where IAM is asked for the account's methods.
-    pub(crate) fn place(&self, config: &Config) -> Result<Place, Error> {
-        match &self.place {
-            Some(place) => Ok(place.clone()),
-            None => {
-                let universe = self.source.blocking_universe_domain()?;
-                iam::endpoint(config, &universe).map(Place::Endpoint)
-            }
-        }
-    }
-
-    /// Returns the same for methods other than `generateAccessToken`.
-    pub(crate) fn other_place(&self, config: &Config) -> Result<Place, Error> {
-        match &self.place {
-            // google-auth asks a URL that was given for nothing else.
-            Some(Place::Url(_)) => {
-                let universe = self.source.blocking_universe_domain()?;
-                iam::endpoint(config, &universe).map(Place::Endpoint)
-            }
-            _ => self.place(config),
-        }
-    }
-
-    /// Returns where IAM signs, if that was named.
-    pub(crate) fn signing_endpoint(&self) -> Option<IamEndpoint> {
-        match &self.place {
-            Some(Place::Endpoint(endpoint)) => Some(endpoint.clone()),
-            _ => None,
-        }
-    }
-
-    /// Returns what the source is asked for with, for slots to be shared.
-    pub(crate) fn key(&self) -> Option<SharingKey> {
-        let source = self.source.0.inner.source.key()?;
-        let quota = self.source.quota_project_id().map(str::to_owned);
-        let source = SharingKey::of((source, quota));
-        let (email, delegates) = (self.email.clone(), self.delegates.clone());
-        let own = (email, delegates, self.place.clone());
-        Some(SharingKey::of((source, own)))
-    }
-
-    /// Adds the source's token, and what it sends besides.
-    pub(crate) fn authorize(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
-        let source = &self.source;
-        let token = if source.client().0.exact && source.token_state() != TokenState::Fresh {
-            // google-auth asks for the account along with the token.
-            source.0.refreshed_bearer()?
-        } else {
-            source.0.blocking_bearer()?
-        };
-        source.0.put(&source.0.show(&token), request.headers_mut());
-        Ok(())
-    }
-
-    /// Adds headers as google-auth's `before_request`, with the metric of the
-    /// source.
-    pub(crate) fn before_request(&self, request: &mut Request<Vec<u8>>) -> Result<(), Error> {
-        let uri = request.uri().clone();
-        let headers = request.headers_mut();
-        self.source
-            .blocking_before_request(&Method::POST, &uri, headers)
-    }
-
-    /// Drops the source's token that `request` carries, which IAM has rejected;
-    /// whether another may come.
-    pub(crate) fn reject(&self, request: &Request<Vec<u8>>) -> Result<bool, Error> {
-        let source = &self.source;
-        let sent = request.headers().get(AUTHORIZATION);
-        let dropped = source
-            .0
-            .invalidate(|held| sent == Some(held.value().header()));
-        if dropped && source.client().0.exact {
-            // google-auth refreshes here, and again for the next request if what came is stale.
-            source.0.refreshed_bearer()?;
-        }
-        Ok(dropped)
-    }
-}
 
 /// What tokens of the account are asked for with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -268,7 +135,10 @@ impl TokenSource for Impersonated {
     }
 
     fn lane(&self) -> &LaneKey {
-        self.target.lane()
+        match self.params.subject {
+            Some(_) => &self.target.user_lane,
+            None => self.target.lane(),
+        }
     }
 
     fn key(&self) -> Option<SharingKey> {
@@ -314,24 +184,24 @@ impl TokenSource for Impersonated {
             // The file of an external account has one for both.
             #[cfg(feature = "adc")]
             Change::QuotaProject(project) if self.kind == CredentialsKind::ExternalAccount => {
-                let source = &self.target.source;
-                let source = source.with_quota_project(project.as_deref()).ok()?;
-                let target = Target {
-                    source,
-                    ..Target::clone(&self.target)
-                };
-                copy.target = Arc::new(target);
+                let source = self.target.source.with_quota_project(project.as_deref());
+                copy.target = Arc::new(self.target.over(source.ok()?));
+            }
+            #[cfg(feature = "adc")]
+            Change::TokenUri(url) if self.kind == CredentialsKind::ExternalAccount => {
+                let source = self.target.source.with_token_uri(url.as_str());
+                copy.target = Arc::new(self.target.over(source.ok()?));
+            }
+            #[cfg(feature = "adc")]
+            Change::UniverseDomain(domain) if self.kind == CredentialsKind::ExternalAccount => {
+                let source = self.target.source.with_universe_domain(domain.as_str());
+                copy.target = Arc::new(self.target.over(source));
             }
             _ => return None,
         }
         let source = &copy.target.source;
         if !source.0.inner.options.shared {
-            let source = authorizing(source);
-            let target = Target {
-                source,
-                ..Target::clone(&copy.target)
-            };
-            copy.target = Arc::new(target);
+            copy.target = Arc::new(copy.target.over(authorizing(source)));
         }
         Some(Arc::new(copy))
     }
@@ -370,6 +240,12 @@ impl TokenSource for Impersonated {
     }
 
     #[cfg(feature = "adc")]
+    fn token_uri(&self) -> Option<&str> {
+        let is_own = self.kind == CredentialsKind::ExternalAccount;
+        self.target.source.token_uri().filter(|_| is_own)
+    }
+
+    #[cfg(feature = "adc")]
     fn project_number(&self) -> Option<&str> {
         self.project_number.as_deref()
     }
@@ -386,7 +262,7 @@ impl TokenSource for Impersonated {
             Some(place) => place.clone(),
             None => {
                 let universe = target.source.0.known_universe()?;
-                Place::Endpoint(iam::endpoint(&self.client.0, &universe).ok()?)
+                iam_tokens::Place::Endpoint(iam::endpoint(&self.client.0, &universe).ok()?)
             }
         };
         let url = place.uri(&target.email, "generateAccessToken").ok()?;
@@ -415,20 +291,8 @@ impl Sign for Impersonated {
     fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
         sign(&self.client, &self.target, bytes)
     }
-}
 
-/// Signs as the account, through IAM.
-pub(crate) fn sign(
-    client: &MetadataClient,
-    target: &Target,
-    bytes: &[u8],
-) -> Result<(Option<String>, Vec<u8>), Error> {
-    let config = &*client.0;
-    let place = target.other_place(config)?;
-    let make = || {
-        let mut request = iam_tokens::sign_blob(&place, target.signatory(), bytes)?;
-        target.before_request(&mut request)?;
-        iam::identified(config, request)
-    };
-    grants::signed_blob(config, make, |request| target.reject(request))
+    fn lane(&self) -> LaneKey {
+        self.target.lane().clone()
+    }
 }

@@ -10,8 +10,8 @@ use crate::{
         info::{CredentialsInfo, CredentialsKind},
         source::{
             Change, Sign, TokenSource,
-            impersonated::{Target, sign},
             origin::Origin,
+            target::{Target, sign},
             within,
         },
     },
@@ -80,7 +80,6 @@ impl TokenSource for ImpersonatedIdentity {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let mut copy = self.clone();
         match change {
-            Change::Nothing => {}
             Change::Audience(audience) => copy.audience.clone_from(audience),
             Change::IncludeEmail(include) => copy.include_email = *include,
             _ => return None,
@@ -104,5 +103,9 @@ impl TokenSource for ImpersonatedIdentity {
 impl Sign for ImpersonatedIdentity {
     fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error> {
         sign(&self.client, &self.target, bytes)
+    }
+
+    fn lane(&self) -> LaneKey {
+        self.target.lane().clone()
     }
 }

@@ -37,6 +37,10 @@ pub(crate) mod service_account;
 pub(crate) mod service_account_identity;
 #[cfg(feature = "adc")]
 pub(crate) mod subject;
+#[cfg(feature = "iam")]
+pub(crate) mod target;
+#[cfg(feature = "adc")]
+pub(crate) mod user_identity;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -212,7 +216,7 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
     /// Returns the account that IAM signs as, and who acts as it, if the
     /// source's account is one that others act as.
     #[cfg(feature = "iam")]
-    fn signs_through(&self) -> Option<&impersonated::Target> {
+    fn signs_through(&self) -> Option<&target::Target> {
         None
     }
 
@@ -274,7 +278,8 @@ pub(crate) fn within(source: &dyn TokenSource, context: &FetchContext) -> Budget
 /// One setting to change in a copy of a source.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// None: the same source, which learns for itself from now on.
+    /// None: the same source, which learns for itself from now on. Of sources
+    /// that learn something.
     Nothing,
     /// Scopes, and default scopes.
     Scopes(Option<Scopes>, Option<Scopes>),
@@ -316,6 +321,11 @@ pub(crate) trait Sign: Send + Sync + fmt::Debug {
     /// program does; blocks. Returns the id of the key, if it is known, and the
     /// signature.
     fn sign(&self, bytes: &[u8]) -> Result<(Option<String>, Vec<u8>), Error>;
+
+    /// Returns the lane of that work: of the servers that it asks, if it asks any.
+    fn lane(&self) -> LaneKey {
+        LaneKey::nowhere()
+    }
 
     /// Returns whether the private key is at hand: no server is asked.
     fn is_local(&self) -> bool {

@@ -87,7 +87,6 @@ impl TokenSource for SelfSigned {
         let mut copy = self.clone();
         let params = &mut copy.params;
         match change {
-            Change::Nothing => {}
             Change::Claims(more) => {
                 let mut all = claims(&params.claims).ok()?;
                 all.extend(claims(more).ok()?);

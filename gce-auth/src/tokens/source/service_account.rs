@@ -194,7 +194,6 @@ impl TokenSource for KeyTokens {
         let mut copy = self.clone();
         let params = &mut copy.params;
         match change {
-            Change::Nothing => {}
             Change::Scopes(scopes, defaults) => {
                 params.scopes.clone_from(scopes);
                 params.default_scopes.clone_from(defaults);
@@ -216,7 +215,8 @@ impl TokenSource for KeyTokens {
                 params.jwt_access |= domain != DEFAULT_UNIVERSE;
                 params.universe_domain.clone_from(domain);
             }
-            Change::Account(_)
+            Change::Nothing
+            | Change::Account(_)
             | Change::Audience(_)
             | Change::IncludeEmail(_)
             | Change::JwtLifetime(_)

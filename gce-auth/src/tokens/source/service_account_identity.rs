@@ -137,7 +137,6 @@ impl TokenSource for KeyIdentity {
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {
         let mut copy = self.clone();
         match change {
-            Change::Nothing => {}
             Change::Audience(audience) => copy.params.audience.clone_from(audience),
             Change::TokenUri(uri) => {
                 copy.params.token_uri.clone_from(uri);
@@ -158,13 +157,5 @@ impl TokenSource for KeyIdentity {
 
     fn signs(&self) -> Option<&dyn Sign> {
         Some(&*self.key)
-    }
-
-    fn universe_domain(&self) -> Option<&str> {
-        Some(&self.params.universe_domain)
-    }
-
-    fn token_uri(&self) -> Option<&str> {
-        Some(&self.params.token_uri)
     }
 }

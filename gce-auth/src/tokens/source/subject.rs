@@ -5,17 +5,22 @@ use std::{
     error::Error as StdError,
     fmt,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use http::{HeaderName, HeaderValue, Request};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
     client::{config::MetadataClient, grants},
-    io::{crypto, env::FederationEnvironment, files, process},
+    io::{
+        crypto,
+        env::FederationEnvironment,
+        files,
+        process::{self, Errors},
+    },
     values::{
         budget::Budget,
         error::{Error, ErrorKind},
@@ -95,8 +100,8 @@ pub(crate) struct SubjectTokens {
     client: MetadataClient,
     account: Arc<ExternalAccount>,
     supplier: Option<Supplier>,
-    /// The region of AWS, asked for once.
-    region: OnceLock<String>,
+    /// The region of AWS, asked for once unless tokens with it are refused.
+    region: Mutex<Option<String>>,
 }
 
 impl SubjectTokens {
@@ -109,7 +114,16 @@ impl SubjectTokens {
             client,
             account,
             supplier,
-            region: OnceLock::new(),
+            region: Mutex::new(None),
+        }
+    }
+
+    /// Returns a name that no other function of the program has meanwhile.
+    pub(crate) fn supplier_name(&self) -> String {
+        match &self.supplier {
+            Some(Supplier::Token(supply)) => format!("{:p}", Arc::as_ptr(supply)),
+            Some(Supplier::Aws(supply)) => format!("{:p}", Arc::as_ptr(supply)),
+            None => String::new(),
         }
     }
 
@@ -119,7 +133,7 @@ impl SubjectTokens {
                 let path = Path::new(path);
                 let bytes =
                     files::read(path).map_err(|error| error.context("the subject token"))?;
-                subject_token::read(&files::name(path), &bytes, format)
+                subject_token::read_file(&files::name(path), &bytes, format)
             }
             SubjectSource::Url {
                 url,
@@ -127,10 +141,10 @@ impl SubjectTokens {
                 format,
             } => {
                 let make = || ask(url, headers);
-                let body = grants::subject(&self.client.0, budget, make)?;
-                subject_token::read("the answer with the subject token", &body, format)
+                let read = |body: &[u8]| subject_token::read("the answer", body, format);
+                grants::subject(&self.client.0, budget, make, read)
             }
-            SubjectSource::Executable(program) => self.run(program),
+            SubjectSource::Executable(program) => self.run(program, budget),
             SubjectSource::Aws(settings) => self.signed(settings, budget),
             SubjectSource::Supplied => match &self.supplier {
                 Some(supplier) => {
@@ -142,7 +156,7 @@ impl SubjectTokens {
         }
     }
 
-    fn run(&self, program: &Executable) -> Result<SecretText, Error> {
+    fn run(&self, program: &Executable, budget: &Budget) -> Result<SecretText, Error> {
         if FederationEnvironment::read().allow_executables.as_deref() != Some("1") {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -163,14 +177,23 @@ impl SubjectTokens {
             return Ok(token);
         }
         let account = &self.account;
-        let kind = account.subject_token_type.as_deref().unwrap_or_default();
+        let Some(kind) = account.subject_token_type.as_deref() else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "`subject_token_type` is missing, which the executable gets",
+            )
+            .with_hint("add it to the credentials file"));
+        };
+        let exact = self.client.0.exact;
         let mut variables = vec![
             ("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE", &*account.audience),
             ("GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE", kind),
             ("GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE", "0"),
             ("GOOGLE_EXTERNAL_ACCOUNT_REVOKE", "0"),
         ];
-        let target = account.impersonation.as_ref().map(|it| &*it.target);
+        // google-auth says nothing of it, against AIP-4117.
+        let target = account.impersonation.as_ref().filter(|_| !exact);
+        let target = target.map(|it| &*it.target);
         variables.push(("GOOGLE_EXTERNAL_ACCOUNT_ID", target.unwrap_or_default()));
         if let Some(target) = target {
             variables.push(("GOOGLE_EXTERNAL_ACCOUNT_IMPERSONATED_EMAIL", target));
@@ -178,16 +201,26 @@ impl SubjectTokens {
         if let Some(file) = &program.output_file {
             variables.push(("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE", file));
         }
-        let printed = process::run(&program.command, &variables, program.timeout)?;
-        let printed = match cached {
-            Some(path) if printed.is_empty() => files::read_own(path)?.unwrap_or(printed),
-            _ => printed,
-        };
-        let Ok(Value::Object(fields)) = serde_json::from_slice(&printed) else {
-            return Err(unusable("the executable printed no JSON object")
-                .with_hint("run the executable of the credentials file by hand"));
-        };
-        match executable::answer(fields, now)? {
+        // google-auth reads it as if it were printed.
+        let errors = if exact { Errors::Read } else { Errors::Dropped };
+        // The operation that it is a part of may have less time than it.
+        let clock = &self.client.0.clock;
+        let limit = program.timeout.min(budget.left(clock.now()));
+        let run = process::run(&program.command, &variables, limit, errors).map_err(|error| {
+            if limit < program.timeout && budget.left(clock.now()).is_zero() {
+                let what = "the executable did not end within the budget of the operation";
+                Error::new(ErrorKind::Timeout, what)
+            } else {
+                error
+            }
+        })?;
+        let mut answer = printed(&run)?;
+        if executable::is_nothing(&answer) {
+            if let Some(written) = cached.map(files::read_own).transpose()?.flatten() {
+                answer = printed(&written)?;
+            }
+        }
+        match executable::answer(object(answer)?, now)? {
             Answer::Token { token, .. } => Ok(token),
             Answer::Nothing(error) => Err(error),
         }
@@ -195,23 +228,43 @@ impl SubjectTokens {
 
     fn signed(&self, settings: &Aws, budget: &Budget) -> Result<SecretText, Error> {
         let environment = FederationEnvironment::read();
-        let region = match self.region.get() {
+        let region = match self.region() {
             Some(region) => region,
-            None => {
-                let found = match environment.aws_region.clone() {
-                    Some(region) => region,
-                    None => self.ask_region(settings, budget)?,
-                };
-                self.region.get_or_init(|| found)
-            }
+            None => match environment.aws_region.clone() {
+                Some(region) => region,
+                None => self.ask_region(settings, budget)?,
+            },
         };
+        // google-auth keeps whatever it was told.
+        if self.client.0.exact {
+            self.keep_region(Some(region.clone()));
+        }
         let keys = match environment.aws_keys {
             Some(keys) => keys,
             None => self.ask_keys(settings, budget)?,
         };
         let now = self.client.0.clock.now().wall;
         let url = &settings.verification_url;
-        aws::subject_token(url, region, &keys, &self.account.audience, now, HASHES)
+        let audience = &self.account.audience;
+        let token = aws::subject_token(url, &region, &keys, audience, now, HASHES)?;
+        self.keep_region(Some(region));
+        Ok(token)
+    }
+
+    fn region(&self) -> Option<String> {
+        let region = self.region.lock();
+        region.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_region(&self, region: Option<String>) {
+        *self.region.lock().unwrap_or_else(PoisonError::into_inner) = region;
+    }
+
+    /// Forgets what the last token was made with, which was refused.
+    pub(crate) fn forget(&self) {
+        if !self.client.0.exact {
+            self.keep_region(None);
+        }
     }
 
     fn ask_region(&self, settings: &Aws, budget: &Budget) -> Result<String, Error> {
@@ -220,31 +273,47 @@ impl SubjectTokens {
         };
         let session = self.ask_session(settings, budget)?;
         let make = || aws::ask(url, session.as_ref());
-        let zone = grants::subject(&self.client.0, budget, make)?;
-        let zone = std::str::from_utf8(&zone).map_err(|_| unusable("the region is no text"))?;
-        Ok(aws::region_of(zone).to_owned())
+        let zone = self.ask_text("zone", budget, make)?;
+        Ok(aws::region_of(&zone).to_owned())
     }
 
     fn ask_keys(&self, settings: &Aws, budget: &Budget) -> Result<Keys, Error> {
-        let config = &*self.client.0;
         let session = self.ask_session(settings, budget)?;
         let Some(url) = &settings.keys_url else {
             return Err(lacks("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "url"));
         };
-        let role = grants::subject(config, budget, || aws::ask(url, session.as_ref()))?;
-        let role = std::str::from_utf8(&role).map_err(|_| unusable("the role is no text"))?;
-        let url = format!("{url}/{role}");
-        let keys = grants::subject(config, budget, || aws::ask(&url, session.as_ref()))?;
-        aws::keys(&keys)
+        let role = self.ask_text("role", budget, || aws::ask(url, session.as_ref()))?;
+        let url = aws::keys_url(url, &role);
+        let make = || aws::ask(&url, session.as_ref());
+        grants::subject(&self.client.0, budget, make, aws::keys)
     }
 
     fn ask_session(&self, settings: &Aws, budget: &Budget) -> Result<Option<SecretText>, Error> {
         let Some(url) = &settings.session_token_url else {
             return Ok(None);
         };
-        let token = grants::subject(&self.client.0, budget, || aws::session(url))?;
-        let token = std::str::from_utf8(&token).map_err(|_| unusable("the token is no text"))?;
-        Ok(Some(SecretText::new(token)))
+        let token = self.ask_text("session token", budget, || aws::session(url))?;
+        Ok(Some(SecretText::new(&token)))
+    }
+
+    /// Asks the metadata server of AWS for a text.
+    fn ask_text(
+        &self,
+        what: &'static str,
+        budget: &Budget,
+        make: impl FnMut() -> Result<Request<Vec<u8>>, Error>,
+    ) -> Result<Zeroizing<String>, Error> {
+        let config = &*self.client.0;
+        // google-auth takes any text.
+        let is_usable = |text: &str| config.exact || aws::is_word(text);
+        let read = |body: &[u8]| match std::str::from_utf8(body) {
+            Ok(text) if is_usable(text) => Ok(Zeroizing::new(text.to_owned())),
+            _ => {
+                let what = format!("the metadata server of AWS answers with an unusable {what}");
+                Err(unusable(what).with_hint("see that `credential_source` in the file names it"))
+            }
+        };
+        grants::subject(config, budget, make, read)
     }
 }
 
@@ -262,16 +331,36 @@ fn from_output_file(path: &Path, now: Duration) -> Result<Option<SecretText>, Er
     let Some(bytes) = files::read_own(path)? else {
         return Ok(None);
     };
-    let Ok(Value::Object(fields)) = serde_json::from_slice(&bytes) else {
+    let Ok(answer) = serde_json::from_slice(&bytes) else {
         return Ok(None);
     };
-    match executable::answer(fields, now)? {
+    match executable::answer(object(answer)?, now)? {
         Answer::Token {
             token,
             expires: Some(_),
         } => Ok(Some(token)),
         Answer::Token { expires: None, .. } | Answer::Nothing(_) => Ok(None),
     }
+}
+
+/// The JSON that an executable printed, or wrote into its output file.
+fn printed(bytes: &[u8]) -> Result<Value, Error> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(bytes).map_err(|_| no_object())
+}
+
+fn object(answer: Value) -> Result<Map<String, Value>, Error> {
+    match answer {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(no_object()),
+    }
+}
+
+fn no_object() -> Error {
+    unusable("the executable printed no JSON object")
+        .with_hint("run the executable of the credentials file by hand")
 }
 
 fn ask(url: &str, headers: &[(String, SecretText)]) -> Result<Request<Vec<u8>>, Error> {

@@ -214,6 +214,31 @@ fn in_blocking_mode_a_good_token_outlives_a_failed_refresh() {
 }
 
 #[test]
+fn a_refresh_that_a_caller_waited_for_and_that_failed_keeps_the_next_in_the_background() {
+    let world = world([info(), Reply::token("one", 3600)], |builder| {
+        builder.refresh_mode(RefreshMode::Blocking)
+    });
+    world.before("https://x/").unwrap();
+    world.advance(3400);
+    world.transport.script([Reply::status(403)]);
+    world.before("https://x/").unwrap();
+    world.credentials.set_refresh_mode(RefreshMode::Background);
+    world.advance(10);
+    let asked = world.asked().len();
+    assert_eq!(
+        world.before("https://x/").unwrap()["authorization"],
+        "Bearer one"
+    );
+    assert_eq!(world.asked().len(), asked, "the caller waits for nothing");
+    world.transport.script([info(), Reply::token("two", 3600)]);
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(
+        world.before("https://x/").unwrap()["authorization"],
+        "Bearer two"
+    );
+}
+
+#[test]
 fn a_mode_changes_while_the_token_stays_and_copies_keep_that_of_the_builder() {
     let world = world([Reply::token("one", 3600)], |builder| builder);
     let credentials = &world.credentials;

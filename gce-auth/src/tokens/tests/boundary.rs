@@ -1,21 +1,13 @@
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{Arc, Barrier, Condvar, Mutex},
-    task::{Context, Poll, Waker},
-    thread,
-    time::Duration,
-};
+mod waits;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::access::{World, world};
 use crate::{
-    Credentials,
-    io::{
-        fake::{HandClock, HandQueue, Reply, ScriptedTransport},
-        transport::{Limits, Transport, TransportError},
-    },
+    Credentials, MetadataClient,
+    io::fake::{HandQueue, Reply},
     task::under_way,
     values::budget::Budget,
     world::{self, account as info},
@@ -40,6 +32,20 @@ fn locations(world: &World) -> Option<String> {
     let headers = world.before("https://storage.googleapis.com/").unwrap();
     let value = headers.get("x-allowed-locations")?;
     Some(value.to_str().unwrap().to_owned())
+}
+
+/// Credentials with a token, whose requests do not wait for the look-up.
+fn unblocked(client: &MetadataClient) -> Credentials {
+    let credentials = Credentials::builder()
+        .client(client.clone())
+        .service_account("a@p.iam.gserviceaccount.com")
+        .universe_domain("googleapis.com")
+        .regional_access_boundary(true)
+        .shared(false)
+        .build()
+        .unwrap();
+    credentials.set_token(Some("t"), None).unwrap();
+    credentials
 }
 
 #[test]
@@ -164,172 +170,139 @@ fn it_may_be_seeded_and_waited_for() {
             .regional_access_boundary_expires_at()
             .is_some()
     );
-}
-
-/// Answers a look-up when another one comes, or none has for 200 ms.
-#[derive(Debug, Default)]
-struct Waiting {
-    lookups: Mutex<u32>,
-    came: Condvar,
-}
-
-impl Transport for Waiting {
-    fn send(&self, _: Request<Vec<u8>>, _: &Limits) -> Result<Response<Vec<u8>>, TransportError> {
-        let mut lookups = self.lookups.lock().unwrap();
-        *lookups += 1;
-        self.came.notify_all();
-        let alone = |lookups: &mut u32| *lookups == 1;
-        let limit = Duration::from_millis(200);
-        drop(self.came.wait_timeout_while(lookups, limit, alone).unwrap());
-        Ok(Response::new(br#"{"encodedLocations":"0xA"}"#.to_vec()))
-    }
-}
-
-/// Credentials with a token, whose requests wait for the look-up.
-fn waiting(world: world::World) -> Credentials {
-    let credentials = Credentials::builder()
-        .client(world.client)
-        .service_account("a@p.iam.gserviceaccount.com")
-        .universe_domain("googleapis.com")
-        .regional_access_boundary(true)
-        .shared(false)
-        .build()
-        .unwrap();
-    credentials.set_token(Some("t"), None).unwrap();
-    credentials.block_on_regional_access_boundary();
-    credentials
+    // The next time it is due, a request waits for it again.
+    world.advance(6 * 3600);
+    world.transport.script([found("0xC")]);
+    assert_eq!(locations(&world).as_deref(), Some("0xC"));
 }
 
 #[test]
-fn many_that_wait_for_it_ask_once() {
-    let iam = Arc::new(Waiting::default());
-    let world = world::World::with([], HandQueue::new(), |builder| {
-        builder.transport(Arc::clone(&iam) as _)
-    });
-    let credentials = waiting(world);
-    let start = Barrier::new(8);
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                let uri = Uri::from_static("https://storage.googleapis.com/");
-                let mut headers = HeaderMap::new();
-                start.wait();
-                credentials
-                    .blocking_before_request(&Method::GET, &uri, &mut headers)
-                    .unwrap();
-                assert_eq!(headers["x-allowed-locations"], "0xA");
-            });
-        }
-    });
-    assert_eq!(*iam.lookups.lock().unwrap(), 1);
-}
-
-/// Answers no look-up before it is told to.
-#[derive(Debug, Default)]
-struct Hanging {
-    state: Mutex<(u32, bool)>,
-    changed: Condvar,
-}
-
-impl Hanging {
-    fn wait_until(&self, done: impl Fn(&(u32, bool)) -> bool) {
-        let state = self.state.lock().unwrap();
-        let (limit, goes_on) = (Duration::from_secs(20), |state: &mut _| !done(state));
-        drop(
-            self.changed
-                .wait_timeout_while(state, limit, goes_on)
-                .unwrap(),
-        );
-    }
-
-    fn change(&self, change: impl FnOnce(&mut (u32, bool))) {
-        change(&mut self.state.lock().unwrap());
-        self.changed.notify_all();
-    }
-}
-
-impl Transport for Hanging {
-    fn send(&self, _: Request<Vec<u8>>, _: &Limits) -> Result<Response<Vec<u8>>, TransportError> {
-        self.change(|(lookups, _)| *lookups += 1);
-        self.wait_until(|(_, released)| *released);
-        Ok(Response::new(br#"{"encodedLocations":"0xA"}"#.to_vec()))
-    }
-}
-
-#[test]
-fn a_caller_waits_no_longer_than_it_may_for_the_look_up_of_another() {
-    let iam = Arc::new(Hanging::default());
-    let carries = Arc::clone(&iam) as Arc<dyn Transport>;
-    let credentials = waiting(world::World::with([], HandQueue::new(), |it| {
-        it.transport(carries)
-    }));
-    let uri = Uri::from_static("https://storage.googleapis.com/");
-    thread::scope(|scope| {
-        let asks = scope.spawn(|| credentials.0.look_up_boundary(&uri));
-        iam.wait_until(|(lookups, _)| *lookups == 1);
-        let moment = Budget::new(credentials.0.now(), Duration::from_millis(5));
-        under_way::within(&moment, || credentials.0.look_up_boundary(&uri));
-        assert!(!asks.is_finished(), "it waited for the look-up");
-        iam.change(|(_, released)| *released = true);
-    });
-    assert_eq!(
-        credentials.regional_access_boundary().as_deref(),
-        Some("0xA")
-    );
-    assert_eq!(iam.state.lock().unwrap().0, 1);
-}
-
-/// Takes 2 s for each answer.
-#[derive(Debug)]
-struct Slow(ScriptedTransport, Arc<HandClock>);
-
-impl Transport for Slow {
-    fn send(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-    ) -> Result<Response<Vec<u8>>, TransportError> {
-        self.1.advance(Duration::from_secs(2));
-        self.0.send(request, limits)
-    }
-}
-
-#[test]
-fn a_token_that_the_look_up_needs_takes_its_time_from_it() {
-    let clock = Arc::new(HandClock::at(world::START));
-    let script = ScriptedTransport::new([Reply::token("t", 3600), found("0xA")]);
-    let slow = Arc::new(Slow(script, Arc::clone(&clock)));
-    let carries = Arc::clone(&slow) as Arc<dyn Transport>;
-    let world = world::World::with([], HandQueue::new(), |it| {
-        it.transport(carries).clock(clock)
-    });
-    let credentials = waiting(world);
-    credentials.set_token(None, None).unwrap();
-    credentials
-        .0
-        .look_up_boundary(&Uri::from_static("https://storage.googleapis.com/"));
-    let limits = slow.0.limits();
-    assert_eq!(limits.len(), 2);
-    assert!(limits[1].attempt <= Duration::from_secs(1), "{limits:?}");
-}
-
-#[test]
-fn a_look_up_that_no_thread_begins_in_time_is_in_no_ones_way() {
+fn no_request_waits_where_there_can_be_none() {
     let world = bounded();
-    world.credentials.block_on_regional_access_boundary();
+    let person = world.credentials.with_service_account("me@example.com");
+    let person = person.unwrap();
+    person.set_token(Some("t"), None).unwrap();
+    person.block_on_regional_access_boundary();
     let asked = world.transport.requests().len();
     let uri = Uri::from_static("https://storage.googleapis.com/");
-    let mut headers = HeaderMap::new();
-    let mut context = Context::from_waker(Waker::noop());
-    {
-        let sent = &world.credentials;
-        let mut request = pin!(sent.before_request(&Method::GET, &uri, &mut headers));
-        assert!(request.as_mut().poll(&mut context).is_pending());
-        world.advance(3);
-        world.queue.run_all();
-        assert!(matches!(request.poll(&mut context), Poll::Ready(Ok(()))));
+    person.0.blocking_ready_boundary(&uri);
+    // Nor where no time is left to the operation.
+    world.credentials.block_on_regional_access_boundary();
+    let nothing = Budget::new(world.credentials.0.now(), Duration::ZERO);
+    under_way::within(&nothing, || {
+        world.credentials.0.blocking_ready_boundary(&uri);
+    });
+    // Nor in a universe without boundaries.
+    let foreign = world.credentials.with_universe_domain("u.example");
+    foreign.set_token(Some("t"), None).unwrap();
+    foreign.block_on_regional_access_boundary();
+    foreign.0.blocking_ready_boundary(&uri);
+    assert_eq!(world.transport.requests().len(), asked);
+    // What there was no time for is no failure: the next request looks it up.
+    world.transport.script([found("0xA")]);
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+}
+
+#[test]
+fn requests_at_the_same_time_have_it_looked_up_once() {
+    let world = bounded();
+    world.transport.script([found("0xA")]);
+    for _ in 0..3 {
+        assert_eq!(locations(&world), None);
     }
-    assert!(!headers.contains_key("x-allowed-locations"));
-    assert_eq!(headers["authorization"], "Bearer t");
-    assert_eq!(world.transport.requests().len(), asked, "it was too late");
+    assert_eq!(world.queue.run_all(), 1);
+    assert_eq!(locations(&world).as_deref(), Some("0xA"));
+}
+
+#[test]
+fn an_account_without_one_is_asked_about_with_each_request_as_google_auth_does() {
+    let world = bounded();
+    let none = Reply::Answer(200, r#"{"encodedLocations":null}"#.to_owned());
+    world.transport.script([none]);
+    for _ in 0..3 {
+        assert_eq!(locations(&world), None);
+        assert_eq!(locations(&world), None, "one look-up at a time");
+        assert_eq!(world.queue.run_all(), 1);
+    }
+}
+
+#[test]
+fn a_copy_begins_with_the_pause_of_its_original_and_then_goes_its_own_way() {
+    let world = bounded();
+    world.transport.script([Reply::status(404)]);
+    locations(&world);
+    assert_eq!(world.queue.run_all(), 1);
+    let copy = world.credentials.with_quota_project("q").unwrap();
+    copy.set_token(Some("t"), None).unwrap();
+    let looks_up = |credentials: &Credentials| {
+        credentials.blocking_headers().unwrap();
+        world.queue.run_all() == 1
+    };
+    assert!(!looks_up(&copy), "the pause is its as well");
+    world.advance(900);
+    assert!(looks_up(&copy));
+    world.advance(1799);
+    assert!(!looks_up(&copy), "the second failure in a row");
+    assert!(
+        looks_up(&world.credentials),
+        "whose look-up did not fail again"
+    );
+    // What the program sets ends a pause.
+    copy.set_regional_access_boundary(None, None);
+    assert!(looks_up(&copy));
+    world.advance(900);
+    assert!(looks_up(&copy), "the first failure in a row");
+}
+
+#[test]
+fn a_look_up_that_no_thread_takes_is_made_by_the_next_request() {
+    for queue in [HandQueue::dropping(), HandQueue::refusing()] {
+        let world = world::World::with([found("0xA")], queue, |it| it);
+        let credentials = unblocked(&world.client);
+        let boundary = credentials.0.inner.boundary.as_ref().unwrap();
+        for _ in 0..3 {
+            assert!(boundary.is_due(credentials.0.now()));
+            credentials.blocking_headers().unwrap();
+        }
+        assert!(world.transport.requests().is_empty(), "nor here");
+    }
+}
+
+#[test]
+fn what_has_expired_by_either_clock_goes_when_no_other_is_found() {
+    let after = |turn: fn(&World)| {
+        let world = bounded();
+        let ends = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(world::START + 60);
+        let known = Some(HeaderValue::from_static("0xS"));
+        world
+            .credentials
+            .set_regional_access_boundary(known, Some(ends));
+        turn(&world);
+        world.transport.script([Reply::status(404)]);
+        locations(&world);
+        world.queue.run_all();
+        world.credentials.regional_access_boundary()
+    };
+    let kept = Some("0xS".to_owned());
+    assert_eq!(after(|world| world.advance(60)), kept, "it ends just now");
+    assert_eq!(after(|world| world.advance(61)), None);
+    assert_eq!(after(|world| world.clock.set_wall(world::START + 61)), None);
+    let boot = |world: &World| world.clock.advance_boot(Duration::from_secs(61));
+    assert_eq!(after(boot), None);
+}
+
+#[test]
+fn it_is_sent_along_with_the_quota_project_of_each_copy() {
+    let world = bounded();
+    let billed = world.credentials.with_quota_project("one").unwrap();
+    let known = Some(HeaderValue::from_static("0xS"));
+    let ends = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(world::START + 7200);
+    billed.set_regional_access_boundary(known, Some(ends));
+    let other = billed.with_quota_project("two").unwrap();
+    for (credentials, project) in [(&billed, "one"), (&other, "two")] {
+        credentials.set_token(Some("t"), None).unwrap();
+        let headers = HeaderMap::from(credentials.blocking_headers().unwrap());
+        assert_eq!(headers["x-goog-user-project"], project);
+        assert_eq!(headers["x-allowed-locations"], "0xS");
+    }
 }

@@ -7,8 +7,10 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method, Uri};
 
+#[cfg(feature = "tls")]
+use crate::{BindIdToken, CertificateBinding};
 use crate::{
-    IdTokenCredentials, IdTokenCredentialsBuilder,
+    IdTokenCredentials, IdTokenCredentialsBuilder, RefreshMode,
     io::fake::Reply,
     world::{START as NOW, World},
 };
@@ -118,6 +120,36 @@ fn a_request_gets_a_token_and_a_project_and_no_metric() {
     assert_eq!(headers["authorization"], "Bearer x");
 }
 
+#[test]
+fn in_blocking_mode_a_stale_token_is_not_handed_out() {
+    let world = World::new([
+        Reply::text(&jwt("aud", 3600)),
+        Reply::text(&jwt("aud", 7200)),
+    ]);
+    let credentials = world.builder().refresh_mode(RefreshMode::Blocking);
+    let credentials = credentials.build().unwrap();
+    let first = credentials.blocking_token().unwrap();
+    world.clock.advance(Duration::from_secs(3450));
+    let second = credentials.blocking_token().unwrap();
+    assert!(second.expires_at() > first.expires_at());
+    assert_eq!(world.asked().len(), 2);
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn the_status_says_whether_the_token_is_bound_to_a_certificate() {
+    let world = World::new([Reply::text(&jwt("aud", 3600))]);
+    let credentials = world.builder().bind_id_token(BindIdToken::Never);
+    let credentials = credentials.build().unwrap();
+    assert_eq!(credentials.status().certificate_binding, None);
+    credentials.blocking_token().unwrap();
+    let binding = credentials.status().certificate_binding.unwrap();
+    assert!(
+        matches!(binding, CertificateBinding::NotBound(_)),
+        "{binding:?}"
+    );
+}
+
 #[cfg(feature = "iam")]
 mod granted {
     use std::{
@@ -129,7 +161,7 @@ mod granted {
 
     use super::*;
     use crate::{
-        BindIdToken, Credentials, JwtAlgorithm, JwtSigner, MetadataClient, RetryPolicy,
+        Credentials, JwtAlgorithm, JwtSigner, MetadataClient, RetryPolicy,
         io::{
             clock::Clock,
             fake::{HandClock, HandQueue, ScriptedTransport},
@@ -249,6 +281,22 @@ mod granted {
         let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
         credentials.blocking_token().unwrap();
         assert_eq!(transport.requests().len(), 1);
+    }
+
+    #[test]
+    fn copies_that_ask_for_the_same_share_the_token() {
+        let world = World::new([granted(), granted(), granted()]);
+        let builder = world.builder().shared(true).iam_flow();
+        let builder = builder.service_account("b@x").signer(Arc::new(Mine(true)));
+        let credentials = builder.build().unwrap();
+        let copy = credentials.with_audience("aud").unwrap();
+        for same in [&credentials, &copy] {
+            same.blocking_token().unwrap();
+        }
+        assert_eq!(world.transport.requests().len(), 1);
+        let moved = copy.with_token_uri("https://elsewhere.example/t").unwrap();
+        moved.blocking_token().unwrap();
+        assert_eq!(world.transport.requests().len(), 2);
     }
 
     #[derive(Debug)]

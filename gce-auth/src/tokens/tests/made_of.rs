@@ -7,13 +7,21 @@ use crate::{
     world::World,
 };
 
-fn made_of(credentials: &Credentials) -> [Credentials; 3] {
+fn narrow(credentials: &Credentials) -> Credentials {
     let bucket = "//storage.googleapis.com/projects/_/buckets/b";
     let rule = AccessBoundaryRule::new(bucket, ["inRole:roles/storage.objectViewer"]).unwrap();
     let boundary = CredentialAccessBoundary::new([rule]).unwrap();
-    let acting = credentials.impersonate("t@x").build().unwrap();
+    credentials.downscope(&boundary).unwrap()
+}
+
+fn acting(credentials: &Credentials) -> Credentials {
+    credentials.impersonate("t@x").build().unwrap()
+}
+
+fn made_of(credentials: &Credentials) -> [Credentials; 3] {
+    let acting = acting(credentials);
     let chain = acting.impersonate("u@x").build().unwrap();
-    let narrow = chain.downscope(&boundary).unwrap();
+    let narrow = narrow(&chain);
     [acting, chain, narrow]
 }
 
@@ -46,4 +54,18 @@ fn a_universe_that_is_not_known_is_asked_for_once() {
     let copy = acting.with_quota_project("q").unwrap();
     assert_eq!(copy.blocking_universe_domain().unwrap(), "u.example");
     assert_eq!(world.transport.requests().len(), 1);
+}
+
+#[test]
+fn what_is_made_of_others_is_billed_by_its_own_settings() {
+    let world = World::new([]);
+    let builder = Credentials::builder().client(world.client);
+    let credentials = builder.quota_project_id("billed").build().unwrap();
+    for made in [narrow(&credentials), acting(&credentials)] {
+        assert_eq!(made.quota_project_id(), None);
+        let billed = made.with_quota_project("own").unwrap();
+        assert_eq!(billed.quota_project_id(), Some("own"));
+    }
+    let acting = credentials.impersonate("t@x").quota_project_id("own");
+    assert_eq!(acting.build().unwrap().quota_project_id(), Some("own"));
 }

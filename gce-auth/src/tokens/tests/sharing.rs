@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
 use crate::{
     Credentials, IdTokenCredentials, MetadataClient, RetryPolicy,
     io::fake::{HandQueue, Reply},
@@ -30,6 +32,31 @@ fn credentials_that_are_made_for_each_call_fetch_once() {
     world.advance(300);
     built(&world).blocking_token().unwrap();
     assert_eq!(world.asked().len(), 2);
+}
+
+#[test]
+fn id_tokens_for_one_audience_are_fetched_once() {
+    let identity = |audience: &str| {
+        let claims = format!(r#"{{"aud":"{audience}","exp":1700003600}}"#);
+        Reply::text(&format!(
+            "e30.{}.c2ln",
+            BASE64_URL_SAFE_NO_PAD.encode(claims)
+        ))
+    };
+    let world = World::new([identity("one"), identity("two")]);
+    let built = |audience: &str| {
+        let builder = IdTokenCredentials::builder(audience).client(world.client.clone());
+        builder.build().unwrap()
+    };
+    for audience in ["one", "one", "two"] {
+        built(audience).blocking_token().unwrap();
+    }
+    let copy = built("one").with_audience("two").unwrap();
+    assert_eq!(copy.audience(), "two");
+    copy.blocking_token().unwrap();
+    let asked = world.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[0].contains("audience=one") && asked[1].contains("audience=two"));
 }
 
 #[test]
@@ -125,6 +152,11 @@ fn credentials_of_both_kinds_have_the_same_methods() {
     assert_eq!(identity.blocking_token().unwrap().secret(), "other");
     let tag = headers.1.tag();
     let changed = identity.blocking_headers_if_changed(&tag).unwrap().unwrap();
+    let waited = futures_executor::block_on(identity.headers_if_changed(&tag));
+    assert_eq!(waited.unwrap(), Some(changed.clone()));
+    let tag = changed.tag();
+    let same = futures_executor::block_on(identity.headers_if_changed(&tag));
+    assert_eq!(same.unwrap(), None);
     assert!(identity.invalidate_headers(&changed));
     assert!(identity.cached_token().is_none());
     let named = IdTokenCredentials::builder("aud").client(world.client);

@@ -83,7 +83,7 @@ fn id_tokens_say_when_they_expire_and_for_whom_they_are() {
 #[test]
 fn id_token_credentials_sign_bytes_as_a_future_too() {
     let signed = Reply::Answer(200, r#"{"signedBlob":"c2ln"}"#.to_owned());
-    let world = World::new([account(), Reply::token("t", 3600), signed]);
+    let world = World::new([Reply::token("t", 3600), signed]);
     let builder = IdTokenCredentials::builder("aud")
         .client(world.client.clone())
         .service_account("a@p.iam.gserviceaccount.com")
@@ -94,4 +94,94 @@ fn id_token_credentials_sign_bytes_as_a_future_too() {
     assert!(poll(signature.as_mut()).is_pending());
     world.queue.run_all();
     assert!(matches!(poll(signature.as_mut()), Poll::Ready(Ok(bytes)) if bytes == b"sig"));
+}
+
+#[test]
+fn id_tokens_of_the_same_account_have_its_settings() {
+    let world = World::new([]);
+    let builder = Credentials::builder().client(world.client);
+    let builder = builder.refresh_mode(crate::RefreshMode::Blocking);
+    let access = builder
+        .service_account("b@x")
+        .shared(false)
+        .build()
+        .unwrap();
+    let identity = access.id_token("aud").unwrap();
+    assert_eq!(identity.audience(), "aud");
+    assert_eq!(identity.service_account_email().as_deref(), Some("b@x"));
+    assert_eq!(identity.0.mode(), crate::RefreshMode::Blocking);
+    assert!(!identity.0.inner.options.shared);
+}
+
+#[test]
+fn an_account_is_resolved_for_a_task_as_well() {
+    let world = World::with([account()], crate::io::fake::HandQueue::refusing(), |it| it);
+    let builder = IdTokenCredentials::builder("aud").client(world.client.clone());
+    let credentials = builder.shared(false).build().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(
+            poll(pin!(credentials.resolve())),
+            Poll::Ready(Ok(()))
+        ));
+    }
+    let email = credentials.service_account_email();
+    assert_eq!(email.as_deref(), Some("a@p.iam.gserviceaccount.com"));
+    assert_eq!(world.asked().len(), 1);
+}
+
+#[test]
+fn a_refused_token_says_what_to_look_at() {
+    for (status, hint) in [
+        (403, "iam.workloadIdentityUser"),
+        (404, "attach a service account"),
+    ] {
+        let world = World::new([Reply::status(status)]);
+        let error = credentials(&world).unshared().blocking_token().unwrap_err();
+        assert!(error.hint().unwrap().contains(hint), "{error}");
+    }
+}
+
+#[test]
+fn who_is_ready_or_never_will_be_does_not_wait() {
+    let world = World::new([Reply::token("t", 3600)]);
+    let credentials = credentials(&world).unshared();
+    credentials.blocking_token().unwrap();
+    world.advance(3450);
+    // Stale, and its renewal fails: it is in hand all the same.
+    world.transport.script([Reply::status(503)]);
+    let begins = world.clock.take_sleeps().len();
+    credentials
+        .blocking_wait_ready(Duration::from_secs(60))
+        .unwrap();
+    let waiting = pin!(credentials.wait_ready(Duration::from_secs(60)));
+    assert!(matches!(poll(waiting), Poll::Ready(Ok(()))));
+    assert_eq!((begins, world.clock.take_sleeps().len()), (0, 0));
+}
+
+#[test]
+fn a_deadline_that_cuts_an_attempt_short_is_told_with_the_failure_before_it() {
+    let world = World::new([Reply::status(403)]);
+    let credentials = credentials(&world).unshared();
+    assert!(credentials.blocking_token().is_err());
+    let error = credentials.blocking_wait_ready(Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::Forbidden, "{error}");
+}
+
+#[test]
+fn anonymous_credentials_send_nothing_and_are_made_no_narrower() {
+    let anonymous = Credentials::anonymous();
+    let mut headers = http::HeaderMap::new();
+    let uri = http::Uri::from_static("https://a.example/");
+    anonymous
+        .blocking_before_request(&http::Method::GET, &uri, &mut headers)
+        .unwrap();
+    assert!(!headers.contains_key("authorization"));
+    #[cfg(feature = "iam")]
+    {
+        let rule = crate::AccessBoundaryRule::new("//storage.googleapis.com/b", ["inRole:p"]);
+        let boundary = crate::CredentialAccessBoundary::new([rule.unwrap()]).unwrap();
+        let error = anonymous.downscope(&boundary).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidOperation);
+        assert!(error.to_string().contains("anonymous"), "{error}");
+    }
 }

@@ -67,7 +67,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<AuthorizedUser, Error> {
         rapt_token: fields.optional_secret("rapt_token")?,
         saved: saved(&fields)?.map(|(token, expiry)| (token, expiry.unwrap_or_default())),
         account: fields.filled("account")?,
-        quota_project_id: fields.filled("quota_project_id")?,
+        quota_project_id: fields.quota_project()?,
         universe_domain: fields.filled("universe_domain")?,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue, Uri};
+
 use crate::{
     values::{error::Error, secret::SecretText},
     wire::{credentials_file::fields::Fields, executable, subject_token::Format},
@@ -9,6 +11,7 @@ use crate::{
 
 /// The token type of a signed request to AWS.
 const AWS_TOKEN: &str = "urn:ietf:params:aws:token-type:aws4_request";
+const NO_URL: &str = "is not a URL with http:// or https://";
 const EXECUTABLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the subject token comes from.
@@ -59,6 +62,54 @@ pub(crate) struct Aws {
     pub(crate) verification_url: String,
 }
 
+impl SubjectSource {
+    /// Returns the member that no request can be made of, and what is wrong with
+    /// it. google-auth finds it with the first request.
+    pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Url { url, headers, .. } => {
+                let is_header = |(name, value): &(String, SecretText)| {
+                    name.parse::<HeaderName>().is_ok()
+                        && HeaderValue::from_str(value.reveal()).is_ok()
+                };
+                if !is_url(url) {
+                    return Some(("url", NO_URL));
+                }
+                let all_are = headers.iter().all(is_header);
+                (!all_are).then_some(("headers", "has a name or a value that no header can have"))
+            }
+            Self::Aws(aws) => {
+                let urls = [
+                    ("region_url", &aws.region_url),
+                    ("url", &aws.keys_url),
+                    ("imdsv2_session_token_url", &aws.session_token_url),
+                ];
+                let is_wrong = |url: &Option<String>| {
+                    let named = url.as_deref().filter(|url| !url.is_empty());
+                    named.is_some_and(|url| !is_url(url))
+                };
+                let wrong = urls.into_iter().find(|(_, url)| is_wrong(url));
+                let url = aws.verification_url.replace("{region}", "region");
+                let verification = "regional_cred_verification_url";
+                wrong.map(|(name, _)| (name, NO_URL)).or_else(|| {
+                    let is_https = url.starts_with("https://") && is_url(&url);
+                    (!is_https)
+                        .then_some((verification, "is not the https URL of a service of AWS"))
+                })
+            }
+            Self::File { .. } | Self::Executable(_) | Self::Supplied => None,
+        }
+    }
+}
+
+/// Whether a server can be asked at `url`.
+fn is_url(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
 pub(super) fn read(fields: Fields<'_>, kind: &str) -> Result<SubjectSource, Error> {
     const NAME: &str = "credential_source";
     let source = fields
@@ -70,7 +121,7 @@ pub(super) fn read(fields: Fields<'_>, kind: &str) -> Result<SubjectSource, Erro
     if source.has("executable") {
         return executable(source).map(SubjectSource::Executable);
     }
-    if source.has("environment_id") {
+    if source.names("environment_id") {
         return Err(source.wrong(
             "environment_id",
             "is for AWS alone, which the token type is not of",
@@ -80,6 +131,11 @@ pub(super) fn read(fields: Fields<'_>, kind: &str) -> Result<SubjectSource, Erro
         return Err(source.wrong("certificate", "is not supported by this library"));
     }
     let (path, url) = (source.text("file")?, source.text("url")?);
+    for (name, value) in [("file", path), ("url", url)] {
+        if value == Some("") {
+            return Err(source.wrong(name, "is empty"));
+        }
+    }
     match (path, url) {
         (Some(path), None) => Ok(SubjectSource::File {
             path: path.to_owned(),
@@ -97,6 +153,9 @@ pub(super) fn read(fields: Fields<'_>, kind: &str) -> Result<SubjectSource, Erro
 
 fn format(source: &Fields<'_>) -> Result<Format, Error> {
     let Some(format) = source.object("format", "credential_source.format.")? else {
+        if source.names("format") {
+            return Err(source.wrong("format", "is not an object"));
+        }
         return Ok(Format::Text);
     };
     match format.text("type")? {
@@ -124,30 +183,30 @@ fn executable(source: Fields<'_>) -> Result<Executable, Error> {
     if command.is_empty() {
         return Err(executable.wrong("command", "is empty"));
     }
-    let bounded = |name: &str, least: u64, most: u64, what: &str| {
-        let given = executable.whole(name)?.filter(|time| *time != 0);
+    let bounded = |name: &str, least: f64, most: f64, what: &str| {
+        let given = executable.number(name)?.filter(|time| *time != 0.0);
         match given {
             Some(time) if !(least..=most).contains(&time) => Err(executable.wrong(name, what)),
-            given => Ok(given.map(Duration::from_millis)),
+            given => Ok(given.map(|time| Duration::from_secs_f64(time / 1000.0))),
         }
     };
     let timeout = bounded(
         "timeout_millis",
-        5_000,
-        120_000,
+        5_000.0,
+        120_000.0,
         "is not from 5000 to 120000",
     )?;
     // Programs run without a terminal here; the value is checked all the same.
     bounded(
         "interactive_timeout_millis",
-        30_000,
-        1_800_000,
+        30_000.0,
+        1_800_000.0,
         "is not from 30000 to 1800000",
     )?;
     Ok(Executable {
         command,
         timeout: timeout.unwrap_or(EXECUTABLE_TIMEOUT),
-        output_file: executable.filled("output_file")?,
+        output_file: executable.text("output_file")?.map(str::to_owned),
     })
 }
 
@@ -163,10 +222,64 @@ fn aws(source: Fields<'_>) -> Result<Aws, Error> {
     }
     Ok(Aws {
         region_url: source.filled("region_url")?,
-        keys_url: source.filled("url")?,
-        session_token_url: source.filled("imdsv2_session_token_url")?,
+        keys_url: source.text("url")?.map(str::to_owned),
+        session_token_url: source.text("imdsv2_session_token_url")?.map(str::to_owned),
+        // Whether it is a URL is seen when a request for it is signed.
         verification_url: source
-            .required("regional_cred_verification_url")?
+            .text("regional_cred_verification_url")?
+            .ok_or_else(|| source.wrong("regional_cred_verification_url", "is missing"))?
             .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn fault(kind: &str, source: &Value) -> Option<&'static str> {
+        let file = json!({ "credential_source": source });
+        let source = read(Fields::new(&file, "`/f.json`"), kind).unwrap();
+        source.fault().map(|(member, _)| member)
+    }
+
+    #[test]
+    fn a_server_is_asked_at_a_url_with_headers() {
+        let jwt = "urn:ietf:params:oauth:token-type:jwt";
+        for (url, headers, member) in [
+            ("file:///etc/passwd", json!({}), Some("url")),
+            ("//host/path", json!({}), Some("url")),
+            ("http://", json!({}), Some("url")),
+            ("http://host", json!({"a b": "c"}), Some("headers")),
+            ("http://host", json!({"a": "c\r\nd"}), Some("headers")),
+            ("http://host", json!({"a": "c"}), None),
+        ] {
+            let source = json!({"url": url, "headers": headers});
+            assert_eq!(fault(jwt, &source), member, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_machine_of_aws_is_asked_at_urls() {
+        let verification = "regional_cred_verification_url";
+        for (member, url, is_fault) in [
+            ("region_url", "ftp://host", true),
+            ("region_url", "http://[fd00:ec2::254]/b", false),
+            ("url", "host", true),
+            ("url", "", false),
+            ("imdsv2_session_token_url", "http:/host", true),
+            (verification, "http://sts.{region}.amazonaws.com", true),
+            (verification, "https://sts.{region}.amazonaws.com.cn", false),
+        ] {
+            let mut source = json!({"environment_id": "aws1",
+                verification: "https://sts.{region}.amazonaws.com"});
+            source[member] = url.into();
+            assert_eq!(
+                fault(AWS_TOKEN, &source),
+                is_fault.then_some(member),
+                "{source}"
+            );
+        }
+    }
 }

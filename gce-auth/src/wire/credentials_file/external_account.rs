@@ -3,10 +3,14 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    values::{error::Error, secret::SecretText, universe::DEFAULT_UNIVERSE},
+    values::{
+        error::{Error, ErrorKind},
+        secret::SecretText,
+        universe::DEFAULT_UNIVERSE,
+    },
     wire::credentials_file::{
         credential_source::{self, SubjectSource},
         fields::Fields,
@@ -17,6 +21,7 @@ use crate::{
 
 const REMEDY: &str = "create the file again with `gcloud iam workload-identity-pools \
      create-cred-config` (or `workforce-pools`)";
+const OPTIONS: &str = "service_account_impersonation";
 /// Stands for the universe in a token URL.
 const PLACEHOLDER: &str = "{universe_domain}";
 
@@ -30,7 +35,12 @@ pub(crate) struct ExternalAccount {
     /// The same as it was read, in JSON.
     source_json: Option<SecretText>,
     pub(crate) impersonation: Option<Impersonation>,
-    pub(crate) client: Option<Client>,
+    /// How long tokens of the account that is acted as are to live.
+    pub(crate) lifetime: Option<Duration>,
+    /// What says so, in JSON.
+    options_json: Option<SecretText>,
+    client_id: Option<String>,
+    client_secret: Option<SecretText>,
     pub(crate) workforce_pool_user_project: Option<String>,
     pub(crate) token_info_url: Option<String>,
     pub(crate) quota_project_id: Option<String>,
@@ -42,31 +52,50 @@ pub(crate) struct ExternalAccount {
 pub(crate) struct Impersonation {
     pub(crate) url: String,
     pub(crate) target: String,
-    /// Not given: an hour.
-    pub(crate) lifetime: Option<Duration>,
 }
 
 /// An OAuth client that authenticates itself in the exchange.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Client {
-    pub(crate) id: String,
-    pub(crate) secret: Option<SecretText>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'a> {
+    pub(crate) id: &'a str,
+    /// May be empty.
+    pub(crate) secret: &'a str,
 }
 
 impl ExternalAccount {
+    /// Checks what the first request would be made of.
+    pub(crate) fn check(&self, place: &str) -> Result<(), Error> {
+        match self.source.fault() {
+            None => Ok(()),
+            Some((name, what)) => Err(Error::new(
+                ErrorKind::Config,
+                format!("{place}: the member `credential_source.{name}` {what}"),
+            )
+            .with_hint(REMEDY)),
+        }
+    }
+
     /// The number of the project in the audience.
     pub(crate) fn project_number(&self) -> Option<&str> {
         project_number(&self.audience)
     }
 
+    /// The client of the exchange, if it has a name.
+    pub(crate) fn client(&self) -> Option<Client<'_>> {
+        let id = self.client_id.as_deref().filter(|id| !id.is_empty())?;
+        let secret = self.client_secret.as_ref().map_or("", SecretText::reveal);
+        Some(Client { id, secret })
+    }
+
     /// Writes the file with these in place of what was read.
     pub(crate) fn written(&self, token_url: &str, universe_domain: &str) -> Written {
-        let (client, target) = (self.client.as_ref(), self.impersonation.as_ref());
-        let secret = client.and_then(|client| client.secret.as_ref());
-        let source = self.source_json.as_ref();
-        let source = source.and_then(|json| serde_json::from_str::<Value>(json.reveal()).ok());
-        let lifetime = target.and_then(|target| target.lifetime);
-        let options = lifetime.map(|it| json!({ "token_lifetime_seconds": it.as_secs() }));
+        let target = self.impersonation.as_ref();
+        let secret = self.client_secret.as_ref();
+        let parsed = |json: &Option<SecretText>| {
+            let json = json.as_ref()?;
+            serde_json::from_str::<Value>(json.reveal()).ok()
+        };
+        let (source, options) = (parsed(&self.source_json), parsed(&self.options_json));
         let user_project = self.workforce_pool_user_project.as_deref();
         Written::new("external_account")
             .with("audience", Some(&*self.audience))
@@ -79,7 +108,7 @@ impl ExternalAccount {
                 target.map(|it| &*it.url),
             )
             .with("service_account_impersonation", options)
-            .with("client_id", client.map(|client| &*client.id))
+            .with("client_id", self.client_id.as_deref())
             .with("client_secret", secret.map(SecretText::reveal))
             .with("workforce_pool_user_project", user_project)
             .with("universe_domain", Some(universe_domain))
@@ -120,14 +149,11 @@ pub(super) fn read_with(
             "is for workforce pools alone, and the audience is none",
         ));
     }
-    let client = match fields.filled("client_id")? {
-        None => None,
-        Some(id) => Some(Client {
-            id,
-            secret: fields.optional_secret("client_secret")?,
-        }),
-    };
-    let kind = fields.filled("subject_token_type")?;
+    // google-auth fails on a null here, and nowhere else.
+    if fields.names("universe_domain") && !fields.has("universe_domain") {
+        return Err(fields.wrong("universe_domain", "is null"));
+    }
+    let kind = fields.text("subject_token_type")?.map(str::to_owned);
     let token_url = fields.required("token_url")?;
     Ok(ExternalAccount {
         audience: audience.to_owned(),
@@ -136,10 +162,15 @@ pub(super) fn read_with(
         subject_token_type: kind,
         token_url: token_url.replace(PLACEHOLDER, &universe),
         impersonation: impersonation(&fields)?,
-        client,
+        lifetime: lifetime(&fields)?,
+        options_json: fields
+            .json(OPTIONS)
+            .filter(|options| options.reveal() != "{}"),
+        client_id: fields.text("client_id")?.map(str::to_owned),
+        client_secret: fields.text("client_secret")?.map(SecretText::new),
         workforce_pool_user_project: user_project,
         token_info_url: fields.filled("token_info_url")?,
-        quota_project_id: fields.filled("quota_project_id")?,
+        quota_project_id: fields.quota_project()?,
         universe_domain: universe,
     })
 }
@@ -151,18 +182,18 @@ fn impersonation(fields: &Fields<'_>) -> Result<Option<Impersonation>, Error> {
     };
     let target = impersonated::target(url)
         .ok_or_else(|| fields.wrong(URL, "does not end with /ACCOUNT:generateAccessToken"))?;
-    let options = fields.object(
-        "service_account_impersonation",
-        "service_account_impersonation.",
-    )?;
-    let lifetime = match options {
-        None => None,
-        Some(options) => options.whole("token_lifetime_seconds")?,
-    };
-    let lifetime = lifetime.filter(|seconds| *seconds > 0);
     Ok(Some(Impersonation {
         url: url.to_owned(),
         target: target.to_owned(),
-        lifetime: lifetime.map(Duration::from_secs),
     }))
+}
+
+fn lifetime(fields: &Fields<'_>) -> Result<Option<Duration>, Error> {
+    let options = fields.object(OPTIONS, "service_account_impersonation.")?;
+    let seconds = match options {
+        None => None,
+        Some(options) => options.whole("token_lifetime_seconds")?,
+    };
+    let seconds = seconds.filter(|seconds| *seconds > 0);
+    Ok(seconds.map(Duration::from_secs))
 }

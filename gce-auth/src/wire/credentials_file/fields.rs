@@ -7,6 +7,7 @@ use zeroize::Zeroize;
 use crate::{
     values::{
         error::{Error, ErrorKind},
+        headers,
         secret::SecretText,
     },
     wire::credentials_file::written,
@@ -71,6 +72,11 @@ impl<'a> Fields<'a> {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the member is there, be it null.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.object.get(name).is_some()
+    }
+
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }
@@ -88,6 +94,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn filled(&self, name: &str) -> Result<Option<String>, Error> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
         Ok(text.map(str::to_owned))
+    }
+
+    /// The project to bill, where it is there and not empty.
+    pub(crate) fn quota_project(&self) -> Result<Option<String>, Error> {
+        const NAME: &str = "quota_project_id";
+        let project = self.filled(NAME)?;
+        match project.as_deref().map(headers::quota_project) {
+            Some(Err(_)) => Err(self.wrong(NAME, "is not the id of a project")),
+            _ => Ok(project),
+        }
     }
 
     /// A text that must be there and not empty.
@@ -122,6 +138,17 @@ impl<'a> Fields<'a> {
             Some(value) => match value.as_u64() {
                 Some(number) => Ok(Some(number)),
                 None => Err(self.wrong(name, "is not a whole number")),
+            },
+        }
+    }
+
+    /// A number, which may have a fraction.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => match value.as_f64() {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.wrong(name, "is not a number")),
             },
         }
     }

@@ -55,7 +55,7 @@ pub(super) fn read(fields: Fields<'_>) -> Result<Impersonated, Error> {
         url: url.to_owned(),
         delegates: fields.texts("delegates")?,
         scopes: fields.scopes("scopes")?,
-        quota_project_id: fields.filled("quota_project_id")?,
+        quota_project_id: fields.quota_project()?,
     })
 }
 

@@ -83,6 +83,16 @@ pub(crate) fn read(place: &str, bytes: &[u8]) -> Result<Document, Error> {
             _ => Err(refuse(&format!("the member `type` is not {TYPES}"))),
         },
         Some(_) => Err(refuse("the member `type` is not a text")),
+        None if ["installed", "web"]
+            .iter()
+            .any(|kind| map.contains_key(*kind)) =>
+        {
+            Err(Error::new(
+                ErrorKind::Config,
+                format!("{place}: an OAuth client, which is no identity"),
+            )
+            .with_hint("give it to `gcloud auth application-default login --client-id-file`"))
+        }
         None => Err(refuse("the member `type` is missing")),
     }
 }

@@ -54,6 +54,7 @@ fn what_is_no_credentials_file_is_refused_with_the_reason() {
             "`type` is not authorized_user,",
         ),
         (br#"{"type":"gdch_service_account"}"#, "not supported"),
+        (br#"{"installed":{"client_id":"c"}}"#, "an OAuth client"),
     ] {
         let error = read("`/f.json`", bytes).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
@@ -181,11 +182,27 @@ fn an_external_account_says_where_its_token_comes_from() {
     };
     assert_eq!(program.command, ["/bin/x", "a b"]);
     assert_eq!(program.timeout, Duration::from_secs(5));
+    let Ok(SubjectSource::Executable(program)) =
+        source(json!({"executable": {"command": "x", "timeout_millis": 6000.5}}))
+    else {
+        panic!()
+    };
+    assert_eq!(program.timeout, Duration::from_micros(6_000_500));
     for (bad, why) in [
         (Value::Null, "`credential_source` is missing"),
         (json!([]), "is not an object"),
         (json!({}), "has none of"),
         (json!({"file": "a", "url": "b"}), "has both"),
+        (json!({"file": ""}), "`credential_source.file` is empty"),
+        (json!({"url": ""}), "`credential_source.url` is empty"),
+        (
+            json!({"file": "a", "environment_id": null}),
+            "`credential_source.environment_id`",
+        ),
+        (
+            json!({"file": "a", "format": null}),
+            "`credential_source.format` is not an object",
+        ),
         (json!({"certificate": {}}), "not supported"),
         (
             json!({"file": "a", "environment_id": "x"}),
@@ -211,7 +228,11 @@ fn an_external_account_says_where_its_token_comes_from() {
         (json!({"executable": {"command": " "}}), "command` is empty"),
         (json!({"executable": {"command": "'"}}), "quote"),
         (
-            json!({"executable": {"command": "x", "timeout_millis": 4999}}),
+            json!({"executable": {"command": "x", "timeout_millis": 4999.5}}),
+            "timeout_millis`",
+        ),
+        (
+            json!({"executable": {"command": "x", "timeout_millis": -1}}),
             "timeout_millis`",
         ),
         (
@@ -269,13 +290,39 @@ fn impersonation_may_have_a_lifetime() {
     let Ok(Document::ExternalAccount(read)) = parse(&file) else {
         panic!()
     };
-    let impersonation = read.impersonation.unwrap();
-    assert_eq!(impersonation.target, "t@x");
-    assert_eq!(impersonation.lifetime, Some(Duration::from_secs(600)));
+    assert_eq!(read.lifetime, Some(Duration::from_secs(600)));
+    assert_eq!(read.impersonation.unwrap().target, "t@x");
     let bad = with(file, |file| {
         file["service_account_impersonation_url"] = "https://x".into();
     });
     assert!(refusal(&bad).contains("service_account_impersonation_url"));
+}
+
+#[test]
+fn what_was_read_is_written_again() {
+    for change in [
+        json!({"client_id": "", "client_secret": "s"}),
+        json!({"client_secret": ""}),
+        json!({"subject_token_type": ""}),
+        json!({"service_account_impersonation": {"token_lifetime_seconds": 0, "more": null}}),
+    ] {
+        let mut file = external();
+        let members = file.as_object_mut().unwrap();
+        members.extend(change.as_object().unwrap().clone());
+        let Ok(Document::ExternalAccount(read)) = parse(&file) else {
+            panic!("{change}")
+        };
+        assert!(read.client().is_none(), "a client has a name");
+        let written = read.written("https://sts.googleapis.com/v1/token", "googleapis.com");
+        let written: Value = serde_json::from_str(written.to_json().reveal()).unwrap();
+        for (name, value) in change.as_object().unwrap() {
+            assert_eq!(&written[name], value);
+        }
+    }
+    let said = refusal(&with(external(), |file| {
+        file["universe_domain"] = Value::Null;
+    }));
+    assert!(said.contains("`universe_domain` is null"), "{said}");
 }
 
 #[test]
@@ -284,8 +331,19 @@ fn a_workforce_user_needs_a_way_to_a_token() {
     let Ok(Document::ExternalUser(read)) = parse(&user) else {
         panic!()
     };
-    assert!(read.renewal.is_none());
+    assert!(read.renewal().is_none());
     assert_eq!(read.saved.unwrap().1, None);
+    let half = json!({"type": "external_account_authorized_user", "token": "t",
+                      "client_id": "c", "client_secret": "s", "token_url": "https://u"});
+    let Ok(Document::ExternalUser(read)) = parse(&half) else {
+        panic!()
+    };
+    assert!(read.renewal().is_none());
+    let written = read.written(None, read.token_url.as_deref(), "googleapis.com");
+    let written: Value = serde_json::from_str(written.to_json().reveal()).unwrap();
+    for name in ["client_id", "client_secret", "token_url"] {
+        assert_eq!(written[name], half[name]);
+    }
     let said = refusal(&with(user, |file| file["token"] = Value::Null));
     assert!(said.contains("token_url"), "{said}");
 }
@@ -306,6 +364,18 @@ proptest! {
             let said = format!("{error} {error:?}");
             prop_assert!(!said.contains("secret-"), "{said}");
             prop_assert!(!said.contains('\n'));
+        }
+    }
+}
+
+#[test]
+fn a_project_that_no_header_can_name_is_refused() {
+    for project in ["a\r\nb", "a b", "\u{e9}"] {
+        for file in [user(), external()] {
+            let said = refusal(&with(file, |file| {
+                file["quota_project_id"] = project.into();
+            }));
+            assert!(said.contains("`quota_project_id` is not"), "{said}");
         }
     }
 }

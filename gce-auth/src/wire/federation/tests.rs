@@ -69,12 +69,12 @@ fn a_client_stands_in_place_of_the_user_project() {
 #[test]
 fn a_workforce_user_may_be_given_another_refresh_token() {
     let renewal = Renewal {
-        token_url: "https://sts.googleapis.com/v1/oauthtoken".to_owned(),
-        client_id: "c".to_owned(),
-        client_secret: SecretText::new("s"),
-        refresh_token: SecretText::new("r"),
+        token_url: "https://sts.googleapis.com/v1/oauthtoken",
+        client_id: "c",
+        client_secret: &SecretText::new("s"),
+        refresh_token: &SecretText::new("r"),
     };
-    let request = refresh(&renewal, &renewal.token_url, &renewal.refresh_token).unwrap();
+    let request = refresh(renewal, renewal.token_url, renewal.refresh_token).unwrap();
     assert_eq!(request.headers()["authorization"], "Basic Yzpz");
     assert_eq!(request.body(), b"grant_type=refresh_token&refresh_token=r");
     let body = br#"{"access_token":"t","expires_in":60,"refresh_token":"r2"}"#;

@@ -138,6 +138,8 @@ fn nonsense_is_refused() {
     ] {
         assert_eq!(refused(text.as_bytes()), Malformed::Nonsense, "{text}");
     }
+    let most = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(100));
+    assert_eq!(whole(most.as_bytes()).headers.len(), 100);
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101));
     assert_eq!(refused(many.as_bytes()), Malformed::TooManyLines);
     let more = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(1000));
@@ -191,8 +193,22 @@ fn bodies_are_bounded() {
         body(Framing::Chunked, b"3e9\r\n", 64),
         Err(Malformed::TooLong)
     );
+    for whole in [
+        [&b"3e8\r\n"[..], &[b'x'; LIMIT], b"\r\n0\r\n\r\n"].concat(),
+        [
+            &b"00000000000003E8\r\n"[..],
+            &[b'x'; LIMIT],
+            b"\r\n0\r\n\r\n",
+        ]
+        .concat(),
+    ] {
+        let (bytes, done, _) = body(Framing::Chunked, &whole, 64).unwrap();
+        assert!(done && bytes.len() == LIMIT);
+    }
+    assert!(body(Framing::UntilClose, &[b'x'; LIMIT], 64).is_ok());
     for nonsense in [
         &b"x\r\n"[..],
+        b"+1\r\n",
         b"\r\n",
         b"-1\r\n",
         b"0x4\r\n",
@@ -259,4 +275,24 @@ fn a_buffer_that_is_outgrown_is_wiped() {
     assert_eq!(old, [0; 11]);
     body.feed(b"-and-more").unwrap();
     assert_eq!(body.take(), b"ya29.secret-and-more");
+}
+
+#[test]
+fn a_buffer_grows_only_where_the_old_one_is_wiped() {
+    const ROOM: usize = 1 << 20;
+    let mut body = Body::new(Framing::UntilClose, ROOM).unwrap();
+    let mut room = body.bytes.capacity();
+    let piece = [7; 1000];
+    for fed in (1000..=300_000).step_by(1000) {
+        body.feed(&piece).unwrap();
+        if fed > room {
+            room = fed * 2;
+        }
+        assert_eq!(body.bytes.capacity(), room, "{fed}");
+    }
+    // Filled to its last byte.
+    body.feed(&vec![7; room - body.bytes.len()]).unwrap();
+    assert_eq!(body.bytes.capacity(), room);
+    body.feed(&vec![7; ROOM - body.bytes.len()]).unwrap();
+    assert_eq!(body.bytes.capacity(), ROOM, "the limit");
 }

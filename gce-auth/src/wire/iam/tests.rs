@@ -228,3 +228,24 @@ fn what_could_be_a_secret_is_not_repeated() {
         );
     }
 }
+
+#[test]
+fn texts_are_shortened_where_they_are_too_long() {
+    let said = |text: &str| said(&Value::String(text.to_owned())).unwrap();
+    let (longest, longer) = ("x".repeat(80), "x".repeat(81));
+    assert_eq!(said(&format!("a  {longest}\nb")), format!("a {longest} b"));
+    assert_eq!(said(&format!("a {longer} b")), "a … b");
+    let link = format!("https://{longer}");
+    assert_eq!(said(&format!("see {link}")), format!("see {link}"));
+    // The last word that fits, and one letter more.
+    let words = "word ".repeat(79) + "ab";
+    assert_eq!(said(&(words.clone() + " abc")), words.clone() + " abc");
+    assert_eq!(said(&(words.clone() + " abcd")), words + " …");
+}
+
+#[test]
+fn a_signed_jwt_is_read_alone() {
+    let read = jwt(answer(200, r#"{"keyId":"k","signedJwt":"a.b.c"}"#)).unwrap();
+    assert_eq!(&*read, "a.b.c");
+    assert!(jwt(answer(200, r#"{"keyId":"k"}"#)).is_err());
+}

@@ -13,6 +13,13 @@ fn rsa_jwk(bits: usize) -> Value {
     json!({"kid": "k", "kty": "RSA", "n": number(bits), "e": "AQAB"})
 }
 
+/// A number of so many bytes that begins with `first`.
+fn odd(first: u8, length: usize) -> String {
+    let mut bytes = vec![0xff; length];
+    bytes[0] = first;
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
 fn ec_jwk() -> Value {
     let coordinate = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
     json!({"kid": "k", "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate})
@@ -81,6 +88,14 @@ fn keys_of_a_bad_size_cannot_be_used() {
         (rsa_jwk(1024), "less than 2048"),
         (rsa_jwk(2040), "less than 2048"),
         (rsa_jwk(0), "less than 2048"),
+        (
+            with(rsa_jwk(2048), "n", json!(odd(0x7f, 256))),
+            "less than 2048",
+        ),
+        (
+            with(rsa_jwk(2048), "n", json!(odd(0x01, 1025))),
+            "more than 8192",
+        ),
         (rsa_jwk(8200), "more than 8192"),
         (with(rsa_jwk(2048), "e", json!("AQ")), "exponent"),
         (with(rsa_jwk(2048), "e", json!("AA")), "exponent"),
@@ -142,7 +157,9 @@ fn answers_without_keys_say_why() {
     for (status, kind) in [
         (404, ErrorKind::InvalidResponse),
         (301, ErrorKind::InvalidResponse),
+        (501, ErrorKind::InvalidResponse),
         (429, ErrorKind::RateLimited),
+        (408, ErrorKind::Unavailable),
         (503, ErrorKind::Unavailable),
     ] {
         let mut response = Response::new(Vec::new());

@@ -276,6 +276,7 @@ mod tests {
             allowed: SECOND,
         };
         let next = attempts.end(broken(), slow, &mut budget, at(1), 0.5);
+        assert_eq!(attempts.made(), 1);
         let Next::GiveUp(error) = next else {
             panic!("there is no time to wait: {next:?}")
         };
@@ -312,6 +313,8 @@ mod tests {
         assert_eq!(budget.left(at(2)), SECOND * 8, "a busy machine");
         Attempts::woke(SECOND * 101, SECOND, &mut budget);
         assert_eq!(budget.left(at(103)), SECOND * 7, "a suspended one");
+        Attempts::woke(FROZEN + SECOND, SECOND, &mut budget);
+        assert_eq!(budget.left(at(105)), SECOND * 5, "not yet suspended");
     }
 
     #[test]

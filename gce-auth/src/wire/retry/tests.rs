@@ -41,6 +41,32 @@ fn waits_without_a_cap_are_no_panic() {
 }
 
 #[test]
+fn jitter_spreads_waits_evenly_around_the_nominal_one() {
+    let waits = |policy: RetryPolicy| {
+        [0.0, 0.5, 1.0].map(|sample| policy.next_wait(1, 0, None, PLENTY, sample).unwrap())
+    };
+    let millis = |waits: [u64; 3]| waits.map(Duration::from_millis);
+    assert_eq!(waits(RetryPolicy::new()), millis([80, 100, 120]));
+    assert_eq!(
+        waits(RetryPolicy::new().jitter(0.5)),
+        millis([50, 100, 150])
+    );
+    assert_eq!(waits(RetryPolicy::new().jitter(9.0)), millis([0, 100, 200]));
+    for none in [0.0, -1.0, f64::NAN] {
+        assert_eq!(waits(RetryPolicy::new().jitter(none)), millis([100; 3]));
+    }
+}
+
+#[test]
+fn no_wait_leaves_nothing_for_the_attempt_after_it() {
+    let wait = Duration::from_millis(100);
+    let policy = RetryPolicy::new();
+    assert_eq!(policy.next_wait(1, 0, None, wait, 0.5), None);
+    let more = wait + Duration::from_nanos(1);
+    assert_eq!(policy.next_wait(1, 0, None, more, 0.5), Some(wait));
+}
+
+#[test]
 fn google_auth_waits_1_2_4_8_and_gives_up() {
     assert_eq!(
         nominal(&RetryPolicy::google_auth().at(Server::Metadata), 9),

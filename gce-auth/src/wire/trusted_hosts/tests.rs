@@ -29,6 +29,14 @@ fn googles_servers_for_a_purpose_are_trusted_and_no_others_of_google() {
         "https://stsgoogleapis.com/v1/token",
         "https://evilsts.googleapis.com/v1/token",
         "https://sts-.p.googleapis.com/",
+        "https://stsmine.p.googleapis.com/",
+        "https://evil.us-east1.rep.googleapis.com/",
+        "https://evil.mtls.googleapis.com/",
+        "https://sts.us-east.rep.googleapis.com/",
+        "https://sts.us-1.rep.googleapis.com/",
+        "https://sts.-east1.rep.googleapis.com/",
+        "https://sts.u5-east1.rep.googleapis.com/",
+        "https://sts.us-e_st1.rep.googleapis.com/",
         "https://sts.googleapis.com:8443/v1/token",
         "https://sts.googleapis.com:99999/v1/token",
         "https://sts.googleapis.com:/v1/token",
@@ -45,6 +53,51 @@ fn googles_servers_for_a_purpose_are_trusted_and_no_others_of_google() {
         assert_eq!(error.kind(), ErrorKind::Config, "{url}");
         let said = error.to_string();
         assert!(said.starts_with("`/f`: the member `token_url` "), "{said}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_do_if_the_host_is_trusted() {
+    for (url, what, authority) in [
+        (
+            "http://sts.example:81/t",
+            "does not begin with https://, at the host sts.example",
+            "to sts.example:81,",
+        ),
+        (
+            "https://sts.example/t",
+            "names the host sts.example, which is not Google's for this",
+            "to sts.example,",
+        ),
+    ] {
+        let error = check(url, Purpose::Sts).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(error.hint().unwrap().contains(authority), "{error}");
+    }
+}
+
+#[test]
+fn only_this_machine_is_spoken_to_in_plain_text_unasked() {
+    for (host, plain) in [
+        ("127.0.0.1", true),
+        ("127.255.3.9", true),
+        ("localhost", true),
+        ("[::1]", true),
+        ("127.0.0.1.evil", false),
+        ("127.evil.example.com", false),
+        ("127.0.0.256", false),
+        ("128.0.0.1", false),
+        ("127.0.1", false),
+        ("[::2]", false),
+    ] {
+        let mut trusted = TrustedHosts::default();
+        trusted.add_host(host).unwrap();
+        let check = |scheme| {
+            let url = format!("{scheme}://{host}/t");
+            trusted.check("f", "m", &url, Purpose::Sts).is_ok()
+        };
+        assert!(check("https"), "{host}");
+        assert_eq!(check("http"), plain, "{host}");
     }
 }
 
