@@ -8,7 +8,7 @@ use std::{
 };
 
 use gce_auth_server::{
-    listen::{Listener, TcpPort},
+    listen::{Listener, TcpPort, known_user},
     serve_with_shutdown,
 };
 use tokio::{
@@ -117,12 +117,19 @@ impl AgentBuilder {
         let control = Control {
             state,
             bound: Arc::new(Mutex::new(bound)),
+            source: config.map_or_else(Default::default, |it| (it.source, it.upstream)),
             limits: self.limits,
             parent: self.parent,
             own_uid,
             opened,
         };
         control.show_listening();
+        if known_user(own_uid).is_none() {
+            control.state.log(
+                "this process's user namespace does not map its own user, so the users of callers \
+                 are unknown and get nothing; map it, as `unshare --map-current-user` does",
+            );
+        }
         if let Some(adc) = control.state.source.as_adc() {
             control.state.log(&format!("the source is {}", adc.found));
         }
@@ -359,7 +366,8 @@ impl Agent {
     }
 
     /// Ends: accepts no new connection, ends long polls with what they have, and gives the
-    /// requests under way 5 s.
+    /// requests under way 5 s. All lines of the audit are written then, unless its target takes
+    /// nothing for 5 s.
     pub fn stop(mut self) {
         self.stop.send_replace(true);
         self.control.state.values.polls.stop();
@@ -368,6 +376,10 @@ impl Agent {
             let mut tasks = tasks;
             while tasks.join_next().await.is_some() {}
         });
+        // The state is held elsewhere, too: its drop comes too late for a process that ends now.
+        if let Some(audit) = &self.control.state.audit {
+            audit.finish();
+        }
     }
 }
 
@@ -390,5 +402,31 @@ async fn look_after(state: Arc<State>) {
         if ticks.is_multiple_of(USE_TICKS) {
             state.tokens.mark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{AuditTarget, tests::line};
+
+    #[test]
+    fn an_agent_that_was_stopped_has_written_its_audit() {
+        let path = std::env::temp_dir().join(format!("gce-auth-stopped-{}", std::process::id()));
+        let agent = AgentBuilder {
+            listen: vec![([127, 0, 0, 1], 0).into()],
+            upstream: Some("127.0.0.1:1".to_owned()),
+            audit: Some(AuditTarget::File(path.clone())),
+            ..AgentBuilder::default()
+        };
+        let agent = agent.start().unwrap();
+        let state = Arc::clone(&agent.control.state);
+        let audit = state.audit.as_ref().unwrap();
+        assert!(audit.add(&line("/last")));
+        agent.stop();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(written.contains("/last"), "{written}");
+        assert!(!audit.add(&line("/late")), "it would not be written");
     }
 }

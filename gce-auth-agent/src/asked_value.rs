@@ -19,15 +19,14 @@ pub(crate) struct AskedValue {
 impl AskedValue {
     /// Whether nothing but the value now is asked for, and the source has it.
     pub(crate) fn is_plain(&self) -> bool {
-        self.reading.wait.is_none() && self.own_account().is_none()
+        self.reading.wait.is_none() && self.below_accounts().is_none()
     }
 
     /// Under a rule with `as`: what stands at this path, if it is about accounts.
     pub(crate) fn own_account(&self) -> Option<Value> {
         self.grant.act_as.as_ref()?;
-        let below = self.path.strip_prefix("instance/service-accounts")?;
+        let mut steps = self.below_accounts()?;
         let accounts = self.accounts();
-        let mut steps = below.split('/').skip(1);
         match (steps.next(), steps.next(), steps.next()) {
             (None, ..) => Some(accounts),
             (Some(_), None, _) => Some(accounts["default"].clone()),
@@ -35,6 +34,21 @@ impl AskedValue {
             (Some(_), Some(leaf), None) => Some(accounts["default"][leaf].clone()),
             _ => Some(Value::Null),
         }
+    }
+
+    /// Under a rule with `scopes`: what an account's `scopes` say, if this is the path of some.
+    pub(crate) fn own_scopes(&self) -> Option<Value> {
+        let scopes = self.grant.scopes.as_ref()?;
+        let mut steps = self.below_accounts()?;
+        let is_of_scopes = steps.nth(1) == Some("scopes") && steps.next().is_none();
+        is_of_scopes.then(|| json!(scopes))
+    }
+
+    /// The names of the path behind the directory of accounts.
+    fn below_accounts(&self) -> Option<impl Iterator<Item = &str>> {
+        let mut steps = self.path.split('/');
+        let is_below = steps.next() == Some("instance") && steps.next() == Some("service-accounts");
+        is_below.then_some(steps)
     }
 
     /// The accounts that a caller sees under a rule with `as`.

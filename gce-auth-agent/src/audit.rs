@@ -6,15 +6,17 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
+    time::Duration,
 };
 
 use serde::{Serialize, ser::Serializer};
 
-use crate::caller::{Caller, Fact};
+use crate::caller::Caller;
 
 /// So many bytes may wait to be written; lines beyond are lost, and counted.
 const MOST_BYTES: usize = 16 << 20;
+/// So long the end waits for a target that takes no bytes.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the audit goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +55,9 @@ impl Serialize for AuditCaller<'_> {
         use serde::ser::SerializeStruct as _;
         let caller = self.0;
         let process = caller.processes.first();
-        let gid = process.and_then(|process| known(&process.gid)).copied();
-        let exe = process.and_then(|process| known(&process.exe));
-        let cgroups = process.and_then(|process| known(&process.cgroups));
+        let gid = process.and_then(|process| process.gid.said()).copied();
+        let exe = process.and_then(|process| process.exe.said());
+        let cgroups = process.and_then(|process| process.cgroups.said());
         let mut fields = serializer.serialize_struct("caller", 9)?;
         fields.serialize_field("uid", &caller.uid)?;
         fields.serialize_field("gid", &gid)?;
@@ -70,19 +72,11 @@ impl Serialize for AuditCaller<'_> {
     }
 }
 
-fn known<T>(fact: &Fact<T>) -> Option<&T> {
-    match fact {
-        Fact::Known(value) => Some(value),
-        Fact::Unreadable => None,
-    }
-}
-
-/// Takes lines. Dropped, it writes what it has.
+/// Takes lines, until it is finished or dropped.
 #[derive(Debug)]
 pub(crate) struct Audit {
     shared: Arc<Shared>,
     target: AuditTarget,
-    writer: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +90,8 @@ struct Queue {
     lines: Vec<u8>,
     reopened: Option<File>,
     ended: bool,
+    /// What came before the end is written.
+    written: bool,
 }
 
 impl Shared {
@@ -110,20 +106,16 @@ impl Audit {
         let mut out = Out::open(&target)?;
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || write_lines(&theirs, &mut out))?;
-        Ok(Self {
-            shared,
-            target,
-            writer: Some(writer),
-        })
+        Ok(Self { shared, target })
     }
 
-    /// Adds a line. Returns false if it is lost, as too much waits.
+    /// Adds a line. Returns false if it is lost, as too much waits or this is finished.
     pub(crate) fn add(&self, line: &Line<'_>) -> bool {
         let mut queue = self.shared.lock();
-        if queue.lines.len() > MOST_BYTES {
+        if queue.ended || queue.lines.len() > MOST_BYTES {
             return false;
         }
         let length = queue.lines.len();
@@ -144,15 +136,20 @@ impl Audit {
         }
         Ok(())
     }
+
+    /// Takes no more lines, and waits until those that it has are written.
+    pub(crate) fn finish(&self) {
+        let mut queue = self.shared.lock();
+        queue.ended = true;
+        self.shared.came.notify_all();
+        let waits = |queue: &mut Queue| !queue.written;
+        drop(self.shared.came.wait_timeout_while(queue, LAST_WAIT, waits));
+    }
 }
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        self.shared.lock().ended = true;
-        self.shared.came.notify_one();
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        self.finish();
     }
 }
 
@@ -212,16 +209,18 @@ fn write_lines(shared: &Shared, out: &mut Out) {
         lines.clear();
         lines.shrink_to(1 << 20);
         if ended {
+            shared.lock().written = true;
+            shared.came.notify_all();
             return;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn line(path: &str) -> Line<'_> {
+    pub(crate) fn line(path: &str) -> Line<'_> {
         static CALLER: std::sync::LazyLock<Caller> = std::sync::LazyLock::new(Caller::default);
         Line {
             time: "t".to_owned(),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     listeners::{self, Bound, Place},
-    policy::{Config, Limits, ListenConfig, Policy},
+    policy::{Config, Limits, ListenConfig, Policy, SourceKind},
     state::State,
 };
 
@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Control {
     pub(crate) state: Arc<State>,
     pub(crate) bound: Arc<Mutex<Vec<Bound>>>,
+    /// What the file named when the agent was started: a source and an address of it.
+    pub(crate) source: (Option<SourceKind>, Option<String>),
     pub(crate) limits: Limits,
     pub(crate) parent: Option<u32>,
     pub(crate) own_uid: u32,
@@ -55,9 +57,10 @@ impl Control {
     }
 
     fn reload_from(&self, file: &Path) -> Result<(), String> {
+        // Held to the end: of two reloads the one that reads the file last decides.
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         let config = Config::read(file, self.own_uid).map_err(|error| error.to_string())?;
         let policy = narrowed(config.policy, &self.limits, self.parent)?;
-        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = |bound: &Bound| match &bound.config {
             Some(own) => config.listen.contains(own),
             None => true,
@@ -89,11 +92,17 @@ impl Control {
             bound.push(new);
             let _ = self.opened.send(listener);
         }
-        drop(bound);
         self.state.exchange_rules(policy);
+        drop(bound);
         self.show_listening();
         self.state
             .log(&format!("the rules of {} are in force", file.display()));
+        if (config.source, config.upstream) != self.source {
+            self.state.log(
+                "`source` and `upstream` of the file are read when the agent is started, and changed \
+                 since; restart it",
+            );
+        }
         Ok(())
     }
 

@@ -98,7 +98,7 @@ pub fn target(bytes: &[u8]) {
         return;
     };
     if Request::parse(target).is_ok() {
-        let path = target.split('?').next().unwrap_or(target);
+        let path = target.split(['?', '#']).next().unwrap_or(target);
         let odd = ["//", "/./", "/../", "%", "\\"];
         assert!(!odd.iter().any(|odd| path.contains(odd)), "{path}");
     }

@@ -33,9 +33,13 @@ impl Stopped {
     }
 }
 
-/// Lets a request in that names the agent by one of a metadata server's names, or by the address it
-/// came to, and that neither a browser nor a proxy sent.
-pub(crate) fn check(request: &Request, local: Option<IpAddr>) -> Result<(), Stopped> {
+/// Lets a request in that names the agent by one of a metadata server's names, by the address it
+/// came to, or by another `own` address, and that neither a browser nor a proxy sent.
+pub(crate) fn check(
+    request: &Request,
+    local: Option<IpAddr>,
+    own: impl FnOnce() -> Vec<IpAddr>,
+) -> Result<(), Stopped> {
     for proxy in ["x-forwarded-for", "forwarded", "via"] {
         if request.header(proxy).is_some() {
             return Err(forbidden(
@@ -43,7 +47,11 @@ pub(crate) fn check(request: &Request, local: Option<IpAddr>) -> Result<(), Stop
             ));
         }
     }
-    check_host(request, local)?;
+    check_host(request, &with(local.into_iter())).or_else(|stopped| match stopped {
+        // Not looked for before: hardly any request does so.
+        HOST => check_host(request, &with(local.into_iter().chain(own()))),
+        other => Err(other),
+    })?;
     for browser in ["origin", "sec-fetch-site"] {
         if request.header(browser).is_some() {
             return Err(forbidden(
@@ -65,18 +73,19 @@ pub(crate) fn check(request: &Request, local: Option<IpAddr>) -> Result<(), Stop
     Ok(())
 }
 
-fn check_host(request: &Request, local: Option<IpAddr>) -> Result<(), Stopped> {
-    let mut hosts = AllowedHosts::default();
-    if let Some(local) = local {
-        hosts = hosts.with(&local.to_string());
-    }
+fn with(addresses: impl Iterator<Item = IpAddr>) -> AllowedHosts {
+    let hosts = AllowedHosts::default();
+    addresses.fold(hosts, |hosts, own| hosts.with(&own.to_string()))
+}
+
+fn check_host(request: &Request, hosts: &AllowedHosts) -> Result<(), Stopped> {
     let header = request.header("host");
     let elsewhere = |host: &str| {
         let name = host.split(':').next().unwrap_or_default();
         name.trim_end_matches('.')
             .eq_ignore_ascii_case("metadata.goog")
     };
-    match guard::check_host(request, &hosts) {
+    match guard::check_host(request, hosts) {
         Ok(()) if header.is_none() => Err(Stopped {
             status: 400,
             why: "a request needs a Host header",
@@ -125,10 +134,12 @@ mod tests {
             headers: headers.iter().copied().collect(),
             ..Request::default()
         };
-        let local = Some("10.8.0.1".parse().unwrap());
-        check(&request, local)
-            .err()
-            .map_or(200, |stopped| stopped.status)
+        let address = |text: &str| text.parse().unwrap();
+        check(&request, Some(address("10.8.0.1")), || {
+            vec![address("fd07::1")]
+        })
+        .err()
+        .map_or(200, |stopped| stopped.status)
     }
 
     #[test]
@@ -141,7 +152,9 @@ mod tests {
             assert_eq!(status(path, &[HOST]), 403, "{path}");
             assert_eq!(status(path, &[HOST, FLAVOR]), 200, "{path}");
         }
-        assert_eq!(status(zone, &[("host", "10.8.0.1:80"), FLAVOR]), 200);
+        for own in ["10.8.0.1:80", "10.8.0.1", "[fd07::1]:80", "[fd07::1]"] {
+            assert_eq!(status(zone, &[("host", own), FLAVOR]), 200, "{own}");
+        }
         for (headers, expected) in [
             (&[FLAVOR][..], 400),
             (&[HOST, HOST, FLAVOR], 400),
@@ -168,7 +181,7 @@ mod tests {
                 headers: [HOST, FLAVOR].into_iter().collect(),
                 ..Request::default()
             };
-            assert_eq!(check(&request, None).unwrap_err().status, 405);
+            assert_eq!(check(&request, None, Vec::new).unwrap_err().status, 405);
         }
     }
 }

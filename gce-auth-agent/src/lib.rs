@@ -37,11 +37,13 @@ mod metrics;
 mod page;
 pub mod policy;
 mod rate;
+mod reading;
 mod record;
 mod service;
 mod source;
 mod state;
 mod tokens;
+mod turn;
 mod values;
 
 pub use agent::Agent;

@@ -2,13 +2,7 @@
 
 use std::{fmt::Write as _, sync::PoisonError, time::Duration};
 
-use crate::{
-    caller::{Caller, Fact},
-    clock,
-    decisions::Decided,
-    metrics::Outcome,
-    state::State,
-};
+use crate::{caller::Caller, clock, decisions::Decided, metrics::Outcome, state::State};
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -18,7 +12,8 @@ body{margin:1rem auto;max-width:72rem;padding:0 1rem}\
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.5rem 0 .4rem}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #8883;vertical-align:top}\
-td{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+td{white-space:nowrap}td.w{white-space:normal;overflow-wrap:anywhere;min-width:12rem}\
+td.n{text-align:right;font-variant-numeric:tabular-nums}\
 code{overflow-wrap:anywhere}td code{display:inline-block;min-width:16rem;white-space:normal}\
 progress{width:8rem}.bad{color:#c33}</style></head><body>";
 
@@ -65,7 +60,7 @@ fn rules(out: &mut String, state: &State) -> std::fmt::Result {
          <th>limited</th><th>unavailable</th><th>bad</th></tr>",
     );
     for (name, counts) in state.rules().all() {
-        write!(out, "<tr><td>{}</td>", Escaped(name))?;
+        write!(out, "<tr><td class=\"w\">{}</td>", Escaped(name))?;
         for outcome in [
             Outcome::Ok,
             Outcome::Denied,
@@ -112,7 +107,7 @@ fn bar(out: &mut String, account: &str, what: &str, left: Duration) -> std::fmt:
     write!(
         out,
         "<tr><td>{}</td><td><code>{}</code></td><td class=\"n\">{seconds}\u{a0}s</td>\
-         <td><progress value=\"{part:.3}\"></progress></td></tr>",
+         <td><progress aria-label=\"left of an hour\" value=\"{part:.3}\"></progress></td></tr>",
         Escaped(account),
         Escaped(what)
     )
@@ -133,7 +128,7 @@ fn decisions(out: &mut String, latest: &[Decided]) -> std::fmt::Result {
         write!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td>\
-             <td class=\"{class}\">{}</td><td>{}</td></tr>",
+             <td class=\"{class}\">{}</td><td class=\"w\">{}</td></tr>",
             clock::rfc3339(decided.at),
             Escaped(&caller),
             Escaped(&decided.rule),
@@ -156,7 +151,7 @@ fn described(caller: &Caller) -> String {
     }
     if let Some(process) = caller.processes.first() {
         words.push(format!("pid {}", process.pid));
-        if let Fact::Known(exe) = &process.exe {
+        if let Some(exe) = process.exe.said() {
             words.push(exe.display().to_string());
         }
         words.extend(

@@ -24,8 +24,9 @@ enum Key {
 
 impl Key {
     fn of(caller: &Caller) -> Self {
-        let mut containers = caller.processes.iter().map(|process| &process.container);
-        if let Some(Some(container)) = containers.next() {
+        // One that its user named would be another with each request.
+        let first = caller.processes.first().filter(|it| !it.named_by_user);
+        if let Some(container) = first.and_then(|process| process.container.as_ref()) {
             return Self::Container(container.clone());
         }
         match (caller.uid, caller.address) {

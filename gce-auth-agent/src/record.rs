@@ -94,8 +94,9 @@ impl<'a> Record<'a> {
                 time: clock::rfc3339(at),
                 caller: AuditCaller(&caller),
                 rule,
-                decision: match outcome {
-                    Outcome::Denied | Outcome::Limited => "denied",
+                // 400 and 405 are of requests that the agent itself does not take.
+                decision: match (outcome, status) {
+                    (Outcome::Denied | Outcome::Limited, _) | (_, 400 | 405) => "denied",
                     _ => "ok",
                 },
                 kind: self.kind.name(),

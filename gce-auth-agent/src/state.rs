@@ -1,6 +1,7 @@
 //! What all connections share.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -134,6 +135,15 @@ impl State {
     /// Returns what is to be looked up of the callers of new connections.
     pub(crate) fn lookup(&self) -> Lookup {
         self.rules().policy.lookup()
+    }
+
+    /// Returns the addresses of the TCP listeners, but for those that stand for all.
+    pub(crate) fn own_addresses(&self) -> Vec<IpAddr> {
+        let listening = self.listening.lock();
+        let listening = listening.unwrap_or_else(PoisonError::into_inner);
+        let addresses = listening.iter().filter_map(|place| place.parse().ok());
+        let addresses = addresses.map(|place: SocketAddr| place.ip().to_canonical());
+        addresses.filter(|own| !own.is_unspecified()).collect()
     }
 
     /// Says something to the operator.

@@ -19,6 +19,8 @@ use gce_auth_agent::AgentBuilder;
 use support::{Client, MAIN, Scratch, Source, account_of, start, start_open, token_path};
 
 const ACCOUNTS: usize = 6;
+/// Sooner than a token that hangs is given up, after 10 s: until then it keeps its thread.
+const SOON: Duration = Duration::from_secs(8);
 
 /// Numbers that look random, the same for the same seed (xorshift64*).
 struct Random(u64);
@@ -158,12 +160,8 @@ fn an_account_whose_tokens_hang_delays_no_other() {
             (200, "blue".to_owned())
         );
     }
-    // What hangs hangs for 3 s at least, before it is tried again.
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = began.elapsed();
+    assert!(took < SOON, "{took:?}");
     for client in &mut hanging {
         let (status, body) = client.receive();
         assert_eq!(status, 503, "{body}");
@@ -209,11 +207,8 @@ fn an_account_that_hangs_delays_no_other_that_is_acted_as() {
     let began = Instant::now();
     let (status, body) = ask(1, "read").receive();
     assert_eq!((status, account_of(&body)), (200, email(1)));
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = began.elapsed();
+    assert!(took < SOON, "{took:?}");
 }
 
 /// Source, agent and callers are one process here.

@@ -160,3 +160,50 @@ fn processes_of_open_connections_are_found_when_rules_begin_to_name_them() {
     let caller = held.ask("metadata.google.internal", "/gce-auth/caller").1;
     assert!(caller.contains(&own), "{caller}");
 }
+
+/// The file is read by the first reload while it is another, and replaced before the second.
+#[test]
+fn of_two_reloads_at_once_the_last_decides() {
+    use std::io::Write as _;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let source = Source::start();
+    let scratch = Scratch::new("reloads");
+    let socket = scratch.0.join("s").display().to_string();
+    let color = "\"instance/attributes/color\"";
+    let file = scratch.file("agent.toml", &rules(0, &socket, ""));
+    let agent = start(
+        &source,
+        AgentBuilder {
+            config_file: Some(file.clone()),
+            ..AgentBuilder::default()
+        },
+    );
+    let mut client = Client::connect(agent.tcp()[0]);
+    // A reader waits for a writer.
+    let pipe = scratch.0.join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    std::fs::rename(&pipe, &file).unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| agent.reload());
+        // Opened once the first reload reads.
+        let mut old = std::fs::File::options().write(true).open(&file).unwrap();
+        let newer = scratch.file("newer.toml", &rules(0, &socket, color));
+        std::fs::rename(newer, &file).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let agent = &agent;
+        let second = scope.spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            agent.reload()
+        });
+        let thread = told.recv().unwrap().as_raw_nonzero();
+        let state = || std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+        while !second.is_finished() && !state().unwrap_or_default().contains(") S ") {}
+        old.write_all(rules(0, &socket, "").as_bytes()).unwrap();
+        drop(old);
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(client.get("instance/attributes/color").0, 200);
+}

@@ -22,11 +22,11 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const ABOUT: &str = "\
-Identity for programs on Google Cloud, from the metadata server of the machine.
+Identity for programs on Google Cloud, from the machine's metadata server or a credentials file.
 
 Prints values on standard output, everything else on standard error. Asks the metadata server at
 --endpoint, else at GCE_METADATA_HOST, else at GCE_METADATA_ROOT, else at 169.254.169.254. Writes
-nothing to disk.";
+no file that was not asked for.";
 
 const EXAMPLES: &str = "\
 Examples:

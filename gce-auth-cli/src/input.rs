@@ -79,7 +79,8 @@ fn name(file: Option<&Path>) -> String {
 pub(crate) fn is_readable_by_others(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
-    fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+    let others = |metadata: fs::Metadata| metadata.permissions().mode() & 0o044 != 0;
+    fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && others(metadata))
 }
 
 #[cfg(not(unix))]

@@ -14,8 +14,9 @@ use std::{
 use gce_auth_emulator::AdcKind;
 use serde_json::Value;
 use support::{
+    Ran,
     agent::{Agent, ask, token},
-    emulator, run,
+    emulator, gce_auth, run,
 };
 
 #[test]
@@ -91,6 +92,39 @@ fn an_agent_is_commanded_by_its_admin_listener_and_by_signals() {
     std::fs::write(&file, "default = \"allow\"\n").unwrap();
     let served = run(&["agent", "check", "--config", path, zone]).value();
     assert!(served.contains("served by `default`"), "{served}");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_check_asks_the_machine_for_the_address_of_its_account() {
+    let source = emulator();
+    let directory = std::env::temp_dir().join(format!("gce-auth-check-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("agent.toml");
+    let email = "/computeMetadata/v1/instance/service-accounts/default/email";
+    let email = ask(source.addr(), email).unwrap();
+    let (_, email) = email.split_once("\r\n\r\n").unwrap();
+    let rule = format!(
+        "default = \"deny\"\n[[rule]]\n[rule.caller]\nuid = [7]\nfrom = [\"127.0.0.0/8\"]\n\
+         [rule.allow]\naccounts = [{:?}]\n",
+        email.trim()
+    );
+    std::fs::write(&file, rule).unwrap();
+    let check = |server: &str, caller: &[&str]| {
+        let path = "/computeMetadata/v1/instance/service-accounts/default/token";
+        let config = ["agent", "check", "--config", file.to_str().unwrap()];
+        let mut command = gce_auth(&[&config, caller, &[path]].concat());
+        Ran::new(command.env("GCE_METADATA_HOST", server).output().unwrap())
+    };
+    let caller = ["--uid", "7", "--from", "127.0.0.1"];
+    let server = source.addr().to_string();
+    let served = check(&server, &caller).value();
+    assert!(served.contains("served by rule `rule-1`"), "{served}");
+    let refused = check("127.0.0.1:9", &caller);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stdout.contains("is not known here"), "{refused:?}");
+    let why = check(&server, &["--uid", "7", "--from", "10.0.0.1"]).failure(2);
+    assert!(why.contains("elsewhere"), "{why}");
     std::fs::remove_dir_all(directory).unwrap();
 }
 

@@ -5,46 +5,25 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use gce_auth_emulator::AdcKind;
 use serde_json::Value;
 use support::{
     Ran,
     agent::{Agent, ask, token},
-    emulator, gce_auth,
+    emulator,
+    folder::Folder,
+    gce_auth,
 };
-
-/// A directory that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("gce-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 #[test]
 fn each_kind_of_credentials_file_is_a_source() {
     let source = emulator();
     for kind in AdcKind::ALL {
         let name = kind.as_str();
-        let scratch = Scratch::new(&format!("source-{name}"));
-        let file = source.write_adc(&scratch.0, kind).unwrap();
+        let scratch = Folder::new(&format!("source-{name}"));
+        let file = source.write_adc(&*scratch, kind).unwrap();
         let script = format!(
             r#"GCE_METADATA_HOST={0} GCE_AUTH_TRUST_HOSTS={0} GOOGLE_APPLICATION_CREDENTIALS={1} exec "$@""#,
             source.addr(),
@@ -107,6 +86,50 @@ token() { ask "$1" "instance/service-accounts/default/token$2" |
 info() { curl -sS "https://oauth2.googleapis.com/tokeninfo?access_token=$1$2"; }
 "#;
 
+/// Runs a script beside an agent at port 8174 whose source is a login. Nothing in its file says
+/// whose the login is, so Google is asked.
+fn beside_agent_of_login(folder: &Folder, options: &[&str], script: &str) -> Option<Ran> {
+    let script = format!(
+        r#"{SHELL}
+        sed 's/"account": *"[^"]*",//' "$GOOGLE_APPLICATION_CREDENTIALS" > {0}
+        export GOOGLE_APPLICATION_CREDENTIALS={0}
+        "$GCE_AUTH" agent --source adc --listen 127.0.0.1:8174 2>/dev/null &
+        ready 8174
+        {script}
+        kill $!; wait $! || true"#,
+        folder.join("login.json").display()
+    );
+    isolated(&[&["--adc", "authorized_user"], options].concat(), &script)
+}
+
+#[test]
+fn callers_at_once_find_the_address_of_a_login_by_one_request() {
+    let script = "curl -s -Z --parallel-immediate --parallel-max 64 -H 'Metadata-Flavor: Google' \
+        'http://127.0.0.1:8174/computeMetadata/v1/instance/service-accounts/default/email?n=[1-64]'";
+    let late = r#"path = "/tokeninfo", fault = { kind = "delay", milliseconds = 300 }"#;
+    let options = ["--journal", "--fault", late];
+    let Some(ran) = beside_agent_of_login(&Folder::new("login-email"), &options, script) else {
+        return;
+    };
+    assert_eq!(ran.stdout, "developer@example.com".repeat(64), "{ran:?}");
+    assert_eq!(ran.stderr.matches("/tokeninfo").count(), 1, "{ran:?}");
+}
+
+/// A caller must not take the address of a login for missing while Google does not tell it.
+#[test]
+fn an_address_that_google_does_not_tell_now_is_no_missing_value() {
+    let script = r#"for path in default/email default/email default/nothing; do
+            curl -s -o /dev/null -w '%{http_code} ' -H 'Metadata-Flavor: Google' \
+                "http://127.0.0.1:8174/computeMetadata/v1/instance/service-accounts/$path"
+        done"#;
+    let once = r#"path = "/tokeninfo", times = 1, fault = { kind = "status", code = 503 }"#;
+    let folder = Folder::new("login-outage");
+    let Some(ran) = beside_agent_of_login(&folder, &["--fault", once], script) else {
+        return;
+    };
+    assert_eq!(ran.stdout, "503 200 404 ", "{ran:?}");
+}
+
 #[test]
 fn callers_speak_http_while_the_source_has_mutual_tls() {
     let script = format!(
@@ -134,8 +157,8 @@ fn callers_speak_http_while_the_source_has_mutual_tls() {
 
 #[test]
 fn boundaries_scopes_and_lifetimes_stand_in_the_tokens() {
-    let scratch = Scratch::new("boundary");
-    let boundary = scratch.file(
+    let scratch = Folder::new("boundary");
+    let boundary = scratch.write(
         "boundary.json",
         r#"{"accessBoundary": {"accessBoundaryRules": [{
             "availableResource": "//storage.googleapis.com/projects/_/buckets/ours",
@@ -163,7 +186,7 @@ fn boundaries_scopes_and_lifetimes_stand_in_the_tokens() {
             &format!("as = \"{narrow}\"\nmax-lifetime = \"15m\""),
         ),
     ];
-    let file = scratch.file(
+    let file = scratch.write(
         "agent.toml",
         &format!("default = \"deny\"\n{}", rules.concat()),
     );

@@ -139,6 +139,15 @@ fn of_a_file() {
     let key = named("key");
     let untrusted = [("GOOGLE_APPLICATION_CREDENTIALS", &*key)];
     both("a host that only the file names", 2, &[], &untrusted);
+    let arguments = ["--source", &key, "--trust-host", &host];
+    let report = both("a host that is trusted", 0, &arguments, &[]);
+    assert!(!has(&report, "permissions", "warning"), "{report:#}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let report = both("a named file that others can read", 0, &arguments, &[]);
+    assert!(has(&report, "permissions", "warning"), "{report:#}");
+    let server = [("GCE_METADATA_HOST", &*host)];
+    let arguments = ["--trust-host", &host];
+    both("nothing to trust it with", 2, &arguments, &server);
 }
 
 #[test]

@@ -19,8 +19,9 @@ use std::{
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use support::{Ran, gce_auth};
 
-/// The user `nobody` of most systems.
-const OTHER: u32 = 65_534;
+/// Another user. Not `nobody`, 65534: in a namespace the kernel shows it for all users of outside,
+/// too.
+const OTHER: u32 = 54_321;
 
 /// Users to try: this one, and another if this is root.
 fn users() -> Vec<u32> {
@@ -153,6 +154,15 @@ public class Ask {
 }
 "#;
 
+/// A folder that is gone at the end.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 #[test]
 fn java_trusts_the_apis_and_keeps_its_options() {
     if Command::new("java").arg("-version").output().is_err() {
@@ -160,16 +170,16 @@ fn java_trusts_the_apis_and_keeps_its_options() {
         return;
     }
     let folder = std::env::temp_dir().join(format!("gce-auth-java-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("Ask.java"), JAVA).unwrap();
+    let folder = Removed(folder);
+    fs::create_dir_all(&folder.0).unwrap();
+    fs::write(folder.0.join("Ask.java"), JAVA).unwrap();
     for user in allowed() {
-        let script = format!("java {}/Ask.java", folder.display());
+        let script = format!("java {}/Ask.java", folder.0.display());
         let mut command = exec(user, &["--isolated", "--cloud", "--", "sh", "-c", &script]);
         command.env("JAVA_TOOL_OPTIONS", "-Down=kept -Xshare:auto");
         let ran = Ran::new(command.output().unwrap());
         assert!(ran.stdout.contains("status 400 kept"), "{ran:?}");
     }
-    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

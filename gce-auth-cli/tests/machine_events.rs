@@ -145,12 +145,11 @@ fn a_program_ends_as_its_machine_does() {
     // A failing host gives no notice.
     let script = "trap 'exit 7' TERM; \"$0\" emulate event host-error; read line";
     assert_eq!(end(&[], script).0, Some(137));
-    // Planned from the start on.
-    let event = "event = { kind = \"shutdown\", grace-seconds = 0, within-seconds = 0 }";
-    assert_eq!(
-        end(&["--event", event], "trap '' TERM; read line").0,
-        Some(137)
-    );
+    // Planned from the start on. A failing host ends the program whether or not its trap is set
+    // yet.
+    let event = "event = { kind = \"host-error\" }";
+    let script = "trap 'exit 7' TERM; read line";
+    assert_eq!(end(&["--event", event], script).0, Some(137));
     // What happens to other clients is no end.
     let script = "\"$0\" emulate event host-error --client nobody >&2; exit 5";
     assert_eq!(end(&[], script).0, Some(5));

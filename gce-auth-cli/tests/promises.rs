@@ -161,7 +161,7 @@ fn a_timeout_is_for_the_whole_command() {
     let start = Instant::now();
     let line = ask(emulator.addr(), &["info", "--timeout", "1"]).failure(4);
     assert!(line.contains("within 1.0 s"), "{line}");
-    assert!(start.elapsed() < Duration::from_secs(4));
+    assert!(start.elapsed() < Duration::from_secs(8));
 }
 
 #[test]

@@ -10,74 +10,18 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Stdio,
 };
 
 use gce_auth_emulator::{Account, Emulator};
 use serde_json::{Value, json};
-use support::{ask, gce_auth, run};
+use support::{ask, emulated::Emulated, folder::Folder, gce_auth, run};
 
-/// What `gce-auth emulate` serves, until the test ends.
-struct Served {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Served {
-    #[track_caller]
-    fn new(arguments: &[&str]) -> Self {
-        let mut child = gce_auth(&[&["emulate", "--ready-json"], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let address = ready["address"].as_str().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-
-    /// The answer to a request for a token.
-    fn token(&self) -> Value {
-        let path = "instance/service-accounts/default/token";
-        let text = ask(self.address, &["get", path]).value();
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A directory that goes with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let name = format!("gce-auth-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    /// A file that its owner alone can read.
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        permit(&path, 0o600);
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// The answer of an emulator to a request for a token.
+fn token_of(served: &Emulated) -> Value {
+    let path = "instance/service-accounts/default/token";
+    let text = ask(served.address, &["get", path]).value();
+    serde_json::from_str(&text).unwrap()
 }
 
 fn permit(path: impl AsRef<Path>, mode: u32) {
@@ -88,7 +32,7 @@ fn permit(path: impl AsRef<Path>, mode: u32) {
 fn a_command_gives_tokens_and_is_told_for_whom() {
     let command = "printf '{\"access_token\": \"%s/%s\", \"expires_in\": 1000}' \
                    \"$GCE_AUTH_ACCOUNT\" \"$GCE_AUTH_SCOPES\"";
-    let served = Served::new(&[
+    let served = Emulated::new(&[
         "--account",
         "me@x.iam.gserviceaccount.com",
         "--scopes",
@@ -96,7 +40,7 @@ fn a_command_gives_tokens_and_is_told_for_whom() {
         "--token-command",
         command,
     ]);
-    let answer = served.token();
+    let answer = token_of(&served);
     assert_eq!(
         answer["access_token"],
         "me@x.iam.gserviceaccount.com/https://www.googleapis.com/auth/devstorage.read_only,\
@@ -108,38 +52,38 @@ fn a_command_gives_tokens_and_is_told_for_whom() {
 
 #[test]
 fn a_token_alone_holds_as_long_as_is_said() {
-    let served = Served::new(&[
+    let served = Emulated::new(&[
         "--token-command",
         "echo ya29.alone",
         "--token-lifetime",
         "77",
     ]);
-    let answer = served.token();
+    let answer = token_of(&served);
     assert_eq!(answer["access_token"], "ya29.alone");
     assert!(answer["expires_in"].as_u64().unwrap() <= 77);
 }
 
 #[test]
 fn a_command_is_run_once_while_its_token_holds() {
-    let directory = Directory::new("runs");
+    let directory = Folder::new("runs");
     let runs = directory.write("runs", "");
     let command = format!(
         "echo run >> {runs}; printf '{{\"access_token\": \"ya29.kept\", \"expires_in\": 3600}}'"
     );
-    let served = Served::new(&["--token-command", &command]);
+    let served = Emulated::new(&["--token-command", &command]);
     assert_eq!(
-        served.token()["access_token"],
-        served.token()["access_token"]
+        token_of(&served)["access_token"],
+        token_of(&served)["access_token"]
     );
     assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n");
 }
 
 #[test]
 fn a_command_that_fails_says_why_to_the_client_and_recovers() {
-    let directory = Directory::new("fails");
-    let token = directory.0.join("token");
+    let directory = Folder::new("fails");
+    let token = directory.join("token");
     let command = format!("cat {} || exit 9", token.display());
-    let served = Served::new(&["--token-command", &command]);
+    let served = Emulated::new(&["--token-command", &command]);
     let path = "instance/service-accounts/default/token";
     let ran = ask(served.address, &["get", "--timeout", "0.5", path]);
     assert_ne!(ran.code, Some(0), "{ran:?}");
@@ -148,20 +92,20 @@ fn a_command_that_fails_says_why_to_the_client_and_recovers() {
     assert!(answer.contains("the token command failed, exit status: 9"));
     assert!(answer.contains("No such file"), "{answer}");
     directory.write("token", "ya29.late\n");
-    assert_eq!(served.token()["access_token"], "ya29.late");
+    assert_eq!(token_of(&served)["access_token"], "ya29.late");
 }
 
 /// A pipe with a name, in this directory.
-fn fifo(directory: &Directory, name: &str) -> String {
-    let path = directory.0.join(name).to_str().unwrap().to_owned();
+fn fifo(directory: &Folder, name: &str) -> String {
+    let path = directory.join(name).to_str().unwrap().to_owned();
     let status = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(status.unwrap().success());
     path
 }
 
 /// A command that prints a token which is to be renewed at once, and then does this.
-fn once_and_then(directory: &Directory, then: &str) -> String {
-    let mark = directory.0.join("mark");
+fn once_and_then(directory: &Folder, then: &str) -> String {
+    let mark = directory.join("mark");
     let mark = mark.display();
     format!(
         "if [ -e {mark} ]; then {then}; fi; touch {mark}; \
@@ -172,24 +116,24 @@ fn once_and_then(directory: &Directory, then: &str) -> String {
 #[test]
 fn a_valid_token_outlives_a_renewal_that_fails_or_hangs() {
     for then in ["exit 1", "exec tail -f /dev/null"] {
-        let directory = Directory::new("outlives");
+        let directory = Folder::new("outlives");
         let command = once_and_then(&directory, then);
         // Each request finds that the token is due for renewal.
-        let served = Served::new(&["--token-command", &command, "--token-renewal", "299"]);
+        let served = Emulated::new(&["--token-command", &command, "--token-renewal", "299"]);
         for _ in 0..3 {
-            assert_eq!(served.token()["access_token"], "ya29.first", "{then}");
+            assert_eq!(token_of(&served)["access_token"], "ya29.first", "{then}");
         }
     }
 }
 
 #[test]
 fn the_slow_command_of_one_account_delays_no_other() {
-    let directory = Directory::new("slow");
+    let directory = Folder::new("slow");
     let (begun, end) = (fifo(&directory, "begun"), fifo(&directory, "end"));
     let command = format!(
         "case $GCE_AUTH_ACCOUNT in slow*) echo > {begun}; cat {end};; esac; echo ya29.$GCE_AUTH_ACCOUNT"
     );
-    let served = Served::new(&[
+    let served = Emulated::new(&[
         "--account",
         "fast@x",
         "--account",
@@ -200,7 +144,7 @@ fn the_slow_command_of_one_account_delays_no_other() {
     let address = served.address;
     let slow = std::thread::spawn(move || raw(address, "instance/service-accounts/slow@x/token"));
     fs::read_to_string(begun).unwrap();
-    assert_eq!(served.token()["access_token"], "ya29.fast@x");
+    assert_eq!(token_of(&served)["access_token"], "ya29.fast@x");
     assert!(!slow.is_finished());
     fs::write(end, "").unwrap();
     let answer = slow.join().unwrap();
@@ -209,11 +153,11 @@ fn the_slow_command_of_one_account_delays_no_other() {
 
 #[test]
 fn a_command_does_not_outlive_the_emulator() {
-    let directory = Directory::new("outlived");
+    let directory = Folder::new("outlived");
     let told = fifo(&directory, "told");
     let lives = format!("exec 3> {told}; echo runs >&3; sleep 20; echo 'lives on' >&3");
     for signal in ["INT", "TERM"] {
-        let mut served = Served::new(&["--token-command", &lives]);
+        let mut served = Emulated::new(&["--token-command", &lives]);
         let server = served.address.to_string();
         let mut asking = gce_auth(&["token"])
             .env("GCE_METADATA_HOST", server)
@@ -240,7 +184,7 @@ fn a_command_does_not_outlive_the_emulator() {
 
 #[test]
 fn a_command_does_not_outlive_the_program() {
-    let directory = Directory::new("program");
+    let directory = Folder::new("program");
     let (told, runs) = (fifo(&directory, "told"), fifo(&directory, "runs"));
     let lives = format!("exec 3> {told}; echo > {runs}; sleep 20; echo 'lives on' >&3");
     let script = format!("\"$0\" token 2> /dev/null & read x < {runs}; kill $!");
@@ -258,14 +202,14 @@ fn a_command_does_not_outlive_the_program() {
 
 #[test]
 fn a_file_is_read_anew_for_each_request() {
-    let directory = Directory::new("file");
+    let directory = Folder::new("file");
     let file = directory.write("token", "ya29.first\n");
-    let served = Served::new(&["--token-file", &file]);
-    let answer = served.token();
+    let served = Emulated::new(&["--token-file", &file]);
+    let answer = token_of(&served);
     assert_eq!(answer["access_token"], "ya29.first");
     assert!(answer["expires_in"].as_u64().unwrap() <= 300);
     directory.write("token", "ya29.second");
-    assert_eq!(served.token()["access_token"], "ya29.second");
+    assert_eq!(token_of(&served)["access_token"], "ya29.second");
     fs::remove_file(&file).unwrap();
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
@@ -274,7 +218,7 @@ fn a_file_is_read_anew_for_each_request() {
 
 #[test]
 fn a_secret_that_others_can_read_is_told_of() {
-    let directory = Directory::new("readers");
+    let directory = Folder::new("readers");
     let file = directory.write("token", "ya29.secret");
     let script = ["--", "true"];
     let ran = run(&[&["exec", "--token-file", &file], &script[..]].concat());
@@ -288,7 +232,7 @@ fn a_secret_that_others_can_read_is_told_of() {
 
 #[test]
 fn tokens_come_from_one_place() {
-    let directory = Directory::new("usage");
+    let directory = Folder::new("usage");
     let file = directory.write("token", "ya29.secret");
     let both = ["emulate", "--token-command", "x", "--token-file", &file];
     assert_eq!(run(&both).code, Some(2));
@@ -309,10 +253,10 @@ const OWNER: &str = "owner@keys.iam.gserviceaccount.com";
 
 /// A token endpoint that knows the key in `directory`, and that key as Google
 /// gives it to download.
-fn token_endpoint(directory: &Directory) -> (Emulator, Value) {
+fn token_endpoint(directory: &Folder) -> (Emulator, Value) {
     let google = Emulator::builder()
         .account(Account::new(OWNER))
-        .keys_directory(&directory.0)
+        .keys_directory(directory.to_path_buf())
         .start()
         .unwrap();
     // The key is made when it is first needed.
@@ -321,7 +265,7 @@ fn token_endpoint(directory: &Directory) -> (Emulator, Value) {
         let text = fs::read_to_string(path).unwrap_or_default();
         text.contains("-----BEGIN PRIVATE KEY-----")
     };
-    let files = fs::read_dir(&directory.0).unwrap();
+    let files = fs::read_dir(&**directory).unwrap();
     let file = files.map(|entry| entry.unwrap().path()).find(is_key);
     let key = json!({
         "type": "service_account",
@@ -336,15 +280,15 @@ fn token_endpoint(directory: &Directory) -> (Emulator, Value) {
 
 #[test]
 fn a_service_accounts_key_is_exchanged_for_its_tokens() {
-    let directory = Directory::new("key");
+    let directory = Folder::new("key");
     let (google, key) = token_endpoint(&directory);
     let file = directory.write("key.json", &key.to_string());
-    let served = Served::new(&["--service-account-key", &file]);
+    let served = Emulated::new(&["--service-account-key", &file]);
     let info = ask(served.address, &["info", "--json"]).value();
     let info: Value = serde_json::from_str(&info).unwrap();
     assert_eq!(info["account"], OWNER);
     assert_eq!(info["project"], "keys");
-    let answer = served.token();
+    let answer = token_of(&served);
     assert!(answer["expires_in"].as_u64().unwrap() > 3000, "{answer}");
 
     // Its issuer knows it, and is asked once.
@@ -352,7 +296,7 @@ fn a_service_accounts_key_is_exchanged_for_its_tokens() {
     let known = tokeninfo(google.addr(), token);
     assert!(known.starts_with("HTTP/1.1 200 "), "{known}");
     assert!(known.contains(OWNER) && known.contains("cloud-platform"));
-    assert_eq!(served.token()["access_token"], token);
+    assert_eq!(token_of(&served)["access_token"], token);
     let asked = google.requests();
     let asked = asked.iter().filter(|request| request.path == "/token");
     assert_eq!(asked.count(), 1);
@@ -360,11 +304,11 @@ fn a_service_accounts_key_is_exchanged_for_its_tokens() {
 
 #[test]
 fn a_key_gives_no_tokens_of_other_accounts() {
-    let directory = Directory::new("other");
+    let directory = Folder::new("other");
     let (google, key) = token_endpoint(&directory);
     let file = directory.write("key.json", &key.to_string());
     let key = ["--service-account-key", &file];
-    let served = Served::new(&[&key[..], &["--account", "other@x"]].concat());
+    let served = Emulated::new(&[&key[..], &["--account", "other@x"]].concat());
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains(OWNER) && answer.contains("other@x"));
@@ -374,12 +318,12 @@ fn a_key_gives_no_tokens_of_other_accounts() {
 
 #[test]
 fn what_the_token_endpoint_refuses_is_told() {
-    let (directory, strange) = (Directory::new("refused"), Directory::new("strange"));
+    let (directory, strange) = (Folder::new("refused"), Folder::new("strange"));
     let (_google, key) = token_endpoint(&directory);
     let (stranger, mut forged) = token_endpoint(&strange);
     forged["token_uri"] = key["token_uri"].clone();
     let file = strange.write("key.json", &forged.to_string());
-    let served = Served::new(&["--service-account-key", &file]);
+    let served = Emulated::new(&["--service-account-key", &file]);
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("invalid_grant: Invalid JWT Signature."));
@@ -390,14 +334,14 @@ fn what_the_token_endpoint_refuses_is_told() {
     let mut key = key;
     key["token_uri"] = format!("http://{}/token", support::closed_port()).into();
     let file = directory.write("key.json", &key.to_string());
-    let served = Served::new(&["--service-account-key", &file]);
+    let served = Emulated::new(&["--service-account-key", &file]);
     let answer = raw(served.address, "instance/service-accounts/default/token");
     assert!(answer.contains("the connection was refused"), "{answer}");
 }
 
 #[test]
 fn a_key_is_not_sent_where_it_alone_says() {
-    let directory = Directory::new("astray");
+    let directory = Folder::new("astray");
     let (_google, mut key) = token_endpoint(&directory);
     for uri in [
         "https://tokens.example/token",

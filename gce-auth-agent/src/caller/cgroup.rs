@@ -18,10 +18,11 @@ pub fn paths(text: &str) -> Vec<String> {
 }
 
 /// Returns the id of the container to which a cgroup belongs: of Docker, containerd, CRI-O, or
-/// Podman.
+/// Podman. Where a runtime takes systemd's `SLICE:PREFIX:ID` for a name, the id stands at its end.
 pub fn container(path: &str) -> Option<&str> {
     const PREFIXES: [&str; 5] = ["docker-", "cri-containerd-", "crio-", "libpod-", "nerdctl-"];
     path.split('/').find_map(|step| {
+        let step = step.rsplit(':').next().unwrap_or(step);
         let scope = step.strip_suffix(".scope").unwrap_or(step);
         let id = PREFIXES
             .iter()
@@ -35,8 +36,13 @@ pub fn container(path: &str) -> Option<&str> {
 /// Returns the uid of the Kubernetes pod to which a cgroup belongs, as Kubernetes spells it.
 pub fn pod(path: &str) -> Option<String> {
     let mut steps = path.split('/');
-    steps.find(|step| matches!(*step, "kubepods" | "kubepods.slice"))?;
-    steps.find_map(|step| {
+    let is_own = |step: &&str| {
+        matches!(*step, "kubepods" | "kubepods.slice")
+            || (step.starts_with("kubepods-") && step.contains(".slice:"))
+    };
+    let own = steps.find(is_own)?;
+    std::iter::once(own).chain(steps).find_map(|step| {
+        let step = step.split(':').next().unwrap_or(step);
         // systemd separates the parts of a slice's name by dashes, so the uid has underscores.
         let id = match step.strip_suffix(".slice") {
             Some(slice) => {
@@ -51,6 +57,11 @@ pub fn pod(path: &str) -> Option<String> {
         };
         is_uid(&id).then_some(id)
     })
+}
+
+/// Returns whether a cgroup is below systemd's slice of users, who make and name cgroups there.
+pub fn is_named_by_user(path: &str) -> bool {
+    path.split('/').any(|step| step == "user.slice")
 }
 
 /// A UUID, or, for a pod from a file of the node, the hash that stands in its place.
@@ -95,6 +106,10 @@ mod tests {
             format!("/machine.slice/libpod-{ID}.scope/container"),
             format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
             format!("/docker/{ID}/docker/{}", "0".repeat(64)),
+            format!(
+                "/system.slice/containerd.service/kubepods-pod{}.slice:cri-containerd:{ID}",
+                UID.replace('-', "_")
+            ),
         ] {
             assert_eq!(container(&path), Some(ID), "{path}");
         }
@@ -120,6 +135,7 @@ mod tests {
                 "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{with_underscores}.slice/cri-containerd-{ID}.scope"
             ),
             format!("/kubepods.slice/kubepods-pod{with_underscores}.slice"),
+            format!("/kubepods-burstable-pod{with_underscores}.slice:cri-containerd:{ID}"),
         ] {
             assert_eq!(pod(&path).as_deref(), Some(UID), "{path}");
         }
@@ -136,6 +152,13 @@ mod tests {
         ] {
             assert_eq!(pod(&path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn users_name_what_is_below_their_slice() {
+        let own = "/user.slice/user-1000.slice/user@1000.service/kubepods/x";
+        assert!(is_named_by_user(own) && is_named_by_user("/user.slice"));
+        assert!(!is_named_by_user("/system.slice/a") && !is_named_by_user("/my-user.slice"));
     }
 
     proptest! {

@@ -31,7 +31,8 @@ pub struct Caller {
     /// connection came through a Unix socket. Only then `uid` and `processes` are looked for.
     pub local: bool,
     /// The user that owns the socket. `None` if the caller is unknown: in another network
-    /// namespace, or gone before it was looked up.
+    /// namespace, gone before it was looked up, or a user that the agent's user namespace does not
+    /// map.
     pub uid: Option<u32>,
     /// The processes that hold the socket. Empty if the rules don't need them, or none was found.
     pub processes: Vec<Process>,
@@ -50,7 +51,8 @@ pub struct Process {
     pub pid: u32,
     /// The group of the process, not a supplementary one.
     pub gid: Fact<u32>,
-    /// The executable, as `/proc/PID/exe` links to it.
+    /// The executable, as `/proc/PID/exe` links to it. Claimed by a process in another user
+    /// namespace than the agent's: a user who makes one mounts any file at any path in it.
     pub exe: Fact<PathBuf>,
     /// The paths in `/proc/PID/cgroup`.
     pub cgroups: Fact<Vec<String>>,
@@ -58,6 +60,9 @@ pub struct Process {
     pub container: Option<String>,
     /// The uid of the Kubernetes pod, from the cgroup. `None` outside of pods.
     pub pod: Option<String>,
+    /// Whether the cgroup, and so the container and the pod, is below systemd's `user.slice`,
+    /// where users name cgroups themselves.
+    pub named_by_user: bool,
     /// Whether it descends from [`Lookup::parent`].
     pub descends: bool,
 }
@@ -67,6 +72,9 @@ pub struct Process {
 pub enum Fact<T> {
     /// The kernel says this.
     Known(T),
+    /// The kernel says this, and the user of the process could choose it. Counts for rules that
+    /// name the user.
+    Claimed(T),
     /// It can't be read for want of a privilege. A rule that allows does not match; one that denies
     /// does.
     Unreadable,
@@ -157,7 +165,7 @@ fn by_socket(caller: &mut Caller, lookup: &Lookup, find: impl Fn() -> Option<Soc
     let Some(owner) = find() else {
         return;
     };
-    caller.uid = Some(owner.uid);
+    caller.uid = owner.user();
     if lookup.processes {
         #[cfg(target_os = "linux")]
         {
@@ -183,6 +191,16 @@ fn by_id(pid: u32, _: &Lookup) -> Process {
     Process::unread(pid)
 }
 
+impl<T> Fact<T> {
+    /// Returns what the kernel says, also where the user chose it.
+    pub fn said(&self) -> Option<&T> {
+        match self {
+            Self::Known(said) | Self::Claimed(said) => Some(said),
+            Self::Unreadable => None,
+        }
+    }
+}
+
 impl Process {
     fn unread(pid: u32) -> Self {
         Self {
@@ -192,6 +210,7 @@ impl Process {
             cgroups: Fact::Unreadable,
             container: None,
             pod: None,
+            named_by_user: false,
             descends: false,
         }
     }

@@ -1,69 +1,50 @@
-//! The files of one process in `/proc` (proc(5)).
-//!
-//! They are read through a descriptor of the process's directory, which belongs to this process
-//! alone: once it has ended, reading fails, even if another process has its id.
+//! What the files of one process in `/proc` say of it (proc(5)).
 
 use std::{
-    ffi::OsStr,
-    fs::File,
-    io::Read as _,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
-use rustix::{
-    fs::{Mode, OFlags, open, openat, readlinkat},
-    io::Errno,
-};
+use gce_auth_server::listen::{ProcessDirectory, known_group};
 
 use super::{Fact, Process, cgroup};
 
-/// More than any file here is long.
-const MOST: u64 = 64 * 1024;
 /// More than the ancestors of any process are.
 const GENERATIONS: usize = 1024;
 
-pub(super) struct ProcessFiles {
-    pub(super) pid: u32,
-    directory: OwnedFd,
-}
+/// The user namespace of this process, as the kernel names it. `None` if it has no such namespaces.
+static USER_NAMESPACE: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| std::fs::read_link("/proc/self/ns/user").ok());
+
+/// The directory of a process, which belongs to this process alone.
+pub(super) struct ProcessFiles(pub(super) ProcessDirectory);
 
 impl ProcessFiles {
     /// Opens the directory of a process; `None` if there is no such process.
     pub(super) fn open(pid: u32) -> Option<Self> {
-        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
-        let directory = open(format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
-        Some(Self { pid, directory })
-    }
-
-    /// Opens the directory of the process's descriptors.
-    pub(super) fn descriptors(&self) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        openat(&self.directory, "fd", flags, Mode::empty())
+        ProcessDirectory::open(pid).map(Self)
     }
 
     /// Reads what rules may ask for.
     pub(super) fn read(&self, parent: Option<u32>) -> Process {
-        let cgroups = match self.text("cgroup") {
-            Some(text) => Fact::Known(cgroup::paths(&text)),
-            None => Fact::Unreadable,
+        let cgroups = match self.0.text("cgroup") {
+            Ok(text) => Fact::Known(cgroup::paths(&text)),
+            Err(_) => Fact::Unreadable,
         };
-        let known = match &cgroups {
-            Fact::Known(paths) => paths.as_slice(),
-            Fact::Unreadable => &[],
-        };
+        let known = cgroups.said().map_or(&[][..], Vec::as_slice);
         Process {
-            pid: self.pid,
-            gid: self.effective("Gid:").map_or(Fact::Unreadable, Fact::Known),
+            pid: self.0.pid(),
+            gid: self
+                .effective("Gid:")
+                .and_then(known_group)
+                .map_or(Fact::Unreadable, Fact::Known),
             exe: self.exe(),
             container: known
                 .iter()
                 .find_map(|path| cgroup::container(path))
                 .map(str::to_owned),
             pod: known.iter().find_map(|path| cgroup::pod(path)),
+            named_by_user: known.iter().any(|path| cgroup::is_named_by_user(path)),
             descends: parent.is_some_and(|parent| self.descends_from(parent)),
             cgroups,
         }
@@ -76,14 +57,24 @@ impl ProcessFiles {
 
     /// Where the program was replaced since, the kernel says so behind its path.
     fn exe(&self) -> Fact<PathBuf> {
-        match readlinkat(&self.directory, "exe", Vec::new()) {
+        match self.0.link("exe") {
             Ok(path) => {
-                let path = path.to_bytes();
-                let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-                Fact::Known(OsStr::from_bytes(path).into())
+                let path = without_note(path);
+                if self.is_in_own_user_namespace() {
+                    Fact::Known(path)
+                } else {
+                    Fact::Claimed(path)
+                }
             }
             Err(_) => Fact::Unreadable,
         }
+    }
+
+    fn is_in_own_user_namespace(&self) -> bool {
+        let Some(own) = &*USER_NAMESPACE else {
+            return true;
+        };
+        self.0.link("ns/user").is_ok_and(|link| link == *own)
     }
 
     /// The second of the numbers behind a name in `status`: real, effective, saved, file system.
@@ -96,7 +87,7 @@ impl ProcessFiles {
     }
 
     fn status(&self, name: &str, index: usize) -> Option<u32> {
-        let status = self.text("status")?;
+        let status = self.0.text("status").ok()?;
         let numbers = status.lines().find_map(|line| line.strip_prefix(name))?;
         numbers.split_ascii_whitespace().nth(index)?.parse().ok()
     }
@@ -126,12 +117,13 @@ impl ProcessFiles {
         }
         false
     }
+}
 
-    fn text(&self, name: &str) -> Option<String> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = openat(self.directory.as_fd(), name, flags, Mode::empty()).ok()?;
-        let mut bytes = Vec::new();
-        File::from(file).take(MOST).read_to_end(&mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+fn without_note(path: PathBuf) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = path.as_os_str().as_bytes();
+    match bytes.strip_suffix(b" (deleted)") {
+        Some(bare) => Path::new(std::ffi::OsStr::from_bytes(bare)).to_owned(),
+        None => path,
     }
 }

@@ -147,6 +147,19 @@ fn processes_that_hide_what_they_hold_may_hold_it() {
     child.wait().unwrap();
 }
 
+/// It hides what it holds from everybody on some machines, and no program's connection is its own.
+#[test]
+fn the_first_process_is_not_taken_for_a_caller() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, connection) = accepted(&listener);
+    let caller = identify(&connection, &ALL);
+    assert!(
+        caller.hidden.iter().all(|process| process.pid != 1),
+        "{caller:?}"
+    );
+}
+
 #[test]
 fn a_grandchild_descends_and_the_parent_does_not() {
     let files = ProcessFiles::open(std::process::id()).unwrap();
@@ -218,4 +231,30 @@ fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
     };
     let caller = identify(&connection, &ALL);
     assert_eq!(caller.processes[0].exe, Fact::Unreadable);
+}
+
+#[test]
+fn a_program_that_its_user_mounted_somewhere_only_claims_to_be_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, connection) = accepted(&listener);
+    // Its own shell, at the place of another program.
+    let pose = "mount --bind /bin/sh /bin/true && exec /bin/true -c 'echo; read line'";
+    let mut child = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", pose])
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(client)))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let runs = std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).is_ok();
+    let caller = identify(&connection, &ALL);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if !runs {
+        println!("SKIPPED: this system allows no namespaces");
+        return;
+    }
+    let exe = &caller.processes[0].exe;
+    assert!(matches!(exe, Fact::Claimed(_)), "{exe:?}");
+    assert!(exe.said().unwrap().ends_with("true"), "{exe:?}");
 }

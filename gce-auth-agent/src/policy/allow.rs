@@ -5,6 +5,22 @@ use super::{Grant, Limits, Topic, concealed, glob::Glob, rule::Allow};
 /// The directory of the accounts. `accounts` governs it, `metadata` does not.
 const ACCOUNTS: &str = "instance/service-accounts";
 
+/// What is a directory on every machine. Clients ask for one without its slash to see whether they
+/// are on Google Cloud, and are led to it.
+const DIRECTORIES: [&str; 11] = [
+    "instance",
+    "instance/attributes",
+    "instance/disks",
+    "instance/guest-attributes",
+    "instance/licenses",
+    "instance/network-interfaces",
+    "instance/scheduling",
+    "instance/virtual-clock",
+    "project",
+    "project/attributes",
+    "universe",
+];
+
 impl Allow {
     /// Allows no more than the limits.
     pub(super) fn limit(&mut self, limits: &Limits) {
@@ -28,7 +44,9 @@ impl Allow {
                 scopes.as_ref().or(self.scopes.as_ref()).cloned(),
             ),
             Topic::Identity { account, .. } => (Some(account.as_str()), None),
-            Topic::Home | Topic::Caller | Topic::Value { .. } => (None, None),
+            // What an account's `scopes` say: clients ask for those.
+            Topic::Value { .. } => (None, self.scopes.clone()),
+            Topic::Home | Topic::Caller => (None, None),
         };
         let given = self.act_as.is_some() && account == self.act_as.as_deref();
         let first = || match self.accounts.as_deref() {
@@ -90,6 +108,7 @@ impl Allow {
             Some(below) => {
                 let (account, leaf) = below.split_once('/').unwrap_or((below, ""));
                 // Tokens are asked for by requests of their own.
+                let leaf = leaf.split('/').next().unwrap_or_default();
                 self.allows_account(account, email) && !matches!(leaf, "token" | "identity")
             }
             None => {
@@ -100,6 +119,11 @@ impl Allow {
                 }
             }
         }
+    }
+
+    /// Returns whether a path without a slash at its end is the way to a directory that is shown.
+    pub(super) fn shows_way(&self, path: &str, email: Option<&str>) -> bool {
+        DIRECTORIES.contains(&path) && self.shows_directory(path, email)
     }
 
     pub(super) fn shows_directory(&self, path: &str, email: Option<&str>) -> bool {

@@ -96,7 +96,7 @@ pub enum Decision {
 #[derive(Clone, Debug, std::default::Default, PartialEq, Eq)]
 pub struct Grant {
     /// The scopes to ask for: those of the request, else those of the rule. Sorted, each once.
-    /// `None` are the account's own.
+    /// `None` are the account's own. Of a value, those that accounts are shown with.
     pub scopes: Option<Vec<String>>,
     /// Whether the rule limits scopes, so that the source must be held to them.
     pub limits_scopes: bool,
@@ -236,7 +236,7 @@ impl Policy {
                 let shown = if *slash {
                     allow.shows_directory(path, default_email)
                 } else {
-                    allow.shows_value(path, default_email)
+                    allow.shows_value(path, default_email) || allow.shows_way(path, default_email)
                 };
                 (!shown).then(|| format!("{path} is not allowed"))
             }

@@ -77,12 +77,13 @@ impl Refused {
 }
 
 impl Request {
-    /// Reads a target as in a request line: `PATH[?QUERY]`.
+    /// Reads a target as in a request line: `PATH[?QUERY]`. What follows a `#` is no part of it.
     ///
     /// # Errors
     ///
     /// [`Refused`].
     pub fn parse(target: &str) -> Result<Self, Refused> {
+        let target = target.split('#').next().unwrap_or(target);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Self::read(path, query)
     }
@@ -119,6 +120,14 @@ impl Request {
             });
         };
         let steps: Vec<_> = place.split('/').collect();
+        // JSON has such names, and a lenient source might take them for those of paths, which rules
+        // are about.
+        if steps.iter().take(2).any(|step| is_of_json(step)) {
+            return Err(Refused {
+                status: 404,
+                why: "names of directories are in lower case, with dashes".to_owned(),
+            });
+        }
         let topic = match steps[..] {
             [
                 "instance",
@@ -142,6 +151,18 @@ impl Request {
             _ => Reading::default(),
         };
         Ok(Self { topic, reading })
+    }
+
+    /// Returns whether the answer has an account in it, or is of one.
+    pub fn names_account(&self) -> bool {
+        match &self.topic {
+            Topic::Home | Topic::Caller => false,
+            Topic::Token { .. } | Topic::Identity { .. } => true,
+            Topic::Value { path, .. } => {
+                let accounts = "instance/service-accounts";
+                accounts.starts_with(path.as_str()) || path.starts_with(accounts)
+            }
+        }
     }
 }
 
@@ -173,6 +194,12 @@ fn check_path(path: &str) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// The first two names of a path are the server's own: none has a capital, and one an underscore.
+fn is_of_json(step: &str) -> bool {
+    let of_json = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    step.bytes().any(of_json) && step != "universe_domain"
 }
 
 fn value(place: &str) -> Topic {
@@ -280,6 +307,31 @@ mod tests {
     }
 
     #[test]
+    fn paths_above_and_below_accounts_show_them() {
+        for (path, shown) in [
+            ("", true),
+            ("instance/", true),
+            ("instance/service-accounts/default/email", true),
+            ("instance/zone", false),
+            ("project/", false),
+        ] {
+            let asked = Request::parse(&format!("{PREFIX}{path}?recursive=true")).unwrap();
+            assert_eq!(asked.names_account(), shown, "{path}");
+        }
+    }
+
+    /// A server reads no further in a request line, and a client sends none.
+    #[test]
+    fn a_fragment_is_no_part_of_a_target() {
+        let zone = format!("{PREFIX}instance/zone");
+        for rest in ["#x", "#?alt=json&alt=json", "?alt=text#?%"] {
+            assert_eq!(topic(&format!("{zone}{rest}")), topic(&zone), "{rest}");
+        }
+        let key = format!("{PREFIX}instance/attributes/kube-env");
+        assert_eq!(topic(&format!("{key}#x")), topic(&key));
+    }
+
+    #[test]
     fn odd_spellings_are_refused() {
         for rest in [
             "instance//zone",
@@ -302,6 +354,14 @@ mod tests {
             "instance/zone?wait_for_change=true&timeout_sec=soon",
         ] {
             assert_eq!(status(&format!("{PREFIX}{rest}")), 400, "{rest}");
+        }
+        for rest in [
+            "instance/serviceAccounts/default/token",
+            "instance/service_accounts/default/token",
+            "Instance/attributes/kube-env",
+            "instance/gceWorkloadCertificates/",
+        ] {
+            assert_eq!(status(&format!("{PREFIX}{rest}")), 404, "{rest}");
         }
         assert_eq!(status("instance/zone"), 400);
         assert_eq!(status("/healthz"), 404);

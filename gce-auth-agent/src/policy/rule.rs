@@ -142,19 +142,26 @@ impl CallerTest {
 
     fn process(&self, process: &Process) -> Truth {
         let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
-        let gid = of(&self.gid, &process.gid, |gids, gid| gids.contains(gid));
-        let exe = of(&self.exe, &process.exe, |globs, exe| {
-            exe.to_str().is_some_and(|exe| any(globs, exe))
+        let of_user = self.uid.is_some();
+        let gid = of(&self.gid, &process.gid, of_user, |gids, gid| {
+            gids.contains(gid)
         });
-        let cgroup = of(&self.cgroup, &process.cgroups, |globs, paths| {
+        // What is no UTF-8 is matched as it is shown: a rule that denies is not escaped by it.
+        let exe = of(&self.exe, &process.exe, of_user, |globs, exe| {
+            any(globs, &exe.to_string_lossy())
+        });
+        let cgroup = of(&self.cgroup, &process.cgroups, of_user, |globs, paths| {
             paths.iter().any(|path| any(globs, path))
         });
-        let container = of(&self.container, &process.cgroups, |globs, _| {
-            process.container.as_ref().is_some_and(|id| any(globs, id))
-        });
-        let pod = of(&self.pod, &process.cgroups, |globs, _| {
-            process.pod.as_ref().is_some_and(|id| any(globs, id))
-        });
+        let named = |id: &Option<String>| match &process.cgroups {
+            Fact::Unreadable => Fact::Unreadable,
+            _ if process.named_by_user => Fact::Claimed(id.clone()),
+            _ => Fact::Known(id.clone()),
+        };
+        let is_one =
+            |globs: &Vec<Glob>, id: &Option<String>| id.as_ref().is_some_and(|id| any(globs, id));
+        let container = of(&self.container, &named(&process.container), of_user, is_one);
+        let pod = of(&self.pod, &named(&process.pod), of_user, is_one);
         let child = Truth::from(!self.child || process.descends);
         [exe, cgroup, container, pod, child]
             .into_iter()
@@ -162,11 +169,21 @@ impl CallerTest {
     }
 }
 
-/// Whether a condition that may stand holds of a fact that may be known.
-fn of<C, F>(condition: &Option<C>, fact: &Fact<F>, holds: impl FnOnce(&C, &F) -> bool) -> Truth {
+/// Whether a condition that may stand holds of a fact that may be known. `of_user` says whether the
+/// rule names the user, whose claim counts then.
+fn of<C, F>(
+    condition: &Option<C>,
+    fact: &Fact<F>,
+    of_user: bool,
+    holds: impl FnOnce(&C, &F) -> bool,
+) -> Truth {
     match (condition, fact) {
         (None, _) => Truth::Yes,
         (Some(condition), Fact::Known(fact)) => holds(condition, fact).into(),
+        (Some(condition), Fact::Claimed(fact)) => match holds(condition, fact) {
+            true if !of_user => Truth::Maybe,
+            holds => holds.into(),
+        },
         (Some(_), Fact::Unreadable) => Truth::Maybe,
     }
 }

@@ -135,6 +135,43 @@ fn what_is_concealed_must_be_named() {
 }
 
 #[test]
+fn the_way_to_a_directory_is_shown_to_who_sees_something_of_it() {
+    let zone = policy("metadata = [\"instance/zone\", \"instance/disks/0/mode\"]");
+    for way in ["instance", "instance/disks"] {
+        granted(&zone, way);
+    }
+    for path in [
+        "project",
+        "instance/name",
+        "instance/attributes",
+        "instance/disks/0",
+    ] {
+        refused(&zone, path);
+    }
+    let nothing = policy("metadata = []\naccounts = []");
+    refused(&nothing, "instance");
+    // A pattern that may fit anywhere makes no value a directory.
+    refused(&policy("metadata = [\"**/mode\"]"), "instance/name");
+}
+
+#[test]
+fn accounts_are_shown_with_the_scopes_of_the_rule() {
+    let narrow = policy("scopes = [\"s2\", \"s1\"]");
+    let shown = granted(&narrow, "instance/service-accounts/default/?recursive=true").scopes;
+    assert_eq!(shown.unwrap(), ["s1", "s2"]);
+    let all = granted(&policy(""), "instance/service-accounts/default/scopes");
+    assert_eq!(all.scopes, None);
+}
+
+#[test]
+fn nothing_below_a_token_is_a_value() {
+    let all = policy("");
+    for leaf in ["token/", "token/x", "identity/x/"] {
+        refused(&all, &format!("instance/service-accounts/default/{leaf}"));
+    }
+}
+
+#[test]
 fn what_a_caller_sends_comes_back_without_markup() {
     let policy = policy("audiences = []");
     let identity = "instance/service-accounts/default/identity?audience=";
@@ -155,6 +192,7 @@ fn a_rule_fits_all_processes_that_hold_the_socket() {
         cgroups: Fact::Known(Vec::new()),
         container: None,
         pod: None,
+        named_by_user: false,
         descends: false,
     };
     let fits = |deny: &str, exes: &[&str]| {
@@ -180,6 +218,61 @@ fn a_rule_fits_all_processes_that_hold_the_socket() {
 }
 
 #[test]
+fn what_a_user_could_choose_counts_for_rules_that_name_the_user() {
+    let own = Process {
+        pid: 1,
+        gid: Fact::Known(1),
+        exe: Fact::Claimed("/bin/a".into()),
+        cgroups: Fact::Known(vec!["/user.slice/x".to_owned()]),
+        container: Some("3f2a".to_owned()),
+        pod: Some("1234".to_owned()),
+        named_by_user: true,
+        descends: false,
+    };
+    let fits = |test: &str, deny: bool| {
+        let text = format!("[[rule]]\n[rule.caller]\n{test}\n[rule.allow]\ndeny = {deny}\n");
+        let caller = Caller {
+            processes: vec![own.clone()],
+            ..user(7)
+        };
+        parse(&text).unwrap().policy.fit(&caller) == Fit::Rule(0)
+    };
+    for (test, other) in [
+        ("exe = [\"/bin/a\"]", "exe = [\"/bin/b\"]"),
+        ("container = [\"3f*\"]", "container = [\"4*\"]"),
+        ("pod = [\"1234\"]", "pod = [\"5\"]"),
+    ] {
+        assert!(!fits(test, false) && fits(test, true), "{test}");
+        let named = format!("uid = [7]\n{test}");
+        assert!(fits(&named, false) && fits(&named, true), "{named}");
+        assert!(!fits(other, false) && !fits(other, true), "{other}");
+        let of_another = format!("uid = [8]\n{test}");
+        assert!(!fits(&of_another, false) && !fits(&of_another, true));
+    }
+}
+
+#[test]
+fn an_executable_whose_name_is_no_text_does_not_escape_a_rule() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let exe = std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec());
+    let text = "[[rule]]\n[rule.caller]\nexe = [\"/tmp/**\"]\n[rule.allow]\ndeny = true\n";
+    let caller = Caller {
+        processes: vec![Process {
+            pid: 1,
+            gid: Fact::Known(1),
+            exe: Fact::Known(exe.into()),
+            cgroups: Fact::Known(Vec::new()),
+            container: None,
+            pod: None,
+            named_by_user: false,
+            descends: false,
+        }],
+        ..user(7)
+    };
+    assert_eq!(parse(text).unwrap().policy.fit(&caller), Fit::Rule(0));
+}
+
+#[test]
 fn a_rule_that_denies_fits_a_process_that_may_hold_the_socket() {
     let process = |exe: Fact<PathBuf>, cgroup: &str| Process {
         pid: 1,
@@ -188,6 +281,7 @@ fn a_rule_that_denies_fits_a_process_that_may_hold_the_socket() {
         cgroups: Fact::Known(vec![cgroup.to_owned()]),
         container: None,
         pod: None,
+        named_by_user: false,
         descends: false,
     };
     let fits = |test: &str, deny: bool| {

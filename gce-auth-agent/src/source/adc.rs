@@ -1,14 +1,16 @@
 //! Application Default Credentials as a metadata server: one account, its project, and nothing
 //! else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gce_auth::{
     Credentials, DefaultOptions, Error, MetadataClient, blocking_default_credentials,
     transport::{HttpTransport, Limits, Transport as _},
 };
-use http::{Request, header::CONTENT_TYPE};
+use http::{Request, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
+
+use super::failure::Failure;
 
 /// Says whose an access token is.
 const TOKENINFO: &str = "https://oauth2.googleapis.com/tokeninfo";
@@ -69,21 +71,34 @@ impl AdcSource {
     }
 
     /// Finds the email address of the account: the credentials know it, or the tokeninfo endpoint
-    /// is asked. `None` if neither tells. Blocks.
-    pub(crate) fn email(&self) -> Option<Arc<str>> {
+    /// is asked. `None` if the account has none. Blocks.
+    pub(crate) fn email(&self) -> Result<Option<Arc<str>>, Failure> {
         let known = self.credentials.info().principal;
         if known.contains('@') {
-            return Some(known.into());
+            return Ok(Some(known.into()));
         }
-        let token = self.credentials.blocking_token().ok()?;
+        let token = self.credentials.blocking_token();
+        let token = token.map_err(|error| Failure::of(&error))?;
         let request = Request::post(TOKENINFO)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body([b"access_token=", token.secret().as_bytes()].concat())
-            .ok()?;
+            .map_err(|_| Failure::internal())?;
+        // The defaults are for a server next door.
+        let mut limits = Limits::new();
+        limits.connect = Duration::from_secs(5);
+        limits.first_byte = Duration::from_secs(15);
+        limits.attempt = Duration::from_secs(15);
         let answer = HttpTransport::default()
-            .send(request, &Limits::new())
-            .ok()?;
-        let claims: Value = serde_json::from_slice(answer.body()).ok()?;
-        claims["email"].as_str().map(Arc::from)
+            .send(request, &limits)
+            .map_err(|error| {
+                Failure::unavailable(&format!("the source failed: {TOKENINFO}: {error}"))
+            })?;
+        let status = answer.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let why = format!("the source failed: {TOKENINFO}: it answered {status}");
+            return Err(Failure::unavailable(&why));
+        }
+        let claims = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        Ok(claims["email"].as_str().map(Arc::from))
     }
 }

@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     flights::Flights,
-    source::{Source, failure::Failure},
+    source::{DEFAULT, Source, adc::AdcSource, failure::Failure},
 };
 
 /// What doesn't change as long as an instance runs.
@@ -49,6 +49,7 @@ const AT_ONCE: usize = 128;
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// The address of the account `default`, which may change only while the instance is stopped.
 const EMAIL: &str = "instance/service-accounts/default/email";
+const ACCOUNTS: &str = "instance/service-accounts/";
 
 /// What is asked for: a path without a slash at its end, and a form; a directory, as JSON, with all
 /// below it.
@@ -67,7 +68,7 @@ pub(crate) struct Values {
     email: Mutex<Option<Arc<str>>>,
     flights: Flights<Wanted, Result<Found, Failure>>,
     /// Of the address of a login.
-    emails: Flights<(), Option<Arc<str>>>,
+    emails: Flights<(), Result<Option<Arc<str>>, Failure>>,
     turns: Arc<Semaphore>,
     pub(crate) polls: Polls,
 }
@@ -98,8 +99,14 @@ impl Values {
             return Ok(found);
         }
         if let Some(adc) = self.source.as_adc() {
-            let document = adc.document(self.default_email().await.as_deref());
-            return of_document(&document, path, alt);
+            let email = self.find_email().await;
+            let document = adc.document(email.as_ref().ok().and_then(Option::as_deref));
+            let found = of_document(&document, path, alt);
+            return match email {
+                // What is missing may be there once the address is known.
+                Err(failure) if path.starts_with(ACCOUNTS) => found.map_err(|_| failure),
+                _ => found,
+            };
         }
         let wanted = Wanted::value(path, alt);
         let found = self.fetched(wanted.clone()).await?;
@@ -113,7 +120,10 @@ impl Values {
     /// Returns the directory at a path, as JSON with all below it.
     pub(crate) async fn directory(&self, path: &str) -> Result<Found, Failure> {
         if let Some(adc) = self.source.as_adc() {
-            let document = adc.document(self.default_email().await.as_deref());
+            // google-auth asks for the token of the address that it reads here. A federated
+            // identity has none, and goes by the name that every account has.
+            let email = self.default_email().await;
+            let document = adc.document(Some(email.as_deref().unwrap_or(DEFAULT)));
             let node = Node::find(&document, steps(path));
             let node = node.ok_or_else(|| Failure::not_found("not of these credentials"))?;
             return Ok(Found {
@@ -159,25 +169,34 @@ impl Values {
 
     /// Returns the address of the account `default`; `None` if the source doesn't tell.
     pub(crate) async fn default_email(&self) -> Option<Arc<str>> {
+        self.find_email().await.ok().flatten()
+    }
+
+    /// Returns the address of the account `default`; `None` if it has none.
+    async fn find_email(&self) -> Result<Option<Arc<str>>, Failure> {
         if let Some(email) = self.known_email() {
-            return Some(email);
+            return Ok(Some(email));
         }
         let found: Option<Arc<str>> = if self.source.as_adc().is_some() {
             let source = Arc::clone(&self.source);
             let work = || async move {
-                let asked = tokio::task::spawn_blocking(move || source.as_adc()?.email()).await;
-                asked.ok().flatten()
+                let ask = move || source.as_adc().map_or(Ok(None), AdcSource::email);
+                let asked = tokio::task::spawn_blocking(ask).await;
+                asked.unwrap_or_else(|_| Err(Failure::internal()))
             };
-            self.emails.join((), work).await.flatten()
+            let asked = self.emails.join((), work).await;
+            asked.unwrap_or_else(|| Err(Failure::internal()))?
         } else {
-            let found = self.fetched(Wanted::value(EMAIL, None)).await.ok();
-            let text = found.and_then(|found| String::from_utf8(found.body.to_vec()).ok());
+            let found = self.fetched(Wanted::value(EMAIL, None)).await?;
+            let text = String::from_utf8(found.body.to_vec()).ok();
             text.map(|text| text.trim().into())
         };
-        let found = found.filter(|email| email.contains('@'))?;
+        let Some(found) = found.filter(|email| email.contains('@')) else {
+            return Ok(None);
+        };
         let mut email = self.email.lock().unwrap_or_else(PoisonError::into_inner);
         *email = Some(Arc::clone(&found));
-        Some(found)
+        Ok(Some(found))
     }
 }
 

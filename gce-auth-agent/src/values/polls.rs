@@ -15,6 +15,9 @@ use crate::source::failure::Failure;
 /// So many different values are waited for at once: each is a request upstream, and a thread.
 const MOST_POLLS: usize = 256;
 
+/// The first answer of the source is waited for so long, also by callers who wait for less.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// What is waited for: a path, and whether it is a directory with all below it.
 type Key = (String, bool);
 
@@ -58,36 +61,38 @@ impl Polls {
             return Err(Failure::unavailable(&why));
         };
         let mut stop = self.stop.subscribe();
-        let news = async {
-            let first = seen.wait_for(Option::is_some).await;
-            let first = first.ok().and_then(|seen| seen.clone());
-            match first {
-                Some(Ok(found)) => {
-                    let is_known = last_etag.is_none_or(|last| same(found.etag.as_deref(), last));
-                    if !is_known {
-                        return Some(Ok(found));
-                    }
+        let after = |limit: Option<Duration>| {
+            // It begins to run now.
+            let sleep = limit.map(tokio::time::sleep);
+            async move {
+                match sleep {
+                    Some(sleep) => sleep.await,
+                    None => std::future::pending().await,
                 }
-                other => return other,
-            }
-            seen.changed().await.ok()?;
-            seen.borrow_and_update().clone()
-        };
-        let late = async {
-            match limit {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
             }
         };
-        let found = tokio::select! {
+        let late = after(limit);
+        // What is there is due also to those who do not wait at all.
+        let first = async { seen.wait_for(Option::is_some).await.ok()?.clone() };
+        let first = tokio::select! {
             biased;
-            found = news => found,
+            first = first => first,
             _ = stop.wait_for(|stop| *stop) => None,
-            () = late => None,
+            () = after(limit.map(|limit| limit.max(PATIENCE))) => None,
         };
-        let now = || seen.borrow().clone();
-        let outcome = found.or_else(now);
-        outcome.unwrap_or_else(|| Err(Failure::unavailable("the source failed: no answer in time")))
+        let no_answer = "the source failed: no answer in time";
+        let first = first.unwrap_or_else(|| Err(Failure::unavailable(no_answer)))?;
+        if last_etag.is_some_and(|last| !same(first.etag.as_deref(), last)) {
+            return Ok(first);
+        }
+        tokio::select! {
+            biased;
+            _ = seen.changed() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = late => {}
+        }
+        let now = seen.borrow().clone();
+        now.unwrap_or(Ok(first))
     }
 
     /// Joins the poll for a key, or begins one unless there are too many.
@@ -177,6 +182,39 @@ mod tests {
         polls.all.lock().unwrap().extend(under_way);
         assert!(polls.joined(key(MOST_POLLS - 1)).is_some());
         assert!(polls.joined(key(MOST_POLLS)).is_none());
+    }
+
+    #[test]
+    fn who_does_not_wait_gets_what_is_there() {
+        use std::io::{Read as _, Write as _};
+        let source = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = MetadataClient::builder().endpoint(source.local_addr().unwrap().to_string());
+        let polls = Polls::new(client.build().unwrap());
+        // Slower than a client that does not wait.
+        let answers = std::thread::spawn(move || {
+            let (mut stream, _) = source.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream
+                .write_all(
+                    b"HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\nETag: 0123456789abcdef\r\n\
+                      Content-Type: application/text\r\n\
+                      Content-Length: 4\r\n\r\nNONE",
+                )
+                .unwrap();
+            stream
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let key = ("instance/maintenance-event".to_owned(), false);
+        let wait = polls.wait(key, None, Some(Duration::ZERO));
+        let found = runtime.block_on(wait).unwrap();
+        assert_eq!(
+            (&*found.body, found.etag.as_deref()),
+            (&b"NONE"[..], Some("0123456789abcdef"))
+        );
+        drop(answers.join().unwrap());
     }
 
     #[test]

@@ -74,15 +74,39 @@ fn pruned(node: &Node<'_>, path: &str, shows: &impl Shows) -> Option<Value> {
 
 /// Puts the accounts that a caller sees in the place of the machine's, where `path` holds them.
 pub(crate) fn exchange_accounts(document: &mut Value, path: &str, accounts: &Value) {
+    if let Some(place) = accounts_of(document, path) {
+        place.clone_from(accounts);
+    }
+}
+
+/// Puts the scopes that a caller may ask for in the place of those that the machine's accounts
+/// have.
+pub(crate) fn exchange_scopes(document: &mut Value, path: &str, scopes: &[String]) {
     let at: Vec<_> = steps(path).collect();
-    let place = match at[..] {
+    if let ["instance", "service-accounts", _] = at[..] {
+        set_scopes(document, scopes);
+        return;
+    }
+    let accounts = accounts_of(document, path).and_then(Value::as_object_mut);
+    for account in accounts.into_iter().flat_map(Map::values_mut) {
+        set_scopes(account, scopes);
+    }
+}
+
+fn set_scopes(account: &mut Value, scopes: &[String]) {
+    if let Some(own) = account.get_mut("scopes") {
+        *own = scopes.into();
+    }
+}
+
+/// The accounts in a document, where `path` holds them.
+fn accounts_of<'a>(document: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    let at: Vec<_> = steps(path).collect();
+    match at[..] {
         [] => document.pointer_mut("/instance/serviceAccounts"),
         ["instance"] => document.pointer_mut("/serviceAccounts"),
         ["instance", "service-accounts"] => Some(document),
         _ => None,
-    };
-    if let Some(place) = place {
-        place.clone_from(accounts);
     }
 }
 
@@ -193,6 +217,32 @@ mod tests {
         let reading = Reading::parse(&Query::parse("alt=json")).unwrap();
         assert_eq!(reading.alt, Some(Alt::Json));
         assert_eq!(answer("instance", "alt=json", &["instance/id"]).0, 400);
+    }
+
+    #[test]
+    fn scopes_are_exchanged_wherever_they_stand() {
+        let scopes = ["read".to_owned()];
+        let with = |path: &str, mut document: Value| {
+            exchange_scopes(&mut document, path, &scopes);
+            document
+        };
+        let each = |scope: &str| {
+            let account = json!({"aliases": ["default"], "scopes": [scope]});
+            let accounts = json!({"default": account, "a@b": account});
+            let instance = json!({"serviceAccounts": accounts});
+            let root = json!({"instance": instance});
+            [
+                ("", root),
+                ("instance", instance),
+                ("instance/service-accounts", accounts),
+                ("instance/service-accounts/default", account),
+            ]
+        };
+        for ((path, all), (_, read)) in each("all").into_iter().zip(each("read")) {
+            assert_eq!(with(path, all), read, "{path}");
+        }
+        let elsewhere = json!({"scopes": ["all"]});
+        assert_eq!(with("project", elsewhere.clone()), elsewhere);
     }
 
     #[test]

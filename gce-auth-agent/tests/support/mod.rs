@@ -242,9 +242,19 @@ impl Client {
         );
     }
 
+    /// Sends a request with another method below version 1, without a look at its answer.
+    pub(crate) fn write(&mut self, method: &str, path: &str) {
+        let path = format!("/computeMetadata/v1/{path}");
+        self.send_as(method, "metadata.google.internal", &path);
+    }
+
     fn send(&mut self, host: &str, path: &str) {
+        self.send_as("GET", host, path);
+    }
+
+    fn send_as(&mut self, method: &str, host: &str, path: &str) {
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\n\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes()).unwrap();
     }
 

@@ -27,7 +27,7 @@ pub(crate) use self::{
     scopes::Scopes,
     seconds::seconds,
     signer::SignerArgs,
-    source::{AccessArgs, Source, SourceArgs, load_file},
+    source::{AccessArgs, Source, SourceArgs, load_file, trusted_host},
     token_format::{Printable, TokenFormat},
     verbosity::Verbosity,
     wrong_argument::redacted,

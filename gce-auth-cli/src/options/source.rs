@@ -147,6 +147,21 @@ impl Source {
             _ => Ok(()),
         }
     }
+
+    /// Refuses hosts to trust with a file's secrets if the source is plainly no file. The same
+    /// arguments are for a laptop, where `adc` finds a file, and for a machine.
+    pub(crate) fn check_trusted_hosts(&self, hosts: &[String]) -> Result<(), Failure> {
+        match self {
+            Self::Metadata(reason) if *reason != NO_FILE && !hosts.is_empty() => Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "--trust-host is for credentials files, and the credentials come from {self}; \
+                     leave it out, or name a file with --source"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Reads a credentials file. Without scopes in the options, the credentials are for cloud-platform
@@ -165,19 +180,8 @@ impl SourceArgs {
     pub(crate) fn choose(&self) -> Result<Source, Failure> {
         let source = Source::choose(self.source.as_deref(), self.client.endpoint.as_deref())?;
         source.check_account(&self.account)?;
-        // The same arguments are for a laptop, where `adc` finds a file, and for a machine.
-        match &source {
-            Source::Metadata(reason) if *reason != NO_FILE && !self.trust_host.is_empty() => {
-                Err(Failure::new(
-                    Exit::Usage,
-                    format!(
-                        "--trust-host is for credentials files, and the credentials come from \
-                         {source}; leave it out, or name a file with --source"
-                    ),
-                ))
-            }
-            _ => Ok(source),
-        }
+        source.check_trusted_hosts(&self.trust_host)?;
+        Ok(source)
     }
 
     /// Returns the credentials of the source, as no other account. Without scopes, they are for
@@ -286,7 +290,7 @@ fn email(text: &str) -> Result<String, String> {
 }
 
 /// Reads a host to trust: `HOST`, `HOST:PORT`, or either after `http://` or `https://`.
-fn trusted_host(text: &str) -> Result<String, String> {
+pub(crate) fn trusted_host(text: &str) -> Result<String, String> {
     let text = text.trim();
     let rest = ["http://", "https://"]
         .into_iter()

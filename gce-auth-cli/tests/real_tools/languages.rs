@@ -8,7 +8,7 @@ use crate::{
     basic,
     cloud::{Answer, Request},
     guarded,
-    machine::{Machine, python, run},
+    machine::{Machine, python, run, skipped},
     not_found,
 };
 
@@ -44,6 +44,10 @@ fn pip_asks_keyring() {
     let machine = Machine::new("pip", index);
     machine.install("keyring", &[]);
     let Some(python) = python() else { return };
+    let options = Command::new(&python).args(["-m", "pip", "--help"]).output();
+    if !String::from_utf8_lossy(&options.unwrap().stdout).contains("--keyring-provider") {
+        return skipped("pip has no --keyring-provider: it is older than 23.1, or not there");
+    }
     let mut pip = machine.tool("python3").unwrap();
     // The shim looks for its Python in the home directory.
     let mut command = Command::new(python);

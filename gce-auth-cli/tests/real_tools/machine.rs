@@ -145,17 +145,22 @@ impl Machine {
     }
 }
 
-/// Finds a tool on PATH.
+/// Says that a test has to do without a tool.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub(crate) fn skipped(why: &str) {
+    assert_ne!(variable(REQUIRED), "required", "{why}");
+    // The runner shows it with --nocapture.
+    println!("skipped: {why}");
+}
+
+/// Finds a tool on PATH.
 fn find(name: &str) -> Option<PathBuf> {
     let path = variable("PATH");
     let found = std::env::split_paths(&path)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        assert_ne!(variable(REQUIRED), "required", "{name} is not installed");
-        // The runner shows it with --nocapture.
-        println!("skipped: {name} is not installed");
+        skipped(&format!("{name} is not installed"));
     }
     found
 }

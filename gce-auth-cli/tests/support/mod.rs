@@ -4,6 +4,10 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod agent;
+#[cfg(unix)]
+pub(crate) mod emulated;
+#[cfg(unix)]
+pub(crate) mod folder;
 pub(crate) mod redact;
 
 use std::{

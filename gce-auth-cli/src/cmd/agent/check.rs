@@ -1,6 +1,6 @@
 //! Tells what the rules of a file decide.
 
-use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use gce_auth::MetadataClient;
 use gce_auth_agent::{
@@ -16,6 +16,8 @@ use crate::{
     output::Output,
 };
 
+/// So long the metadata server has for an address.
+const PATIENCE: Duration = Duration::from_secs(2);
 const REFUSED: u8 = Exit::Refused as u8;
 
 #[derive(Debug, clap::Args)]
@@ -41,8 +43,8 @@ pub(crate) struct CheckArgs {
     /// The cgroup of the caller, which tells its container and pod, too
     #[arg(long, value_name = "PATH")]
     cgroup: Option<String>,
-    /// The source address of a caller elsewhere
-    #[arg(long, value_name = "IP", conflicts_with_all = ["uid", "user"])]
+    /// The source address of the caller; beside --uid or --user a loopback address
+    #[arg(long, value_name = "IP")]
     from: Option<IpAddr>,
     /// The name of the listener
     #[arg(long, value_name = "NAME", default_value = "")]
@@ -71,18 +73,27 @@ impl CheckArgs {
                 return Ok(REFUSED.into());
             }
         };
-        let email = if config.policy.compares_accounts(fit) {
-            default_email(&config, &request)
-        } else {
-            None
-        };
-        match config.policy.decide(fit, &request, email.as_deref()) {
+        let mut decision = config.policy.decide(fit, &request, None);
+        let compares = config.policy.compares_accounts(fit) && request.names_account();
+        if compares && let Decision::Refused(why) = &mut decision {
+            // Two names may be of one account.
+            match default_email(&config) {
+                Ok(email) => decision = config.policy.decide(fit, &request, Some(&email)),
+                Err(unknown) => {
+                    why.push_str("; the address of the account `default` is not known here: ");
+                    why.push_str(&unknown);
+                }
+            }
+        }
+        match decision {
             Decision::Served(grant) => {
                 let mut text = format!("served by {by}");
                 if let Some(email) = &grant.act_as {
                     text = format!("{text}, as {email}");
                 }
-                if let Some(scopes) = &grant.scopes {
+                let scopes = grant.scopes.as_ref();
+                let is_token = matches!(request.topic, Topic::Token { .. });
+                if let Some(scopes) = scopes.filter(|_| is_token) {
                     text = format!("{text}, with the scopes {}", scopes.join(" "));
                 }
                 out.value(&text)?;
@@ -110,6 +121,11 @@ impl CheckArgs {
         let local = self
             .from
             .is_none_or(|address| address.to_canonical().is_loopback());
+        if !local && uid.is_some() {
+            let why = "the user of a caller elsewhere is not known: leave --uid and --user out, or \
+                       give a loopback address with --from";
+            return Err(Failure::new(Exit::Usage, why.to_owned()));
+        }
         let mut caller = Caller {
             listener: Arc::from(self.listener.as_str()),
             address: self.from,
@@ -126,6 +142,7 @@ impl CheckArgs {
                 exe: self.exe.clone().map_or(Fact::Unreadable, Fact::Known),
                 container: cgroup::container(path).map(str::to_owned),
                 pod: cgroup::pod(path),
+                named_by_user: cgroup::is_named_by_user(path),
                 cgroups: Fact::Known(cgroups),
                 descends: false,
             });
@@ -134,18 +151,20 @@ impl CheckArgs {
     }
 }
 
-/// Asks the metadata server of the file for the address of its account `default`, where the
-/// decision may depend on it.
-fn default_email(config: &Config, request: &Request) -> Option<String> {
-    if config.source == Some(SourceKind::Adc)
-        || matches!(request.topic, Topic::Home | Topic::Caller)
-    {
-        return None;
+/// Asks the metadata server that an agent with this file asks for the address of its account
+/// `default`, or says why that can't be done.
+fn default_email(config: &Config) -> Result<String, String> {
+    if config.source == Some(SourceKind::Adc) {
+        return Err("the source is a login".to_owned());
     }
-    let client = MetadataClient::builder().endpoint(config.upstream.as_deref()?);
-    let asked = client
-        .build()
-        .ok()?
-        .blocking_get("instance/service-accounts/default/email");
-    Some(asked.ok()?.trim().to_owned())
+    let mut client = MetadataClient::builder();
+    if let Some(upstream) = &config.upstream {
+        client = client.endpoint(upstream.as_str());
+    }
+    let asked = client.build().and_then(|client| {
+        let email = client.request("instance/service-accounts/default/email");
+        email.timeout(PATIENCE).attempts(1).blocking_send()
+    });
+    let email = asked.map_err(|error| error.to_string())?;
+    Ok(email.text().trim().to_owned())
 }

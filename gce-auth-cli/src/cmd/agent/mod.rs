@@ -40,11 +40,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tell what the rules of a file decide about a request, and why
+    /// Tells what the rules of a file decide about a request, and why
     Check(check::CheckArgs),
-    /// Have a running agent read its file again
+    /// Makes a running agent read its file again
     Reload(control::ControlArgs),
-    /// Have a running agent drop all tokens
+    /// Makes a running agent drop all tokens
     Flush(control::ControlArgs),
 }
 

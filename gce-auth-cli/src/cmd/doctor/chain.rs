@@ -109,7 +109,7 @@ fn gcloud_login(login: Option<&Path>, is_overruled: bool) -> Finding {
 }
 
 /// Warns of a file with secrets that other users can read.
-fn permissions(file: &Path) -> Option<(&'static str, Finding)> {
+pub(super) fn permissions(file: &Path) -> Option<(&'static str, Finding)> {
     input::is_readable_by_others(file).then(|| {
         let file = file.display();
         let finding = Finding::warning(

@@ -21,7 +21,7 @@ use crate::{
     cmd::doctor::report::{Finding, Report},
     env,
     exit::Failure,
-    options::{AccountArgs, ClientArgs, OutputArgs, Source, load_file, seconds},
+    options::{AccountArgs, ClientArgs, OutputArgs, Source, load_file, seconds, trusted_host},
     output::Output,
 };
 
@@ -54,6 +54,10 @@ pub(crate) struct Args {
     /// The source of the credentials: adc, metadata, or a credentials file. Default: as of `token`
     #[arg(long, value_name = "adc|metadata|FILE")]
     source: Option<PathBuf>,
+    /// Trust this server, host or host:port, with the secrets of a credentials file. May be
+    /// repeated
+    #[arg(long, value_name = "HOST", value_parser = trusted_host)]
+    trust_host: Vec<String>,
     #[command(flatten)]
     account: AccountArgs,
     /// The metadata server to ask, instead of GCE_METADATA_HOST or 169.254.169.254
@@ -90,6 +94,9 @@ impl Args {
                 if let Err(failure) = source.check_account(&self.account) {
                     return report.add("account", Finding::of_failure(&failure));
                 }
+                if let Err(failure) = source.check_trusted_hosts(&self.trust_host) {
+                    return report.add("source", Finding::of_failure(&failure));
+                }
                 source.file()
             }
             Err(failure) => return report.add("source", Finding::of_failure(&failure)),
@@ -103,7 +110,16 @@ impl Args {
             Err(failure) => return report.add("settings", Finding::of_failure(&failure)),
         };
         if let Some(file) = file {
-            return examine_file(report, client, &file);
+            if self.source.as_ref() == Some(&file) {
+                // The chain names the others.
+                if let Some((name, finding)) = chain::permissions(&file) {
+                    report.add(name, finding)?;
+                }
+            }
+            let options = DefaultOptions::new().client(client);
+            let trusting = |options: DefaultOptions, host| options.trust_host(host);
+            let options = self.trust_host.iter().fold(options, trusting);
+            return examine_file(report, &options, &file);
         }
         let finding = report.time(|| server::firmware(&client));
         report.add("firmware", finding)?;
@@ -191,10 +207,10 @@ impl Args {
 /// Checks a credentials file that comes before the metadata server.
 fn examine_file(
     report: &mut Report<'_>,
-    client: MetadataClient,
+    options: &DefaultOptions,
     file: &Path,
 ) -> Result<(), Failure> {
-    let found = match load_file(file, &DefaultOptions::new().client(client)) {
+    let found = match load_file(file, options) {
         Ok(found) => found,
         Err(error) => return report.add("file", Finding::of(&error)),
     };
