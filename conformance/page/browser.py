@@ -24,6 +24,7 @@ class Browser:
         # Chromium reads from descriptor 3 and writes to descriptor 4. The shell moves them there.
         shell = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self.child = subprocess.Popen(["bash", "-c", shell, *command], pass_fds=(theirs_in, theirs_out),
+                                      env={**os.environ, "TMPDIR": self.profile.name},
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(theirs_in)
         os.close(theirs_out)

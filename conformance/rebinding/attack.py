@@ -14,6 +14,7 @@ page reached the emulator: without a single one, the attack itself has failed, a
 
 import http.server
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -148,7 +149,7 @@ def main():
         f"--user-data-dir={profile.name}", "--remote-debugging-port=0",
         f"http://{NAME}:{port}/",
     ]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child = subprocess.Popen(command, env={**os.environ, "TMPDIR": profile.name}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         if not served.wait(SECONDS):
             print(json.dumps({"answers": [], "leaked": False, "why": "the browser asked for no page"}))

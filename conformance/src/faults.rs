@@ -1,10 +1,12 @@
 //! The driver that a judge of faults asks: one operation per process, or a session of many.
 //!
 //! A request and an answer are one JSON document on one line each. The credentials are those of a
-//! program that sets nothing: the environment alone says where the metadata server is.
+//! program that sets nothing: the environment alone says where the metadata server is. Or they are
+//! those of a file, whole or narrowed, which says where the servers of its source are.
 
 use std::{
     collections::HashMap,
+    fs,
     future::Future,
     io::{self, BufRead as _, Write as _},
     panic,
@@ -14,7 +16,8 @@ use std::{
 };
 
 use gce_auth::{
-    Credentials, Error, ErrorKind, Headers, IdTokenCredentials,
+    AccessBoundaryRule, CredentialAccessBoundary, Credentials, DefaultOptions, Error, ErrorKind,
+    Headers, IdTokenCredentials,
     time::{Clock as _, SystemClock},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -31,22 +34,60 @@ static PANICKED: AtomicBool = AtomicBool::new(false);
 type Answer = Value;
 type Call = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Where the credentials come from.
+#[derive(Clone)]
+enum Origin {
+    MetadataServer,
+    /// A credentials file.
+    File(String),
+    /// A credentials file, and a file with the URL of the server that narrows its tokens.
+    Narrowed(String, String),
+}
+
+impl Origin {
+    fn credentials(&self) -> Result<Credentials, Error> {
+        let loaded = |file: &str| -> Result<Credentials, Error> {
+            let options = DefaultOptions::new().scopes([SCOPE]);
+            Ok(options.load_file(file)?.credentials)
+        };
+        match self {
+            Self::MetadataServer => Ok(Credentials::new()),
+            Self::File(file) => loaded(file),
+            Self::Narrowed(file, at) => {
+                let bucket = "//storage.googleapis.com/projects/_/buckets/b";
+                let rule = AccessBoundaryRule::new(bucket, ["inRole:roles/storage.objectViewer"])?;
+                let url = fs::read_to_string(at).unwrap_or_default();
+                loaded(file)?.downscope_at(&CredentialAccessBoundary::new([rule])?, url.as_str())
+            }
+        }
+    }
+}
+
 /// Runs the subcommand with its arguments; whether they made sense.
 pub(crate) fn run(args: &[String]) -> io::Result<bool> {
+    let (origin, args) = match args {
+        [option, file, at, rest @ ..] if option == "--narrowed" => {
+            (Origin::Narrowed(file.clone(), at.clone()), rest)
+        }
+        [option, file, rest @ ..] if option == "--file" => (Origin::File(file.clone()), rest),
+        _ => (Origin::MetadataServer, args),
+    };
     let request = match args {
-        [op] if op == "session" => return session().map(|()| true),
+        [op] if op == "session" => return session(origin).map(|()| true),
         [op, aud] if op == "id_token" => json!({"op": op, "aud": aud}),
         [op] if matches!(op.as_str(), "access_token" | "info" | "universe_domain") => {
             json!({"op": op})
         }
         _ => return Ok(false),
     };
-    Driver::start()?.answer(&request).map(|()| true)
+    Driver::start(origin)?.answer(&request).map(|()| true)
 }
 
 /// Answers each line of standard input, until it ends.
-fn session() -> io::Result<()> {
-    let mut driver = Driver::start()?;
+fn session(origin: Origin) -> io::Result<()> {
+    let mut driver = Driver::start(origin)?;
     for line in io::stdin().lock().lines() {
         let line = line?;
         if line.trim().is_empty() {
@@ -62,6 +103,7 @@ fn session() -> io::Result<()> {
 
 /// The credentials of one process, and the runtime that uses them.
 struct Driver {
+    origin: Origin,
     /// `None` only while one runtime takes the place of another.
     runtime: Option<Runtime>,
     credentials: Option<Credentials>,
@@ -69,13 +111,14 @@ struct Driver {
 }
 
 impl Driver {
-    fn start() -> io::Result<Self> {
+    fn start(origin: Origin) -> io::Result<Self> {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             PANICKED.store(true, Relaxed);
             report(info);
         }));
         Ok(Self {
+            origin,
             runtime: Some(runtime()?),
             credentials: None,
             id_tokens: HashMap::new(),
@@ -93,9 +136,14 @@ impl Driver {
             }
             Some("build_outside_runtime") => {
                 // This thread has entered no runtime.
-                self.credentials = Some(Credentials::new());
                 self.id_tokens.clear();
-                json!({"ok": true})
+                match self.origin.credentials() {
+                    Ok(credentials) => {
+                        self.credentials = Some(credentials);
+                        json!({"ok": true})
+                    }
+                    Err(error) => failed(&error),
+                }
             }
             Some(_) => self.calls(request),
             None => failure("other", "a request needs an op"),
@@ -113,10 +161,14 @@ impl Driver {
         let Some(runtime) = &self.runtime else {
             return failure("other", "there is no runtime");
         };
-        let credentials = &mut self.credentials;
+        let (origin, held) = (&self.origin, &mut self.credentials);
         let id_tokens = &mut self.id_tokens;
         let many = request["n"].as_u64();
         runtime.block_on(async {
+            let credentials = match held.take().map_or_else(|| origin.credentials(), Ok) {
+                Ok(credentials) => &*held.insert(credentials),
+                Err(error) => return failed(&error),
+            };
             let mut tasks = JoinSet::new();
             for _ in 0..many.unwrap_or(1).max(1) {
                 match call(request, credentials, id_tokens) {
@@ -155,20 +207,17 @@ fn runtime() -> io::Result<Runtime> {
 /// One call of one operation, not begun; `None` for an operation that is not there.
 fn call(
     request: &Value,
-    credentials: &mut Option<Credentials>,
+    credentials: &Credentials,
     id_tokens: &mut HashMap<String, IdTokenCredentials>,
 ) -> Option<Call> {
-    let mut credentials = || credentials.get_or_insert_with(Credentials::new).clone();
+    let credentials = credentials.clone();
     Some(match request["op"].as_str()? {
-        "access_token" => {
-            let credentials = credentials();
-            Box::pin(async move {
-                match credentials.headers().await {
-                    Ok(headers) => token(&headers, credentials.expires_at()),
-                    Err(error) => failed(&error),
-                }
-            })
-        }
+        "access_token" => Box::pin(async move {
+            match credentials.headers().await {
+                Ok(headers) => token(&headers, credentials.expires_at()),
+                Err(error) => failed(&error),
+            }
+        }),
         "id_token" => {
             let audience = request["aud"].as_str()?;
             let credentials = id_tokens
@@ -182,26 +231,20 @@ fn call(
                 }
             })
         }
-        "info" => {
-            let credentials = credentials();
-            Box::pin(async move {
-                match credentials.account().await {
-                    Ok(account) => {
-                        json!({"ok": true, "email": account.email(), "scopes": account.scopes()})
-                    }
-                    Err(error) => failed(&error),
+        "info" => Box::pin(async move {
+            match credentials.account().await {
+                Ok(account) => {
+                    json!({"ok": true, "email": account.email(), "scopes": account.scopes()})
                 }
-            })
-        }
-        "universe_domain" => {
-            let credentials = credentials();
-            Box::pin(async move {
-                match credentials.universe_domain().await {
-                    Ok(domain) => json!({"ok": true, "value": domain}),
-                    Err(error) => failed(&error),
-                }
-            })
-        }
+                Err(error) => failed(&error),
+            }
+        }),
+        "universe_domain" => Box::pin(async move {
+            match credentials.universe_domain().await {
+                Ok(domain) => json!({"ok": true, "value": domain}),
+                Err(error) => failed(&error),
+            }
+        }),
         _ => return None,
     })
 }
@@ -234,6 +277,12 @@ fn failed(error: &Error) -> Answer {
         ErrorKind::InvalidResponse => "invalid_response",
         ErrorKind::Expired => "expired",
         ErrorKind::RateLimited => "rate_limited",
+        // What a Google service refuses, by its status.
+        ErrorKind::Refused => match error.status() {
+            Some(401 | 403) => "forbidden",
+            Some(404) => "not_found",
+            _ => "other",
+        },
         _ => "other",
     };
     failure(kind, &error.to_string())

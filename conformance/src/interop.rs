@@ -57,7 +57,7 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(300);
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 /// A program in another language, ready to run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     language: &'static str,
     program: PathBuf,

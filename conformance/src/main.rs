@@ -14,8 +14,10 @@ use std::{
 /// What a judge sees when it asks for a driver that is not there.
 const USAGE: &str = "usage: conformance-driver SUBCOMMAND
 
-  faults OPERATION    a library under a metadata server that misbehaves; OPERATION is one of
-                      access_token, id_token AUDIENCE, info, universe_domain, session
+  faults [--file FILE | --narrowed FILE URL-FILE] OPERATION
+                      a library under a server that misbehaves: the metadata server, or one that
+                      a credentials file names; OPERATION is one of access_token,
+                      id_token AUDIENCE, info, universe_domain, session
   oracle              a scenario on standard input, run with google-auth's settings
 ";
 

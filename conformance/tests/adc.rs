@@ -1,12 +1,13 @@
 //! google-auth for Python with each kind of credentials file that the emulator writes, against the
 //! emulator's STS, OAuth and IAM in strict mode: tokens, boundaries and errors are what the library
-//! takes for Google's.
+//! takes for Google's. So it is once more under `gce-auth exec --agent`, whose source the emulator
+//! is.
 
 mod foreign;
 
 use std::{fs, path::Path};
 
-use gce_auth_conformance::interop::{self, Judge, machine};
+use gce_auth_conformance::interop::{self, Client, Judge, machine};
 use gce_auth_emulator::{AdcKind, Emulator, User};
 use serde_json::{Value, json};
 
@@ -18,6 +19,12 @@ fn google_auth_takes_each_file_and_each_error_for_google_s() {
     let Some(client) = interop::ready_or_skip(interop::python(foreign::target(), "adc.py")) else {
         return;
     };
+    for client in foreign::without_and_with_agent(client) {
+        takes_each_file_and_each_error(&client);
+    }
+}
+
+fn takes_each_file_and_each_error(client: &Client) {
     let pool = format!(
         "iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/emulator",
         machine::NUMBER
@@ -36,7 +43,7 @@ fn google_auth_takes_each_file_and_each_error_for_google_s() {
         .expect("an emulator starts");
     let folder = files(&emulator, "python");
     let seen = foreign::run(
-        &client,
+        client,
         &emulator,
         &[
             ("EMULATOR_URL", emulator.url()),
@@ -142,6 +149,12 @@ fn go_s_auth_gets_tokens_with_the_files_whose_addresses_it_honours() {
     let Some(client) = interop::ready_or_skip(interop::go(foreign::target())) else {
         return;
     };
+    for client in foreign::without_and_with_agent(client) {
+        gets_tokens_with_files(&client);
+    }
+}
+
+fn gets_tokens_with_files(client: &Client) {
     let emulator = foreign::emulator()
         .set("universe/universe-domain", "googleapis.com")
         .service_account(TARGET)
@@ -150,7 +163,7 @@ fn go_s_auth_gets_tokens_with_the_files_whose_addresses_it_honours() {
     let folder = files(&emulator, "go");
     let kinds = "service_account impersonated external_account".to_owned();
     let seen = foreign::run(
-        &client,
+        client,
         &emulator,
         &[("ADC_FOLDER", folder), ("ADC_KINDS", kinds)],
     );

@@ -1,8 +1,10 @@
 //! Google's own libraries in five languages with each kind of credentials file that the emulator
-//! writes: from the file to a token that the emulator knows.
+//! writes: from the file to a token that the emulator knows, of the identity and with the claims
+//! that this library's has with the same file.
 //!
 //! What a library takes from its built-in addresses, whatever the file says, runs in a namespace
-//! where Google's names lead to the emulator.
+//! where Google's names lead to the emulator. Each client runs once more under `gce-auth exec
+//! --agent`, whose source the emulator is.
 
 mod foreign;
 
@@ -12,13 +14,19 @@ use std::{
     process::Command,
 };
 
+use gce_auth::{
+    DefaultOptions, MetadataClient,
+    transport::{HttpTransport, Limits, Transport as _},
+};
 use gce_auth_conformance::interop::{self, Client, Judge, Transcript, machine};
 use gce_auth_emulator::{AdcKind, Emulator, User};
+use http::Request;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 
 const TARGET: &str = "target@interop-project.iam.gserviceaccount.com";
 const USER: &str = "ada@example.com";
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const ALL: &str = "authorized_user service_account impersonated external_account";
 /// Google's names that a library knows without a file.
 const NAMES: [&str; 5] = [
@@ -114,8 +122,10 @@ fn as_they_are(
     };
     let folder = folder(language);
     let emulator = emulator(&folder);
-    let seen = foreign::run(&client, &emulator, &variables(&folder, kinds));
-    judge(language, library, kinds, &seen);
+    for client in foreign::without_and_with_agent(client) {
+        let seen = foreign::run(&client, &emulator, &variables(&folder, kinds));
+        judge(language, library, kinds, &emulator, &seen);
+    }
 }
 
 /// Runs a client with every file, in a namespace.
@@ -160,15 +170,62 @@ fn in_namespace(
         variables.push((name, authority.to_string_lossy().into_owned()));
     }
     variables.extend_from_slice(more);
-    let seen = foreign::run(&client.under("python3", arguments), &emulator, &variables);
-    judge(language, library, kinds, &seen);
+    for client in foreign::without_and_with_agent(client) {
+        let client = client.under("python3", arguments.clone());
+        let seen = foreign::run(&client, &emulator, &variables);
+        judge(language, library, kinds, &emulator, &seen);
+    }
 }
 
-fn judge(language: &'static str, library: &'static str, kinds: &'static str, seen: &Transcript) {
+/// What the emulator says of a token of this library, with the file of a kind.
+fn ours(emulator: &Emulator, kind: &str) -> Value {
+    let kind = AdcKind::ALL
+        .into_iter()
+        .find(|known| known.to_string() == kind)
+        .expect("the kind is known");
+    let file = emulator.adc(kind).expect("there is an account");
+    let address = emulator.addr().to_string();
+    let client = MetadataClient::builder().endpoint(&address).build();
+    let options = DefaultOptions::new()
+        .client(client.expect("it is an address"))
+        .scopes([SCOPE])
+        .trust_host(address);
+    let found = options.load_json(&file).expect("the file is good");
+    let token = found.credentials.blocking_token().expect("a token comes");
+    let url = format!(
+        "{}/tokeninfo?access_token={}",
+        emulator.url(),
+        token.secret()
+    );
+    let request = Request::get(url).body(Vec::new()).expect("it is a URL");
+    let answer = HttpTransport::new().send(request, &Limits::new());
+    serde_json::from_slice(answer.expect("it answers").body()).expect("it is JSON")
+}
+
+/// Who a token is of: what a client has shown of it. Scopes are not among it: for a user, only
+/// Python and Rust send them, as this library does.
+const IDENTITY: [&str; 6] = ["email", "email_verified", "sub", "principal", "aud", "azp"];
+
+fn judge(
+    language: &'static str,
+    library: &'static str,
+    kinds: &'static str,
+    emulator: &Emulator,
+    seen: &Transcript,
+) {
     let mut judge = Judge::new(language, seen);
     judge.library(library);
     for kind in kinds.split(' ') {
         let info = &seen.step(kind)["info"];
+        let ours = ours(emulator, kind);
+        let shown: Vec<_> = IDENTITY
+            .into_iter()
+            .filter(|name| !info[name].is_null())
+            .collect();
+        assert!(!shown.is_empty(), "{language}: {kind}: {info}");
+        for name in shown {
+            assert_eq!(info[name], ours[name], "{language}: {kind}: {name}");
+        }
         let email = match kind {
             "authorized_user" => Some(USER),
             "service_account" => Some(machine::EMAIL),

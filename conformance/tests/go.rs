@@ -2,14 +2,8 @@
 
 mod foreign;
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
-
+use foreign::follow::run_while;
 use gce_auth_conformance::interop::{self, Judge, machine};
-use gce_auth_emulator::Emulator;
 use serde_json::json;
 
 const WATCHED: &str = "instance/attributes/watched";
@@ -22,19 +16,9 @@ fn compute_metadata_and_auth_find_and_verify_what_the_emulator_was_told() {
     let emulator = foreign::emulator().set(WATCHED, "first").start().unwrap();
 
     // An attribute changes, and goes, while the client subscribes to it.
-    let over = AtomicBool::new(false);
-    let seen = thread::scope(|scope| {
-        scope.spawn(|| {
-            if subscribed(&emulator, 2, &over) {
-                emulator.set(WATCHED, "second").unwrap();
-            }
-            if subscribed(&emulator, 3, &over) {
-                emulator.remove(WATCHED).unwrap();
-            }
-        });
-        let _over = AtEnd(&over);
-        foreign::run(&client, &emulator, &[])
-    });
+    let change = || emulator.set(WATCHED, "second").unwrap();
+    let remove = || emulator.remove(WATCHED).unwrap();
+    let seen = run_while(&client, &emulator, WATCHED, &[], &[&change, &remove]);
 
     let mut judge = Judge::new("Go", &seen);
     let found = seen.step("machine");
@@ -103,28 +87,4 @@ fn compute_metadata_and_auth_find_and_verify_what_the_emulator_was_told() {
         .access_token()
         .id_token();
     judge.verdict();
-}
-
-/// Waits until the client asks for the attribute for this time and hangs; false when it never will.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the client runs in a process of its own, by the machine's clock"
-)]
-fn subscribed(emulator: &Emulator, time: usize, over: &AtomicBool) -> bool {
-    while emulator.request_count(WATCHED) < time || emulator.waiting() == 0 {
-        if over.load(Ordering::Relaxed) {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
-}
-
-/// Says that the client is done, even when it failed.
-struct AtEnd<'a>(&'a AtomicBool);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

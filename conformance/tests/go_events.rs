@@ -3,69 +3,14 @@
 
 mod foreign;
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
-use gce_auth_conformance::interop::{self, Client};
-use gce_auth_emulator::{Emulator, MachineEvent, Maintenance};
+use foreign::follow::follow;
+use gce_auth_conformance::interop;
+use gce_auth_emulator::{MachineEvent, Maintenance};
 use serde_json::json;
 
 const AGENT: &str = "gcloud-golang/0.1";
-
-/// The values that a subscriber to a path sees until this one, while events are played; each is
-/// played once the client waits again.
-fn follow(
-    client: &Client,
-    emulator: &Emulator,
-    path: &str,
-    until: &str,
-    play: &[&(dyn Fn() + Sync)],
-) -> serde_json::Value {
-    let over = AtomicBool::new(false);
-    let seen = thread::scope(|scope| {
-        scope.spawn(|| {
-            for (index, play) in play.iter().enumerate() {
-                // The first request is for the value, each other one waits.
-                if waits(emulator, path, index + 2, &over) {
-                    play();
-                }
-            }
-        });
-        let _over = AtEnd(&over);
-        let more = [
-            ("SUBSCRIBE_TO", path.to_owned()),
-            ("UNTIL", until.to_owned()),
-        ];
-        foreign::run(client, emulator, &more)
-    });
-    seen.step("follow")["values"].clone()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the client runs in a process of its own, by the machine's clock"
-)]
-fn waits(emulator: &Emulator, path: &str, time: usize, over: &AtomicBool) -> bool {
-    while emulator.request_count(path) < time || emulator.waiting() == 0 {
-        if over.load(Ordering::Relaxed) {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
-}
-
-/// Says that the client is done, even when it failed.
-struct AtEnd<'a>(&'a AtomicBool);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 #[test]
 fn subscribe_sees_a_preemption_and_maintenance() {

@@ -71,6 +71,13 @@ func main() {
 		follow(ctx, path, os.Getenv("UNTIL"))
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "default" {
+		found := must(credentials.DetectDefault(&credentials.DetectOptions{
+			Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
+		}))
+		accessToken(ctx, found)
+		return
+	}
 	getters(ctx)
 	subscribe(ctx)
 	authenticate(ctx)
@@ -169,14 +176,7 @@ func authenticate(ctx context.Context) {
 	say("default", Found{"found": detected != nil, "project": must(detected.ProjectID(ctx))})
 	say("universe", Found{"domain": must(detected.UniverseDomain(ctx))})
 
-	token := must(detected.Token(ctx))
-	say("access_token", Found{
-		"token":        redacted(token.Value),
-		"type":         token.Type,
-		"seconds_left": time.Until(token.Expiry).Seconds(),
-	})
-	info := tokeninfo(token)
-	say("access_token_info", Found{"email": info["email"], "scope": info["scope"]})
+	accessToken(ctx, detected)
 
 	audience := os.Getenv("AUDIENCE")
 	identities := must(idtoken.NewCredentials(&idtoken.Options{
@@ -194,6 +194,17 @@ func authenticate(ctx context.Context) {
 
 	_, err := validator.Validate(ctx, identity.Value, "https://other.example.com")
 	say("other_audience", Found{"refused": err != nil})
+}
+
+func accessToken(ctx context.Context, found *auth.Credentials) {
+	token := must(found.Token(ctx))
+	say("access_token", Found{
+		"token":        redacted(token.Value),
+		"type":         token.Type,
+		"seconds_left": time.Until(token.Expiry).Seconds(),
+	})
+	info := tokeninfo(token)
+	say("access_token_info", Found{"email": info["email"], "scope": info["scope"]})
 }
 
 func tokeninfo(token *auth.Token) map[string]any {

@@ -49,6 +49,10 @@ public final class Client {
       return;
     }
     GoogleCredentials found = GoogleCredentials.getApplicationDefault();
+    if (List.of(arguments).contains("default")) {
+      accessToken(found.createScoped("https://www.googleapis.com/auth/cloud-platform"));
+      return;
+    }
     say("detection", "present", found instanceof ComputeEngineCredentials);
     ComputeEngineCredentials credentials = (ComputeEngineCredentials) found;
 
@@ -94,7 +98,7 @@ public final class Client {
         .parseAs(GenericJson.class);
   }
 
-  private static void accessToken(ComputeEngineCredentials credentials) throws Exception {
+  private static void accessToken(GoogleCredentials credentials) throws Exception {
     credentials.refresh();
     AccessToken token = credentials.getAccessToken();
     double left = (token.getExpirationTime().getTime() - System.currentTimeMillis()) / 1000.0;

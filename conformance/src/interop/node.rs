@@ -8,11 +8,13 @@ use super::{Client, Failure, INSTALL_LIMIT, Unavailable, clients, once::once, pr
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 /// The programs, which stand beside their packages.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     "package.json",
     "package-lock.json",
+    "apis.js",
     "client.js",
     "access_token.js",
+    "default.js",
     "files.js",
     "issue.js",
     "verify.js",

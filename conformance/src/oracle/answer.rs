@@ -132,15 +132,31 @@ fn of_source(error: &Error) -> &'static str {
         ErrorKind::Config if says(error, "doesn't exist") || says(error, "is missing") => {
             "refresh_error"
         }
+        // A subject token that is not in its file.
+        ErrorKind::Config
+            if says(error, "is no JSON object with")
+                || says(error, "is not UTF-8")
+                || says(error, "an empty token") =>
+        {
+            "refresh_error"
+        }
+        // What no request can be made of.
+        ErrorKind::Config if says(error, "is not a URL") || says(error, "cannot be sent") => {
+            "transport_error"
+        }
         // A file, an executable or its answer.
         ErrorKind::Config => "value_error",
-        ErrorKind::InvalidResponse if error.request().is_none() => "value_error",
+        ErrorKind::InvalidResponse
+            if error.request().is_none() || says(error, "the metadata server of AWS") =>
+        {
+            "value_error"
+        }
         // The metadata server under impersonated and downscoped credentials.
         _ if asks(error, "/computeMetadata/") => "refresh_error",
         _ if exchanges(error) && answered => "oauth_error",
         ErrorKind::InvalidResponse | ErrorKind::Expired if exchanges(error) => "value_error",
         ErrorKind::InvalidResponse | ErrorKind::Expired
-            if asks(error, ":generateIdToken") && !answered =>
+            if asks(error, ":generateIdToken") && !answered && !says(error, "holds no token") =>
         {
             "value_error"
         }

@@ -220,6 +220,12 @@ impl Access {
             "expired" => credentials.is_expired().into(),
             "valid" => credentials.is_valid().into(),
             "token_state" => token_state(credentials.token_state()).into(),
+            // Python keeps the scopes of an impersonated account elsewhere, and shows none.
+            "scopes" | "default_scopes"
+                if credentials.kind() == CredentialsKind::ImpersonatedServiceAccount =>
+            {
+                Value::Null
+            }
             "scopes" => world.texts.show(credentials.scopes(), self.scopes),
             "default_scopes" => world
                 .texts
@@ -228,7 +234,8 @@ impl Access {
             "requires_scopes" => credentials.requires_scopes().into(),
             "has_scopes" => {
                 let wanted = scopes::read(&step["args"]["scopes"]).unwrap_or_default();
-                credentials.has_scopes(&wanted).into()
+                let hidden = credentials.kind() == CredentialsKind::ImpersonatedServiceAccount;
+                (credentials.has_scopes(&wanted) && (!hidden || wanted.is_empty())).into()
             }
             // Python has no name for whom no account is named.
             "service_account_email" if credentials.info().principal.is_empty() => Value::Null,
@@ -266,6 +273,9 @@ impl Access {
         op: &str,
         args: &Value,
     ) -> Result<Made, Failure> {
+        if lacks(credentials.kind(), op) {
+            return Err(Failure::unknown(op));
+        }
         let mut empty_quota = self.empty_quota;
         let rescoped = match op {
             "with_scopes" => true,
@@ -422,4 +432,17 @@ pub(super) fn shown(headers: &HeaderMap) -> Value {
         .collect();
     pairs.sort();
     json!({ "headers": pairs })
+}
+
+/// Whether Python's class of these credentials has no such method.
+fn lacks(kind: CredentialsKind, op: &str) -> bool {
+    let is_user = matches!(
+        kind,
+        CredentialsKind::AuthorizedUser | CredentialsKind::ExternalAccountAuthorizedUser
+    );
+    match op {
+        "with_scopes" => is_user || kind == CredentialsKind::Downscoped,
+        "with_universe_domain" => kind == CredentialsKind::ImpersonatedServiceAccount,
+        _ => false,
+    }
 }

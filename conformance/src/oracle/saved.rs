@@ -23,12 +23,25 @@ pub(super) fn property(credentials: &Credentials, name: &str) -> Result<Value, F
         "account" => file.account().unwrap_or_default().into(),
         "client_id" => json!(file.client_id()),
         "audience" => json!(file.audience()),
+        // Python's class of key files has no such property.
+        "token_uri" if document["type"] == "service_account" => return Err(unknown()),
         "token_uri" | "token_url" => json!(file.token_uri()),
         "refresh_token" | "rapt_token" | "token_info_url" | "revoke_url" => document[name].clone(),
         "can_refresh" => FOR_A_REFRESH
             .iter()
             .all(|name| document[name].is_string())
             .into(),
+        "to_json" if document["type"] == "authorized_user" => {
+            let mut shown = with_token(document, credentials);
+            if let Some(members) = shown.as_object_mut() {
+                // Python leaves these out, and writes an account that is not known.
+                members.remove("type");
+                members.remove("quota_project_id");
+                let account = members.entry("account");
+                account.or_insert_with(|| "".into());
+            }
+            shown
+        }
         "info" | "to_json" => with_token(document, credentials),
         _ => return Err(unknown()),
     })

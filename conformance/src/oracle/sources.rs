@@ -34,7 +34,7 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
     };
     let quota = args["quota_project_id"].as_str();
     let quota = quota.filter(|project| !project.is_empty());
-    let mut options = options(world, args, universe)?;
+    let mut options = options(world, args, universe, trusted(world, op, step))?;
     if let Some(project) = quota.filter(|_| op == "default") {
         options = options.quota_project_id(project);
     }
@@ -60,6 +60,7 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
             Some(document) => document["quota_project_id"].as_str(),
             None => None,
         };
+        let of_file = of_file.filter(|project| !project.is_empty());
         let asking = credentials.with_quota_project(of_file);
         let asking = asking.raised_by(Raiser::Check)?;
         project_id = asking.blocking_project_id().ok().flatten();
@@ -95,7 +96,7 @@ pub(super) fn found(world: &World, op: &str, step: &Value) -> Result<(Access, Va
 pub(super) fn found_identity(world: &World, args: &Value) -> Result<(Identity, Value), Failure> {
     let files = world.environment.credential_files();
     let universe = files.iter().find_map(|path| universe_of(path));
-    let options = options(world, &Value::Null, universe)?;
+    let options = options(world, &Value::Null, universe, &TRUSTED)?;
     let audience = args["audience"].as_str().unwrap_or_default();
     let credentials =
         blocking_fetch_id_token_credentials(audience, options).raised_by(Raiser::Find)?;
@@ -110,6 +111,21 @@ pub(super) fn found_identity(world: &World, args: &Value) -> Result<(Identity, V
     };
     let said = json!({"credentials": kind});
     Ok((Identity::of(credentials), said))
+}
+
+/// The hosts that a file may name. google-auth asks Google for the token of a user, whatever the
+/// file says; the library asks a host that was trusted by name.
+fn trusted(world: &World, op: &str, step: &Value) -> &'static [&'static str] {
+    let files = world.environment.credential_files();
+    let document = match (op, step["path"].as_str()) {
+        ("default", _) => files.iter().find_map(|path| document(path)),
+        (_, Some(path)) => document(Path::new(path)),
+        _ => Some(step["content"].clone()),
+    };
+    match document {
+        Some(document) if document["type"] == "authorized_user" => &[],
+        _ => &TRUSTED,
+    }
 }
 
 /// The universe that a file names. google-auth believes it; here the program has to name it, too.
@@ -133,6 +149,7 @@ fn options(
     world: &World,
     args: &Value,
     universe: Option<String>,
+    trusted: &[&str],
 ) -> Result<DefaultOptions, Failure> {
     let client = world.client().raised_by(Raiser::Find)?;
     let mut options = DefaultOptions::new()
@@ -141,8 +158,8 @@ fn options(
         .regional_access_boundary(world.environment.looks_up_boundaries())
         .ask_gcloud(true)
         .shared(false);
-    for host in TRUSTED {
-        options = options.trust_host(host);
+    for host in trusted {
+        options = options.trust_host(*host);
     }
     if let Some(domain) = universe {
         options = options.universe_domain(domain);

@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 
 use gce_auth_conformance::interop::{self, Judge, machine};
+use serde_json::json;
 
 use super::command::{Between, run};
 
@@ -26,6 +27,7 @@ pub(crate) fn python(between: Between) {
         .universe()
         .access_token()
         .id_token()
+        .claims("ID token by JWK set", "id_token_by_jwks")
         .claims("fetch_id_token", "fetch_id_token")
         .finds(
             "default credentials",
@@ -52,7 +54,25 @@ pub(crate) fn node(between: Between) {
         .email()
         .scopes()
         .universe()
+        .access_token()
+        .finds("detection by ping", &seen.step("ping")["present"], true)
+        .finds(
+            "lists",
+            &seen.step("machine")["tags"],
+            json!(["http-server", "https-server"]),
+        )
+        .finds(
+            "bulk",
+            &seen.step("bulk")["found"],
+            json!({"project/project-id": machine::PROJECT, "instance/name": machine::NAME}),
+        )
         .library("google-auth-library")
+        .finds(
+            "project",
+            &seen.step("default")["project"],
+            machine::PROJECT,
+        )
+        .finds("account", &seen.step("default")["email"], machine::EMAIL)
         .access_token()
         .id_token()
         .claims("ID token client", "id_token_client");
@@ -64,6 +84,7 @@ pub(crate) fn go(between: Between) {
     let Some(seen) = run(between, interop::go(super::target())) else {
         return;
     };
+    let found = seen.step("machine");
     let mut judge = Judge::new("Go", &seen);
     judge
         .library("cloud.google.com/go/compute/metadata")
@@ -75,6 +96,34 @@ pub(crate) fn go(between: Between) {
         .attribute()
         .email()
         .scopes()
+        .finds("name", &found["name"], machine::NAME)
+        .finds(
+            "hostname",
+            &found["hostname"],
+            "emulator.us-central1-a.c.interop-project.internal",
+        )
+        .finds("addresses", &found["internal_ip"], "10.128.0.7")
+        .finds("addresses", &found["external_ip"], "203.0.113.82")
+        .finds(
+            "tags",
+            &found["tags"],
+            json!(["http-server", "https-server"]),
+        )
+        .finds(
+            "project attribute",
+            &seen.step("attributes")["project"],
+            json!(["team"]),
+        )
+        .finds(
+            "missing attribute",
+            &seen.step("missing")["not_defined"],
+            true,
+        )
+        .finds(
+            "universe",
+            &seen.step("universe_by_path")["domain"],
+            machine::UNIVERSE,
+        )
         .finds("Subscribe", &seen.step("subscribe")["deleted"], true)
         .library("cloud.google.com/go/auth")
         .universe()

@@ -6,12 +6,13 @@
 pub(crate) mod clients;
 #[cfg(unix)]
 pub(crate) mod command;
+pub(crate) mod follow;
 #[cfg(target_os = "linux")]
 pub(crate) mod isolated;
 
-use std::{path::Path, time::Duration};
+use std::{ffi::OsString, path::Path, time::Duration};
 
-use gce_auth_conformance::interop::{Client, Transcript, machine};
+use gce_auth_conformance::interop::{self, Build, Client, Transcript, machine};
 use gce_auth_emulator::{Account, Emulator, EmulatorBuilder};
 
 /// How long a client may take, on a machine that has other work.
@@ -48,6 +49,18 @@ pub(crate) fn run(client: &Client, emulator: &Emulator, more: &[(&str, String)])
     client
         .run(emulator.env().into_iter().chain(beside), LIMIT)
         .unwrap_or_else(|failure| panic!("{failure}\n{:#?}", emulator.requests()))
+}
+
+/// The client as it is, and under `gce-auth exec --agent`, where it finds what it finds without.
+pub(crate) fn without_and_with_agent(client: Client) -> Vec<Client> {
+    let mut both = vec![client];
+    if cfg!(target_os = "linux") {
+        let command =
+            interop::gce_auth(target(), Build::Debug).unwrap_or_else(|why| panic!("{why}"));
+        let arguments = ["exec", "--agent", "--"].map(OsString::from);
+        both.push(both[0].clone().under(command, arguments.to_vec()));
+    }
+    both
 }
 
 /// Where the build's own files lie, and so what the clients are made of.

@@ -15,7 +15,7 @@ mod real_address;
 use std::{env, error::Error};
 
 use google_cloud_auth::credentials::{
-    Builder, CacheableResource,
+    Builder, CacheableResource, Credentials,
     idtoken::{self, mds::Format, verifier},
     mds,
 };
@@ -47,6 +47,9 @@ async fn main() -> Result<()> {
     if let Ok(folder) = env::var("ADC_FOLDER") {
         return files::tokens(&folder).await;
     }
+    if env::args().nth(1).as_deref() == Some("default") {
+        return access_token(&default()?).await;
+    }
     metadata().await?;
     authentication().await?;
     storage().await?;
@@ -69,10 +72,14 @@ async fn metadata() -> Result<()> {
     Ok(())
 }
 
-async fn authentication() -> Result<()> {
-    // Found as the last of the application default credentials.
-    let default = Builder::default().build()?;
-    let CacheableResource::New { data: headers, .. } = default.headers(Default::default()).await?
+/// Found as the last of the application default credentials.
+fn default() -> Result<Credentials> {
+    Ok(Builder::default().build()?)
+}
+
+async fn access_token(credentials: &Credentials) -> Result<()> {
+    let CacheableResource::New { data: headers, .. } =
+        credentials.headers(Default::default()).await?
     else {
         return Err("no headers".into());
     };
@@ -82,6 +89,12 @@ async fn authentication() -> Result<()> {
         .to_owned();
     say(AUTH, "access_token", json!({"token": redacted(&token)}));
     say(AUTH, "access_token_info", tokeninfo(&token).await?);
+    Ok(())
+}
+
+async fn authentication() -> Result<()> {
+    let default = default()?;
+    access_token(&default).await?;
     say(
         AUTH,
         "universe",
