@@ -2,9 +2,12 @@
 //! use it; `README.md` what is measured, and how.
 
 pub mod audiences;
+pub mod bare;
 pub mod contestant;
 pub mod contestants;
 pub mod field;
+pub mod guarded;
+pub mod load;
 pub mod page;
 pub mod process;
 pub mod report;

@@ -1,13 +1,21 @@
 //! Serves, measures, and writes down. Started by `run`.
 
-use std::{env, fs, io::Read, path::Path};
+use std::{env, fs, io::Read, path::Path, time::Duration};
 
-use gce_auth_peers::{contestant::Failure, page, process, sections, server::Server, stub};
+use gce_auth_peers::{bare, contestant::Failure, page, process, sections, server::Server, stub};
 
 fn main() -> Result<(), Failure> {
     let mut arguments = env::args().skip(1);
     match arguments.next().as_deref() {
         Some("serve") => serve(),
+        Some("bare") => {
+            let length = arguments.next().ok_or("how long?")?.parse()?;
+            let after = arguments.next().ok_or("after how long?")?.parse()?;
+            let after = Duration::from_millis(after);
+            Ok(bare::serve(length, after, |address| {
+                println!("{address}");
+            })?)
+        }
         Some("sections") => {
             for (name, _) in sections::ALL {
                 println!("{name}");

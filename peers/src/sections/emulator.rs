@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a bench prints that `run` has built.
-fn bench(name: &str) -> Result<String, Failure> {
+pub(crate) fn bench(name: &str) -> Result<String, Failure> {
     let built = env::var("PEERS_BENCHES").map_err(|_| "PEERS_BENCHES is not set: use peers/run")?;
     let output = Command::new(Path::new(&built).join(name)).output()?;
     if !output.status.success() {

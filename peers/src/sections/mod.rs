@@ -1,5 +1,6 @@
 //! What is measured: one section to a file.
 
+pub mod agent;
 pub mod apply;
 pub mod callers;
 pub mod command;
@@ -29,7 +30,7 @@ pub const PAUSE: Duration = Duration::from_millis(20);
 pub type Section = (&'static str, fn(&Server) -> Result<Report, Failure>);
 
 /// All of them, in the order of the page.
-pub const ALL: [Section; 12] = [
+pub const ALL: [Section; 13] = [
     ("hot", hot::run),
     ("apply", apply::run),
     ("threads", threads::run),
@@ -42,6 +43,7 @@ pub const ALL: [Section; 12] = [
     ("command", command::run),
     ("id-tokens", id_tokens::run),
     ("emulator", emulator::run),
+    ("agent", agent::run),
 ];
 
 /// A runtime as `#[tokio::main]` makes it, on two cores whatever the machine.
