@@ -70,6 +70,21 @@ uv_of_tests() {
     command -v uv >/dev/null || not_checked 'credential helpers with uv'
 }
 
+# Every interleaving of a few threads. Only the crate itself is compiled for the model: its dependencies are
+# those of the other tests.
+model_checker() {
+    local built program
+    built=$(cargo rustc --locked -p gce-auth --lib --profile test --message-format json-render-diagnostics -- \
+        --cfg gce_auth_loom)
+    program=$(python3 -c '
+import json, sys
+for message in map(json.loads, sys.stdin):
+    if message.get("executable"):
+        print(message["executable"])' <<<"$built")
+    (cd gce-auth && "$program" model) | tee "$target/model.txt"
+    grep -q '^test result: ok. [1-9]' "$target/model.txt" || die 'the model has no tests'
+}
+
 # --- Oldest Rust and other platforms ------------------------------------------------------------
 
 oldest_rust() {
@@ -153,6 +168,8 @@ package() {
     for crate in $crates; do
         arguments+=(--package "$crate")
     done
+    # Cargo keeps what it unpacked of an earlier state, which has the same version.
+    rm -rf "${CARGO_HOME:-${HOME:-}/.cargo}"/registry/src/-*
     # All in one call, so that each finds the others though none is in a registry yet.
     cargo package --locked --allow-dirty "${arguments[@]}"
     cargo publish --workspace --dry-run --no-verify --locked --allow-dirty
@@ -286,6 +303,12 @@ book() {
     checked 'an example of the book does not work' docs/examples/run "$target/release/gce-auth" "$cache/book"
 }
 
+# Clippy as the compiler of the tests: the hundreds of crates below them are built once, not checked and built.
+lint_and_test() {
+    RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ \
+        cargo test "$@"
+}
+
 # --- The workspace of the peers -----------------------------------------------------------------
 
 peers_alone() {
@@ -293,8 +316,7 @@ peers_alone() {
         --exclude program-google-cloud-auth-adc --no-default-features --features program-gce-auth-adc/ring
         --target-dir "$target/peers-alone")
     cargo fmt --manifest-path peers/Cargo.toml --all -- --check
-    cargo clippy "${alone[@]}" --all-targets -- -D warnings
-    cargo test "${alone[@]}"
+    lint_and_test "${alone[@]}"
     # The page of the fleet is what the fleet does today.
     cargo run --locked --release --manifest-path peers/Cargo.toml --target-dir "$target/peers-alone" -p fleet -- --check
 }
@@ -309,8 +331,7 @@ adapters() {
         chosen=(--features "$*")
     fi
     cargo fmt --manifest-path gce-auth-adapters/Cargo.toml -- --check
-    cargo clippy "${here[@]}" "${chosen[@]}" --all-targets -- -D warnings
-    cargo test "${here[@]}" "${chosen[@]}"
+    lint_and_test "${here[@]}" "${chosen[@]}"
 }
 
 adapter_features() {

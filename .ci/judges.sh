@@ -2,7 +2,7 @@
 
 # Judges that live beside the repository. A judge runs if it is there and the driver has its
 # subcommand. Those named here decide whether the run passes; the verdict of the others is only shown.
-DECIDING_JUDGES='faults command oracle-public oracle-adc random-public random-adc agent'
+DECIDING_JUDGES='faults sources command oracle-public oracle-adc random-public random-adc agent'
 ORACLE_AREAS='public adc'
 JUDGE_SECONDS=900
 
@@ -34,6 +34,9 @@ judge_faults() {
     packages libfaketime
     judge faults python3 ../shared/faults/run_matrix.py --driver "gce-auth=$driver faults" \
         --strict-kinds --gate --jobs 4 --out "$target/faults.json"
+    # Every other source, whose servers misbehave in the same ways.
+    judge sources conformance/source_faults ../shared/faults "$driver faults" \
+        --every "${SOURCE_FAULTS_EVERY:-3}" --out "$target/sources.json"
     # The same with the command, where a scenario is one call.
     scenarios=$(python3 ../shared/faults/faultserver.py --list | python3 conformance/command_driver.py scenarios)
     judge command python3 ../shared/faults/run_matrix.py --only "$scenarios" \
@@ -42,19 +45,30 @@ judge_faults() {
 }
 
 # As root: other users, network namespaces and cgroups call. What the machine does not let it try is
-# named one by one.
+# named one by one. The case that wants the number of a process once more runs alone, and again while
+# another process of the machine gets it.
 judge_agent() {
-    local case why gaps
+    local case why gaps alone=caller.pid-reuse try
+    local run=(python3 ../shared/agent/judge.py --agent "$1 agent" --quiet)
     packages curl iproute2 util-linux
-    judge agent python3 ../shared/agent/judge.py --agent "$1 agent" --quiet --report "$target/agent.json"
-    gaps=$(python3 -c '
-import json, sys
-for result in json.load(open(sys.argv[1]))["results"]:
-    if result["verdict"] == "skipped":
-        print(result["id"], result["why"].replace("\n", " "), sep="\t")' "$target/agent.json")
+    judge agent "${run[@]}" --not "$alone" --report "$target/agent.json"
+    for try in 1 2 3 4 5; do
+        judge agent "${run[@]}" --only "$alone" --jobs 1 --report "$target/agent-alone.json"
+        [[ -n $(skipped "$target/agent-alone.json") ]] || break
+    done
+    gaps=$(skipped "$target/agent.json" "$target/agent-alone.json")
     while IFS=$'\t' read -r case why; do
         [[ -z $case ]] || not_checked "judge agent, case $case: $why"
     done <<<"$gaps"
+}
+
+skipped() {
+    python3 -c '
+import json, sys
+for report in sys.argv[1:]:
+    for result in json.load(open(report))["results"]:
+        if result["verdict"] == "skipped":
+            print(result["id"], result["why"].replace("\n", " "), sep="\t")' "$@"
 }
 
 judge_oracle() {

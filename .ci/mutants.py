@@ -1,7 +1,10 @@
-"""Mutates the library and counts the mutants that its unit tests catch.
+"""Mutates the library and counts the mutants that its tests catch.
 
     mutants.py --changed --seconds N --work FOLDER     the lines that differ from main, for N seconds
-    mutants.py --all --work FOLDER                     every line of the library
+    mutants.py --all --work FOLDER [GLOB..]            every line of the library, or of these files
+
+`--changed` counts what unit tests catch, at 2 s a mutant. `--all` runs what they miss against the
+integration tests and the simulation, too, which takes minutes for each: a day for the whole library.
 
 `--changed` compares with the merge base with main, or where this is main with the commit before; BASE
 in the environment names another. The work is done in a copy of the tree with a target folder of its
@@ -10,6 +13,9 @@ own, so that a second run is warm and nothing is ever left mutated here.
 Fails if fewer of the viable mutants are caught than the floor of their room allows, once there are
 enough of them to tell; prints each survivor. A run that the time ended is a sample: it fails only
 below what chance makes of a room at its floor in one run of a hundred.
+
+Code that this system or these features leave out (`cfg`) has no mutants: the compiler is asked which
+functions of the survivors it sees.
 """
 
 import argparse
@@ -17,6 +23,7 @@ import collections
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +31,8 @@ import sys
 # Shares of viable mutants that must be caught.
 FLOORS = {"refresh": 0.95, "task": 0.95, "tokens": 0.95, "verifier": 0.95}
 ELSEWHERE = 0.90
+# Integration tests that look at the source or at everything for long, and at no behaviour of one function.
+NO_JUDGES = {"chaos", "floors", "names", "variables"}
 # Fewer say little: then only the floor of all together counts.
 ENOUGH = 20
 # Standard deviations below a floor that a sample falls in one of a hundred runs.
@@ -70,21 +79,35 @@ def copy_tree(tree):
         shutil.copy(name, there)
 
 
-def mutate(tree, out, arguments, seconds):
-    """Runs cargo-mutants, for so long; the outcome of each mutant that it reached, and whether that is all."""
-    shutil.rmtree(out, ignore_errors=True)
-    os.makedirs(out)
+def integration_tests(tree):
+    """The cargo arguments that choose them."""
+    folder = os.path.join(tree, "gce-auth", "tests")
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        name = entry.name.removesuffix(".rs")
+        if name not in NO_JUDGES and (entry.name != name or os.path.exists(os.path.join(entry.path, "main.rs"))):
+            yield f"--test={name}"
+
+
+def mutate(tree, out, arguments, tests, timeout, seconds=None, again=False):
+    """Runs cargo-mutants with these tests, for so long; `again` for what the last run with `out` missed.
+    The outcome of each mutant that it reached, and whether that is all."""
+    if not again:
+        shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out, exist_ok=True)
     environment = dict(os.environ, CARGO_TARGET_DIR=os.path.join(os.path.dirname(tree), "target"))
     # First without any mutant; what the first build takes is none of the seconds.
-    tests = ["cargo", "test", "--quiet", "--locked", "--package", "gce-auth", "--all-features", "--lib"]
-    if subprocess.run(tests, cwd=tree, env=environment, stdout=subprocess.DEVNULL).returncode:
+    clean = ["cargo", "test", "--quiet", "--locked", "--package", "gce-auth", "--all-features", *tests]
+    if subprocess.run(clean, cwd=tree, env=environment, stdout=subprocess.DEVNULL).returncode:
         sys.exit("the tests fail without any mutant")
     command = [
         "cargo", "mutants", "--baseline", "skip", "--in-place", "--package", "gce-auth", "--all-features", "--shuffle",
-        "--timeout", "60", "--build-timeout", "300", "--no-times", "--colors", "never",
+        "--timeout", str(timeout), "--build-timeout", "600", "--no-times", "--colors", "never",
         "--exclude", "**/tests.rs", "--exclude", "**/tests/**", "--exclude", "**/model.rs",
-        "--output", out, "--cargo-arg=--locked", "--cargo-arg=--lib", *arguments,
+        "--exclude", "**/fuzzing*/**", "--exclude", "**/fuzzing.rs", "--exclude", "**/world.rs", "--exclude", "**/fake.rs",
+        "--output", out, "--cargo-arg=--locked", *(f"--cargo-arg={test}" for test in tests), *arguments,
     ]
+    if again:
+        command.append("--iterate")
     process = subprocess.Popen(command, cwd=tree, env=environment)
     try:
         code = process.wait(timeout=seconds)
@@ -100,6 +123,49 @@ def mutate(tree, out, arguments, seconds):
             return json.load(file)["outcomes"], code is not None
     except FileNotFoundError:
         return [], code is not None
+
+
+def not_compiled(tree, names_and_mutants, package="gce-auth"):
+    """The names of those mutants whose function the compiler does not see, neither in the library nor in
+    its unit tests. Each function gets a macro at its end that says its number; code that `cfg` leaves
+    out never runs it. What belongs to no function counts as seen, and so does a statement of one."""
+    places = collections.defaultdict(lambda: collections.defaultdict(list))
+    for name, mutant in names_and_mutants:
+        if mutant.get("function"):
+            end = mutant["function"]["span"]["end"]
+            places[mutant["file"]][end["line"], end["column"]].append(name)
+    numbered = []
+    for path, ends in places.items():
+        with open(os.path.join(tree, path), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        # From the last to the first, so that places stay where they are.
+        for (line, column), names in sorted(ends.items(), reverse=True):
+            text = lines[line - 1]
+            if text[column - 2] != "}":
+                sys.exit(f"{path}:{line}:{column} is not the end of a function")
+            lines[line - 1] = f'{text[:column - 2]} ; compile_error!("function {len(numbered)}."); {text[column - 2:]}'
+            numbered.append(names)
+        with open(os.path.join(tree, path), "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+    seen = set()
+    for profile in ("dev", "test"):
+        command = ["cargo", "check", "--quiet", "--locked", "--package", package, "--all-features", "--lib"]
+        environment = dict(os.environ, CARGO_TARGET_DIR=os.path.join(os.path.dirname(tree), "target"))
+        command += ["--profile", profile, "--message-format", "json"]
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+        heard = False
+        for line in done.stdout.splitlines():
+            message = json.loads(line).get("message") or {}
+            # Errors with a code come later, of what the macros left. Any other may have hidden code.
+            if message.get("level") == "error" and message["spans"] and not message["code"]:
+                number = re.fullmatch(r"function (\d+)\.", message["message"])
+                if not number:
+                    sys.exit(f"the compiler does not say which functions it sees: {message['message']}")
+                seen.add(int(number[1]))
+                heard = True
+        if done.returncode and not heard:
+            sys.exit("the compiler says nothing of functions\n" + done.stderr)
+    return {name for number, names in enumerate(numbered) if number not in seen for name in names}
 
 
 def too_few(caught, viable, floor, complete):
@@ -145,19 +211,32 @@ def main():
         arguments += ["--in-diff", diff]
         print(f"lines that differ from {start[:12]}", flush=True)
 
-    caught, viable, missed = collections.Counter(), collections.Counter(), []
-    outcomes, complete = mutate(tree, os.path.join(work, "out"), arguments, args.seconds)
+    out = os.path.join(work, "out")
+    outcomes, complete = mutate(tree, out, arguments, ["--lib"], 60, args.seconds)
+    found, mutants = {}, {}
     for outcome in outcomes:
-        if outcome["summary"] not in ("CaughtMutant", "MissedMutant", "Timeout"):
-            continue  # it did not compile
-        mutant = outcome["scenario"]["Mutant"]
-        where = room(mutant["file"])
-        viable[where] += 1
-        if outcome["summary"] == "MissedMutant":
-            missed.append(mutant["name"])
-        else:
-            caught[where] += 1
+        if outcome["summary"] in ("CaughtMutant", "MissedMutant", "Timeout"):  # else it did not compile
+            mutant = outcome["scenario"]["Mutant"]
+            mutants[mutant["name"]] = mutant
+            found[mutant["name"]] = (room(mutant["file"]), outcome["summary"] != "MissedMutant")
+    if args.all and not all(is_caught for _, is_caught in found.values()):
+        outcomes, complete = mutate(tree, out, arguments, [*integration_tests(tree)], 1200, again=True)
+        for outcome in outcomes:
+            if outcome["summary"] in ("CaughtMutant", "Timeout"):
+                mutant = outcome["scenario"]["Mutant"]
+                found[mutant["name"]] = (room(mutant["file"]), True)
 
+    missed = [(name, mutants[name]) for name, (_, is_caught) in found.items() if not is_caught]
+    if missed:
+        copy_tree(tree)
+        for name in sorted(not_compiled(tree, missed)):
+            print("not compiled here:", name)
+            del found[name]
+        copy_tree(tree)
+
+    viable = collections.Counter(where for where, _ in found.values())
+    caught = collections.Counter(where for where, is_caught in found.values() if is_caught)
+    missed = [name for name, (_, is_caught) in found.items() if not is_caught]
     for name in sorted(missed):
         print("survived:", name)
     low = []

@@ -82,6 +82,7 @@ tools() {
     cargo fmt --version || die 'install the rustup component rustfmt'
     cargo clippy --version || die 'install the rustup component clippy'
     rustc --version
+    compiled_c_is_kept
 
     install_tool cargo-deny "$CARGO_DENY"
     install_tool cargo-hack "$CARGO_HACK"
@@ -97,6 +98,16 @@ tools() {
 packages() {
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null && ! dpkg -s "$@" >/dev/null 2>&1; then
         apt-get -qq update && apt-get -qqy install "$@" || true
+    fi
+}
+
+# Many folders of builds compile the same C, that of aws-lc, which takes longer than all else: once will do.
+compiled_c_is_kept() {
+    local host
+    packages ccache
+    if command -v ccache >/dev/null; then
+        host=$(rustc -vV | sed -n 's/^host: //p')
+        export CCACHE_DIR=$cache/ccache "CC_${host//-/_}=ccache cc"
     fi
 }
 

@@ -2,6 +2,7 @@
 """Checks what the book promises: links that lead somewhere, and pages that name everything they list.
 
     docs/check.py [BOOK]      BOOK is what mdBook has built; default: docs/book
+    docs/check.py --sources   all but the links of the book, which need not be built
 
 No link is followed outside this repository. First it checks itself: each rule must find what breaks it.
 """
@@ -218,17 +219,24 @@ def repository_files():
     return listed.splitlines()
 
 
-def main():
-    self_test()
-    book = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "book"
-    wrong = []
-
+def links_of_book(book):
+    """The number of pages that mdBook has built, and what is wrong with their links."""
     names = [path.relative_to(book).as_posix() for path in book.rglob("*") if path.is_file()]
     # The page for what is not found is served at any address.
     html_names = [name for name in names if name.endswith(".html") and name not in ("404.html", "toc.html")]
     pages = {name: (book / name).read_text(encoding="utf-8") for name in html_names}
     assert len(pages) > 25, f"{book} holds {len(pages)} pages; build it with `mdbook build docs`"
-    wrong += [f"{page}: the link {link} is dead" for page, link in dead_links(pages, set(names))]
+    return len(pages), [f"{page}: the link {link} is dead" for page, link in dead_links(pages, set(names))]
+
+
+def main():
+    self_test()
+    asked = sys.argv[1] if len(sys.argv) > 1 else DOCS / "book"
+    wrong, counted = [], "no page of the book"
+    if asked != "--sources":
+        pages, dead = links_of_book(pathlib.Path(asked))
+        wrong += dead
+        counted = f"{pages} pages"
 
     files = repository_files()
     folders = {str(parent) for name in files for parent in pathlib.PurePosixPath(name).parents}
@@ -291,7 +299,7 @@ def main():
     if wrong:
         sys.exit(f"{len(wrong)} faults in the documentation")
     print(
-        f"{len(pages)} pages and {checked} files without dead links; {len(names)} kinds, {len(texts) + len(of_servers)} error texts,"
+        f"{counted} and {checked} files without dead links; {len(names)} kinds, {len(texts) + len(of_servers)} error texts,"
         f" {len(variables)} variables and {len(keys)} keys are described"
     )
 
