@@ -22,6 +22,7 @@ use crate::{
         token::{Bearer, Now, Validity},
         universe::DEFAULT_UNIVERSE,
     },
+    wire::retry::RetryPolicy,
 };
 
 /// Carries nothing anywhere.
@@ -111,6 +112,8 @@ impl Handle {
         let client = MetadataClient::builder()
             .endpoint("metadata.invalid")
             .transport(Arc::new(Nowhere))
+            // No second attempt has a better answer.
+            .retry(RetryPolicy::new().attempts(1))
             .build_without_environment();
         let options = Options {
             universe_domain: Some(DEFAULT_UNIVERSE.to_owned()),
@@ -156,6 +159,8 @@ mod tests {
     #[test]
     fn the_client_of_a_fixed_token_asks_no_server() {
         let access = Credentials::fixed("t", None).unwrap();
+        let clock = access.client().0.clock.clone();
+        let began = clock.now().boot;
         let identity = IdTokenCredentials::fixed("aud", "t", None).unwrap();
         let anonymous = Credentials::anonymous();
         for client in [access.client(), identity.client(), anonymous.client()] {
@@ -166,6 +171,8 @@ mod tests {
             );
             assert_eq!(error.kind(), ErrorKind::Unavailable);
         }
+        // With a second attempt each waited out its budget of 10 s.
+        assert!(clock.now().boot - began < Duration::from_secs(5));
     }
 
     #[test]
