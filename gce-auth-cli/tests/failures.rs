@@ -65,6 +65,15 @@ fn an_impostor_is_3() {
         "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n",
     );
     ask(away, &["token"]).failure(3);
+    // That a metadata server said it would be 6: no service account is attached.
+    let plain = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    for command in [
+        &["token"][..],
+        &["id-token", "--audience", "a"],
+        &["get", "instance/attributes/none"],
+    ] {
+        ask(plain, command).failure(3);
+    }
 }
 
 #[test]
