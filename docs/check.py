@@ -178,6 +178,11 @@ def fields(source):
     return [name.replace("_", "-") for name in found]
 
 
+def metrics(source):
+    """The names of metrics that a source writes the head of."""
+    return re.findall(r'head\(\s*out,\s*"([a-z_]+)"', source)
+
+
 def self_test():
     page = '<a href="b.html#there">b</a><img src="p.svg"><h1 id="here">'
     pages = {"x/a.html": page, "x/b.html": '<h2 id="there">'}
@@ -208,6 +213,7 @@ def self_test():
     assert unknown_options("`--key` and `gce-auth token --scopes x`", "--scopes <S>") == ["--key"]
     assert unknown_options("`--key` and `gce-auth token --scope x`", "--scopes <S>", True) == ["--scope"]
     assert constants('pub const ALL: &[&str] = &[\n    "A",\n    // "B"\n    "C",\n];', "ALL") == ["A", "C"]
+    assert metrics('head(out, "a_total", "counter")\nhead(\n    out,\n    "b",') == ["a_total", "b"]
     assert own_variables('var("GCE_AUTH_X"); // GCE_AUTH_Y') == ["GCE_AUTH_X"]
     assert fields("struct A {\n    pub(super) max_age: Text,\n    pub(super) r#as: Text,\n}") == ["max-age", "as"]
 
@@ -293,6 +299,10 @@ def main():
     shown = shown.replace("`[rule.", "`").replace("]`", "`")
     missing = [key for key in missing_names(shown, keys) if key not in ("rule", "listen")]
     wrong += [f"agent_configuration.md does not name the key {key}" for key in missing]
+
+    of_metrics = [f"gce_auth_agent_{name}" for name in metrics(read("gce-auth-agent/src/metrics.rs"))]
+    assert len(of_metrics) >= 9, of_metrics
+    wrong += [f"agent_configuration.md does not name the metric {name}" for name in missing_names(shown, of_metrics)]
 
     for line in wrong:
         print(line)

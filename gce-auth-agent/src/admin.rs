@@ -14,6 +14,7 @@ use gce_auth_server::{
 };
 
 use crate::{
+    audit::Audit,
     caller::{self, Lookup},
     control::Control,
     metrics::Readings,
@@ -115,6 +116,7 @@ impl AdminService {
             access_tokens: access.len(),
             identity_tokens: state.tokens.identity_in_hand().len(),
             expiries,
+            audit_lost: state.audit.as_ref().map_or(0, Audit::lost),
         };
         let text = state.metrics.text(&state.source.traffic, &readings);
         Reply::new(200, METRICS, text)

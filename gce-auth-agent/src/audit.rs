@@ -1,11 +1,15 @@
 //! The audit: one JSON object a line for each request. Lines are written by a thread of their own,
-//! so that a slow disk delays no caller.
+//! so that a slow disk delays no caller. While the target takes none, they are kept for it.
 
 use std::{
+    fmt::Display,
     fs::{File, OpenOptions},
     io::{self, Write},
-    path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +19,8 @@ use crate::caller::Caller;
 
 /// So many bytes may wait to be written; lines beyond are lost, and counted.
 const MOST_BYTES: usize = 16 << 20;
+/// So long after a failure lines are tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// So long the end waits for a target that takes no bytes.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
@@ -72,67 +78,96 @@ impl Serialize for AuditCaller<'_> {
     }
 }
 
+/// Writes a line of the agent's log.
+type Log = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Takes lines, until it is finished or dropped.
-#[derive(Debug)]
 pub(crate) struct Audit {
     shared: Arc<Shared>,
     target: AuditTarget,
 }
 
-#[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<Queue>,
     came: Condvar,
+    lost: AtomicU64,
+    log: Log,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     lines: Vec<u8>,
+    /// Bytes that the thread has taken, and not written.
+    taken: usize,
     reopened: Option<File>,
     ended: bool,
-    /// What came before the end is written.
-    written: bool,
+    /// What came before the end is written, or lost.
+    settled: bool,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Counts lines that are lost; says so the first time.
+    fn lose(&self, lines: u64, why: &dyn Display) {
+        if self.lost.fetch_add(lines, Ordering::Relaxed) == 0 {
+            (self.log)(&format!("{why}; lines are lost"));
+        }
+    }
 }
 
 impl Audit {
     /// Opens the target, and starts the thread.
-    pub(crate) fn start(target: AuditTarget) -> io::Result<Self> {
-        let mut out = Out::open(&target)?;
-        let shared = Arc::new(Shared::default());
+    pub(crate) fn start(target: AuditTarget, log: Log) -> io::Result<Self> {
+        let file = match &target {
+            AuditTarget::Stdout => stdout()?,
+            AuditTarget::File(path) => open(path)?,
+        };
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            came: Condvar::new(),
+            lost: AtomicU64::new(0),
+            log,
+        });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_lines(&theirs, &mut out))?;
+            .spawn(move || write_lines(&theirs, file))?;
         Ok(Self { shared, target })
     }
 
-    /// Adds a line. Returns false if it is lost, as too much waits or this is finished.
-    pub(crate) fn add(&self, line: &Line<'_>) -> bool {
+    /// Adds a line. It is lost if too much waits, or this is finished.
+    pub(crate) fn add(&self, line: &Line<'_>) {
         let mut queue = self.shared.lock();
-        if queue.ended || queue.lines.len() > MOST_BYTES {
-            return false;
-        }
         let length = queue.lines.len();
-        if serde_json::to_writer(&mut queue.lines, line).is_err() {
+        if queue.ended {
+            drop(queue);
+            return self.shared.lose(1, &"the agent ends");
+        }
+        let has_room = length + queue.taken <= MOST_BYTES;
+        if !has_room || serde_json::to_writer(&mut queue.lines, line).is_err() {
             queue.lines.truncate(length);
-            return false;
+            drop(queue);
+            let why = "cannot write the audit as fast as requests come";
+            return self.shared.lose(1, &why);
         }
         queue.lines.push(b'\n');
         drop(queue);
         self.shared.came.notify_one();
-        true
+    }
+
+    /// How many lines are lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
     }
 
     /// Opens the file again, by its name.
     pub(crate) fn reopen(&self) -> io::Result<()> {
         if let AuditTarget::File(path) = &self.target {
             self.shared.lock().reopened = Some(open(path)?);
+            self.shared.came.notify_one();
         }
         Ok(())
     }
@@ -142,7 +177,7 @@ impl Audit {
         let mut queue = self.shared.lock();
         queue.ended = true;
         self.shared.came.notify_all();
-        let waits = |queue: &mut Queue| !queue.written;
+        let waits = |queue: &mut Queue| !queue.settled;
         drop(self.shared.came.wait_timeout_while(queue, LAST_WAIT, waits));
     }
 }
@@ -153,33 +188,16 @@ impl Drop for Audit {
     }
 }
 
-enum Out {
-    Stdout(io::Stdout),
-    File(File),
+/// Standard output without a buffer: what it did not take is known then.
+fn stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    let own = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let own = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?;
+    Ok(own.into())
 }
 
-impl Out {
-    fn open(target: &AuditTarget) -> io::Result<Self> {
-        Ok(match target {
-            AuditTarget::Stdout => Self::Stdout(io::stdout()),
-            AuditTarget::File(path) => Self::File(open(path)?),
-        })
-    }
-
-    /// Writes whole lines at once, so that a line is never cut by another process's.
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => {
-                let mut stdout = stdout.lock();
-                stdout.write_all(lines)?;
-                stdout.flush()
-            }
-            Self::File(file) => file.write_all(lines),
-        }
-    }
-}
-
-fn open(path: &PathBuf) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -187,97 +205,66 @@ fn open(path: &PathBuf) -> io::Result<File> {
     options.open(path)
 }
 
-fn write_lines(shared: &Shared, out: &mut Out) {
+fn write_lines(shared: &Shared, mut file: File) {
     let mut lines = Vec::new();
+    let mut fails = false;
     loop {
         let mut queue = shared.lock();
-        while queue.lines.is_empty() && !queue.ended {
-            queue = shared
-                .came
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+        if fails {
+            let waits = |queue: &mut Queue| !queue.ended && queue.reopened.is_none();
+            let waited = shared.came.wait_timeout_while(queue, PAUSE, waits);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            let waits = |queue: &mut Queue| queue.lines.is_empty() && !queue.ended;
+            let waited = shared.came.wait_while(queue, waits);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let ended = queue.ended;
-        std::mem::swap(&mut lines, &mut queue.lines);
-        let reopened = queue.reopened.take();
-        drop(queue);
-        if let Some(file) = reopened {
-            *out = Out::File(file);
+        if lines.is_empty() {
+            std::mem::swap(&mut lines, &mut queue.lines);
+        } else {
+            lines.append(&mut queue.lines);
         }
-        // A full disk loses these lines, and no more.
-        let _ = out.write(&lines);
-        lines.clear();
+        queue.taken = lines.len();
+        if let Some(reopened) = queue.reopened.take() {
+            file = reopened;
+        }
+        drop(queue);
+
+        let result = write_some(&mut file, &mut lines);
+        shared.lock().taken = lines.len();
+        if let Err(error) = &result {
+            let why = format!("cannot write the audit: {error}");
+            if ended {
+                let left = lines.iter().filter(|byte| **byte == b'\n').count();
+                shared.lose(u64::try_from(left).unwrap_or(u64::MAX), &why);
+            } else if !fails {
+                (shared.log)(&format!("{why}; up to 16 MiB of lines are kept for it"));
+            }
+        }
+        fails = result.is_err();
         lines.shrink_to(1 << 20);
         if ended {
-            shared.lock().written = true;
+            shared.lock().settled = true;
             shared.came.notify_all();
             return;
         }
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn line(path: &str) -> Line<'_> {
-        static CALLER: std::sync::LazyLock<Caller> = std::sync::LazyLock::new(Caller::default);
-        Line {
-            time: "t".to_owned(),
-            caller: AuditCaller(&CALLER),
-            rule: "none",
-            decision: "ok",
-            kind: "metadata",
-            path,
-            account: None,
-            scopes: None,
-            audience: None,
-            lifetime_s: None,
-            cache: "none",
-            status: 200,
-            micros: 1,
+/// Writes lines, and takes away what is written. A line that the target took in part goes on where
+/// it was cut.
+fn write_some(file: &mut File, lines: &mut Vec<u8>) -> io::Result<()> {
+    while !lines.is_empty() {
+        match file.write(lines) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => drop(lines.drain(..written)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-
-    #[test]
-    fn lines_are_whole_and_the_file_is_its_owner_s() {
-        let path = std::env::temp_dir().join(format!("gce-auth-audit-{}", std::process::id()));
-        let audit = Audit::start(AuditTarget::File(path.clone())).unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..100).for_each(|_| assert!(audit.add(&line("/a\n\"b")))));
-            }
-        });
-        drop(audit);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 400);
-        for line in text.lines() {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(value["path"], "/a\n\"b");
-            assert_eq!(value["caller"]["uid"], serde_json::Value::Null);
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
-        }
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_is_begun_anew() {
-        let name = format!("gce-auth-audit-moved-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let moved = path.with_extension("old");
-        let audit = Audit::start(AuditTarget::File(path.clone())).unwrap();
-        std::fs::rename(&path, &moved).unwrap();
-        audit.reopen().unwrap();
-        assert!(audit.add(&line("/new")));
-        drop(audit);
-        assert!(std::fs::read_to_string(&path).unwrap().contains("/new"));
-        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "");
-        std::fs::remove_file(path).unwrap();
-        std::fs::remove_file(moved).unwrap();
-    }
+    Ok(())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

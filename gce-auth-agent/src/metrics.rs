@@ -178,7 +178,6 @@ pub(crate) struct Metrics {
     seconds: [[Histogram; CACHES.len()]; KINDS.len()],
     pub(crate) connections: Arc<Gauge>,
     pub(crate) waiters: Arc<Gauge>,
-    pub(crate) audit_lost: AtomicU64,
 }
 
 /// What is only known when it is asked for.
@@ -188,6 +187,8 @@ pub(crate) struct Readings {
     pub(crate) identity_tokens: usize,
     /// What is left of the tokens of accounts that the configuration names.
     pub(crate) expiries: Vec<(Arc<str>, Duration)>,
+    /// Lines of the audit.
+    pub(crate) audit_lost: u64,
 }
 
 impl Metrics {
@@ -306,11 +307,7 @@ impl Metrics {
             "counter",
             "Lines of the audit that could not be written.",
         )?;
-        writeln!(
-            out,
-            "{PREFIX}audit_lost_total {}",
-            self.audit_lost.load(Ordering::Relaxed)
-        )?;
+        writeln!(out, "{PREFIX}audit_lost_total {}", readings.audit_lost)?;
         head(out, "build_info", "gauge", "The version.")?;
         let version = env!("CARGO_PKG_VERSION");
         writeln!(out, "{PREFIX}build_info{{version=\"{version}\"}} 1")

@@ -160,11 +160,4 @@ impl State {
             );
         }
     }
-
-    /// Notes that a line of the audit was lost; says so the first time.
-    pub(crate) fn audit_lost(&self) {
-        if self.metrics.audit_lost.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.log("the audit can't be written as fast as requests come; lines are lost");
-        }
-    }
 }
