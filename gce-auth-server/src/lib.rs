@@ -2,10 +2,11 @@
 //!
 //! This crate serves a [`Service`] on [listeners](listen) and knows neither a document nor a
 //! policy. Two services are built on it: the emulator of the crate `gce-auth-emulator`, and the
-//! agent of the command `gce-auth`. Their releases go together with this crate's; its API follows
-//! their needs.
+//! agent of the crate `gce-auth-agent`. Their releases go together with this crate's; its API
+//! follows their needs.
 //!
-//! - [`listen`]: TCP ports, Unix sockets, TLS, and which addresses may connect.
+//! - [`listen`]: TCP ports, Unix sockets, TLS, which addresses may connect, and whose a connection
+//!   is.
 //! - [`http`]: reads requests and writes answers. Nothing but the request as it was sent reaches
 //!   the service: paths are raw.
 //! - [`protocol`]: pure functions for a service to call: [`guard`](protocol::guard),

@@ -1,4 +1,5 @@
-//! Starts here: which page answers which question. Nothing in this module is code.
+//! Starts here: which page answers which question. The only code is
+//! [`VARIABLES`](environment::VARIABLES), the environment variables that this crate reads.
 //!
 //! | you want to | read |
 //! | --- | --- |

@@ -60,8 +60,9 @@ impl RetryPolicy {
     /// Each server keeps the numbers that google-auth has for it: 5 attempts at
     /// the metadata server, 3 to sign through IAM (status 500, 502, 503 and 504
     /// only) and at an OAuth 2.0 token endpoint. A broken connection is
-    /// repeated at the metadata server alone. Budget: 32 s at the metadata
-    /// server, 60 s more for each other server that an operation asks.
+    /// repeated at the metadata server alone. Budget: 32 s for each server that
+    /// a token comes from; 60 s for a signature by a [`Signer`](crate::Signer),
+    /// 152 s for an ID token of the IAM flow.
     #[must_use]
     pub const fn google_auth() -> Self {
         Self {
@@ -108,7 +109,9 @@ impl RetryPolicy {
     }
 
     /// Sets the budget of an operation: attempts, waits and the time in a queue
-    /// together. Default: 10 s.
+    /// together. A token that needs another server's token first has the sum of
+    /// both budgets: see [`docs::limits`](crate::docs::limits#time-and-size).
+    /// Default: 10 s.
     #[must_use]
     pub const fn budget(mut self, budget: Duration) -> Self {
         self.budget = Some(budget);
