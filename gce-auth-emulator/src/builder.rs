@@ -81,7 +81,7 @@ impl Default for EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    /// Where to listen. By default a free port of `127.0.0.1`; port 0 means a free port.
+    /// Sets where to listen. Default: a free port of `127.0.0.1`; port 0 means a free port.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -132,19 +132,20 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Which kind of machine to pose as. By default [`Profile::Gce`].
+    /// Sets which kind of machine to pose as. Default: [`Profile::Gce`].
     pub fn profile(mut self, profile: Profile) -> Self {
         self.document_source.profile = profile;
         self
     }
 
-    /// The project, by default `emulator-project`.
+    /// Sets the project. Default: `emulator-project`.
     pub fn project_id(mut self, id: impl Into<String>) -> Self {
         self.document_source.project_id = Some(id.into());
         self
     }
 
-    /// The project's number, which also stands in the names of its zones and networks.
+    /// Sets the project's number, which also stands in the names of its zones and networks.
+    /// Default: 204954049439, or that of the document.
     pub fn numeric_project_id(mut self, number: u64) -> Self {
         self.document_source.numeric_project_id = Some(number);
         self
@@ -237,7 +238,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long access tokens are good for, by default 3599 seconds.
+    /// Sets how long access tokens are good for. Default: 3599 s.
     ///
     /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this
     /// is short.
@@ -246,7 +247,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long before its end the server's cached token is replaced by a new one.
+    /// Sets how long before its end the server's cached token is replaced by a new one.
     ///
     /// The real server keeps a token until five minutes before its end, so that a client which asks
     /// earlier gets the same token with less time left. By default a twelfth of the lifetime: these

@@ -65,23 +65,23 @@ impl Emulator {
         EmulatorBuilder::default()
     }
 
-    /// The address it listens on, with the real port.
+    /// Returns the address it listens on, with the real port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://` and the address, without a slash at the end. The live page is at `/emulator/`
-    /// below it.
+    /// Returns `http://` and the address, without a slash at the end. The live page is at
+    /// `/emulator/` below it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", reachable(self.address))
     }
 
-    /// The environment variables that lead clients here: `GCE_METADATA_HOST` for most of Google's
-    /// libraries, `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection of Python's
-    /// and for Node's, and `METADATA_SERVER_DETECTION` so that Node's does not probe. Where it
-    /// listens on all addresses, they name the loopback one.
+    /// Returns the environment variables that lead clients here: `GCE_METADATA_HOST` for most of
+    /// Google's libraries, `GCE_METADATA_ROOT` for gcloud, `GCE_METADATA_IP` for the detection
+    /// of Python's and for Node's, and `METADATA_SERVER_DETECTION` so that Node's does not
+    /// probe. Where it listens on all addresses, they name the loopback one.
     ///
     /// ```
     /// # let emulator = gce_auth_emulator::Emulator::builder().start()?;
@@ -94,8 +94,8 @@ impl Emulator {
         Self::env_of(self.address)
     }
 
-    /// The same variables for an emulator that listens at this address, in another process or
-    /// later.
+    /// Returns the same variables for an emulator that listens at this address, in another process
+    /// or later.
     ///
     /// ```
     /// # use gce_auth_emulator::Emulator;
@@ -113,7 +113,7 @@ impl Emulator {
         ]
     }
 
-    /// The bearer token of control requests from other machines, if
+    /// Returns the bearer token of control requests from other machines, if
     /// [`EmulatorBuilder::control_from`] allows them. A browser opens the page as
     /// `/emulator/#TOKEN`.
     #[must_use]
@@ -122,29 +122,29 @@ impl Emulator {
         control.map(|control| control.token.as_str())
     }
 
-    /// Where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as
+    /// Returns where it listens for HTTPS, if it was started with [`EmulatorBuilder::https`] or as
     /// [`Profile::Shielded`](crate::Profile::Shielded).
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {
         self.https.as_ref().map(|https| https.address)
     }
 
-    /// The certificate in PEM that signed those of the HTTPS endpoint and of its client: `root.crt`
-    /// of the guest agent.
+    /// Returns the certificate in PEM that signed those of the HTTPS endpoint and of its client:
+    /// `root.crt` of the guest agent.
     #[must_use]
     pub fn root_certificate(&self) -> Option<&str> {
         self.https.as_ref().map(|https| https.root.as_str())
     }
 
-    /// The client's certificate and private key in PEM, in this order: `client.key` of the guest
-    /// agent. The certificate is good for a week.
+    /// Returns the client's certificate and private key in PEM, in this order: `client.key` of the
+    /// guest agent. The certificate is good for a week.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&str> {
         self.https.as_ref().map(|https| https.client.as_str())
     }
 
-    /// The certificate in PEM that signed that of the Google APIs under their own names, if the
-    /// emulator was started with [`EmulatorBuilder::private_apis_listener`].
+    /// Returns the certificate in PEM that signed that of the Google APIs under their own names, if
+    /// the emulator was started with [`EmulatorBuilder::private_apis_listener`].
     #[must_use]
     pub fn apis_root_certificate(&self) -> Option<&str> {
         self.apis_root.as_deref()
@@ -198,22 +198,22 @@ impl Emulator {
         self.state.document.remove(path)
     }
 
-    /// The last 10,000 requests, the oldest first; fewer if their texts are longer than 16 MiB
-    /// together. They hold no tokens.
+    /// Returns the last 10,000 requests, the oldest first; fewer if their texts are longer than 16
+    /// MiB together. They hold no tokens.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.requests()
     }
 
-    /// How many of these asked for exactly this path: from the root if it begins with a slash, else
-    /// below `/computeMetadata/v1/`.
+    /// Returns how many of these asked for exactly this path: from the root if it begins with a
+    /// slash, else below `/computeMetadata/v1/`.
     #[must_use]
     pub fn request_count(&self, path: &str) -> usize {
         self.state.journal().count(path)
     }
 
-    /// How many requests with `wait_for_change=true` are waiting now. One whose client has left
-    /// does not count.
+    /// Returns how many requests with `wait_for_change=true` are waiting now. One whose client has
+    /// left does not count.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.document.waiting()
@@ -322,7 +322,7 @@ impl Emulator {
         self.state.issuer().revoke();
     }
 
-    /// How long access tokens are good for that are made from now on.
+    /// Sets how long access tokens are good for that are made from now on.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.state.issuer().set_lifetime(lifetime);
     }

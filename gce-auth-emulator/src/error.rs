@@ -67,7 +67,8 @@ impl StartError {
         Self(Reason::Upstream(url, why))
     }
 
-    /// Whether the address could not be listened on: taken, not this machine's, or not allowed.
+    /// Returns whether the address could not be listened on: taken, not this machine's, or not
+    /// allowed.
     #[must_use]
     pub fn is_address(&self) -> bool {
         matches!(self.0, Reason::Listen(..))
@@ -157,7 +158,7 @@ impl SetError {
         }
     }
 
-    /// The path that was to be changed.
+    /// Returns the path that was to be changed.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

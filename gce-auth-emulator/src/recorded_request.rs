@@ -110,7 +110,7 @@ impl fmt::Display for Explanation {
 }
 
 impl RecordedRequest {
-    /// The value of one of the headers; the name in any case.
+    /// Returns the value of one of the headers; the name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

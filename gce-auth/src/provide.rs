@@ -105,7 +105,7 @@ enum Kind<'a> {
 }
 
 impl<'a> HeadersFuture<'a> {
-    /// Headers, or an error, that are there: nothing is allocated.
+    /// Returns a future of headers, or of an error, that are there: nothing is allocated.
     pub fn ready(outcome: Result<Headers, Error>) -> Self {
         Self(Kind::Ready(Some(outcome)))
     }

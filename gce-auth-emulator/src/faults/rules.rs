@@ -40,7 +40,7 @@ pub struct FaultRule {
 }
 
 impl FaultRule {
-    /// A fault for every request.
+    /// Returns a fault for every request.
     pub fn new(fault: Fault) -> Self {
         Self {
             method: None,
@@ -51,7 +51,7 @@ impl FaultRule {
         }
     }
 
-    /// Only for requests whose path begins so: from the root if `prefix` begins with a slash, else
+    /// Hits only requests whose path begins so: from the root if `prefix` begins with a slash, else
     /// below `/computeMetadata/v1/`.
     pub fn path(mut self, prefix: impl AsRef<str>) -> Self {
         self.path = full_path(prefix.as_ref());
@@ -65,33 +65,33 @@ impl FaultRule {
         self
     }
 
-    /// Only for clients in whose `User-Agent` or `x-goog-api-client` header this stands, in any
+    /// Hits only clients in whose `User-Agent` or `x-goog-api-client` header this stands, in any
     /// case.
     pub fn client(mut self, part: impl AsRef<str>) -> Self {
         self.client = Some(part.as_ref().to_lowercase());
         self
     }
 
-    /// Only so many times.
+    /// Hits only so many times.
     pub fn times(mut self, times: usize) -> Self {
         self.when = When::Times(times);
         self
     }
 
-    /// Only until this much time has passed on the emulator's clock.
+    /// Hits only until this much time has passed on the emulator's clock.
     pub fn lasting(mut self, time: Duration) -> Self {
         self.when = When::For(time);
         self
     }
 
-    /// Only for requests beyond `allowed` in each span of time: a rate limit.
+    /// Hits only requests beyond `allowed` in each span of time: a rate limit.
     pub fn beyond(mut self, allowed: usize, per: Duration) -> Self {
         self.when = When::Beyond { allowed, per };
         self
     }
 
-    /// Only with this probability, from 0 to 1. The same seed makes the same requests of a sequence
-    /// fail.
+    /// Hits only with this probability, from 0 to 1. The same seed hits the same requests of a
+    /// sequence.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
         self.when = When::Chance { probability, seed };
         self

@@ -40,7 +40,7 @@ pub(crate) enum Refusal {
 }
 
 impl Account {
-    /// An account with this email and the scope `cloud-platform`.
+    /// Returns an account with this email and the scope `cloud-platform`.
     #[must_use]
     pub fn new(email: impl Into<String>) -> Self {
         Self {
@@ -52,34 +52,34 @@ impl Account {
         }
     }
 
-    /// A Kubernetes service account on GKE that is not tied to a Google service account: its name
-    /// is `PROJECT.svc.id.goog`, its access tokens are federated ones, and it has no identity
-    /// tokens: asking for one is 404 with a text that says so.
+    /// Returns a Kubernetes service account on GKE that is not tied to a Google service account:
+    /// its name is `PROJECT.svc.id.goog`, its access tokens are federated ones, and it has no
+    /// identity tokens: asking for one is 404 with a text that says so.
     #[must_use]
     pub fn workload_pool(project_id: impl AsRef<str>) -> Self {
         Self::new(format!("{}{POOL}", project_id.as_ref()))
     }
 
-    /// IAM refuses tokens for this account: asking for one is 403 with the text of GKE's metadata
-    /// server, as for a Kubernetes service account that may not act as the Google service account
-    /// it names.
+    /// Has IAM refuse tokens for this account: asking for one is 403 with the text of GKE's
+    /// metadata server, as for a Kubernetes service account that may not act as the Google
+    /// service account it names.
     #[must_use]
     pub fn denied(mut self) -> Self {
         self.refusal = Some(Refusal::Denied);
         self
     }
 
-    /// The account is named but does not exist: asking for a token is 404 with the text of GKE's
-    /// metadata server.
+    /// Makes the account one that is named but does not exist: asking for a token is 404 with the
+    /// text of GKE's metadata server.
     #[must_use]
     pub fn missing(mut self) -> Self {
         self.refusal = Some(Refusal::Missing);
         self
     }
 
-    /// A public key that was uploaded to the account, as `-----BEGIN PUBLIC KEY-----` in PEM, RSA
-    /// or on P-256: the token endpoint takes assertions of this account that the private key signed
-    /// with RS256 or ES256, besides those that the emulator signed.
+    /// Adds a public key that was uploaded to the account, as `-----BEGIN PUBLIC KEY-----` in PEM,
+    /// RSA or on P-256: the token endpoint takes assertions of this account that the private
+    /// key signed with RS256 or ES256, besides those that the emulator signed.
     #[must_use]
     pub fn public_key(mut self, pem: impl Into<String>) -> Self {
         self.public_keys.push(pem.into());
@@ -102,7 +102,7 @@ impl Account {
             .and_then(|account| account.refusal)
     }
 
-    /// The scopes that the machine was given for this account, instead of `cloud-platform`.
+    /// Sets the scopes that the machine was given for this account. Default: `cloud-platform`.
     ///
     /// Without any scope the account has no token, as on a real machine.
     #[must_use]
@@ -111,8 +111,8 @@ impl Account {
         self
     }
 
-    /// One more name under which the account can be asked for. The first account of a machine has
-    /// the alias `default` anyway.
+    /// Adds one more name under which the account can be asked for. The first account of a machine
+    /// has the alias `default` anyway.
     #[must_use]
     pub fn alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());

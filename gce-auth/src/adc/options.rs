@@ -36,20 +36,23 @@ impl DefaultOptions {
         Self::default()
     }
 
-    /// Uses this client's transport, clock, executor, limits and retry policy
-    /// for whatever source is found, and asks its metadata server.
+    /// Sets the client whose transport, clock, executor, limits and retry policy
+    /// are used for the source that is found, and whose metadata server is
+    /// requested. Default: a new one, with the settings of the environment.
     pub fn client(mut self, client: MetadataClient) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Sets how to find out whether this is Google Cloud.
+    /// Sets how to find out whether this is Google Cloud. Default:
+    /// [`Detection::Fast`].
     pub fn detection(mut self, detection: Detection) -> Self {
         self.detection = detection;
         self
     }
 
-    /// Sets the OAuth 2.0 scopes to ask for.
+    /// Sets the OAuth 2.0 scopes to ask for. Default: `cloud-platform` for
+    /// credentials that need some.
     pub fn scopes<I>(mut self, scopes: I) -> Self
     where
         I: IntoIterator,
@@ -59,7 +62,7 @@ impl DefaultOptions {
         self
     }
 
-    /// Sets the scopes to ask for if the program asks for none.
+    /// Sets the scopes to ask for if the program asks for none. Default: none.
     pub fn default_scopes<I>(mut self, scopes: I) -> Self
     where
         I: IntoIterator,
@@ -83,8 +86,10 @@ impl DefaultOptions {
         self
     }
 
-    /// Sends the regional access boundary of the account or the pool: see
+    /// Sets whether the regional access boundary of the account or the pool is
+    /// sent with each request: see
     /// [`CredentialsBuilder::regional_access_boundary`](crate::CredentialsBuilder::regional_access_boundary).
+    /// Default: no.
     #[cfg(feature = "iam")]
     pub fn regional_access_boundary(mut self, look_up: bool) -> Self {
         self.boundary = look_up;

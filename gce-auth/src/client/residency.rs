@@ -26,13 +26,13 @@ pub struct Residency {
 }
 
 impl Residency {
-    /// Whether there is a metadata server for this program.
+    /// Returns whether there is a metadata server for this program.
     #[must_use]
     pub fn is_on_gce(&self) -> bool {
         self.on_gce
     }
 
-    /// The evidence, in words.
+    /// Returns the evidence, in words.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.why
@@ -90,7 +90,7 @@ impl MetadataClient {
         }
     }
 
-    /// What the firmware says: `Some(true)` where its product name begins with
+    /// Returns what the firmware says: `Some(true)` where its product name begins with
     /// `Google`, `None` where it says nothing. No network.
     #[must_use]
     pub fn detect_dmi(&self) -> Option<bool> {

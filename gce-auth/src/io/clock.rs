@@ -10,10 +10,10 @@ use crate::{io::random, values::token::Moment};
 /// The library asks nothing else about time, so that tests can own it: see
 /// `HandClock` (feature `test-util`).
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// This moment. Called on the hot path: must be cheap and never block.
+    /// Returns this moment. Called on the hot path: must be cheap and never block.
     fn now(&self) -> Now;
 
-    /// This moment as exactly as it is known: for what happens seldom, and is
+    /// Returns this moment as exactly as it is known: for what happens seldom, and is
     /// compared with the clocks of others. By default [`now`](Self::now).
     fn exact(&self) -> Now {
         self.now()
@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Blocks the calling thread for `duration`, between two attempts.
     fn sleep(&self, duration: Duration);
 
-    /// Where in its range the next wait or moment with jitter falls, from 0 to
+    /// Returns where in its range the next wait or moment with jitter falls, from 0 to
     /// 1. By default a random number.
     fn jitter(&self) -> f64 {
         random::sample()
@@ -39,7 +39,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The machine's clocks.
+    /// Returns the machine's clocks.
     #[must_use]
     pub const fn new() -> Self {
         Self

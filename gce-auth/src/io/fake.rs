@@ -39,7 +39,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// An access token that lives for `seconds`.
+    /// Returns an access token that lives for `seconds`.
     #[must_use]
     pub fn token(token: &str, seconds: u64) -> Self {
         Self::Answer(
@@ -48,13 +48,13 @@ impl Reply {
         )
     }
 
-    /// A text value.
+    /// Returns a text value.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Answer(200, text.to_owned())
     }
 
-    /// A failure with this status.
+    /// Returns a failure with this status.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self::Answer(status, String::new())
@@ -92,7 +92,7 @@ struct Script {
 }
 
 impl ScriptedTransport {
-    /// A transport that gives these replies.
+    /// Returns a transport that gives these replies.
     #[must_use]
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let transport = Self::default();
@@ -105,13 +105,13 @@ impl ScriptedTransport {
         lock(&self.state).replies = replies.into_iter().collect();
     }
 
-    /// Every request so far, in order.
+    /// Returns every request so far, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<Request<Vec<u8>>> {
         lock(&self.state).requests.clone()
     }
 
-    /// The limits that each request was sent with.
+    /// Returns the limits that each request was sent with.
     #[must_use]
     pub fn limits(&self) -> Vec<Limits> {
         lock(&self.state).limits.clone()
@@ -182,7 +182,7 @@ pub struct HandClock {
 }
 
 impl HandClock {
-    /// A clock at `unix_seconds`, some time after boot.
+    /// Returns a clock at `unix_seconds`, some time after boot.
     #[must_use]
     pub fn at(unix_seconds: u64) -> Self {
         Self {
@@ -196,7 +196,7 @@ impl HandClock {
         }
     }
 
-    /// The same, with jitter that is no accident: these samples from 0 to 1 in
+    /// Returns the clock with jitter that is no accident: these samples from 0 to 1 in
     /// turn, again and again. 0.5 alone leaves waits as they are.
     #[must_use]
     pub fn jitters(self, samples: impl IntoIterator<Item = f64>) -> Self {
@@ -204,7 +204,7 @@ impl HandClock {
         self
     }
 
-    /// The same, standing still also while a thread sleeps.
+    /// Returns the clock, standing still also while a thread sleeps.
     #[must_use]
     pub fn frozen(mut self) -> Self {
         self.frozen = true;
@@ -234,7 +234,7 @@ impl HandClock {
         lock(&self.now).boot += by;
     }
 
-    /// Every sleep since the last time this was asked.
+    /// Returns every sleep since the last time this was asked.
     pub fn take_sleeps(&self) -> Vec<Duration> {
         std::mem::take(&mut lock(&self.sleeps))
     }
@@ -281,13 +281,13 @@ enum Takes {
 }
 
 impl HandQueue {
-    /// An empty queue.
+    /// Returns an empty queue.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An executor that can start no thread, and gives all work back.
+    /// Returns an executor that can start no thread, and gives all work back.
     #[must_use]
     pub fn refusing() -> Self {
         Self {
@@ -296,7 +296,7 @@ impl HandQueue {
         }
     }
 
-    /// An executor that takes all work and drops it undone, as one of a runtime
+    /// Returns an executor that takes all work and drops it undone, as one of a runtime
     /// that was shut down does.
     #[must_use]
     pub fn dropping() -> Self {
@@ -306,13 +306,13 @@ impl HandQueue {
         }
     }
 
-    /// How many pieces of work wait.
+    /// Returns how many pieces of work wait.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.queue).len()
     }
 
-    /// Whether no work waits.
+    /// Returns whether no work waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

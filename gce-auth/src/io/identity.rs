@@ -60,7 +60,7 @@ impl ClientIdentity {
         &self.0.root
     }
 
-    /// The client's certificate and its private key, in PEM. A secret.
+    /// Returns the client's certificate and its private key, in PEM. A secret.
     #[must_use]
     pub fn client_pem(&self) -> &[u8] {
         &self.0.client

@@ -24,8 +24,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 2 s to connect, 3 s for headers and body together, 1 MiB of body,
-    /// 64 KiB and 100 lines of headers.
+    /// Returns the default limits: 2 s to connect, 3 s for headers and body together, 1 MiB of
+    /// body, 64 KiB and 100 lines of headers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -104,7 +104,7 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// An error of `kind`; `message` is one line without a full stop.
+    /// Returns an error of `kind`; `message` is one line without a full stop.
     #[must_use]
     pub fn new(kind: TransportErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl TransportError {
         self
     }
 
-    /// What broke.
+    /// Returns what broke.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind

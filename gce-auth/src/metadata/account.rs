@@ -13,7 +13,7 @@ use crate::{
 
 impl MetadataClient {
     getter! {
-        /// What the server knows of `account`, an email address or `default`:
+        /// Fetches what the server knows of `account`, an email address or `default`:
         /// email, aliases and scopes, in one request.
         account_info / blocking_account_info(account) -> AccountInfo,
         |client, account| {
@@ -23,26 +23,26 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The email address of `account`; on GKE without a Google service
+        /// Fetches the email address of `account`; on GKE without a Google service
         /// account, the name of the workload identity pool.
         email / blocking_email(account) -> String,
         |client, account| client.trimmed(MetadataPath::account(account, "email")?.as_str())
     }
 
     getter! {
-        /// The OAuth 2.0 scopes granted to `account`.
+        /// Fetches the OAuth 2.0 scopes granted to `account`.
         scopes / blocking_scopes(account) -> Vec<String>,
         |client, account| client.listed(MetadataPath::account(account, "scopes")?.as_str())
     }
 
     getter! {
-        /// The other names of `account` in paths.
+        /// Fetches the other names of `account` in paths.
         aliases / blocking_aliases(account) -> Vec<String>,
         |client, account| client.listed(MetadataPath::account(account, "aliases")?.as_str())
     }
 
     getter! {
-        /// The names that service accounts have in paths: `default`, and each
+        /// Fetches the names that service accounts have in paths: `default`, and each
         /// email address.
         service_accounts / blocking_service_accounts() -> Vec<String>,
         |client| {
@@ -52,7 +52,7 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The universe domain: `googleapis.com`, unless the server, which must
+        /// Fetches the universe domain: `googleapis.com`, unless the server, which must
         /// have answered, names another.
         universe_domain / blocking_universe_domain() -> String,
         |client| universe_domain(client)

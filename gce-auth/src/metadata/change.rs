@@ -12,19 +12,19 @@ pub struct MetadataChange {
 }
 
 impl MetadataChange {
-    /// The value now; `None` where there is none: it was deleted, or never set.
+    /// Returns the value now; `None` where there is none: it was deleted, or never set.
     #[must_use]
     pub fn value(&self) -> Option<&MetadataValue> {
         self.value.as_deref()
     }
 
-    /// The text of the value now; `None` as for [`value`](Self::value).
+    /// Returns the text of the value now; `None` as for [`value`](Self::value).
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.value().map(MetadataValue::text)
     }
 
-    /// What the server calls this version, where it says: see
+    /// Returns what the server calls this version, where it says: see
     /// [`Watch::last_etag`](crate::Watch::last_etag).
     #[must_use]
     pub fn etag(&self) -> Option<&str> {

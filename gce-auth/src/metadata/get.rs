@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl MetadataClient {
-    /// The text at `path`, which is written as it stands below
+    /// Fetches the text at `path`, which is written as it stands below
     /// `computeMetadata/v1/`: `instance/name`, `project/attributes/KEY`.
     ///
     /// A directory is listed, one name per line; its slash is added if missing.
@@ -41,7 +41,7 @@ impl MetadataClient {
         self.ask_text(&self.value(path, &Query::default())?)
     }
 
-    /// The directory at `path` and all below it, as the JSON document that the
+    /// Fetches the directory at `path` and all below it, as the JSON document that the
     /// server makes of it (`recursive=true`). Tokens are never a part of it.
     ///
     /// # Errors

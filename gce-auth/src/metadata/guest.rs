@@ -17,7 +17,7 @@ const ROOT: &str = "instance/guest-attributes/";
 
 impl MetadataClient {
     getter! {
-        /// The guest attribute at `key` of `namespace`; `None` where there is
+        /// Fetches the guest attribute at `key` of `namespace`; `None` where there is
         /// none. Google, "Set and query guest attributes".
         ///
         /// [`Forbidden`](ErrorKind::Forbidden) where they are not switched on:
@@ -31,7 +31,7 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The keys of the guest attributes of `namespace`; none where it was
+        /// Fetches the keys of the guest attributes of `namespace`; none where it was
         /// never written to. [`Forbidden`](ErrorKind::Forbidden) as for
         /// [`guest_attribute`](Self::guest_attribute).
         guest_attributes / blocking_guest_attributes(namespace) -> Vec<String>,

@@ -13,7 +13,7 @@ use crate::{
 
 impl MetadataClient {
     getter! {
-        /// The machine type, like `e2-medium`, without the project before it.
+        /// Fetches the machine type, like `e2-medium`, without the project before it.
         machine_type / blocking_machine_type() -> String,
         |client| {
             let path = client.trimmed("instance/machine-type")?;
@@ -22,13 +22,13 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The processor, like `Intel Broadwell`.
+        /// Fetches the processor, like `Intel Broadwell`.
         cpu_platform / blocking_cpu_platform() -> String,
         |client| client.trimmed("instance/cpu-platform")
     }
 
     getter! {
-        /// The image that the machine was made from, like
+        /// Fetches the image that the machine was made from, like
         /// `projects/debian-cloud/global/images/debian-12`; `None` where it
         /// was made from none.
         image / blocking_image() -> Option<String>,
@@ -39,31 +39,31 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The description of the instance; may be empty.
+        /// Fetches the description of the instance; may be empty.
         description / blocking_description() -> String,
         |client| Ok(client.optional("instance/description")?.unwrap_or_default())
     }
 
     getter! {
-        /// The network tags of the instance.
+        /// Fetches the network tags of the instance.
         tags / blocking_tags() -> Vec<String>,
         |client| document(client, "instance/tags", instance::list)
     }
 
     getter! {
-        /// The network interfaces, in one request.
+        /// Fetches the network interfaces, in one request.
         network_interfaces / blocking_network_interfaces() -> Vec<NetworkInterface>,
         |client| document(client, "instance/network-interfaces/", instance::network_interfaces)
     }
 
     getter! {
-        /// The internal IPv4 address of the first network interface.
+        /// Fetches the internal IPv4 address of the first network interface.
         internal_ip / blocking_internal_ip() -> String,
         |client| client.trimmed("instance/network-interfaces/0/ip")
     }
 
     getter! {
-        /// The external IPv4 address of the first network interface; `None`
+        /// Fetches the external IPv4 address of the first network interface; `None`
         /// where it has none.
         external_ip / blocking_external_ip() -> Option<String>,
         |client| {
@@ -74,25 +74,25 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The disks, in one request.
+        /// Fetches the disks, in one request.
         disks / blocking_disks() -> Vec<Disk>,
         |client| document(client, "instance/disks/", instance::disks)
     }
 
     getter! {
-        /// The ids of the licenses of the instance's images.
+        /// Fetches the ids of the licenses of the instance's images.
         licenses / blocking_licenses() -> Vec<String>,
         |client| document(client, "instance/licenses/", instance::licenses)
     }
 
     getter! {
-        /// What becomes of the instance when its host is serviced, or fails.
+        /// Fetches what becomes of the instance when its host is serviced, or fails.
         scheduling / blocking_scheduling() -> Scheduling,
         |client| document(client, "instance/scheduling/", instance::scheduling)
     }
 
     getter! {
-        /// What is happening to the host: `NONE`,
+        /// Fetches what is happening to the host: `NONE`,
         /// `MIGRATE_ON_HOST_MAINTENANCE` or `TERMINATE_ON_HOST_MAINTENANCE`,
         /// some 60 s before it happens. [`watch`](Self::watch) tells at once.
         maintenance_event / blocking_maintenance_event() -> String,
@@ -100,7 +100,7 @@ impl MetadataClient {
     }
 
     getter! {
-        /// Maintenance of the host that is planned; `None` where none is.
+        /// Fetches the maintenance of the host that is planned; `None` where none is.
         upcoming_maintenance / blocking_upcoming_maintenance() -> Option<UpcomingMaintenance>,
         |client| {
             let path = "instance/upcoming-maintenance";
@@ -110,7 +110,7 @@ impl MetadataClient {
     }
 
     getter! {
-        /// Whether the instance is being stopped because its room is needed
+        /// Fetches whether the instance is being stopped because its room is needed
         /// (spot and preemptible machines): 30 s are left.
         preempted / blocking_preempted() -> bool,
         |client| Ok(instance::flag(&client.trimmed("instance/preempted")?))

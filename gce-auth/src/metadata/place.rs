@@ -5,13 +5,13 @@ use crate::{client::config::MetadataClient, values::error::Error, wire::response
 
 impl MetadataClient {
     getter! {
-        /// The id of the project, like `my-project`.
+        /// Fetches the id of the project, like `my-project`.
         project_id / blocking_project_id() -> String,
         |client| client.trimmed("project/project-id")
     }
 
     getter! {
-        /// The number of the project.
+        /// Fetches the number of the project.
         numeric_project_id / blocking_numeric_project_id() -> u64,
         |client| {
             let text = client.trimmed("project/numeric-project-id")?;
@@ -20,26 +20,26 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The id of the instance, as text: on Compute Engine a number of up to
+        /// Fetches the id of the instance, as text: on Compute Engine a number of up to
         /// 64 bits, on serverless platforms hexadecimal.
         instance_id / blocking_instance_id() -> String,
         |client| client.trimmed("instance/id")
     }
 
     getter! {
-        /// The name of the instance.
+        /// Fetches the name of the instance.
         instance_name / blocking_instance_name() -> String,
         |client| client.trimmed("instance/name")
     }
 
     getter! {
-        /// The host name of the instance, with its domain.
+        /// Fetches the host name of the instance, with its domain.
         hostname / blocking_hostname() -> String,
         |client| client.trimmed("instance/hostname")
     }
 
     getter! {
-        /// The zone, like `us-central1-a`, without the project before it.
+        /// Fetches the zone, like `us-central1-a`, without the project before it.
         zone / blocking_zone() -> String,
         |client| {
             let path = client.trimmed("instance/zone")?;
@@ -48,34 +48,34 @@ impl MetadataClient {
     }
 
     getter! {
-        /// The region, like `us-central1`: of the zone, or where there is none
+        /// Fetches the region, like `us-central1`: of the zone, or where there is none
         /// to be told from it (serverless platforms) the server's own word.
         region / blocking_region() -> String,
         |client| region(client)
     }
 
     getter! {
-        /// The custom metadata of the instance at `key`; `None` where there is
+        /// Fetches the custom metadata of the instance at `key`; `None` where there is
         /// none. The value is exactly what was set.
         instance_attribute / blocking_instance_attribute(key) -> Option<String>,
         |client, key| client.optional(&format!("instance/attributes/{key}"))
     }
 
     getter! {
-        /// The custom metadata of the project at `key`; `None` where there is
+        /// Fetches the custom metadata of the project at `key`; `None` where there is
         /// none. The value is exactly what was set.
         project_attribute / blocking_project_attribute(key) -> Option<String>,
         |client, key| client.optional(&format!("project/attributes/{key}"))
     }
 
     getter! {
-        /// The keys of the instance's custom metadata.
+        /// Fetches the keys of the instance's custom metadata.
         instance_attributes / blocking_instance_attributes() -> Vec<String>,
         |client| client.listed("instance/attributes/")
     }
 
     getter! {
-        /// The keys of the project's custom metadata.
+        /// Fetches the keys of the project's custom metadata.
         project_attributes / blocking_project_attributes() -> Vec<String>,
         |client| client.listed("project/attributes/")
     }

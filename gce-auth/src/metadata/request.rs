@@ -169,7 +169,9 @@ impl MetadataRequest {
         self
     }
 
-    /// Sets the highest number of attempts.
+    /// Sets the highest number of attempts; 0 is refused, while
+    /// [`RetryPolicy::attempts`] takes it for 1. Default: that of the retry
+    /// policy.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);
         self

@@ -121,7 +121,7 @@ impl Watch {
         self
     }
 
-    /// For how long the server is asked to hold a request while nothing changes
+    /// Sets for how long the server is to hold a request while nothing changes
     /// (`timeout_sec`, in whole seconds, at least one). Default: 60 s.
     /// A dead connection is noticed 10 s later. To wait for that
     /// long is no failure, and the next request follows at once.
@@ -176,7 +176,7 @@ impl Watch {
         }
     }
 
-    /// What is there, then each change, without end; waits on this thread. An
+    /// Returns what is there, then each change, without end; waits on this thread. An
     /// error is an item, and not the last one.
     pub fn blocking_iter(
         &mut self,

@@ -5,7 +5,7 @@ use std::fmt;
 /// Says whether, and how, the body of a request is copied, so that the request
 /// can be sent again if its token is rejected.
 pub trait BodyCopy<B> {
-    /// A copy of `body`; `None` where there is to be none.
+    /// Returns a copy of `body`; `None` where there is to be none.
     fn copy(&self, body: &B) -> Option<B>;
 }
 

@@ -197,7 +197,7 @@ pub struct AuthService<S, C = NoCopy, P = Http> {
 }
 
 impl<S, C, P> AuthService<S, C, P> {
-    /// The service inside.
+    /// Returns the service inside.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.inner

@@ -14,19 +14,19 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// The id of the key, as it stands in the account's public certificates.
+    /// Returns the id of the key, as it stands in the account's public certificates.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The signature itself.
+    /// Returns the signature itself.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The signature itself, without a copy.
+    /// Returns the signature itself, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -52,13 +52,13 @@ pub struct SignedJwt {
 }
 
 impl SignedJwt {
-    /// The id of the key, as it stands in the header of the JWT.
+    /// Returns the id of the key, as it stands in the header of the JWT.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The JWT itself.
+    /// Returns the JWT itself.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.jwt

@@ -54,7 +54,7 @@ const HASTY: Patience = Patience {
 };
 
 impl Credentials {
-    /// The regional access boundary that was looked up last, encoded; also
+    /// Returns the regional access boundary that was looked up last, encoded; also
     /// when it has expired. No I/O.
     #[must_use]
     pub fn regional_access_boundary(&self) -> Option<String> {
@@ -62,7 +62,7 @@ impl Credentials {
         Some(held.encoded()?.to_str().ok()?.to_owned())
     }
 
-    /// When the boundary that was looked up last expires, or has expired.
+    /// Returns when the boundary that was looked up last expires, or has expired.
     #[must_use]
     pub fn regional_access_boundary_expires_at(&self) -> Option<SystemTime> {
         let held = self.0.inner.boundary.as_ref()?.held()?;

@@ -50,13 +50,15 @@ pub struct CredentialsBuilder {
 }
 
 impl CredentialsBuilder {
-    /// Sets the client that the requests are sent through.
+    /// Sets the client that the requests are sent through. Default: a new one,
+    /// with the settings of the environment.
     pub fn client(mut self, client: MetadataClient) -> Self {
         self.client = Some(client);
         self
     }
 
     /// Sets where the metadata server is: short for a client with this endpoint.
+    /// Not allowed together with [`client`](Self::client).
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
@@ -73,7 +75,7 @@ impl CredentialsBuilder {
     ///
     /// Compute Engine and App Engine flexible ignore them: the token has the
     /// scopes of the instance. Cloud Run, Cloud Run functions, App Engine
-    /// standard and GKE with Workload Identity honour it. See
+    /// standard and GKE with Workload Identity honour them. See
     /// [`enforce_scopes`](Self::enforce_scopes).
     pub fn scopes<I>(mut self, scopes: I) -> Self
     where
@@ -85,7 +87,7 @@ impl CredentialsBuilder {
     }
 
     /// Sets the scopes to ask for if the program names none and the account has
-    /// none: what a library asks for on a program's behalf.
+    /// none: what a library asks for on a program's behalf. Default: none.
     pub fn default_scopes<I>(mut self, scopes: I) -> Self
     where
         I: IntoIterator,
@@ -95,16 +97,17 @@ impl CredentialsBuilder {
         self
     }
 
-    /// Asks Compute Engine, too, for a token with the given scopes and no more
-    /// (`enforce_scopes`, Google, "View and query VM metadata"). They must be
-    /// among those of the instance.
+    /// Sets whether Compute Engine, too, is requested to make a token with the
+    /// given scopes and no more (`enforce_scopes`, Google, "View and query VM
+    /// metadata"). They must be among those of the instance. Default: no.
     pub fn enforce_scopes(mut self, enforce: bool) -> Self {
         self.enforce_scopes = enforce;
         self
     }
 
     /// Sets the project that is billed, and whose quota is used, for the
-    /// requests that carry these credentials (`x-goog-user-project`).
+    /// requests that carry these credentials (`x-goog-user-project`). Default:
+    /// none.
     pub fn quota_project_id(mut self, project: impl Into<String>) -> Self {
         self.quota_project_id = Some(project.into());
         self
@@ -119,7 +122,7 @@ impl CredentialsBuilder {
 
     /// Sets the identity that every token must be of. A token that comes while
     /// the server speaks for another email address is an error, and is not
-    /// kept. Costs one more request for each token.
+    /// kept. Costs one more request for each token. Default: not checked.
     pub fn expect_account(mut self, email: impl Into<String>) -> Self {
         self.expected = Some(email.into());
         self
@@ -140,14 +143,14 @@ impl CredentialsBuilder {
         self
     }
 
-    /// Sends the regional access boundary of the account (`x-allowed-locations`)
-    /// with each request: looked up through the IAM API in the background, with
-    /// the first use and again an hour before it ends. No request waits for it,
-    /// and none fails because of it. `before_request` alone waits for the
+    /// Sets whether the regional access boundary of the account
+    /// (`x-allowed-locations`) is sent with each request: looked up through the IAM API in the
+    /// background, with the first use and again an hour before it ends. No request waits for
+    /// it, and none fails because of it. `before_request` alone waits for the
     /// universe domain, each time until that is known, as google-auth's does:
     /// [`universe_domain`](Self::universe_domain) spares it the question.
     ///
-    /// Off unless asked for: it costs requests to `iamcredentials.googleapis.com`,
+    /// Default: no, as it costs requests to `iamcredentials.googleapis.com`,
     /// and one for the universe domain. google-auth does it by default until 2.62.
     #[cfg(feature = "iam")]
     pub fn regional_access_boundary(mut self, look_up: bool) -> Self {

@@ -21,19 +21,19 @@ use crate::values::{
 pub struct IdToken(pub(crate) Bearer);
 
 impl IdToken {
-    /// The token itself, as it follows `Bearer ` in an authorization header.
+    /// Returns the token itself, as it follows `Bearer ` in an authorization header.
     #[must_use]
     pub fn secret(&self) -> &str {
         self.0.value().token()
     }
 
-    /// The whole `authorization` header value, marked as sensitive.
+    /// Returns the whole `authorization` header value, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
         self.0.value().header().clone()
     }
 
-    /// When the token expires, as its `exp` claim says.
+    /// Returns when the token expires, as its `exp` claim says.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.validity().ends().map(Now::system_time)
@@ -46,7 +46,7 @@ impl IdToken {
         self.0.validity().left(now)
     }
 
-    /// What the token claims, unverified.
+    /// Returns what the token claims, unverified.
     #[must_use]
     pub fn claims(&self) -> IdTokenClaims {
         // The token was read when it came; what was not a token is not here.
@@ -73,19 +73,19 @@ impl fmt::Debug for IdToken {
 pub struct IdTokenClaims(pub(crate) Map<String, Value>);
 
 impl IdTokenClaims {
-    /// `iss`: who made the token.
+    /// Returns `iss`: who made the token.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.text("iss")
     }
 
-    /// `sub`: the unique id of the service account.
+    /// Returns `sub`: the unique id of the service account.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.text("sub")
     }
 
-    /// `aud`: the service that the token is for; the first where there are several.
+    /// Returns `aud`: the service that the token is for; the first where there are several.
     #[must_use]
     pub fn audience(&self) -> Option<&str> {
         match self.0.get("aud")? {
@@ -94,20 +94,20 @@ impl IdTokenClaims {
         }
     }
 
-    /// `email`: the address of the service account.
+    /// Returns `email`: the address of the service account.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.text("email")
     }
 
-    /// `google.compute_engine`: the instance, in a full token of one.
+    /// Returns `google.compute_engine`: the instance, in a full token of one.
     #[must_use]
     pub fn compute_engine(&self) -> Option<ComputeEngineClaims<'_>> {
         let block = self.0.get("google")?.get("compute_engine")?;
         block.as_object().map(ComputeEngineClaims)
     }
 
-    /// Any claim, as it stands in the token.
+    /// Returns any claim, as it stands in the token.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|value| match value {
@@ -116,7 +116,7 @@ impl IdTokenClaims {
         })
     }
 
-    /// All claims, as the JSON object that the token holds.
+    /// Returns all claims, as the JSON object that the token holds.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_default()
@@ -132,43 +132,43 @@ impl IdTokenClaims {
 pub struct ComputeEngineClaims<'a>(&'a Map<String, Value>);
 
 impl<'a> ComputeEngineClaims<'a> {
-    /// The id of the instance.
+    /// Returns the id of the instance.
     #[must_use]
     pub fn instance_id(&self) -> Option<&'a str> {
         self.text("instance_id")
     }
 
-    /// The name of the instance.
+    /// Returns the name of the instance.
     #[must_use]
     pub fn instance_name(&self) -> Option<&'a str> {
         self.text("instance_name")
     }
 
-    /// The id of the project.
+    /// Returns the id of the project.
     #[must_use]
     pub fn project_id(&self) -> Option<&'a str> {
         self.text("project_id")
     }
 
-    /// The number of the project.
+    /// Returns the number of the project.
     #[must_use]
     pub fn project_number(&self) -> Option<u64> {
         self.0.get("project_number")?.as_u64()
     }
 
-    /// The zone of the instance, like `us-central1-a`.
+    /// Returns the zone of the instance, like `us-central1-a`.
     #[must_use]
     pub fn zone(&self) -> Option<&'a str> {
         self.text("zone")
     }
 
-    /// When the instance was created, in seconds since the Unix epoch.
+    /// Returns when the instance was created, in seconds since the Unix epoch.
     #[must_use]
     pub fn instance_creation_timestamp(&self) -> Option<u64> {
         self.0.get("instance_creation_timestamp")?.as_u64()
     }
 
-    /// The licences of the instance's images, where they were asked for.
+    /// Returns the licences of the instance's images, where they were asked for.
     #[must_use]
     pub fn license_ids(&self) -> Vec<&'a str> {
         let list = self.0.get("license_id").and_then(Value::as_array);

@@ -77,13 +77,15 @@ impl IdTokenCredentialsBuilder {
         }
     }
 
-    /// Sets the client that the requests are sent through.
+    /// Sets the client that the requests are sent through. Default: a new one,
+    /// with the settings of the environment.
     pub fn client(mut self, client: MetadataClient) -> Self {
         self.client = Some(client);
         self
     }
 
     /// Sets where the metadata server is: short for a client with this endpoint.
+    /// Not allowed together with [`client`](Self::client).
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
@@ -112,13 +114,14 @@ impl IdTokenCredentialsBuilder {
 
     /// Sets whether the token is bound to the certificate of the agent that
     /// this workload is. Needs the feature `tls`; without it nothing is bound, and
-    /// [`Always`](BindIdToken::Always) is refused.
+    /// [`Always`](BindIdToken::Always) is refused. Default:
+    /// [`Automatic`](BindIdToken::Automatic).
     pub fn bind_id_token(mut self, bind: BindIdToken) -> Self {
         self.params.bind = bind;
         self
     }
 
-    /// Sets the project that is billed (`x-goog-user-project`).
+    /// Sets the project that is billed (`x-goog-user-project`). Default: none.
     pub fn quota_project_id(mut self, project: impl Into<String>) -> Self {
         self.quota_project_id = Some(project.into());
         self
@@ -159,7 +162,7 @@ impl IdTokenCredentialsBuilder {
     }
 
     /// Sets additional claims of the assertion, as a JSON object, in the IAM
-    /// flow. They may override the others.
+    /// flow. They may override the others. Default: none.
     #[cfg(feature = "iam")]
     pub fn additional_claims(mut self, json: impl Into<String>) -> Self {
         self.grant.claims = Some(json.into());
@@ -167,6 +170,7 @@ impl IdTokenCredentialsBuilder {
     }
 
     /// Sets a key of the program's that signs assertions, in the IAM flow.
+    /// Default: IAM signs.
     #[cfg(feature = "iam")]
     pub fn signer(mut self, signer: Arc<dyn JwtSigner>) -> Self {
         self.grant.signer = Some(signer);

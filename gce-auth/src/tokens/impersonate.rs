@@ -88,7 +88,7 @@ impl ImpersonateBuilder {
         self
     }
 
-    /// Sets the project that is billed (`x-goog-user-project`).
+    /// Sets the project that is billed (`x-goog-user-project`). Default: none.
     pub fn quota_project_id(mut self, project: impl Into<String>) -> Self {
         self.quota_project_id = Some(project.into());
         self

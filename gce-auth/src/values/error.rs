@@ -48,7 +48,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether errors of this kind usually go away by themselves.
+    /// Returns whether errors of this kind usually go away by themselves.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(
@@ -87,7 +87,7 @@ impl ErrorKind {
         }
     }
 
-    /// The name of the kind, as written in this enum.
+    /// Returns the name of the kind, as written in this enum.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -145,13 +145,13 @@ struct Inner {
 }
 
 impl Error {
-    /// The kind of this error.
+    /// Returns the kind of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether a later call may succeed although nothing was changed.
+    /// Returns whether a later call may succeed although nothing was changed.
     ///
     /// Nothing needs to be rebuilt in either case: no error ends a credential.
     #[must_use]
@@ -159,7 +159,7 @@ impl Error {
         self.0.kind.is_retryable()
     }
 
-    /// What to do next: about this error, where more is known, else about its
+    /// Returns what to do next: about this error, where more is known, else about its
     /// kind. Only the former is a part of the text of the error.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -167,38 +167,38 @@ impl Error {
         Some(self.0.hint.as_deref().unwrap_or(general))
     }
 
-    /// The request that failed, as `METHOD URL`; never with a secret in it.
+    /// Returns the request that failed, as `METHOD URL`; never with a secret in it.
     #[must_use]
     pub fn request(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    /// The HTTP status of the last answer, where there was one.
+    /// Returns the HTTP status of the last answer, where there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// How long the server asked to wait before the next request
+    /// Returns how long the server asked to wait before the next request
     /// (`Retry-After`, RFC 9110), where it asked for anything.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How many times the request was sent; 0 where nothing was sent.
+    /// Returns how many times the request was sent; 0 where nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// How long it took to fail, where anything was tried.
+    /// Returns how long it took to fail, where anything was tried.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {
         self.0.elapsed
     }
 
-    /// The error of a [`ProvideHeaders`](crate::ProvideHeaders) of the program's
+    /// Returns the error of a [`ProvideHeaders`](crate::ProvideHeaders) of the program's
     /// own, for this reason. The reason must hold nothing secret: it becomes a
     /// part of the message.
     #[must_use]

@@ -125,7 +125,7 @@ impl Headers {
         Ok(Self::new(sendable(token)?, None))
     }
 
-    /// The same headers, with this project billed (`x-goog-user-project`).
+    /// Returns the same headers, with this project billed (`x-goog-user-project`).
     #[must_use]
     pub fn with_user_project(mut self, project: HeaderValue) -> Self {
         let locations = self
@@ -139,13 +139,13 @@ impl Headers {
         self
     }
 
-    /// What stands for these headers when asking whether they have changed.
+    /// Returns what stands for these headers when asking whether they have changed.
     #[must_use]
     pub fn tag(&self) -> HeadersTag {
         HeadersTag(self.clone())
     }
 
-    /// The `authorization` value, marked as sensitive; `None` only for
+    /// Returns the `authorization` value, marked as sensitive; `None` only for
     /// anonymous credentials.
     #[inline]
     #[must_use]
@@ -155,7 +155,7 @@ impl Headers {
         (!header.is_empty()).then_some(header)
     }
 
-    /// Name and value of each header, `authorization` first.
+    /// Returns name and value of each header, `authorization` first.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let authorization = self.authorization().map(|value| (AUTHORIZATION, value));
         let extra = self.extra.as_deref();

@@ -25,7 +25,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// A moment, from its two readings.
+    /// Returns a moment, from its two readings.
     #[must_use]
     pub const fn new(wall: Duration, boot: Duration) -> Self {
         Self { wall, boot }
@@ -36,7 +36,7 @@ impl Now {
         Self::new(self.wall.saturating_sub(by), self.boot.saturating_sub(by))
     }
 
-    /// The wall clock reading as a [`SystemTime`].
+    /// Returns the wall clock reading as a [`SystemTime`].
     #[must_use]
     pub fn system_time(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.wall
@@ -252,19 +252,19 @@ impl fmt::Debug for Bearer {
 pub struct AccessToken(pub(crate) Bearer);
 
 impl AccessToken {
-    /// The token itself, as it follows `Bearer ` in an authorization header.
+    /// Returns the token itself, as it follows `Bearer ` in an authorization header.
     #[must_use]
     pub fn secret(&self) -> &str {
         self.0.value().token()
     }
 
-    /// The whole `authorization` header value, marked as sensitive.
+    /// Returns the whole `authorization` header value, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
         self.0.value().header().clone()
     }
 
-    /// When the token expires by the wall clock; `None` if it never does.
+    /// Returns when the token expires by the wall clock; `None` if it never does.
     ///
     /// Counted from before the request for it was sent, so it errs early.
     #[must_use]

@@ -167,62 +167,62 @@ pub struct VerifiedClaims {
 }
 
 impl VerifiedClaims {
-    /// `iss`: who made the token.
+    /// Returns `iss`: who made the token.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.claims.issuer().unwrap_or_default()
     }
 
-    /// `sub`: the unique id of the account, which never changes and is never
+    /// Returns `sub`: the unique id of the account, which never changes and is never
     /// given to another one. An email address may be.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.claims.subject().unwrap_or_default()
     }
 
-    /// `aud`: the one of the expected audiences that the token is for.
+    /// Returns `aud`: the one of the expected audiences that the token is for.
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.audience
     }
 
-    /// `email`: the address of the account.
+    /// Returns `email`: the address of the account.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.claims.email()
     }
 
-    /// `email_verified`: whether the issuer vouches for the address.
+    /// Returns `email_verified`: whether the issuer vouches for the address.
     #[must_use]
     pub fn is_email_verified(&self) -> bool {
         self.claims.0.get("email_verified") == Some(&Value::Bool(true))
     }
 
-    /// `iat`: when the token was made.
+    /// Returns `iat`: when the token was made.
     #[must_use]
     pub fn issued_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs_f64(self.issued_at)
     }
 
-    /// `exp`: when it expires.
+    /// Returns `exp`: when it expires.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs_f64(self.expires_at)
     }
 
-    /// `google.compute_engine`: the instance, in a full token of one.
+    /// Returns `google.compute_engine`: the instance, in a full token of one.
     #[must_use]
     pub fn compute_engine(&self) -> Option<ComputeEngineClaims<'_>> {
         self.claims.compute_engine()
     }
 
-    /// Any claim, as it stands in the token.
+    /// Returns any claim, as it stands in the token.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.claims.get(name)
     }
 
-    /// All claims, as the JSON object that the token holds.
+    /// Returns all claims, as the JSON object that the token holds.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.claims.to_json()

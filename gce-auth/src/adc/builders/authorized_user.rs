@@ -13,7 +13,7 @@ const PLACE: &str = "the builder of an authorized_user";
 /// auth application-default login` does (Google, AIP-4113). Made by
 /// [`Credentials::authorized_user`].
 #[derive(Debug)]
-#[must_use = "a builder does nothing until `build`"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct AuthorizedUserBuilder(Description);
 
 impl Credentials {

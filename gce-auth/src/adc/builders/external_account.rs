@@ -23,7 +23,7 @@ const TOKEN_URL: &str = "https://sts.{universe_domain}/v1/token";
 /// `gcloud iam workload-identity-pools create-cred-config` do (Google,
 /// AIP-4117). Made by [`Credentials::external_account`].
 #[derive(Debug)]
-#[must_use = "a builder does nothing until `build`"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct ExternalAccountBuilder {
     description: Description,
     supplier: Option<Supplier>,

@@ -14,7 +14,7 @@ const TOKEN_URL: &str = "https://sts.googleapis.com/v1/oauthtoken";
 /// `gcloud auth application-default login --login-config` does. Made by
 /// [`Credentials::external_account_authorized_user`].
 #[derive(Debug)]
-#[must_use = "a builder does nothing until `build`"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct ExternalAccountAuthorizedUserBuilder(Description);
 
 impl Credentials {

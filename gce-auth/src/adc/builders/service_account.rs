@@ -13,7 +13,7 @@ const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 /// Describes credentials of a service account by a private key, as a key file
 /// does (Google, AIP-4112). Made by [`Credentials::service_account_key`].
 #[derive(Debug)]
-#[must_use = "a builder does nothing until `build`"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct ServiceAccountKeyBuilder(Description);
 
 impl Credentials {

@@ -49,7 +49,7 @@ impl SubjectToken {
         Self::written(Written::object().with_file("executable", executable))
     }
 
-    /// The same, with the file in which the program leaves its answer for
+    /// Runs such a program, with the file in which it leaves its answer for
     /// later, and a bound on its time from 5 s to 120 s.
     pub fn executable_with(
         command: impl Into<String>,
@@ -71,7 +71,7 @@ impl SubjectToken {
         Self::aws_at(EC2)
     }
 
-    /// The same with another metadata server: its origin and `/latest`.
+    /// Does the same with another metadata server: its origin and `/latest`.
     pub fn aws_at(latest: impl Into<String>) -> Self {
         let latest = latest.into();
         let url = |path: &str| Some(format!("{latest}/{path}"));

@@ -68,7 +68,7 @@ pub(crate) fn shared() -> Arc<dyn Transport> {
 }
 
 impl HttpTransport {
-    /// A transport with connections of its own.
+    /// Returns a transport with connections of its own.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

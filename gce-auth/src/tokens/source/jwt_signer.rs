@@ -29,7 +29,7 @@ impl JwtAlgorithm {
 /// counts against the budget of the operation, as that of a request does. What it
 /// asks this library for ends with that budget, too.
 pub trait JwtSigner: Send + Sync + fmt::Debug {
-    /// A signature over `bytes`.
+    /// Returns a signature over `bytes`.
     ///
     /// # Errors
     /// Whatever keeps it from being made.
