@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p gce-auth --example print_token`, on Google Cloud or with
 //! `GCE_METADATA_HOST` set to where `gce-auth emulate` listens.
-//! `gce-auth/benches/smallest.py` says how small it is.
+//! `peers/run programs` measures such a program beside others.
 
 #![allow(
     clippy::print_stdout,
