@@ -107,7 +107,7 @@ impl IdTokenClaims {
         block.as_object().map(ComputeEngineClaims)
     }
 
-    /// Returns any claim, as it stands in the token.
+    /// Returns any claim: a text without its quotes, anything else as JSON.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|value| match value {

@@ -112,14 +112,16 @@ impl AccessBoundaryRule {
         self
     }
 
-    /// Sets the title of the condition.
+    /// Sets the title of the condition, which needs an expression as well: see
+    /// [`condition`](Self::condition). Default: none.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.condition.get_or_insert_default().title = Some(title.into());
         self
     }
 
-    /// Sets the description of the condition.
+    /// Sets the description of the condition, as [`title`](Self::title). Default:
+    /// none.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.condition.get_or_insert_default().description = Some(description.into());

@@ -29,7 +29,8 @@ pub enum ErrorKind {
     InvalidResponse,
     /// The server handed out a token that has already expired. Retryable.
     Expired,
-    /// A setting, in code or in the environment, makes no sense. Not retryable.
+    /// A setting, in code, in the environment or in a credentials file, makes no
+    /// sense. Not retryable.
     Config,
     /// A secure connection could not be made. Not retryable.
     Tls,
@@ -38,7 +39,8 @@ pub enum ErrorKind {
     /// The call makes no sense on this object. Not retryable.
     InvalidOperation,
     /// An endpoint beside the metadata server (IAM Credentials, the OAuth 2.0
-    /// token endpoint) refused the request and said why. Not retryable.
+    /// token endpoint, the Security Token Service) refused the request and said
+    /// why. Not retryable.
     Refused,
     /// An ID token that was received is not to be trusted. Not retryable.
     Rejected,

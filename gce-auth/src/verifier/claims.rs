@@ -216,7 +216,7 @@ impl VerifiedClaims {
         self.claims.compute_engine()
     }
 
-    /// Returns any claim, as it stands in the token.
+    /// Returns any claim: a text without its quotes, anything else as JSON.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.claims.get(name)
