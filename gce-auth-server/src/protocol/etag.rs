@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Etag(pub u64);
 
 impl Etag {
-    /// Whether a client means this one; some fill theirs up to 16 digits.
+    /// Returns whether a client means this one; some fill theirs up to 16 digits.
     pub fn is(self, text: &str) -> bool {
         let own = self.to_string();
         own.trim_start_matches('0') == text.trim_start_matches('0')

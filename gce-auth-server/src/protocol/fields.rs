@@ -12,7 +12,8 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// With room for so many, whose names and values are of this length together.
+    /// Returns an empty list with room for so many, whose names and values are of this length
+    /// together.
     pub fn with_capacity(count: usize, length: usize) -> Self {
         Self {
             text: String::with_capacity(length),
@@ -28,7 +29,7 @@ impl Fields {
         self.ends.push((end, self.text.len()));
     }
 
-    /// The first value of this name.
+    /// Returns the first value of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         let is_named =
             |(key, _): &(Range<usize>, _)| self.text.as_bytes()[key.clone()] == *name.as_bytes();

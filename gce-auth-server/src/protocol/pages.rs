@@ -7,7 +7,7 @@ const HTML: &str = "text/html; charset=UTF-8";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// 403 for a request that went through a proxy.
+/// Returns 403 for a request that went through a proxy.
 pub fn forwarded() -> Reply {
     page(
         403,
@@ -16,12 +16,12 @@ pub fn forwarded() -> Reply {
     )
 }
 
-/// 403 whose body says why, as one line of text.
+/// Returns 403 whose body says why, as one line of text.
 pub fn forbidden(why: &str) -> Reply {
     Reply::new(403, PLAIN, format!("{why}\n"))
 }
 
-/// 403 for a request that names another server.
+/// Returns 403 for a request that names another server.
 pub fn host_refused(host: &str) -> Reply {
     let name = escape(host.rsplit_once(':').map_or(host, |(name, _)| name));
     page(
@@ -34,7 +34,7 @@ pub fn host_refused(host: &str) -> Reply {
     )
 }
 
-/// 403 for a request that a browser sent for a web page.
+/// Returns 403 for a request that a browser sent for a web page.
 pub fn browser_refused() -> Reply {
     page(
         403,
@@ -43,7 +43,7 @@ pub fn browser_refused() -> Reply {
     )
 }
 
-/// 403 for a request without the header that proves intent.
+/// Returns 403 for a request without the header that proves intent.
 pub fn flavor_missing() -> Reply {
     Reply::new(
         403,
@@ -52,15 +52,15 @@ pub fn flavor_missing() -> Reply {
     )
 }
 
-/// 403 of GKE's metadata server for a request without the header that proves intent, as plain text
-/// and without a flavor.
+/// Returns 403 of GKE's metadata server for a request without the header that proves intent, as
+/// plain text and without a flavor.
 pub fn gke_flavor_missing() -> Reply {
     let why = "Missing required header \"Metadata-Flavor\": \"Google\"";
     let text = format!("GKE Metadata Server encountered an error: {why}\n");
     Reply::new(403, PLAIN, text).flavored(None)
 }
 
-/// 403 for the paths of the versions before v1.
+/// Returns 403 for the paths of the versions before v1.
 pub fn legacy(path: &str) -> Reply {
     Reply::new(
         403,
@@ -72,7 +72,7 @@ pub fn legacy(path: &str) -> Reply {
     )
 }
 
-/// 404, the page with the robot, without the robot.
+/// Returns 404, the page with the robot, without the robot.
 pub fn not_found(path: &str) -> Reply {
     page(
         404,
@@ -84,22 +84,22 @@ pub fn not_found(path: &str) -> Reply {
     )
 }
 
-/// 400 whose body says what was wrong, as one line of text.
+/// Returns 400 whose body says what was wrong, as one line of text.
 pub fn bad_request(message: &str) -> Reply {
     Reply::new(400, HTML, format!("{message}\n"))
 }
 
-/// 403 while the instance does not allow guest attributes.
+/// Returns 403 while the instance does not allow guest attributes.
 pub fn guest_attributes_off() -> Reply {
     Reply::new(403, HTML, "Guest attributes endpoint access is disabled.")
 }
 
-/// 412 for workload certificates that were never configured.
+/// Returns 412 for workload certificates that were never configured.
 pub fn unconfigured() -> Reply {
     Reply::new(412, HTML, "Workload certificates are not configured.\n")
 }
 
-/// 405 with the methods that would do.
+/// Returns 405 with the methods that would do.
 pub fn method_not_allowed(method: &str, path: &str, allow: &'static str) -> Reply {
     page(
         405,
@@ -113,7 +113,7 @@ pub fn method_not_allowed(method: &str, path: &str, allow: &'static str) -> Repl
     .with("Allow", allow)
 }
 
-/// 413 for a body that no caller of this protocol has a reason to send.
+/// Returns 413 for a body that no caller of this protocol has a reason to send.
 pub fn too_large() -> Reply {
     page(
         413,
@@ -122,17 +122,17 @@ pub fn too_large() -> Reply {
     )
 }
 
-/// 500 when a token could not be had, with the reason as text.
+/// Returns 500 when a token could not be had, with the reason as text.
 pub fn backend_failed(why: &str) -> Reply {
     Reply::new(500, HTML, format!("{}\n", escape(why)))
 }
 
-/// 502 when another metadata server could not be asked, with the reason as plain text.
+/// Returns 502 when another metadata server could not be asked, with the reason as plain text.
 pub fn bad_gateway(why: &str) -> Reply {
     Reply::new(502, PLAIN, format!("{why}\n"))
 }
 
-/// What GKE's metadata server says when IAM gives it no token, as plain text. `what` is
+/// Returns what GKE's metadata server says when IAM gives it no token, as plain text. `what` is
 /// `access token` or `ID token`.
 pub fn iam_refused(code: u16, what: &str, permission: &str) -> Reply {
     let why = match code {
@@ -148,7 +148,7 @@ pub fn iam_refused(code: u16, what: &str, permission: &str) -> Reply {
     )
 }
 
-/// 404 for the identity of a workload that is tied to no Google service account.
+/// Returns 404 for the identity of a workload that is tied to no Google service account.
 pub fn not_annotated() -> Reply {
     Reply::new(
         404,
@@ -158,7 +158,7 @@ pub fn not_annotated() -> Reply {
     )
 }
 
-/// 500 when something inside failed.
+/// Returns 500 when something inside failed.
 pub fn internal() -> Reply {
     page(
         500,
@@ -167,7 +167,7 @@ pub fn internal() -> Reply {
     )
 }
 
-/// Any status that carries no more than its name.
+/// Returns any status that carries no more than its name.
 pub fn status(code: u16) -> Reply {
     let reason = match code {
         400 => "Bad Request",
@@ -185,7 +185,7 @@ pub fn status(code: u16) -> Reply {
     page(code, reason, "The request could not be served.")
 }
 
-/// 301 from a directory to the same directory with its slash; the query is kept behind it.
+/// Returns 301 from a directory to the same directory with its slash; the query is kept behind it.
 pub fn add_slash(origin: &str, path: &str, query: &str) -> Reply {
     let mark = if query.is_empty() { "" } else { "?" };
     Reply::new(301, "text/html", format!("{path}/\n"))

@@ -31,7 +31,7 @@ impl Query {
         )
     }
 
-    /// The first parameter of this name.
+    /// Returns the first parameter of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -39,12 +39,12 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The first parameter of this name, unless it is empty.
+    /// Returns the first parameter of this name, unless it is empty.
     pub fn non_empty(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// The first name that stands more than once.
+    /// Returns the first name that stands more than once.
     pub fn repeated(&self) -> Option<&str> {
         let mut seen = HashSet::new();
         let mut names = self.0.iter().map(|(name, _)| name.as_str());
@@ -117,7 +117,8 @@ impl Reading {
     }
 }
 
-/// The spellings of yes that the server takes. A slash behind it, as ohai sends it, is ignored.
+/// Returns the spellings of yes that the server takes. A slash behind it, as ohai sends it, is
+/// ignored.
 pub fn is_true(value: &str) -> bool {
     let value = value.strip_suffix('/').unwrap_or(value);
     ["true", "1", "yes", "y", "on"]

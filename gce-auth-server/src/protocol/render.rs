@@ -63,13 +63,13 @@ pub fn form(node: &Node<'_>, target: &Target, reading: &Reading) -> Result<Form,
     })
 }
 
-/// The place in this form.
+/// Returns the place in this form.
 pub fn reply(node: &Node<'_>, form: Form, etag: Etag) -> Reply {
     let (content_type, body) = body(node, form);
     Reply::new(200, content_type, body).tagged(etag)
 }
 
-/// The place in this form: its type, and its text.
+/// Returns the place in this form: its type, and its text.
 pub fn body(node: &Node<'_>, form: Form) -> (&'static str, String) {
     match form {
         Form::Listing => (TEXT, listing(node)),
@@ -83,12 +83,12 @@ pub fn body(node: &Node<'_>, form: Form) -> (&'static str, String) {
     }
 }
 
-/// The token of an account.
+/// Returns the token of an account.
 pub fn credential(content_type: &'static str, body: String) -> Reply {
     Reply::new(200, content_type, body)
 }
 
-/// A listing that is no place of the document.
+/// Returns a listing that is no place of the document.
 pub fn lines(text: &'static str) -> Reply {
     Reply::new(200, TEXT, text)
 }
@@ -113,8 +113,8 @@ fn listing(node: &Node<'_>) -> String {
     names.into_iter().map(|name| name + "\n").collect()
 }
 
-/// Compact JSON, the keys in the order of their bytes. What is hidden below a directory is left
-/// out.
+/// Returns compact JSON, the keys in the order of their bytes. What is hidden below a directory is
+/// left out.
 pub fn json(node: &Node<'_>) -> String {
     let mut out = String::new();
     write_json(node.value, Some(node), &mut out);
@@ -184,7 +184,7 @@ fn flat(node: &Node<'_>, path: &str, out: &mut String) {
     }
 }
 
-/// A value as text: strings as they are, lists one item on a line.
+/// Returns a value as text: strings as they are, lists one item on a line.
 pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

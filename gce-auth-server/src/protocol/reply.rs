@@ -74,7 +74,7 @@ impl Reply {
         self
     }
 
-    /// A JSON answer of a Google API.
+    /// Returns a JSON answer of a Google API.
     pub fn cloud(status: u16, body: &serde_json::Value) -> Self {
         Self {
             dialect: Dialect::Cloud { max_age: None },
@@ -82,7 +82,7 @@ impl Reply {
         }
     }
 
-    /// An answer about the emulator itself.
+    /// Returns an answer about the emulator itself.
     pub fn control(status: u16, body: &serde_json::Value) -> Self {
         Self {
             dialect: Dialect::NoFlavor,
@@ -90,7 +90,7 @@ impl Reply {
         }
     }
 
-    /// A text about the emulator itself.
+    /// Returns a text about the emulator itself.
     pub fn own(content_type: &'static str, text: &'static str) -> Self {
         Self {
             dialect: Dialect::NoFlavor,
@@ -98,21 +98,21 @@ impl Reply {
         }
     }
 
-    /// The same answer, with more to come after its body.
+    /// Returns the same answer, with more to come after its body.
     #[must_use]
     pub fn open_ended(mut self) -> Self {
         self.open_ended = true;
         self
     }
 
-    /// The same answer, given by another server.
+    /// Returns the same answer, given by another server.
     #[must_use]
     pub fn relayed(mut self) -> Self {
         self.relayed = true;
         self
     }
 
-    /// The same answer, with another flavor or none.
+    /// Returns the same answer, with another flavor or none.
     #[must_use]
     pub fn flavored(mut self, flavor: Option<String>) -> Self {
         if self.dialect == Dialect::Metadata {
@@ -124,8 +124,8 @@ impl Reply {
         self
     }
 
-    /// The header lines in the server's own order, with the `Server` that a metadata server has. A
-    /// redirect carries no date, as seen on real machines.
+    /// Returns the header lines in the server's own order, with the `Server` that a metadata server
+    /// has. A redirect carries no date, as seen on real machines.
     pub fn header_lines(&self, date: Bytes, server: &'static str) -> Vec<(&'static str, Bytes)> {
         let more = || {
             let shared = |(name, value): &(&'static str, String)| (*name, value.clone().into());

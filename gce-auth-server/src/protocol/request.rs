@@ -34,14 +34,14 @@ impl fmt::Debug for Request {
 }
 
 impl Request {
-    /// The scheme and host that the client believes it speaks to.
+    /// Returns the scheme and host that the client believes it speaks to.
     pub fn origin(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         let host = self.header("host").unwrap_or("metadata.google.internal");
         format!("{scheme}://{host}")
     }
 
-    /// The first header of this (lower-case) name.
+    /// Returns the first header of this (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }

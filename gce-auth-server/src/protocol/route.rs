@@ -89,7 +89,7 @@ pub enum Login {
 pub struct Target(Request);
 
 impl Target {
-    /// What a request names whose path begins with [`PREFIX`].
+    /// Returns what a request names whose path begins with [`PREFIX`].
     pub fn new(request: Request) -> Self {
         Self(request)
     }
@@ -101,12 +101,12 @@ impl Target {
         *headers = host.collect();
     }
 
-    /// The path as sent.
+    /// Returns the path as sent.
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// Below `/computeMetadata/v1/`, without a slash at the end.
+    /// Returns the path below `/computeMetadata/v1/`, without a slash at the end.
     pub fn place(&self) -> &str {
         match self.0.path.strip_prefix(PREFIX).unwrap_or_default() {
             "/" => "/",
@@ -119,7 +119,7 @@ impl Target {
         steps(self.place())
     }
 
-    /// Whether it is asked for as a directory: with a slash at the end.
+    /// Returns whether it is asked for as a directory: with a slash at the end.
     pub fn slash(&self) -> bool {
         self.0.path.ends_with('/')
     }

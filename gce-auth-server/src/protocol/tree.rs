@@ -61,7 +61,7 @@ impl<'a> Node<'a> {
         self.keys.last().map_or("", AsRef::as_ref)
     }
 
-    /// The place that a path's segments name, if there is one.
+    /// Returns the place that a path's segments name, if there is one.
     pub fn find(root: &'a Value, segments: impl IntoIterator<Item: AsRef<str>>) -> Option<Self> {
         segments
             .into_iter()
@@ -70,7 +70,7 @@ impl<'a> Node<'a> {
             })
     }
 
-    /// The keys from the root to here, as a pointer into the document.
+    /// Returns the keys from the root to here, as a pointer into the document.
     pub fn keys(&self) -> Vec<String> {
         self.keys
             .iter()
@@ -108,7 +108,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The place below with this key of the document.
+    /// Returns the place below with this key of the document.
     pub fn at(&self, key: &str) -> Option<Self> {
         match self.value {
             Value::Object(map) => {
@@ -123,7 +123,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// What stands below, by the name it has in a path, in the order of these names.
+    /// Returns what stands below, by the name it has in a path, in the order of these names.
     pub fn children(&self) -> Vec<(String, Self)> {
         match self.value {
             _ if !self.is_directory() => Vec::new(),
@@ -184,12 +184,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether this is the directory of all service accounts.
+    /// Returns whether this is the directory of all service accounts.
     pub fn is_accounts(&self) -> bool {
         self.keys == ["instance", "serviceAccounts"]
     }
 
-    /// Whether this is the directory of one service account.
+    /// Returns whether this is the directory of one service account.
     pub fn is_account(&self) -> bool {
         self.keys.len() == 3 && self.keys[..2] == ["instance", "serviceAccounts"]
     }
@@ -199,7 +199,7 @@ impl<'a> Node<'a> {
         self.keys == ["instance", "tags"]
     }
 
-    /// Whether the place is left out, or shown empty, where something above it is printed.
+    /// Returns whether the place is left out, or shown empty, where something above it is printed.
     pub fn appearance(&self) -> Appearance {
         if let [first, second] = self.keys.as_slice()
             && first == "oslogin"
@@ -230,7 +230,8 @@ pub enum Appearance {
     Hidden,
 }
 
-/// Whether the keys below this place were chosen by a user, and so stand in paths as they are.
+/// Returns whether the keys below this place were chosen by a user, and so stand in paths as they
+/// are.
 pub fn is_verbatim(keys: &[impl AsRef<str>]) -> bool {
     let [first, second, rest @ ..] = keys else {
         return false;
@@ -255,7 +256,7 @@ fn alias<'a>(accounts: &'a serde_json::Map<String, Value>, name: &str) -> Option
         .map(|(key, _)| key.as_str())
 }
 
-/// The segments of a path from the root of the tree, without a slash at its end.
+/// Returns the segments of a path from the root of the tree, without a slash at its end.
 pub fn steps(place: &str) -> impl Iterator<Item = &str> {
     place.split('/').filter(move |_| !place.is_empty())
 }
@@ -278,7 +279,7 @@ fn stands_as(key: &str, segment: &str) -> bool {
     rest.next().is_none()
 }
 
-/// `machineType` becomes `machine-type`.
+/// Writes `machineType` as `machine-type`.
 pub fn kebab(key: &str) -> String {
     let mut out = String::with_capacity(key.len() + 2);
     for character in key.chars() {
@@ -294,7 +295,7 @@ pub fn kebab(key: &str) -> String {
     out
 }
 
-/// `machine-type` becomes `machineType`.
+/// Writes `machine-type` as `machineType`.
 pub fn camel(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     let mut upper = false;
