@@ -23,9 +23,8 @@ impl EmulatorBuilder {
     }
 
     /// Adds a plan in TOML: what goes wrong from the start on, what happens to the machine, and how
-    /// long tokens live. It is read
-    /// when the emulator starts, and counts before what was said in code. Of several plans the
-    /// later one counts.
+    /// long tokens live. It is read when the emulator starts, and has priority over the same
+    /// settings in code. Of several plans the later one counts.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;
