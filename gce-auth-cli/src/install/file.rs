@@ -266,6 +266,14 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
     }
 
+    #[test]
+    fn a_new_file_is_its_owners_before_it_has_a_byte() {
+        let folder = TemporaryDirectory::new().unwrap();
+        let file = create(&folder.path().join("new")).unwrap();
+        let known = file.metadata().unwrap();
+        assert_eq!((known.len(), known.mode() & 0o777), (0, 0o600));
+    }
+
     /// Only root can give a file to another user.
     #[test]
     fn a_secret_is_not_given_to_another_user() {

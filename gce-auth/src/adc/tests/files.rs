@@ -290,9 +290,12 @@ fn an_external_account_may_act_as_a_service_account() {
 
 #[test]
 fn an_executable_is_not_run_unless_the_environment_allows_it() {
-    let world = World::new([]);
-    let file = external(&json!({"executable": {"command": "/bin/false"}}));
+    let (world, folder) = (World::new([]), Folder::new());
+    let trace = folder.join("ran");
+    let command = format!("touch {}", trace.display());
+    let file = external(&json!({"executable": {"command": command}}));
     let error = load(&world, &file, &[]).blocking_token().unwrap_err();
+    assert!(!trace.exists(), "it was not run");
     assert_eq!(error.kind(), ErrorKind::Config);
     let said = error.to_string();
     assert!(
