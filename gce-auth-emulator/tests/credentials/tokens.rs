@@ -43,7 +43,13 @@ fn an_access_token_counts_down_and_is_replaced_before_its_end() {
     let third = ask();
     assert_ne!(first["access_token"], third["access_token"]);
     emulator.rotate_token();
-    assert_ne!(third["access_token"], ask()["access_token"]);
+    let fourth = ask();
+    assert_ne!(third["access_token"], fourth["access_token"]);
+    emulator.set_token_lifetime(Duration::from_secs(60));
+    let short = ask();
+    assert_ne!(fourth["access_token"], short["access_token"]);
+    let left = short["expires_in"].as_u64().unwrap();
+    assert!((50..=60).contains(&left), "{left}");
 
     let as_text = |alt: &str| {
         let path = format!("instance/service-accounts/default/token?alt={alt}");
