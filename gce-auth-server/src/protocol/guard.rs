@@ -128,7 +128,7 @@ fn is_tree(path: &str) -> bool {
 
 /// Returns whether a path is one of the versions before v1, which asked for no header. What they
 /// answer is [`pages::legacy`].
-pub fn is_legacy(path: &str) -> bool {
+pub(crate) fn is_legacy(path: &str) -> bool {
     ["/computeMetadata/v1beta1", "/0.1"].iter().any(|version| {
         path.strip_prefix(version)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

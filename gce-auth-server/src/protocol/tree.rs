@@ -22,7 +22,7 @@ pub const LIVE: [&str; 2] = ["identity", "token"];
 
 /// What stands below `oslogin` in the document, but is shown only to a request for a user or a
 /// group.
-pub const LOGINS: [&str; 2] = ["groups", "users"];
+pub(crate) const LOGINS: [&str; 2] = ["groups", "users"];
 
 /// A place in the document.
 #[derive(Clone, Debug)]
@@ -185,7 +185,7 @@ impl<'a> Node<'a> {
     }
 
     /// Returns whether this is the directory of all service accounts.
-    pub fn is_accounts(&self) -> bool {
+    pub(crate) fn is_accounts(&self) -> bool {
         self.keys == ["instance", "serviceAccounts"]
     }
 
@@ -195,7 +195,7 @@ impl<'a> Node<'a> {
     }
 
     /// Returns whether these are the instance's tags, which are JSON unless text is wanted.
-    pub fn is_tags(&self) -> bool {
+    pub(crate) fn is_tags(&self) -> bool {
         self.keys == ["instance", "tags"]
     }
 
