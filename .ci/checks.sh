@@ -222,14 +222,23 @@ checked() {
     done < <(grep '^SKIPPED' <<<"$said")
 }
 
+# Debian's Chromium, in CI, where it may be installed.
+browser() {
+    if [[ ${CI:-} == true ]]; then
+        packages chromium
+    fi
+}
+
 # A real browser, misled by DNS, against the emulator and the agent.
 rebinding() {
+    browser
     cargo build --locked --release -p gce-auth-cli
     checked 'the emulator or the agent answered a page of another origin' conformance/rebinding/run "$target/release/gce-auth"
 }
 
 # The emulator's page in a real browser: every control, the console, screenshots in target/page.
 page() {
+    browser
     cargo build --locked --release -p gce-auth-cli
     checked 'the page is not as it should be' conformance/page/run "$target/release/gce-auth"
 }

@@ -76,9 +76,9 @@ def callers(agent):
 
 def judge(tab, tokens, folder):
     tab.wait("document.querySelectorAll('progress').length >= 3", "tokens are shown as bars")
-    text = tab.run("document.body.innerText")
+    # The page loads itself again and again: at a moment it may be there in part.
     for part in ["gce-auth agent", "Listeners", "Rules", "Last requests", "<script>", LONG, "kube-env"]:
-        assert part in text, f"{part} is not on the page"
+        tab.wait(f"document.body.innerText.includes({json.dumps(part)})", f"{part} is on the page")
     assert tab.run("document.title") == "gce-auth agent", "what a rule is named was run"
     assert not tab.run("document.scripts.length"), "there is a script on the page"
     whole = tab.run("document.documentElement.outerHTML")

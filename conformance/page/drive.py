@@ -306,7 +306,29 @@ def load(tab, emulator):
         time.sleep(0.3)
     tab.click("#clear")
     tab.wait('document.querySelectorAll("#rows > li").length === 0', "all are forgotten")
-    assert tab.run('document.getElementById("left-out").hidden')
+    tab.wait('document.getElementById("left-out").hidden', "what was left out is forgotten")
+
+
+def forgets(tab, emulator):
+    step("what comes while the page forgets is shown")
+    for control in ("#clear", "#reset"):
+        emulator.get("instance/name")
+        tab.wait(f"Boolean({row('instance/name')})", "a request is listed")
+        # The answer that all is forgotten is held back.
+        tab.run("""(() => {
+            const real = window.fetch;
+            window.fetch = async (...what) => {
+                const answer = await real(...what);
+                if (what[1].method !== "GET") await new Promise((go) => { window.fetch = real; window.letGo = go; });
+                return answer;
+            };
+        })()""")
+        tab.click(control)
+        tab.wait("Boolean(window.letGo)", f"{control} was answered")
+        emulator.get("instance/hostname")
+        tab.wait(f"Boolean({row('instance/hostname')}) && !{row('instance/name')}", "only the later request is listed")
+        tab.run("new Promise((done) => { letGo(); delete window.letGo; setTimeout(() => done(true), 500); })")
+        assert tab.run(f"Boolean({row('instance/hostname')})"), f"{control} took a later request away"
 
 
 def every_control(tab):
@@ -386,7 +408,7 @@ def main():
         document(tab, emulator)
         tabs(browser, emulator)
         load(tab, emulator)
-        tab.click("#reset")
+        forgets(tab, emulator)
         looks(tab, emulator, folder)
         tab.look(1280, 900, False)
         every_control(tab)

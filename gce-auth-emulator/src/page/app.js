@@ -89,7 +89,8 @@ $("example").textContent = "curl -H 'Metadata-Flavor: Google' " + location.origi
 for (const part of [requests, faults, events]) part.begin(look);
 for (const part of [session, tree, clock, tokens]) part.begin();
 $("reset").addEventListener("click", async () => {
-  if (await ask("POST", "reset")) { requests.forget(); tree.load(); tokens.load(); tokens.lifetimes(); look(); say("as at the start"); }
+  const last = requests.newest();
+  if (await ask("POST", "reset")) { requests.forget(last); tree.load(); tokens.load(); tokens.lifetimes(); look(); say("as at the start"); }
 });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 look();

@@ -130,9 +130,14 @@ function selected() {
   write($("chosen"), count ? count + " selected" : "All requests");
 }
 
-export function forget() {
-  for (const [id, row] of rows) drop(id, row);
-  waiting.length = 0;
+/* The newest request that the page has. */
+export const newest = () => Math.max(0, ...rows.keys(), ...waiting.map((request) => request.id));
+
+/* Forgets the requests up to this one: others may come, and be shown, before the answer that says that all are
+   forgotten. */
+export function forget(last = Infinity) {
+  for (const [id, row] of rows) if (id <= last) drop(id, row);
+  for (const request of waiting.splice(0)) if (request.id > last) waiting.push(request);
   leftOut = 0;
   counted();
 }
@@ -144,7 +149,10 @@ export function waits(count) {
 
 export function begin(again) {
   $("filter").addEventListener("input", () => { for (const row of rows.values()) row.element.hidden = !fits(row.request); counted(); });
-  $("clear").addEventListener("click", async () => { if (await ask("DELETE", "requests")) forget(); });
+  $("clear").addEventListener("click", async () => {
+    const last = newest();
+    if (await ask("DELETE", "requests")) forget(last);
+  });
   $("pause").addEventListener("click", () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", String(paused));
