@@ -181,7 +181,12 @@ mod tests {
                 headers: [HOST, FLAVOR].into_iter().collect(),
                 ..Request::default()
             };
-            assert_eq!(check(&request, None, Vec::new).unwrap_err().status, 405);
+            let stopped = check(&request, None, Vec::new).unwrap_err();
+            assert_eq!(stopped.status, 405);
+            let reply = line(405, stopped.why).with("Allow", "GET, HEAD");
+            assert_eq!(stopped.reply(), reply);
         }
+        let refused = super::HOST;
+        assert_eq!(refused.reply(), line(403, refused.why));
     }
 }

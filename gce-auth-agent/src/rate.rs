@@ -89,6 +89,7 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller::{Fact, Process};
 
     #[test]
     fn a_burst_is_let_through_and_then_as_many_as_the_rate_says() {
@@ -121,6 +122,8 @@ mod tests {
         let now = Started::now();
         let take = || limiter.take_at(0, rate, Key::Unknown, now);
         assert_eq!([take(), take(), take()], [Ok(()), Ok(()), Err(30)]);
+        let later = now.plus(Duration::from_secs(12));
+        assert_eq!(limiter.take_at(0, rate, Key::Unknown, later), Err(18));
     }
 
     #[test]
@@ -134,8 +137,84 @@ mod tests {
         for uid in 0..10_000 {
             limiter.take_at(0, rate, Key::User(uid), start).unwrap();
         }
-        let later = start.plus(Duration::from_secs(61));
+        // While all of them are recent, one that is known has its own bucket and a new one waits.
+        let recent = start.plus(Duration::from_millis(59_999));
+        limiter.take_at(0, rate, Key::User(0), recent).unwrap();
+        let new = limiter.take_at(0, rate, Key::User(10_000), recent);
+        assert_eq!(new, Err(1));
+        let later = start.plus(Duration::from_secs(60));
         limiter.take_at(0, rate, Key::User(10_000), later).unwrap();
-        assert_eq!(limiter.0.lock().unwrap().len(), 1);
+        assert_eq!(limiter.0.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_slow_rate_holds_for_longer_than_callers_are_kept_when_there_are_many() {
+        let limiter = Limiter::default();
+        let rate = Rate {
+            burst: 1,
+            per: Duration::from_secs(3600),
+        };
+        let start = Started::now();
+        let take = |uid: u32, after: u64| {
+            let now = start.plus(Duration::from_secs(after));
+            limiter.take_at(0, rate, Key::User(uid), now)
+        };
+        assert_eq!((take(1, 0), take(2, 61)), (Ok(()), Ok(())));
+        assert_eq!(take(1, 62), Err(3538));
+    }
+
+    #[test]
+    fn callers_share_a_bucket_by_the_surest_thing_known_of_them() {
+        let rate = Rate {
+            burst: 1,
+            per: Duration::from_secs(3600),
+        };
+        let caller = |uid: Option<u32>, address: Option<[u8; 4]>| Caller {
+            uid,
+            address: address.map(IpAddr::from),
+            ..Caller::default()
+        };
+        let within = |container: &str, named_by_user: bool| {
+            let process = Process {
+                pid: 1,
+                gid: Fact::Unreadable,
+                exe: Fact::Unreadable,
+                cgroups: Fact::Unreadable,
+                container: Some(container.to_owned()),
+                pod: None,
+                named_by_user,
+                descends: false,
+            };
+            Caller {
+                processes: vec![process],
+                ..caller(Some(1), Some([10, 0, 0, 1]))
+            }
+        };
+        for (first, second, shared) in [
+            (within("a", false), within("a", false), true),
+            (within("a", false), within("b", false), false),
+            (within("a", false), caller(Some(1), None), false),
+            // A name that the user chose is no way to another bucket.
+            (within("a", true), within("b", true), true),
+            (within("a", true), caller(Some(1), None), true),
+            (
+                caller(Some(1), Some([10, 0, 0, 1])),
+                caller(Some(1), Some([10, 0, 0, 2])),
+                true,
+            ),
+            (caller(Some(1), None), caller(Some(2), None), false),
+            (
+                caller(None, Some([10, 0, 0, 1])),
+                caller(None, Some([10, 0, 0, 2])),
+                false,
+            ),
+            (caller(None, None), caller(None, None), true),
+        ] {
+            let limiter = Limiter::default();
+            limiter.take(0, rate, &first).unwrap();
+            let taken = limiter.take(0, rate, &second);
+            assert_eq!(taken.is_err(), shared, "{first:?} {second:?}");
+            assert_eq!(limiter.take(1, rate, &second), Ok(()), "of another rule");
+        }
     }
 }

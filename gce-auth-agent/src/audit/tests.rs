@@ -155,3 +155,29 @@ fn a_line_that_was_taken_in_part_goes_on_where_it_was_cut() {
     assert!(cuts > 0 && lines.is_empty());
     assert_eq!(read, all);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_line_is_written_while_others_may_follow() {
+    use std::io::BufRead as _;
+    let name = format!("gce-auth-audit-fifo-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    let (say, heard) = std::sync::mpsc::channel();
+    let theirs = path.clone();
+    let reader = std::thread::spawn(move || {
+        for line in io::BufReader::new(File::open(theirs).unwrap()).lines() {
+            say.send(line.unwrap()).unwrap();
+        }
+    });
+    let audit = Audit::start(AuditTarget::File(path.clone()), silent()).unwrap();
+    for place in ["/first", "/second"] {
+        audit.add(&line(place));
+        let text = heard.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(text.contains(place), "{text}");
+    }
+    drop(audit);
+    reader.join().unwrap();
+    std::fs::remove_file(path).unwrap();
+}

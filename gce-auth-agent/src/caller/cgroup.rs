@@ -147,6 +147,8 @@ mod tests {
         for path in [
             format!("/pod{UID}"),
             format!("/user.slice/pod{UID}"),
+            format!("/kubepods-of-a-user/pod{UID}"),
+            format!("/my.slice:own:x/pod{UID}"),
             "/kubepods/burstable/pod77aa/c1".to_owned(),
             format!("/kubepods/burstable/tripod{UID}"),
         ] {

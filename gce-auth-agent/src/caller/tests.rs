@@ -189,6 +189,25 @@ fn the_files_of_a_process_that_ended_are_not_anothers() {
 }
 
 #[test]
+fn a_process_of_another_user_is_told_from_root_s() {
+    use std::os::unix::process::CommandExt as _;
+    let child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .uid(4242)
+        .gid(4343)
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("SKIPPED: only root may run a program as another user");
+        return;
+    };
+    let files = ProcessFiles::open(child.id()).unwrap();
+    assert_eq!(files.uid(), Some(4242));
+    assert_eq!(files.read(None).gid, Fact::Known(4343));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_caller_elsewhere_is_its_address() {
     let peer = "10.8.1.2:4000".parse().unwrap();
     let local = "10.8.0.1:80".parse().unwrap();
@@ -213,6 +232,7 @@ fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
     assert_eq!(caller.uid, Some(own_uid()));
     assert_eq!(caller.processes[0].gid, Fact::Known(7));
     assert_ne!(caller.processes[0].exe, Fact::Unreadable);
+    assert!(!caller.unreadable);
     connection.process = PeerProcess::Gone;
     let caller = identify(&connection, &ALL);
     assert!(!caller.is_known() && caller.processes.is_empty());
@@ -224,6 +244,8 @@ fn a_caller_of_a_unix_socket_is_gone_with_its_process() {
     assert_eq!(caller.processes[0].gid, Fact::Known(7));
     assert_eq!(caller.processes[0].exe, Fact::Unreadable);
     assert_eq!(caller.processes[0].cgroups, Fact::Unreadable);
+    assert!(caller.unreadable);
+    assert!(!identify(&connection, &Lookup::default()).unreadable);
     connection.peer = Peer::Unix {
         uid: Some(4242),
         gid: None,

@@ -2,7 +2,7 @@ use std::{io, path::Path};
 
 use super::{
     config::{Config, ListenAt, SourceKind},
-    system::System,
+    system::{Machine, System},
 };
 
 /// One user, one group and one file.
@@ -215,12 +215,15 @@ fn what_is_wrong_is_said_with_its_line_and_remedy() {
             &["scopes", "list in brackets"],
         ),
         (rule("scopes = [\"a b\"]"), "6:11", &["without spaces"]),
+        (rule("scopes = [\n  \"a\",\n  1,\n]"), "8:3", &["`scopes`"]),
         (
             rule("accounts = [\"a/b\"]"),
             "6:13",
             &["`accounts`", "\"default\""],
         ),
         (rule("as = \"me\""), "6:6", &["e-mail"]),
+        (rule("as = \"@p.example\""), "6:6", &["e-mail"]),
+        (rule("as = \"me@\""), "6:6", &["e-mail"]),
         (
             rule("metadata = [\"/instance/zone\"]"),
             "6:13",
@@ -265,7 +268,23 @@ fn a_file_that_cannot_be_read_is_named() {
 
 #[test]
 fn the_machine_knows_its_users() {
-    let machine = super::system::Machine;
+    let machine = Machine;
     assert_eq!(machine.user("root"), Some(0));
     assert_eq!(machine.group("no-such-group"), None);
+    let listed = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    for (file, find) in [
+        ("/etc/passwd", Machine::user as fn(&Machine, &str) -> _),
+        ("/etc/group", Machine::group),
+    ] {
+        for line in listed(file).lines().take(4) {
+            let fields: Vec<_> = line.split(':').collect();
+            let [name, _, id, ..] = fields[..] else {
+                continue;
+            };
+            // On macOS files begin with comments, and ids may be negative.
+            if let Ok(id) = id.parse() {
+                assert_eq!(find(&machine, name), Some(id), "{file}: {name}");
+            }
+        }
+    }
 }

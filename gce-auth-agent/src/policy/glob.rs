@@ -162,6 +162,8 @@ mod tests {
             ("/usr/bin/w*b*", "/usr/bin/web-app"),
             ("/**", "/usr/bin/web"),
             ("a*c*c", "abcbcc"),
+            ("a*b*cd", "abcd"),
+            ("*bc*de*", "abcxdef"),
         ] {
             assert!(Glob::path(pattern).matches(path), "{pattern} {path}");
         }
@@ -174,6 +176,7 @@ mod tests {
             ("/usr/bin/web", "/usr/bin/Web"),
             ("/a/b", "/a/b/"),
             ("a*a", "a"),
+            ("a*bcd*cde", "abcde"),
             ("a?c", "abc"),
             ("[a]", "a"),
             ("", "a"),

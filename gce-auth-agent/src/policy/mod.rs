@@ -18,6 +18,8 @@ pub mod system;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
+mod fit_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Decision, Fit, Grant, Limits, Policy, Request,
     config_tests::{BOUNDARY, parse},
 };
-use crate::caller::{Caller, Fact, Process};
+use crate::caller::Caller;
 
 const MAIN: &str = "main@p.iam.gserviceaccount.com";
 const PREFIX: &str = "/computeMetadata/v1/";
@@ -15,7 +15,7 @@ fn policy(allow: &str) -> Policy {
     parse(&text).unwrap().policy
 }
 
-fn user(uid: u32) -> Caller {
+pub(super) fn user(uid: u32) -> Caller {
     Caller {
         local: true,
         uid: Some(uid),
@@ -58,9 +58,15 @@ fn default_and_its_address_are_one_account() {
         let unknown = policy.decide(Fit::Rule(0), &request, None);
         assert!(matches!(unknown, Decision::Refused(_)));
     }
+    let rule = Fit::Rule(0);
+    let all = "instance/service-accounts";
     let none = policy("accounts = []");
     assert!(refused(&none, TOKEN).contains("default"));
-    assert!(!none.shows_directory(Fit::Rule(0), "instance/service-accounts", None));
+    assert!(!none.shows_directory(rule, all, None) && !none.shows_value(rule, all, None));
+    for some in [policy("accounts = [\"b@c.d\"]"), policy("")] {
+        assert!(some.shows_directory(rule, all, None) && some.shows_value(rule, all, None));
+    }
+    assert!(!none.compares_accounts(rule) && !policy("").compares_accounts(rule));
 }
 
 #[test]
@@ -130,8 +136,13 @@ fn what_is_concealed_must_be_named() {
         ));
     }
     let nothing = policy("metadata = []\naccounts = []");
-    refused(&nothing, "");
-    refused(&nothing, "instance/");
+    let accounts_alone = policy("metadata = []");
+    let values_alone = policy("metadata = [\"instance/zone\"]\naccounts = []");
+    for above in ["", "instance/"] {
+        refused(&nothing, above);
+        granted(&accounts_alone, above);
+        granted(&values_alone, above);
+    }
 }
 
 #[test]
@@ -180,145 +191,26 @@ fn what_a_caller_sends_comes_back_without_markup() {
 }
 
 #[test]
-fn a_rule_fits_all_processes_that_hold_the_socket() {
-    let text = "[[rule]]\n[rule.caller]\nexe = [\"/bin/a\"]\n[rule.allow]\ndeny = DENY\n";
-    let process = |exe: &str| Process {
-        pid: 1,
-        gid: Fact::Known(1),
-        exe: match exe {
-            "" => Fact::Unreadable,
-            exe => Fact::Known(exe.into()),
-        },
-        cgroups: Fact::Known(Vec::new()),
-        container: None,
-        pod: None,
-        named_by_user: false,
-        descends: false,
-    };
-    let fits = |deny: &str, exes: &[&str]| {
-        let policy = parse(&text.replace("DENY", deny)).unwrap().policy;
-        let processes = exes.iter().map(|exe| process(exe)).collect();
-        policy.fit(&Caller {
-            processes,
-            ..user(7)
-        }) == Fit::Rule(0)
-    };
-    for (exes, allows, denies) in [
-        (&["/bin/a"][..], true, true),
-        (&["/bin/a", "/bin/a"], true, true),
-        (&["/bin/a", "/bin/b"], false, true),
-        (&["/bin/b"], false, false),
-        (&[""], false, true),
-        (&["/bin/b", ""], false, true),
-        (&[], false, true),
+fn a_refusal_says_what_would_have_served_the_caller() {
+    let rule = "[[rule]]\n[rule.allow]\ndeny = true\n";
+    let zone = Request::parse(&format!("{PREFIX}instance/zone")).unwrap();
+    let program = parse("").unwrap().policy.for_program(7).unwrap();
+    for (policy, expected) in [
+        (parse(rule).unwrap().policy, "deny = true"),
+        (program, "the program of `exec --agent`"),
+        (Policy::own_user(1000), "the agent's own user and root"),
+        (
+            parse("default = \"deny\"").unwrap().policy,
+            "without a rule are not",
+        ),
     ] {
-        assert_eq!(fits("false", exes), allows, "{exes:?}");
-        assert_eq!(fits("true", exes), denies, "{exes:?}");
-    }
-}
-
-#[test]
-fn what_a_user_could_choose_counts_for_rules_that_name_the_user() {
-    let own = Process {
-        pid: 1,
-        gid: Fact::Known(1),
-        exe: Fact::Claimed("/bin/a".into()),
-        cgroups: Fact::Known(vec!["/user.slice/x".to_owned()]),
-        container: Some("3f2a".to_owned()),
-        pod: Some("1234".to_owned()),
-        named_by_user: true,
-        descends: false,
-    };
-    let fits = |test: &str, deny: bool| {
-        let text = format!("[[rule]]\n[rule.caller]\n{test}\n[rule.allow]\ndeny = {deny}\n");
-        let caller = Caller {
-            processes: vec![own.clone()],
-            ..user(7)
+        let fit = policy.fit(&user(7));
+        let decision = policy.decide(fit, &zone, None);
+        let Decision::Refused(why) = decision else {
+            panic!("{expected}: {decision:?}");
         };
-        parse(&text).unwrap().policy.fit(&caller) == Fit::Rule(0)
-    };
-    for (test, other) in [
-        ("exe = [\"/bin/a\"]", "exe = [\"/bin/b\"]"),
-        ("container = [\"3f*\"]", "container = [\"4*\"]"),
-        ("pod = [\"1234\"]", "pod = [\"5\"]"),
-    ] {
-        assert!(!fits(test, false) && fits(test, true), "{test}");
-        let named = format!("uid = [7]\n{test}");
-        assert!(fits(&named, false) && fits(&named, true), "{named}");
-        assert!(!fits(other, false) && !fits(other, true), "{other}");
-        let of_another = format!("uid = [8]\n{test}");
-        assert!(!fits(&of_another, false) && !fits(&of_another, true));
+        assert!(why.contains(expected), "{why}");
     }
-}
-
-#[test]
-fn an_executable_whose_name_is_no_text_does_not_escape_a_rule() {
-    use std::os::unix::ffi::OsStringExt as _;
-    let exe = std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec());
-    let text = "[[rule]]\n[rule.caller]\nexe = [\"/tmp/**\"]\n[rule.allow]\ndeny = true\n";
-    let caller = Caller {
-        processes: vec![Process {
-            pid: 1,
-            gid: Fact::Known(1),
-            exe: Fact::Known(exe.into()),
-            cgroups: Fact::Known(Vec::new()),
-            container: None,
-            pod: None,
-            named_by_user: false,
-            descends: false,
-        }],
-        ..user(7)
-    };
-    assert_eq!(parse(text).unwrap().policy.fit(&caller), Fit::Rule(0));
-}
-
-#[test]
-fn a_rule_that_denies_fits_a_process_that_may_hold_the_socket() {
-    let process = |exe: Fact<PathBuf>, cgroup: &str| Process {
-        pid: 1,
-        gid: Fact::Known(1),
-        exe,
-        cgroups: Fact::Known(vec![cgroup.to_owned()]),
-        container: None,
-        pod: None,
-        named_by_user: false,
-        descends: false,
-    };
-    let fits = |test: &str, deny: bool| {
-        let text = format!("[[rule]]\n[rule.caller]\n{test}\n[rule.allow]\ndeny = {deny}\n");
-        let caller = Caller {
-            processes: vec![process(Fact::Known("/bin/b".into()), "/b")],
-            hidden: vec![process(Fact::Unreadable, "/a")],
-            ..user(7)
-        };
-        parse(&text).unwrap().policy.fit(&caller) == Fit::Rule(0)
-    };
-    for (test, allows, denies) in [
-        ("exe = [\"/bin/a\"]", false, true),
-        ("exe = [\"/bin/b\"]", true, true),
-        ("cgroup = [\"/a\"]", false, true),
-        ("cgroup = [\"/b\"]", true, true),
-        ("cgroup = [\"/c\"]", false, false),
-        ("uid = [8]\ncgroup = [\"/a\"]", false, false),
-    ] {
-        assert_eq!(fits(test, false), allows, "{test}");
-        assert_eq!(fits(test, true), denies, "{test}");
-    }
-}
-
-#[test]
-fn a_caller_elsewhere_has_an_address_and_no_user() {
-    let text = "[[rule]]\nname = \"root\"\n[rule.caller]\nuid = [0]\n[[rule]]\nname = \"net\"\n\
-                [rule.caller]\nfrom = [\"10.0.0.0/8\"]\nlistener = [\"pods\"]\n";
-    let policy = parse(text).unwrap().policy;
-    let caller = |address: [u8; 4], listener: &str| Caller {
-        listener: Arc::from(listener),
-        address: Some(address.into()),
-        ..Caller::default()
-    };
-    assert_eq!(policy.fit(&caller([10, 0, 0, 1], "pods")), Fit::Rule(1));
-    assert_eq!(policy.fit(&caller([10, 0, 0, 1], "")), Fit::Refused);
-    assert_eq!(policy.fit(&caller([11, 0, 0, 1], "pods")), Fit::Refused);
 }
 
 #[test]
