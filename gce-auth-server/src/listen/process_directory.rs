@@ -143,6 +143,9 @@ mod tests {
         let files = ProcessDirectory::open(own).unwrap();
         assert_eq!(files.link("exe").unwrap(), std::env::current_exe().unwrap());
         assert!(files.text("comm").unwrap().ends_with('\n'));
+        // No program that this one starts has it.
+        let flags = rustix::io::fcntl_getfd(&files.directory).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
     }
 
     #[test]

@@ -138,3 +138,61 @@ fn ends(message: &[u8; MESSAGE]) -> Option<(SocketAddr, SocketAddr)> {
     let own = SocketAddr::new(address(8)?, port(4)?);
     Some((own, SocketAddr::new(address(24)?, port(6)?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "127.0.0.1:4000";
+    const OTHER: &str = "127.0.0.1:80";
+
+    fn understood(kind: u16, body: &[u8]) -> io::Result<Option<(u32, u32)>> {
+        let mut answer = vec![0; HEADER];
+        answer[4..6].copy_from_slice(&kind.to_ne_bytes());
+        answer.extend(body);
+        understand(&answer, OWN.parse().unwrap(), OTHER.parse().unwrap())
+    }
+
+    /// An `inet_diag_msg` of user 7.
+    fn message(state: u8, own: &str, other: &str, inode: u32) -> Vec<u8> {
+        let own: SocketAddr = own.parse().unwrap();
+        let mut body = vec![family(own.ip()), state, 0, 0];
+        body.extend(addresses(own, other.parse().unwrap()));
+        body.resize(64, 0);
+        body.extend(7_u32.to_ne_bytes());
+        body.extend(inode.to_ne_bytes());
+        body
+    }
+
+    #[test]
+    fn only_a_connection_with_these_ends_that_a_process_holds_is_found() {
+        const ESTABLISHED: u8 = 1;
+        const LISTEN: u8 = 10;
+        for (state, own, other, inode, found) in [
+            (ESTABLISHED, OWN, OTHER, 5, Some((7, 5))),
+            (ESTABLISHED, OWN, OTHER, 0, None),
+            (LISTEN, OWN, OTHER, 5, None),
+            (ESTABLISHED, OTHER, OWN, 5, None),
+            (ESTABLISHED, OWN, "127.0.0.1:81", 5, None),
+            (ESTABLISHED, "127.0.0.2:4000", OTHER, 5, None),
+        ] {
+            let answer = understood(BY_FAMILY, &message(state, own, other, inode));
+            assert_eq!(answer.unwrap(), found, "{state} {own} {other} {inode}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_kernel_s_and_no_socket_is_none() {
+        assert_eq!(understood(ERROR, &(-ENOENT).to_ne_bytes()).unwrap(), None);
+        let refused = understood(ERROR, &(-13_i32).to_ne_bytes()).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(13));
+        let broken = [
+            understood(ERROR, &[0; 3]),
+            understood(BY_FAMILY, &[0; 71]),
+            understood(ERROR + 1, &[0; 72]),
+        ];
+        for answer in broken {
+            assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+}
