@@ -136,6 +136,14 @@ mod tests {
     }
 
     #[test]
+    fn a_git_that_can_something_else_gets_a_password() {
+        let input = b"capability[]=state\nprotocol=https\nhost=source.developers.google.com\n";
+        let text = said("get", input);
+        assert!(text.contains("\npassword=ya29.access\n"), "{text}");
+        assert!(!text.contains("authtype"), "{text}");
+    }
+
+    #[test]
     fn another_server_gets_no_answer() {
         for host in [
             "github.com",

@@ -18,10 +18,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_above_zero() {
+    fn seconds_are_above_zero_and_at_most_a_week() {
         assert_eq!(seconds("3"), Ok(Duration::from_secs(3)));
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for text in ["", "0", "-1", "soon", "inf", "NaN", "1e300", "0.0001"] {
+        assert_eq!(seconds("0.001"), Ok(Duration::from_millis(1)));
+        assert_eq!(seconds("604800"), Ok(Duration::from_secs(604_800)));
+        for text in [
+            "", "0", "-1", "soon", "inf", "NaN", "1e300", "0.0001", "604801",
+        ] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

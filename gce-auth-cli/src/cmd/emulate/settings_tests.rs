@@ -44,42 +44,71 @@ fn settings(words: &[&str]) -> String {
 fn what_is_printed_says_the_same_when_it_is_given_back() {
     let file = std::env::temp_dir().join(format!("gce-auth-config-{}.toml", std::process::id()));
     let path = file.to_str().unwrap();
-    for words in [
-        &[][..],
-        &[
-            "--port",
-            "8080",
-            "--strict",
-            "--project=my-project",
-            "--allow-from=10.0.0.0/8,fd00::/8",
-        ],
-        &[
-            "--set",
-            "instance/attributes/a=\"1\"\\",
-            "--set=instance/attributes/b=2",
-            "--account=a@b",
-        ],
-        &[
-            "--event",
-            "event = { kind = \"preempt\" }",
-            "--fault",
-            "path = \"/\", fault = { kind = \"hang\" }",
-        ],
-        &[
-            "--cold-start",
-            "0.5",
-            "--token-lifetime=600",
-            "--write-adc=.",
-            "--adc-kind=service_account",
-        ],
-        &[
-            "--project=007",
-            "--address=::1",
-            "--token-command",
-            "echo 'a b'",
-        ],
+    for (words, lines) in [
+        (&[][..], &["profile = \"gce\"\n"][..]),
+        (
+            &[
+                "--port",
+                "8080",
+                "--strict",
+                "--project=my-project",
+                "--allow-from=10.0.0.0/8,fd00::/8",
+            ],
+            &[
+                "port = 8080\n",
+                "strict = true\n",
+                "project = \"my-project\"\n",
+                "allow-from = [\"10.0.0.0/8\", \"fd00::/8\"]\n",
+            ],
+        ),
+        (
+            &[
+                "--set",
+                "instance/attributes/a=\"1\"\\",
+                "--set=instance/attributes/b=2",
+                "--account=a@b",
+            ],
+            &["/a=\"1\"\\', ", "/b=2", "account = [\"a@b\"]\n"],
+        ),
+        (
+            &[
+                "--event",
+                "event = { kind = \"preempt\" }",
+                "--fault",
+                "path = \"/\", fault = { kind = \"hang\" }",
+            ],
+            &["event = [", "preempt", "fault = [", "hang"],
+        ),
+        (
+            &[
+                "--cold-start",
+                "0.5",
+                "--token-lifetime=600",
+                "--write-adc=.",
+                "--adc-kind=service_account",
+            ],
+            &[
+                "cold-start = \"0.5\"\n",
+                "token-lifetime = 600\n",
+                "write-adc = \".\"\n",
+                "adc-kind = \"service_account\"\n",
+            ],
+        ),
+        (
+            &[
+                "--project=007",
+                "--address=::1",
+                "--token-command",
+                "echo 'a b'",
+            ],
+            &["project = \"007\"\n", "address = \"::1\"\n"],
+        ),
     ] {
         let printed = settings(words);
+        for line in lines {
+            assert!(printed.contains(line), "{printed}\nwithout {line}");
+        }
+        assert_eq!(printed.contains("strict"), words.contains(&"--strict"));
         fs::write(&file, &printed).unwrap();
         assert_eq!(settings(&["--config", path]), printed, "{words:?}");
         assert_eq!(settings(&[&format!("--config={path}")]), printed);
@@ -106,6 +135,7 @@ fn what_is_printed_says_the_same_when_it_is_given_back() {
         ("allow_from = \"x\"", "no setting"),
         ("strict = 1", "another type"),
         ("port = [1]", "another type"),
+        ("port = true", "another type"),
         ("port =", "emulat"),
     ] {
         fs::write(&file, text).unwrap();
