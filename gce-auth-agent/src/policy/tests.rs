@@ -105,6 +105,14 @@ fn scopes_are_given_as_asked_or_refused() {
 }
 
 #[test]
+fn a_rate_holds_for_the_callers_of_its_rule() {
+    let rate = policy("rate = \"50/s\"").rate(Fit::Rule(0)).unwrap();
+    assert_eq!((rate.burst, rate.per), (50, Duration::from_secs(1)));
+    assert!(policy("rate = \"50/s\"").rate(Fit::Served).is_none());
+    assert!(policy("").rate(Fit::Rule(0)).is_none());
+}
+
+#[test]
 fn a_boundary_is_read_and_given() {
     let grant = granted(&policy("boundary = \"boundary.json\""), TOKEN);
     let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_gets_what_is_there() {
+    fn callers_wait_no_longer_than_they_have_to_and_the_poll_ends_with_the_last() {
         use std::io::{Read as _, Write as _};
         let source = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = MetadataClient::builder().endpoint(source.local_addr().unwrap().to_string());
@@ -208,12 +208,32 @@ mod tests {
             .build()
             .unwrap();
         let key = ("instance/maintenance-event".to_owned(), false);
-        let wait = polls.wait(key, None, Some(Duration::ZERO));
-        let found = runtime.block_on(wait).unwrap();
-        assert_eq!(
-            (&*found.body, found.etag.as_deref()),
-            (&b"NONE"[..], Some("0123456789abcdef"))
-        );
+        let wait = |last_etag: Option<&'static str>, limit: Option<Duration>| {
+            let wait = polls.wait(key.clone(), last_etag, limit);
+            async {
+                let soon = tokio::time::timeout(Duration::from_secs(20), wait);
+                let found = soon.await.unwrap().unwrap();
+                assert_eq!(
+                    (&*found.body, found.etag.as_deref()),
+                    (&b"NONE"[..], Some("0123456789abcdef"))
+                );
+            }
+        };
+        runtime.block_on(async {
+            wait(None, Some(Duration::ZERO)).await;
+            // The value is another than the one that the caller knows.
+            wait(Some("fedcba9876543210"), None).await;
+            // It is the same, and the agent stops.
+            polls.stop();
+            wait(Some("123456789abcdef"), None).await;
+            let ended = async {
+                while !polls.all.lock().unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let soon = tokio::time::timeout(Duration::from_secs(20), ended);
+            soon.await.unwrap();
+        });
         drop(answers.join().unwrap());
     }
 
