@@ -143,4 +143,25 @@ mod tests {
         let clients: Vec<_> = (0..600).map(|_| connect()).collect();
         assert_eq!(clients.len(), 600);
     }
+
+    #[test]
+    fn a_closed_port_is_taken_after_connections_that_ended_and_shared_with_nothing() {
+        use std::io::Read as _;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        drop(listener.accept().unwrap());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        drop((client, listener));
+        // The end that closed first lingers, and takes the port from those that do not reuse it.
+        let plain = socket(address, false).unwrap_err();
+        assert_eq!(plain.kind(), io::ErrorKind::AddrInUse);
+        let port = TcpPort::closed(address).unwrap();
+        assert_eq!(port.local_addr().unwrap(), address);
+        TcpStream::connect(address).unwrap_err();
+
+        let port = TcpPort::closed("127.0.0.1:0".parse().unwrap()).unwrap();
+        let again = TcpPort::closed(port.local_addr().unwrap()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
 }
