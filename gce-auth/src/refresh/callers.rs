@@ -147,7 +147,7 @@ impl<S: Source> Cache<S> {
             let (outcome, waited) = match self.next(why, now) {
                 Next::Done(outcome) => (outcome, None),
                 Next::Wait { task, id, lead } => {
-                    let landed = task.outcome(budget.left(now));
+                    let landed = task.outcome_from(now, budget.left(now));
                     let done_here = lead && self.depart(&task, &budget);
                     let outcome = landed.await;
                     (

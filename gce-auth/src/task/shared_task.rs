@@ -13,7 +13,7 @@ use crate::{
     task::{
         ended::{dropped, late, panicked},
         sync::{Condvar, Mutex, lock, notify_all, wait_until},
-        timer::Alarm,
+        timer::{Alarm, PAUSE},
         under_way,
     },
     values::{
@@ -231,13 +231,19 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
     }
 
     /// Returns the outcome, as a future that belongs to no runtime; a timeout
-    /// after `limit` and some slack.
+    /// after `limit` and some slack. For a caller that is there from the start.
     pub(crate) fn outcome(self: &Arc<Self>, limit: Duration) -> Landed<T> {
+        self.outcome_from(self.started, limit)
+    }
+
+    /// [`outcome`](Self::outcome) for a caller that joins at `now`.
+    pub(crate) fn outcome_from(self: &Arc<Self>, now: Now, limit: Duration) -> Landed<T> {
         self.progress.set_awaited();
         Landed {
             flight: Arc::clone(self),
             seat: None,
             limit,
+            saw_all: now.boot.saturating_sub(self.started.boot) <= PAUSE,
             alarm: None,
         }
     }
@@ -314,6 +320,9 @@ pub(crate) struct Landed<T> {
     flight: Arc<SharedTask<T>>,
     seat: Option<usize>,
     limit: Duration,
+    /// Whether no pause of the task is older than this wait: the task's time is
+    /// longer by its pauses, and a caller's only by those that it waits through.
+    saw_all: bool,
     alarm: Option<Alarm>,
 }
 
@@ -346,7 +355,8 @@ impl<T: Clone + Send + 'static> Future for Landed<T> {
         let runs = (state.job.is_none() || this.flight.progress.is_assigned())
             && state.since == this.flight.started;
         drop(state);
-        if this.limit == Duration::MAX || (runs && this.limit >= this.flight.budget) {
+        let ends_in_time = runs && this.saw_all && this.limit >= this.flight.budget;
+        if this.limit == Duration::MAX || ends_in_time {
             return Poll::Pending;
         }
         let limit = this.limit.saturating_add(SLACK);

@@ -21,7 +21,7 @@ use crate::{
 /// that was stopped, or a machine that was suspended.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
 /// A piece that took this much longer than it should was a pause.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 
 static TIMER: PerProcess<Timer> = PerProcess::new();
 

@@ -336,3 +336,17 @@ fn an_alarm_is_set_where_nothing_else_ends_the_wait_in_time() {
     assert!(sets(LONG, restart), "with the budget of a later caller");
     assert!(!sets(Duration::MAX, |_| ()) && !sets(Duration::MAX, restart));
 }
+
+#[test]
+fn an_alarm_ends_the_wait_for_a_task_that_may_have_paused_before() {
+    let sets = |joined: Duration| {
+        let task = of_this_process(|| Ok(1));
+        drop(lock(&task.state).job.take());
+        let now = Now::new(NOW.wall, NOW.boot + joined);
+        let mut landed = task.outcome_from(now, LONG);
+        assert!(poll(&mut landed, Waker::noop()).is_pending());
+        landed.alarm.is_some()
+    };
+    assert!(!sets(Duration::ZERO) && !sets(PAUSE));
+    assert!(sets(PAUSE + Duration::from_nanos(1)));
+}
