@@ -369,8 +369,7 @@ impl Agent {
     }
 
     /// Ends: accepts no new connection, ends long polls with what they have, and gives the
-    /// requests under way 5 s. All lines of the audit are written then, unless its target takes
-    /// nothing for 5 s.
+    /// requests under way 5 s. Then gives the lines of the audit 5 s to be written.
     pub fn stop(mut self) {
         self.stop.send_replace(true);
         self.control.state.values.polls.stop();

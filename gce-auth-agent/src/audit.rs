@@ -172,13 +172,21 @@ impl Audit {
         Ok(())
     }
 
-    /// Takes no more lines, and waits until those that it has are written.
+    /// Takes no more lines, and waits until those that it has are written. Waits once: a target
+    /// that took none before takes none later.
     pub(crate) fn finish(&self) {
         let mut queue = self.shared.lock();
-        queue.ended = true;
+        if std::mem::replace(&mut queue.ended, true) {
+            return;
+        }
         self.shared.came.notify_all();
         let waits = |queue: &mut Queue| !queue.settled;
-        drop(self.shared.came.wait_timeout_while(queue, LAST_WAIT, waits));
+        let waited = self.shared.came.wait_timeout_while(queue, LAST_WAIT, waits);
+        let (queue, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(queue);
+        if waited.timed_out() {
+            (self.shared.log)("cannot write the audit before the agent ends; lines are lost");
+        }
     }
 }
 

@@ -158,6 +158,30 @@ fn a_line_that_was_taken_in_part_goes_on_where_it_was_cut() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_target_that_takes_nothing_is_waited_for_once() {
+    let name = format!("gce-auth-audit-stuck-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    let never_reads = OpenOptions::new().read(true).write(true).open(&path);
+    let (log, tells) = told();
+    let audit = Audit::start(AuditTarget::File(path.clone()), log).unwrap();
+    std::fs::remove_file(path).unwrap();
+    // More than a pipe holds.
+    audit.add(&line(&"x".repeat(1 << 20)));
+    audit.finish();
+    drop(audit);
+    let said: Vec<_> = tells.try_iter().collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("lines are lost"), "{said:?}");
+    // Its thread ends when the pipe does.
+    drop(never_reads);
+    let said: Vec<_> = tells.iter().collect();
+    assert!(said[0].contains("Broken pipe"), "{said:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_line_is_written_while_others_may_follow() {
     use std::io::BufRead as _;
     let name = format!("gce-auth-audit-fifo-{}", std::process::id());
