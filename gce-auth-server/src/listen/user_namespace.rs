@@ -28,13 +28,9 @@ fn overflow(kind: &str) -> Option<u32> {
     /// Without `/proc/sys`.
     const DEFAULT: u32 = 65534;
 
-    let is_whole = match std::fs::read_to_string(format!("/proc/self/{kind}_map")) {
-        Ok(map) => maps_all(&map),
-        // A kernel without user namespaces, if `/proc` is there.
-        Err(_) => std::path::Path::new("/proc/self/status").exists(),
-    };
+    let map = std::fs::read_to_string(format!("/proc/self/{kind}_map"));
     let shown = || std::fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}"));
-    (!is_whole).then(|| {
+    (!is_whole(map)).then(|| {
         shown()
             .ok()
             .and_then(|id| id.trim().parse().ok())
@@ -45,6 +41,20 @@ fn overflow(kind: &str) -> Option<u32> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn overflow(_: &str) -> Option<u32> {
     None
+}
+
+/// Returns whether this process's namespace maps every id. False if that can't be told, such as for
+/// want of a descriptor.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_whole(map: std::io::Result<String>) -> bool {
+    match map {
+        Ok(map) => maps_all(&map),
+        // A kernel without user namespaces, if `/proc` is there.
+        Err(error) => {
+            error.kind() == std::io::ErrorKind::NotFound
+                && std::path::Path::new("/proc/self/status").exists()
+        }
+    }
 }
 
 /// Returns whether a map holds every id. Each line is a first id inside, a first id outside, and a
@@ -77,6 +87,14 @@ mod tests {
         ] {
             assert!(!maps_all(part), "{part:?}");
         }
+    }
+
+    #[test]
+    fn a_map_that_cannot_be_read_is_not_whole() {
+        let too_many_files = std::io::Error::from_raw_os_error(24);
+        assert!(!is_whole(Err(too_many_files)));
+        assert!(!is_whole(Err(std::io::ErrorKind::PermissionDenied.into())));
+        assert!(is_whole(Err(std::io::ErrorKind::NotFound.into())));
     }
 
     #[test]
