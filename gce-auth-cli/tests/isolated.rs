@@ -17,7 +17,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use support::{Ran, gce_auth};
+use support::{Ran, folder::Folder, gce_auth};
 
 /// Another user. Not `nobody`, 65534: in a namespace the kernel shows it for all users of outside,
 /// too.
@@ -154,27 +154,17 @@ public class Ask {
 }
 "#;
 
-/// A folder that is gone at the end.
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn java_trusts_the_apis_and_keeps_its_options() {
     if Command::new("java").arg("-version").output().is_err() {
         println!("SKIPPED: Java is not installed");
         return;
     }
-    let folder = std::env::temp_dir().join(format!("gce-auth-java-{}", std::process::id()));
-    let folder = Removed(folder);
-    fs::create_dir_all(&folder.0).unwrap();
-    fs::write(folder.0.join("Ask.java"), JAVA).unwrap();
+    let folder = Folder::new("java");
+    // Others may read it.
+    fs::write(folder.join("Ask.java"), JAVA).unwrap();
     for user in allowed() {
-        let script = format!("java {}/Ask.java", folder.0.display());
+        let script = format!("java {}/Ask.java", folder.display());
         let mut command = exec(user, &["--isolated", "--cloud", "--", "sh", "-c", &script]);
         command.env("JAVA_TOOL_OPTIONS", "-Down=kept -Xshare:auto");
         let ran = Ran::new(command.output().unwrap());

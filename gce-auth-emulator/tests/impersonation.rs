@@ -7,7 +7,7 @@ mod client;
 use base64::Engine;
 use client::{
     Answer,
-    cloud::{SCOPE, claims, error, iam, post, token_info},
+    cloud::{SCOPE, claims, error, iam, now, post, token_info},
     request, token,
 };
 use gce_auth_emulator::Emulator;
@@ -241,7 +241,7 @@ fn control_requests_change_what_is_configured() {
 #[test]
 fn a_token_that_an_account_signed_itself_is_taken() {
     let emulator = Emulator::builder().service_account(TARGET).start().unwrap();
-    let now = token_time(&emulator);
+    let now = now(&emulator);
     let self_signed = |claims: Value| {
         let bearer = token(emulator.addr(), "default");
         let body = json!({ "payload": claims.to_string() });
@@ -293,7 +293,7 @@ fn in_strict_mode_no_account_signs_for_another() {
     let lenient = Emulator::builder().start().unwrap();
     for (emulator, forged) in [(&strict, 400), (&lenient, 200)] {
         let bearer = token(emulator.addr(), "default");
-        let now = token_time(emulator);
+        let now = now(emulator);
         let payload = |issuer: &str, end: i64| {
             json!({"payload": json!({
                 "iss": issuer, "aud": "https://oauth2.googleapis.com/token", "iat": now,
@@ -344,11 +344,4 @@ fn in_strict_mode_no_account_signs_for_another() {
             assert_eq!(sign(payload(FIRST, end)).status, forged);
         }
     }
-}
-
-/// The emulator's time, by a token that it made.
-fn token_time(emulator: &Emulator) -> i64 {
-    let path = "instance/service-accounts/default/identity?audience=a";
-    let made = client::get(emulator.addr(), path);
-    claims(made.text())["iat"].as_i64().unwrap()
 }

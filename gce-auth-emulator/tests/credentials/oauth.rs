@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     EMAIL, claims,
-    client::{Answer, get, request, token},
+    client::{Answer, cloud::now, get, request, token},
     emulator, iam,
 };
 
@@ -43,16 +43,7 @@ fn an_assertion_may_be_signed_with_an_uploaded_key() {
         .account(Account::new("other@x.example"))
         .start()
         .unwrap();
-    let now = claims(
-        &emulator,
-        get(
-            emulator.addr(),
-            "instance/service-accounts/default/identity?audience=a",
-        )
-        .text(),
-    )["iat"]
-        .as_i64()
-        .unwrap();
+    let now = now(&emulator);
     let buy = |algorithm: &str, issuer: &str| {
         let claims = json!({"iss": issuer, "aud": "https://x/token", "target_audience": "b",
                             "iat": now, "exp": now + 60});
@@ -81,16 +72,7 @@ fn an_assertion_may_be_signed_with_an_uploaded_key() {
 fn an_assertion_buys_a_token() {
     let emulator = emulator();
     let access = token(emulator.addr(), "default");
-    let now = claims(
-        &emulator,
-        get(
-            emulator.addr(),
-            "instance/service-accounts/default/identity?audience=a",
-        )
-        .text(),
-    )["iat"]
-        .as_i64()
-        .unwrap();
+    let now = now(&emulator);
     let assertion = |claims: &Value| {
         let signed = iam(
             &emulator,
