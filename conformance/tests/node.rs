@@ -3,7 +3,6 @@
 mod foreign;
 
 use gce_auth_conformance::interop::{self, Judge, machine};
-use serde_json::json;
 
 #[test]
 fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
@@ -29,16 +28,7 @@ fn google_auth_library_finds_and_verifies_what_the_emulator_was_told() {
         .scopes()
         .universe()
         .access_token()
-        .finds(
-            "lists",
-            &seen.step("machine")["tags"],
-            json!(["http-server", "https-server"]),
-        )
-        .finds(
-            "bulk",
-            &seen.step("bulk")["found"],
-            json!({"project/project-id": machine::PROJECT, "instance/name": machine::NAME}),
-        );
+        .lists();
 
     let default = seen.step("default");
     judge

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{
     Transcript,
     machine::{
-        AUDIENCE, COLOR, EMAIL, INSTANCE, NUMBER, PROJECT, SCOPES, TOKEN_LIFETIME, UNIVERSE, ZONE,
+        ADDRESSES, AUDIENCE, COLOR, EMAIL, HOSTNAME, INSTANCE, NAME, NUMBER, PROJECT, SCOPES, TAGS,
+        TOKEN_LIFETIME, UNIVERSE, ZONE,
     },
     table,
 };
@@ -168,6 +169,24 @@ impl<'a> Judge<'a> {
     /// zone, number, attribute and scopes of the machine.
     pub fn machine(&mut self) -> &mut Self {
         self.project_number().zone().instance().attribute().scopes()
+    }
+
+    /// The step `machine`, its names, addresses and tags.
+    pub fn network(&mut self) -> &mut Self {
+        let machine = self.step("machine");
+        self.finds("name", &machine["name"], NAME)
+            .finds("hostname", &machine["hostname"], HOSTNAME)
+            .finds("addresses", &machine["internal_ip"], ADDRESSES[0])
+            .finds("addresses", &machine["external_ip"], ADDRESSES[1])
+            .finds("tags", &machine["tags"], &TAGS[..])
+    }
+
+    /// The steps `machine`, its tags, and `bulk`: several values by one call.
+    pub fn lists(&mut self) -> &mut Self {
+        let (machine, bulk) = (self.step("machine"), self.step("bulk"));
+        let both = json!({"project/project-id": PROJECT, "instance/name": NAME});
+        self.finds("lists", &machine["tags"], &TAGS[..])
+            .finds("bulk", &bulk["found"], both)
     }
 
     /// The step `universe`.

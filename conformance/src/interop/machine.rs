@@ -8,6 +8,12 @@ pub const NUMBER: u64 = 731_946_205_118;
 pub const INSTANCE: u64 = 9_007_199_254_740_993;
 /// The instance's name.
 pub const NAME: &str = "orders-7";
+/// The instance's name in the network.
+pub const HOSTNAME: &str = "emulator.us-central1-a.c.interop-project.internal";
+/// The instance's addresses, inside and outside.
+pub const ADDRESSES: [&str; 2] = ["10.128.0.7", "203.0.113.82"];
+/// The instance's tags.
+pub const TAGS: [&str; 2] = ["http-server", "https-server"];
 /// The zone, without the project.
 pub const ZONE: &str = "europe-west4-b";
 /// The account.

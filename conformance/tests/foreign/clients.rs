@@ -56,16 +56,7 @@ pub(crate) fn node(between: Between) {
         .universe()
         .access_token()
         .finds("detection by ping", &seen.step("ping")["present"], true)
-        .finds(
-            "lists",
-            &seen.step("machine")["tags"],
-            json!(["http-server", "https-server"]),
-        )
-        .finds(
-            "bulk",
-            &seen.step("bulk")["found"],
-            json!({"project/project-id": machine::PROJECT, "instance/name": machine::NAME}),
-        )
+        .lists()
         .library("google-auth-library")
         .finds(
             "project",
@@ -84,7 +75,6 @@ pub(crate) fn go(between: Between) {
     let Some(seen) = run(between, interop::go(super::target())) else {
         return;
     };
-    let found = seen.step("machine");
     let mut judge = Judge::new("Go", &seen);
     judge
         .library("cloud.google.com/go/compute/metadata")
@@ -96,19 +86,7 @@ pub(crate) fn go(between: Between) {
         .attribute()
         .email()
         .scopes()
-        .finds("name", &found["name"], machine::NAME)
-        .finds(
-            "hostname",
-            &found["hostname"],
-            "emulator.us-central1-a.c.interop-project.internal",
-        )
-        .finds("addresses", &found["internal_ip"], "10.128.0.7")
-        .finds("addresses", &found["external_ip"], "203.0.113.82")
-        .finds(
-            "tags",
-            &found["tags"],
-            json!(["http-server", "https-server"]),
-        )
+        .network()
         .finds(
             "project attribute",
             &seen.step("attributes")["project"],
