@@ -106,6 +106,15 @@ struct Queue {
 }
 
 impl Shared {
+    fn new(log: Log) -> Self {
+        Self {
+            queue: Mutex::default(),
+            came: Condvar::new(),
+            lost: AtomicU64::new(0),
+            log,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,12 +134,7 @@ impl Audit {
             AuditTarget::Stdout => stdout()?,
             AuditTarget::File(path) => open(path)?,
         };
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            came: Condvar::new(),
-            lost: AtomicU64::new(0),
-            log,
-        });
+        let shared = Arc::new(Shared::new(log));
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("audit".to_owned())
@@ -214,7 +218,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn write_lines(shared: &Shared, mut file: File) {
-    let mut lines = Vec::new();
+    let mut unwritten = Unwritten::default();
     let mut fails = false;
     loop {
         let mut queue = shared.lock();
@@ -228,18 +232,24 @@ fn write_lines(shared: &Shared, mut file: File) {
             queue = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let ended = queue.ended;
+        let lines = &mut unwritten.lines;
         if lines.is_empty() {
-            std::mem::swap(&mut lines, &mut queue.lines);
+            std::mem::swap(lines, &mut queue.lines);
         } else {
             lines.append(&mut queue.lines);
         }
         queue.taken = lines.len();
-        if let Some(reopened) = queue.reopened.take() {
+        let reopened = queue.reopened.take();
+        drop(queue);
+        if let Some(reopened) = reopened {
+            if !is_same(&file, &reopened) {
+                unwritten.begun = 0;
+            }
             file = reopened;
         }
-        drop(queue);
 
-        let result = write_some(&mut file, &mut lines);
+        let result = unwritten.write_to(&mut file);
+        let lines = &mut unwritten.lines;
         shared.lock().taken = lines.len();
         if let Err(error) = &result {
             let why = format!("cannot write the audit: {error}");
@@ -260,18 +270,53 @@ fn write_lines(shared: &Shared, mut file: File) {
     }
 }
 
-/// Writes lines, and takes away what is written. A line that the target took in part goes on where
-/// it was cut.
-fn write_some(file: &mut File, lines: &mut Vec<u8>) -> io::Result<()> {
-    while !lines.is_empty() {
-        match file.write(lines) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => drop(lines.drain(..written)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// Lines that the file does not have whole.
+#[derive(Default)]
+struct Unwritten {
+    lines: Vec<u8>,
+    /// How many bytes of the first line the file has. The line goes on there; in another file it
+    /// begins anew.
+    begun: usize,
+}
+
+impl Unwritten {
+    fn write_to(&mut self, file: &mut File) -> io::Result<()> {
+        let written = self.write_rest(file);
+        let whole = self.lines[..self.begun]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        self.lines.drain(..whole);
+        self.begun -= whole;
+        written
     }
-    Ok(())
+
+    fn write_rest(&mut self, file: &mut File) -> io::Result<()> {
+        while self.begun < self.lines.len() {
+            match file.write(&self.lines[self.begun..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.begun += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &File, other: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |file: &File| {
+        let known = file.metadata().ok()?;
+        Some((known.dev(), known.ino()))
+    };
+    id(one).is_some() && id(one) == id(other)
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &File) -> bool {
+    false
 }
 
 #[cfg(test)]

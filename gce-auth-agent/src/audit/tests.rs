@@ -143,8 +143,12 @@ fn a_line_that_was_taken_in_part_goes_on_where_it_was_cut() {
     let all: Vec<u8> = (0..100_000)
         .flat_map(|number| format!("{number}\n").into_bytes())
         .collect();
-    let (mut lines, mut read, mut cuts) = (all.clone(), Vec::new(), 0);
-    while let Err(error) = write_some(&mut file, &mut lines) {
+    let (mut read, mut cuts) = (Vec::new(), 0);
+    let mut unwritten = Unwritten {
+        lines: all.clone(),
+        begun: 0,
+    };
+    while let Err(error) = unwritten.write_to(&mut file) {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         cuts += 1;
         let full = theirs.read_to_end(&mut read).unwrap_err();
@@ -152,8 +156,40 @@ fn a_line_that_was_taken_in_part_goes_on_where_it_was_cut() {
     }
     drop(file);
     theirs.read_to_end(&mut read).unwrap();
-    assert!(cuts > 0 && lines.is_empty());
+    assert!(cuts > 0 && unwritten.lines.is_empty());
     assert_eq!(read, all);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_line_that_a_file_has_in_part_is_whole_in_the_next_one() {
+    use std::io::Read as _;
+    let path = std::env::temp_dir().join(format!("gce-auth-audit-cut-{}", std::process::id()));
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let full = File::from(std::os::fd::OwnedFd::from(ours));
+    let next = open(&path).unwrap();
+    let shared = Arc::new(Shared::new(silent()));
+    // More than a socket takes while nothing is read.
+    let cut = "x".repeat(4 << 20) + "\n";
+    let all = ["first\n", &cut, "last\n"].concat();
+    shared.lock().lines = all.clone().into_bytes();
+    let theirs_too = Arc::clone(&shared);
+    let thread = std::thread::spawn(move || write_lines(&theirs_too, full));
+    while [0, all.len()].contains(&shared.lock().taken) {
+        std::thread::yield_now();
+    }
+    let mut queue = shared.lock();
+    (queue.reopened, queue.ended) = (Some(next), true);
+    drop(queue);
+    shared.came.notify_all();
+    thread.join().unwrap();
+    let mut before = String::new();
+    theirs.read_to_string(&mut before).unwrap();
+    let after = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    assert!(before.starts_with("first\nx") && before.len() < cut.len());
+    assert!(after == cut + "last\n", "{} bytes", after.len());
 }
 
 #[test]
