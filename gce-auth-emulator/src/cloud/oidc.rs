@@ -21,26 +21,21 @@ pub(crate) async fn answer(state: &State, call: &CloudCall) -> Reply {
     if !matches!(call.method, Method::Get | Method::Head) {
         return pages::method_not_allowed(call.method.as_str(), &call.path, "GET, HEAD");
     }
-    match &call.endpoint {
-        Endpoint::Discovery => cacheable(&discovery(&call.origin)),
+    let key = match &call.endpoint {
+        Endpoint::Discovery => return cacheable(&discovery(&call.origin)),
         Endpoint::Agents {
             issuer,
             jwks: false,
-        } => cacheable(&agents(issuer, &call.origin)),
-        Endpoint::AccountKeys { account, .. } if lookup::account(state, account).is_none() => {
-            errors::not_found("Requested entity was not found.")
-        }
-        other => {
-            let key = match other {
-                Endpoint::AccountKeys { account, .. } => {
-                    let email = lookup::account(state, account).unwrap_or_default();
-                    state.key_of(&email).await
-                }
-                _ => state.key().await,
-            };
-            key.map_or_else(errors::internal, |key| cacheable(&keys(&key, other)))
-        }
-    }
+        } => return cacheable(&agents(issuer, &call.origin)),
+        Endpoint::AccountKeys { account, .. } => match lookup::account(state, account) {
+            Some(email) => state.key_of(&email).await,
+            None => return errors::not_found("Requested entity was not found."),
+        },
+        _ => state.key().await,
+    };
+    key.map_or_else(errors::internal, |key| {
+        cacheable(&keys(&key, &call.endpoint))
+    })
 }
 
 fn keys(key: &SigningKey, endpoint: &Endpoint) -> Value {
