@@ -26,7 +26,7 @@ Identity for programs on Google Cloud, from the machine's metadata server or a c
 
 Prints values on standard output, everything else on standard error. Asks the metadata server at
 --endpoint, else at GCE_METADATA_HOST, else at GCE_METADATA_ROOT, else at 169.254.169.254. Writes
-no file that was not asked for.";
+only files that you ask for.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -147,7 +147,7 @@ fn processes_that_hide_what_they_hold_may_hold_it() {
     child.wait().unwrap();
 }
 
-/// It hides what it holds from everybody on some machines, and no program's connection is its own.
+/// Some kernels hide what it holds. No connection that a program opened is its own.
 #[test]
 fn the_first_process_is_not_taken_for_a_caller() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -85,8 +85,8 @@ impl TokenIssuer {
         Some(issued)
     }
 
-    /// The answer with a token, as `render` makes it of the seconds that are left: once for all who
-    /// ask within the same one.
+    /// The answer with a token, as `render` makes it of the seconds that are left: once for all
+    /// requests within one second.
     pub(crate) fn answer(
         &mut self,
         issued: &Arc<Issued>,

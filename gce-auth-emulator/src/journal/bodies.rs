@@ -1,4 +1,4 @@
-//! What is kept of the bodies of answers: thousands who are sent the same bytes share one text.
+//! What is kept of the bodies of answers: thousands of answers with the same bytes share one text.
 
 use std::{
     borrow::Cow,
