@@ -12,7 +12,6 @@ use std::{fmt, path::PathBuf};
 
 pub use crate::adc::options::DefaultOptions;
 use crate::{
-    client::config::MetadataClient,
     io::{
         env::Environment,
         threads::{LaneKey, WorkKind},
@@ -121,8 +120,7 @@ impl fmt::Display for DefaultSource {
 /// # }
 /// ```
 pub async fn default_credentials(options: DefaultOptions) -> Result<DefaultCredentials, Error> {
-    let lane = search(&options);
-    find_in(&lane, move || blocking_default_credentials(options)).await
+    find_in_background(options, blocking_default_credentials).await
 }
 
 /// [`default_credentials`], waiting on this thread.
@@ -176,32 +174,25 @@ pub async fn fetch_id_token_credentials(
     options: DefaultOptions,
 ) -> Result<IdTokenCredentials, Error> {
     let audience = audience.into();
-    let lane = search(&options);
-    find_in(&lane, move || {
+    find_in_background(options, move |options| {
         find::id_token_credentials(&audience, &options)
     })
     .await
 }
 
-/// Returns the lane of a search, apart from work for servers: a file may be slow to read, and
+/// Looks for credentials in a lane apart from work for servers: a file may be slow to read, and
 /// gcloud to run. It may ask a metadata server, which delays no search that asks another.
-fn search(options: &DefaultOptions) -> LaneKey {
-    let client = &options.client_or_new().0;
-    let search = LaneKey::new("default credentials", &client.transport);
-    #[cfg(feature = "iam")]
-    let search = search.after(&client.lane);
-    search
-}
-
-/// Looks for credentials in the background.
-async fn find_in<T: Clone + Send + 'static>(
-    lane: &LaneKey,
-    find: impl FnOnce() -> Result<T, Error> + Send + 'static,
+async fn find_in_background<T: Clone + Send + 'static>(
+    options: DefaultOptions,
+    find: impl FnOnce(DefaultOptions) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let client = MetadataClient::new();
+    let client = options.client_or_new();
+    let lane = LaneKey::new("default credentials", &client.0.transport);
+    #[cfg(feature = "iam")]
+    let lane = lane.after(&client.0.lane);
     let budget = client.0.retry.total();
     client
-        .background_in(lane, WorkKind::Other, budget, |_| find())
+        .background_in(&lane, WorkKind::Other, budget, |_| find(options))
         .await
 }
 

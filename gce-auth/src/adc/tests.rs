@@ -1,11 +1,20 @@
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
 use crate::{
     adc::{
         DefaultCredentials, DefaultOptions, DefaultSource, blocking_default_credentials,
-        blocking_fetch_id_token_credentials,
+        blocking_fetch_id_token_credentials, default_credentials,
     },
     client::{config::MetadataClient, residency::Detection},
-    io::fake::{HandClock, Reply, ScriptedTransport},
+    io::fake::{HandClock, HandQueue, Reply, ScriptedTransport},
     values::error::ErrorKind,
+    wire::retry::RetryPolicy,
     world::Folder,
 };
 
@@ -30,8 +39,8 @@ mod told;
 
 fn client(replies: impl IntoIterator<Item = Reply>) -> MetadataClient {
     MetadataClient::builder()
-        .transport(std::sync::Arc::new(ScriptedTransport::new(replies)))
-        .clock(std::sync::Arc::new(HandClock::at(1)))
+        .transport(Arc::new(ScriptedTransport::new(replies)))
+        .clock(Arc::new(HandClock::at(1)))
         .endpoint("metadata")
         .dmi_product_name_file("/nonexistent")
         .build()
@@ -75,10 +84,8 @@ fn google_auth_believes_the_firmware_in_the_search_for_access_tokens_alone() {
     let firmware = folder.join("product");
     std::fs::write(&firmware, "Google\n").unwrap();
     let client = MetadataClient::builder()
-        .transport(std::sync::Arc::new(ScriptedTransport::new([
-            Reply::Broken(broken),
-        ])))
-        .clock(std::sync::Arc::new(HandClock::at(1)))
+        .transport(Arc::new(ScriptedTransport::new([Reply::Broken(broken)])))
+        .clock(Arc::new(HandClock::at(1)))
         .endpoint("metadata")
         .dmi_product_name_file(&firmware)
         .build()
@@ -103,4 +110,26 @@ fn id_tokens_of_unshared_options_are_shared_with_none() {
     ] {
         assert_eq!(found(options).0.inner.options.shared, shared);
     }
+}
+
+#[test]
+fn a_search_has_executor_clock_and_budget_of_its_client() {
+    let (queue, clock) = (Arc::new(HandQueue::new()), Arc::new(HandClock::at(1)));
+    let replies = [Reply::text(""), Reply::text("project-one")];
+    let client = MetadataClient::builder()
+        .transport(Arc::new(ScriptedTransport::new(replies)))
+        .clock(Arc::clone(&clock) as _)
+        .executor(Arc::clone(&queue) as _)
+        .retry(RetryPolicy::new().budget(Duration::from_secs(60)))
+        .endpoint("metadata")
+        .dmi_product_name_file("/nonexistent")
+        .build()
+        .unwrap();
+    let mut found = pin!(default_credentials(DefaultOptions::new().client(client)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(found.as_mut().poll(&mut context).is_pending());
+    clock.advance(Duration::from_secs(50));
+    assert_eq!(queue.run_all(), 1);
+    let found = found.as_mut().poll(&mut context);
+    assert!(matches!(found, Poll::Ready(Ok(_))), "{found:?}");
 }
