@@ -240,9 +240,12 @@ impl Signer {
     /// The service account of the credentials, if it is known. A person has an
     /// address, too, which IAM knows no key of.
     fn own_email(&self) -> Option<String> {
-        let source = &self.0.credentials.0.inner.source;
-        let kind = source.credentials_kind();
-        let is_user = kind == CredentialsKind::AuthorizedUser;
+        let mut source = &self.0.credentials.0.inner.source;
+        // Narrowed credentials have the address of those that they are made of.
+        while source.credentials_kind() == CredentialsKind::Downscoped {
+            source = &source.made_of()?.0.inner.source;
+        }
+        let is_user = source.credentials_kind() == CredentialsKind::AuthorizedUser;
         source.email().filter(|_| !is_user)
     }
 

@@ -383,7 +383,7 @@ fn settings_of_the_builder_are_those_of_each_request() {
 }
 
 #[test]
-fn what_is_signed_is_handed_out_and_shown_by_nobody() {
+fn a_signature_is_handed_out_and_debug_shows_no_jwt() {
     let signature = Signature {
         key_id: "k".to_owned(),
         bytes: vec![1, 2, 3],

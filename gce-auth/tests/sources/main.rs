@@ -157,7 +157,7 @@ fn a_person_signs_nothing_and_no_server_is_asked() {
         assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{}", file.name);
         assert!(error.hint().unwrap().contains("impersonate"), "{error}");
     }
-    assert_eq!(files.emulator.request_count(""), 0, "no server is asked");
+    assert_eq!(files.emulator.requests(), [], "no server is asked");
 }
 
 #[test]

@@ -268,6 +268,19 @@ fn the_account_that_signs_is_never_guessed() {
 }
 
 #[test]
+fn a_person_signs_nothing_with_less_rights_either() {
+    let world = World::new([]);
+    let narrow = load(&world, &user(), &[]).downscope(&boundary()).unwrap();
+    let narrower = narrow.downscope(&boundary()).unwrap();
+    for credentials in [narrow, narrower] {
+        let signer = Signer::builder().credentials(credentials).build().unwrap();
+        let error = signer.blocking_sign_bytes(b"text").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{error}");
+    }
+    assert!(world.transport.requests().is_empty());
+}
+
+#[test]
 fn where_credentials_come_from_is_told_in_a_sentence() {
     let world = World::new([]);
     let told = load(&world, &user(), &[]).info().to_string();
