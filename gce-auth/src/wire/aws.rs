@@ -132,7 +132,7 @@ pub(crate) fn subject_token(
     hashes: Hashes,
 ) -> Result<SecretText, Error> {
     let url = verification_url.replace("{region}", region);
-    let uri: Uri = parse(&url).ok_or_else(|| {
+    let uri = service(&url).ok_or_else(|| {
         Error::new(
             ErrorKind::Config,
             format!("{} is not the https URL of a service of AWS", shown(&url)),
@@ -164,7 +164,8 @@ fn shown(url: &str) -> String {
     format!("{:?}", url.chars().take(LONGEST).collect::<String>())
 }
 
-fn parse(url: &str) -> Option<Uri> {
+/// The URL of a service of AWS, which has to be one with https.
+pub(crate) fn service(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host().filter(|host| !host.is_empty());
     (uri.scheme_str() == Some("https") && host.is_some()).then_some(uri)

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use crate::{
     values::{error::Error, secret::SecretText},
-    wire::{credentials_file::fields::Fields, executable, subject_token::Format},
+    wire::{aws, credentials_file::fields::Fields, executable, subject_token::Format},
 };
 
 /// The token type of a signed request to AWS.
@@ -78,22 +78,22 @@ impl SubjectSource {
                 let all_are = headers.iter().all(is_header);
                 (!all_are).then_some(("headers", "has a name or a value that no header can have"))
             }
-            Self::Aws(aws) => {
+            Self::Aws(settings) => {
                 let urls = [
-                    ("region_url", &aws.region_url),
-                    ("url", &aws.keys_url),
-                    ("imdsv2_session_token_url", &aws.session_token_url),
+                    ("region_url", &settings.region_url),
+                    ("url", &settings.keys_url),
+                    ("imdsv2_session_token_url", &settings.session_token_url),
                 ];
                 let is_wrong = |url: &Option<String>| {
                     let named = url.as_deref().filter(|url| !url.is_empty());
                     named.is_some_and(|url| !is_url(url))
                 };
                 let wrong = urls.into_iter().find(|(_, url)| is_wrong(url));
-                let url = aws.verification_url.replace("{region}", "region");
-                let verification = "regional_cred_verification_url";
                 wrong.map(|(name, _)| (name, NO_URL)).or_else(|| {
-                    let is_https = url.starts_with("https://") && is_url(&url);
-                    (!is_https)
+                    let verification = "regional_cred_verification_url";
+                    let url = settings.verification_url.replace("{region}", "region");
+                    aws::service(&url)
+                        .is_none()
                         .then_some((verification, "is not the https URL of a service of AWS"))
                 })
             }
@@ -224,7 +224,7 @@ fn aws(source: Fields<'_>) -> Result<Aws, Error> {
         region_url: source.filled("region_url")?,
         keys_url: source.text("url")?.map(str::to_owned),
         session_token_url: source.text("imdsv2_session_token_url")?.map(str::to_owned),
-        // Whether it is a URL is seen when a request for it is signed.
+        // Empty, it is no URL: `fault` finds that.
         verification_url: source
             .text("regional_cred_verification_url")?
             .ok_or_else(|| source.wrong("regional_cred_verification_url", "is missing"))?
@@ -271,6 +271,8 @@ mod tests {
             ("imdsv2_session_token_url", "http:/host", true),
             (verification, "http://sts.{region}.amazonaws.com", true),
             (verification, "https://sts.{region}.amazonaws.com.cn", false),
+            (verification, "HTTPS://sts.{region}.amazonaws.com", false),
+            (verification, "", true),
         ] {
             let mut source = json!({"environment_id": "aws1",
                 verification: "https://sts.{region}.amazonaws.com"});
