@@ -6,7 +6,7 @@ use crate::{
     client::grants,
     io::threads::{LaneKey, WorkKind},
     tokens::{credentials::Credentials, info::CredentialsKind},
-    values::error::Error,
+    values::{error::Error, universe::DEFAULT_UNIVERSE},
 };
 
 impl Credentials {
@@ -24,7 +24,10 @@ impl Credentials {
         if self.kind() == CredentialsKind::ComputeEngine {
             return client.background(kind, work).await;
         }
-        let manager = LaneKey::new("https://cloudresourcemanager", &client.0.transport);
+        let universe = self.0.known_universe();
+        let universe = universe.as_deref().unwrap_or(DEFAULT_UNIVERSE);
+        let manager = format!("https://cloudresourcemanager.{universe}");
+        let manager = LaneKey::new(manager, &client.0.transport);
         let lane = manager.after(self.0.inner.source.lane());
         let budget = client.0.retry.total();
         client.background_in(&lane, kind, budget, work).await
