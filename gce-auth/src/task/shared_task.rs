@@ -243,7 +243,7 @@ impl<T: Clone + Send + 'static> SharedTask<T> {
             flight: Arc::clone(self),
             seat: None,
             limit,
-            saw_all: now.boot.saturating_sub(self.started.boot) <= PAUSE,
+            from_start: now.boot.saturating_sub(self.started.boot) <= PAUSE,
             alarm: None,
         }
     }
@@ -320,9 +320,10 @@ pub(crate) struct Landed<T> {
     flight: Arc<SharedTask<T>>,
     seat: Option<usize>,
     limit: Duration,
-    /// Whether no pause of the task is older than this wait: the task's time is
-    /// longer by its pauses, and a caller's only by those that it waits through.
-    saw_all: bool,
+    /// Whether the task can have paused only during this wait. A request that a pause cuts is
+    /// sent again, with its whole time: a caller that joins after the pause would wait for longer
+    /// than its own budget.
+    from_start: bool,
     alarm: Option<Alarm>,
 }
 
@@ -355,7 +356,7 @@ impl<T: Clone + Send + 'static> Future for Landed<T> {
         let runs = (state.job.is_none() || this.flight.progress.is_assigned())
             && state.since == this.flight.started;
         drop(state);
-        let ends_in_time = runs && this.saw_all && this.limit >= this.flight.budget;
+        let ends_in_time = runs && this.from_start && this.limit >= this.flight.budget;
         if this.limit == Duration::MAX || ends_in_time {
             return Poll::Pending;
         }

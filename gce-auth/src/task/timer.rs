@@ -15,13 +15,15 @@ use crate::{
         threads,
     },
     task::per_process::PerProcess,
+    wire::retry::attempts::FROZEN,
 };
 
 /// A wait goes on in pieces of this length, so that a pause shows: a process
 /// that was stopped, or a machine that was suspended.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
-/// A piece that took this much longer than it should was a pause.
-pub(crate) const PAUSE: Duration = Duration::from_secs(2);
+/// A piece that took this much longer than it should was a pause. The same for callers as for the
+/// attempts of their tasks: `SharedTask::outcome_from` counts on it.
+pub(crate) const PAUSE: Duration = FROZEN;
 
 static TIMER: PerProcess<Timer> = PerProcess::new();
 

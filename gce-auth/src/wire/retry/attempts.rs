@@ -15,7 +15,7 @@ use crate::{
 
 /// An attempt that took this much longer than it may was not slow but frozen:
 /// the process had no processor, or the machine was suspended.
-const FROZEN: Duration = Duration::from_secs(2);
+pub(crate) const FROZEN: Duration = Duration::from_secs(2);
 /// How often a frozen attempt is repeated without being counted.
 const MOST_FROZEN: u32 = 3;
 /// The longest wait that a server is granted where no budget ends it.
