@@ -101,9 +101,9 @@ impl AgentBuilder {
         check_not_itself(&source, &bound)?;
         let audit = match self.audit.take() {
             Some(target) => {
-                let audit = Audit::start(target, Arc::clone(&self.log));
+                let audit = Audit::start(target.clone(), Arc::clone(&self.log));
                 Some(audit.map_err(|error| {
-                    StartError::system(format_args!("cannot write the audit: {error}"))
+                    StartError::system(format_args!("cannot write the audit to {target}: {error}"))
                 })?)
             }
             None => None,

@@ -2,7 +2,7 @@
 //! so that a slow disk delays no caller. While the target takes none, they are kept for it.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -32,6 +32,15 @@ pub enum AuditTarget {
     /// A file that only its owner may read. Lines are added at its end. A reload opens it again, so
     /// that it can be moved away.
     File(PathBuf),
+}
+
+impl Display for AuditTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => formatter.write_str("standard output"),
+            Self::File(path) => path.display().fmt(formatter),
+        }
+    }
 }
 
 /// One line.
@@ -84,10 +93,10 @@ type Log = Arc<dyn Fn(&str) + Send + Sync>;
 /// Takes lines, until it is finished or dropped.
 pub(crate) struct Audit {
     shared: Arc<Shared>,
-    target: AuditTarget,
 }
 
 struct Shared {
+    target: AuditTarget,
     queue: Mutex<Queue>,
     came: Condvar,
     lost: AtomicU64,
@@ -106,8 +115,9 @@ struct Queue {
 }
 
 impl Shared {
-    fn new(log: Log) -> Self {
+    fn new(target: AuditTarget, log: Log) -> Self {
         Self {
+            target,
             queue: Mutex::default(),
             came: Condvar::new(),
             lost: AtomicU64::new(0),
@@ -134,12 +144,12 @@ impl Audit {
             AuditTarget::Stdout => stdout()?,
             AuditTarget::File(path) => open(path)?,
         };
-        let shared = Arc::new(Shared::new(log));
+        let shared = Arc::new(Shared::new(target, log));
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || write_lines(&theirs, file))?;
-        Ok(Self { shared, target })
+        Ok(Self { shared })
     }
 
     /// Adds a line. It is lost if too much waits, or this is finished.
@@ -154,7 +164,8 @@ impl Audit {
         if !has_room || serde_json::to_writer(&mut queue.lines, line).is_err() {
             queue.lines.truncate(length);
             drop(queue);
-            let why = "cannot write the audit as fast as requests come";
+            let target = &self.shared.target;
+            let why = format_args!("cannot write the audit to {target} as fast as requests come");
             return self.shared.lose(1, &why);
         }
         queue.lines.push(b'\n');
@@ -167,10 +178,15 @@ impl Audit {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Opens the file again, by its name.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
-        if let AuditTarget::File(path) = &self.target {
-            self.shared.lock().reopened = Some(open(path)?);
+    /// Opens the file again, by its name. After an error, which is a sentence for the log, lines go
+    /// where they went before.
+    pub(crate) fn reopen(&self) -> Result<(), String> {
+        if let AuditTarget::File(path) = &self.shared.target {
+            let file = open(path);
+            let file = file.map_err(|error| {
+                format!("cannot open the audit {} again: {error}", path.display())
+            })?;
+            self.shared.lock().reopened = Some(file);
             self.shared.came.notify_one();
         }
         Ok(())
@@ -189,7 +205,10 @@ impl Audit {
         let (queue, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(queue);
         if waited.timed_out() {
-            (self.shared.log)("cannot write the audit before the agent ends; lines are lost");
+            let target = &self.shared.target;
+            (self.shared.log)(&format!(
+                "cannot write the audit to {target} before the agent ends; lines are lost"
+            ));
         }
     }
 }
@@ -252,7 +271,7 @@ fn write_lines(shared: &Shared, mut file: File) {
         let lines = &mut unwritten.lines;
         shared.lock().taken = lines.len();
         if let Err(error) = &result {
-            let why = format!("cannot write the audit: {error}");
+            let why = format!("cannot write the audit to {}: {error}", shared.target);
             if ended {
                 let left = lines.iter().filter(|byte| **byte == b'\n').count();
                 shared.lose(u64::try_from(left).unwrap_or(u64::MAX), &why);

@@ -44,8 +44,7 @@ impl Control {
         if let Some(audit) = &self.state.audit
             && let Err(error) = audit.reopen()
         {
-            self.state
-                .log(&format!("cannot open the audit again: {error}"));
+            self.state.log(&error);
         }
         let Some(file) = &self.state.config_file else {
             return Ok(());

@@ -66,6 +66,25 @@ fn a_file_that_was_moved_away_is_begun_anew() {
     std::fs::remove_file(moved).unwrap();
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_opened_again_is_named_and_the_open_one_goes_on() {
+    let folder = std::env::temp_dir().join(format!("gce-auth-audit-again-{}", std::process::id()));
+    let moved = folder.with_extension("moved");
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("audit");
+    let audit = Audit::start(AuditTarget::File(path.clone()), silent()).unwrap();
+    std::fs::rename(&folder, &moved).unwrap();
+    let said = audit.reopen().unwrap_err();
+    let named = format!("cannot open the audit {} again: ", path.display());
+    assert!(said.starts_with(&named), "{said}");
+    audit.add(&line("/goes-on"));
+    drop(audit);
+    let text = std::fs::read_to_string(moved.join("audit")).unwrap();
+    std::fs::remove_dir_all(moved).unwrap();
+    assert!(text.contains("/goes-on"), "{text}");
+}
+
 /// Tells what is said, as it comes.
 #[cfg(target_os = "linux")]
 fn told() -> (Log, std::sync::mpsc::Receiver<String>) {
@@ -83,7 +102,8 @@ fn a_full_disk_is_told_of_and_loses_nothing_that_can_be_written_later() {
     let audit = Audit::start(AuditTarget::File(path.clone()), log).unwrap();
     audit.add(&line("/first"));
     let said = tells.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert!(said.starts_with("cannot write the audit: "), "{said}");
+    let named = format!("cannot write the audit to {}: ", path.display());
+    assert!(said.starts_with(&named), "{said}");
     audit.add(&line("/second"));
     std::fs::remove_file(&path).unwrap();
     audit.reopen().unwrap();
@@ -128,7 +148,7 @@ fn lines_that_find_no_room_are_lost_and_those_before_are_kept() {
     assert_eq!(audit.lost(), 4);
     drop(audit);
     let said: Vec<_> = tells.try_iter().collect();
-    let fast = "cannot write the audit as fast as requests come; lines are lost";
+    let fast = "cannot write the audit to /dev/full as fast as requests come; lines are lost";
     assert!(said.iter().any(|said| said == fast), "{said:?}");
 }
 
@@ -169,7 +189,7 @@ fn a_line_that_a_file_has_in_part_is_whole_in_the_next_one() {
     ours.set_nonblocking(true).unwrap();
     let full = File::from(std::os::fd::OwnedFd::from(ours));
     let next = open(&path).unwrap();
-    let shared = Arc::new(Shared::new(silent()));
+    let shared = Arc::new(Shared::new(AuditTarget::File(path.clone()), silent()));
     // More than a socket takes while nothing is read.
     let cut = "x".repeat(4 << 20) + "\n";
     let all = ["first\n", &cut, "last\n"].concat();
