@@ -49,9 +49,7 @@ impl Process {
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
         Ok(kilobytes.ok_or("no VmRSS")?.parse::<f64>()? / 1024.0)
     }
-}
 
-impl Process {
     /// The processor that its threads have had, in microseconds.
     ///
     /// # Errors

@@ -148,8 +148,10 @@ impl Work {
     }
 
     /// Returns the server that the work is for, as `scheme://authority`: the last
-    /// one, where the token of another comes first. An executor with threads for
-    /// each server keeps one that hangs from delaying work for the others.
+    /// one, where the token of another comes first. Work that is for no one server,
+    /// such as a search for default credentials or that of a signer of the program,
+    /// has a name without `://`, or an empty one. An executor with threads for each
+    /// server keeps one that hangs from delaying work for the others.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.lane.server

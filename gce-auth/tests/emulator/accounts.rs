@@ -83,7 +83,7 @@ fn a_refusal_is_asked_once_and_ends_nothing() {
     assert_eq!(error.status(), Some(403));
     assert_eq!(error.attempts(), 1);
     assert!(error.hint().is_some(), "{error}");
-    // For a second the error is shared, so that nobody floods the server.
+    // For a second the error is shared, so that no caller floods the server.
     let shared = credentials.blocking_headers().unwrap_err();
     assert_eq!(shared.kind(), ErrorKind::Forbidden);
     assert_eq!(emulator.request_count(TOKEN), 1);
