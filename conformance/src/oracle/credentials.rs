@@ -251,7 +251,7 @@ impl Access {
                 let info = credentials.info();
                 let mut shown = json!({
                     "credential_source": info.source,
-                    "credential_type": info.kind,
+                    "credential_type": info.credential_type,
                 });
                 if !info.principal.is_empty() {
                     shown["principal"] = json!(info.principal);

@@ -69,7 +69,7 @@ impl Args {
         let info = credentials.info();
         Ok(vec![
             ("source", Some(source.to_string().into())),
-            ("kind", Some(info.kind.into())),
+            ("kind", Some(info.credential_type.into())),
             (
                 "account",
                 Some(info.principal)

@@ -13,8 +13,9 @@ use std::{
 pub struct CredentialsInfo {
     /// Where the credentials come from: `metadata server`, or a file.
     pub source: Cow<'static, str>,
-    /// What they are: `VM credentials`.
-    pub kind: &'static str,
+    /// What they are, in google-auth's words: `VM credentials`. A program decides by
+    /// [`Credentials::kind`](crate::Credentials::kind) instead.
+    pub credential_type: &'static str,
     /// The email address of the account if it is known, else its name; empty
     /// if nothing names one.
     pub principal: String,
@@ -63,15 +64,15 @@ impl fmt::Display for CredentialsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             source,
-            kind,
+            credential_type,
             principal,
         } = self;
         match &**principal {
-            "" => write!(f, "{kind} from {source}"),
+            "" => write!(f, "{credential_type} from {source}"),
             principal if *source == "metadata server" => {
-                write!(f, "{kind} of {principal} from the {source}")
+                write!(f, "{credential_type} of {principal} from the {source}")
             }
-            principal => write!(f, "{kind} of {principal} from {source}"),
+            principal => write!(f, "{credential_type} of {principal} from {source}"),
         }
     }
 }

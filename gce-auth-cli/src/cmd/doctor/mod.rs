@@ -219,7 +219,10 @@ fn examine_file(
         "" => String::new(),
         principal => format!(" of {principal}"),
     };
-    report.add("file", Finding::good(format!("{}{whose}", info.kind)))?;
+    report.add(
+        "file",
+        Finding::good(format!("{}{whose}", info.credential_type)),
+    )?;
     let finding = report.time(|| server::access_token(&found.credentials));
     report.add("access token", finding)?;
     let finding = match found.project_id {

@@ -51,7 +51,7 @@ fn every_kind_says_whose_it_is_and_what_google_auth_reports() {
     ] {
         let credentials = load(&world, &file, &["s"]);
         let source = &credentials.0.inner.source;
-        assert_eq!(credentials.info().kind, kind);
+        assert_eq!(credentials.info().credential_type, kind);
         assert_eq!(source.email().as_deref(), email, "{kind}");
         assert_eq!(source.metric(), metric, "{kind}");
         assert_eq!(source.audience(), None, "{kind}");

@@ -133,7 +133,7 @@ impl TokenSource for Downscoped {
         let source = self.source.info();
         CredentialsInfo {
             source: source.source,
-            kind: "downscoped credentials",
+            credential_type: "downscoped credentials",
             principal: source.principal,
         }
     }

@@ -46,7 +46,7 @@ impl TokenSource for Fixed {
     fn info(&self) -> CredentialsInfo {
         CredentialsInfo {
             source: "metadata server".into(),
-            kind: "VM credentials",
+            credential_type: "VM credentials",
             principal: self.account.clone(),
         }
     }

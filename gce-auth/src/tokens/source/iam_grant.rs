@@ -136,7 +136,7 @@ impl TokenSource for IamGrant {
     fn info(&self) -> CredentialsInfo {
         CredentialsInfo {
             source: "IAM".into(),
-            kind: "ID token credentials",
+            credential_type: "ID token credentials",
             principal: self.email().unwrap_or_else(|| self.account.name.clone()),
         }
     }

@@ -155,11 +155,11 @@ impl TokenSource for Impersonated {
     }
 
     fn info(&self) -> CredentialsInfo {
-        let kind = match self.kind {
+        let credential_type = match self.kind {
             CredentialsKind::ExternalAccount => "external account credentials",
             _ => "impersonated credentials",
         };
-        self.origin.info(kind, self.target.email.clone())
+        self.origin.info(credential_type, self.target.email.clone())
     }
 
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {

@@ -94,7 +94,7 @@ impl TokenSource for MetadataAccess {
         let identity = self.account.identity();
         CredentialsInfo {
             source: "metadata server".into(),
-            kind: "VM credentials",
+            credential_type: "VM credentials",
             principal: identity.unwrap_or_else(|| self.account.name.clone()),
         }
     }

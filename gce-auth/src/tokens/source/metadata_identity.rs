@@ -116,7 +116,7 @@ impl TokenSource for MetadataIdentity {
         let identity = self.account.identity();
         CredentialsInfo {
             source: "metadata server".into(),
-            kind: "ID token credentials",
+            credential_type: "ID token credentials",
             principal: identity.unwrap_or_else(|| self.account.name.clone()),
         }
     }

@@ -25,10 +25,10 @@ impl Origin {
         }
     }
 
-    pub(crate) fn info(&self, kind: &'static str, principal: String) -> CredentialsInfo {
+    pub(crate) fn info(&self, credential_type: &'static str, principal: String) -> CredentialsInfo {
         CredentialsInfo {
             source: self.place.clone(),
-            kind,
+            credential_type,
             principal,
         }
     }
