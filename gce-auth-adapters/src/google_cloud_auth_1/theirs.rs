@@ -34,7 +34,7 @@ impl Theirs {
         };
         let headers = Headers::bearer(bearer)?;
         Ok(match data.get("x-goog-user-project") {
-            Some(project) => headers.with_user_project(project.clone()),
+            Some(project) => headers.with_quota_project(project.clone()),
             None => headers,
         })
     }

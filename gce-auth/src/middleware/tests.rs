@@ -240,7 +240,7 @@ fn a_provider_is_asked_once_a_request() {
 #[test]
 fn headers_of_the_request_stay_but_for_its_authorization() {
     let billed = HeaderValue::from_static("ours");
-    let headers = Headers::bearer("t").unwrap().with_user_project(billed);
+    let headers = Headers::bearer("t").unwrap().with_quota_project(billed);
     let server = Server::new([401, 200, 200]);
     let layer = AuthLayer::new(Counting::new(headers, false));
     let mut service = layer.layer(server.clone());

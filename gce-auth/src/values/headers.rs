@@ -127,7 +127,7 @@ impl Headers {
 
     /// Returns the same headers, with this project billed (`x-goog-user-project`).
     #[must_use]
-    pub fn with_user_project(mut self, project: HeaderValue) -> Self {
+    pub fn with_quota_project(mut self, project: HeaderValue) -> Self {
         let locations = self
             .extra
             .as_ref()
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(headers().tag(), headers().detached().tag());
         let billed = Headers::bearer("ya29.secret").unwrap();
         assert_ne!(billed.tag(), headers().tag());
-        let same = billed.with_user_project(HeaderValue::from_static("billing"));
+        let same = billed.with_quota_project(HeaderValue::from_static("billing"));
         assert_eq!(same.tag(), headers().tag());
         assert!(!format!("{:?}", headers().tag()).contains("secret"));
         assert!(Headers::bearer("a b").is_err());
