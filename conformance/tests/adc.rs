@@ -31,7 +31,7 @@ fn takes_each_file_and_each_error(client: &Client) {
     );
     let emulator = foreign::emulator()
         .set("universe/universe-domain", "googleapis.com")
-        .strict()
+        .strict(true)
         .user(User::new("ada@example.com", "client", "secret", "1//ada"))
         .user(User::new("eve@example.com", "client", "secret", "1//eve").reauthentication("proof"))
         .service_account(TARGET)

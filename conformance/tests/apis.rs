@@ -161,7 +161,7 @@ fn emulator() -> Emulator {
     let user = |email: &str, token: &str| User::new(email, "client", "secret", token);
     foreign::emulator()
         .set("universe/universe-domain", "googleapis.com")
-        .strict()
+        .strict(true)
         .user(user("ada@example.com", "1//ada"))
         .user(user("gone@example.com", "1//gone"))
         .user(user("eve@example.com", "1//eve").reauthentication("proof"))

@@ -71,7 +71,7 @@ fn wish(vector: &Value) -> StorageUrl {
         wish = wish.endpoint(url(host));
     }
     match text("urlStyle") {
-        Some("VIRTUAL_HOSTED_STYLE") => wish.virtual_hosted(),
+        Some("VIRTUAL_HOSTED_STYLE") => wish.virtual_hosted(true),
         Some("BUCKET_BOUND_HOSTNAME") => {
             wish.bucket_bound(url(text("bucketBoundHostname").unwrap_or_default()))
         }

@@ -104,7 +104,7 @@ fn every_flow(emulator: &Emulator) -> Vec<Made> {
     };
     let iam = || {
         builder()
-            .iam_flow()
+            .iam_flow(true)
             .iam_endpoint(emulator.url())
             .token_uri(format!("{}/token", emulator.url()))
     };

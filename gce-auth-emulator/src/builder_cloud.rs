@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl EmulatorBuilder {
-    /// Refuses what Google refuses and the emulator lets pass otherwise. By default:
+    /// Sets whether the APIs refuse what Google refuses and the emulator lets pass otherwise.
+    /// Default: false, which means:
     ///
     /// - each email `NAME@..gserviceaccount.com` is a service account that exists; strict: those
     ///   attached to the machine and [those configured](Self::service_account);
@@ -32,8 +33,8 @@ impl EmulatorBuilder {
     ///
     /// Expired and revoked tokens, wrong audiences of subject tokens, missing scopes, boundaries
     /// and configured grants are enforced either way.
-    pub fn strict(mut self) -> Self {
-        self.cloud.strict = true;
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.cloud.strict = strict;
         self
     }
 

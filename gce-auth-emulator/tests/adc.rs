@@ -82,11 +82,8 @@ fn buy(emulator: &Emulator, file: &Value) -> String {
 #[test]
 fn each_kind_of_file_gives_tokens_in_strict_mode_too() {
     for strict in [false, true] {
-        let mut builder = Emulator::builder().project_id("my-project");
-        if strict {
-            builder = builder.strict();
-        }
-        let emulator = builder.start().unwrap();
+        let builder = Emulator::builder().project_id("my-project");
+        let emulator = builder.strict(strict).start().unwrap();
         let emulator = &emulator;
         let robot = get(emulator.addr(), "instance/service-accounts/default/email");
 

@@ -207,8 +207,8 @@ fn a_pod_without_a_google_service_account() {
     let emulator = Emulator::builder()
         .profile(Profile::Gke)
         .account(Account::workload_pool("my-project"))
-        .account(Account::new("denied@p.iam.gserviceaccount.com").denied())
-        .account(Account::new("gone@p.iam.gserviceaccount.com").missing())
+        .account(Account::new("denied@p.iam.gserviceaccount.com").denied(true))
+        .account(Account::new("gone@p.iam.gserviceaccount.com").missing(true))
         .start()
         .unwrap();
     let at = |path: &str| {

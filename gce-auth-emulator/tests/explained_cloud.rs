@@ -26,7 +26,7 @@ fn refusals_of_iam_name_the_token_the_account_and_the_grant() {
         )
         .service_account(ACCOUNT)
         .impersonation(caller, ACCOUNT)
-        .strict()
+        .strict(true)
         .start()
         .unwrap();
     let good = token(emulator.addr(), "default");
@@ -152,7 +152,7 @@ fn refusals_of_oauth_and_sts_name_what_does_not_fit() {
         .provider(
             Provider::oidc(PROVIDER, "https://issuer.example").condition("assertion.team == 'a'"),
         )
-        .strict()
+        .strict(true)
         .start()
         .unwrap();
     let audience = format!("//iam.googleapis.com/{PROVIDER}");

@@ -153,8 +153,8 @@ fn what_a_machine_does_not_have_is_said_with_how_to_have_it() {
 
     let gke = Emulator::builder()
         .profile(Profile::Gke)
-        .account(Account::new("denied@p").denied())
-        .account(Account::new("missing@p").missing())
+        .account(Account::new("denied@p").denied(true))
+        .account(Account::new("missing@p").missing(true))
         .account(Account::workload_pool("p"))
         .start()
         .unwrap();

@@ -93,7 +93,7 @@ fn a_chain_of_delegates_needs_a_grant_for_each_step() {
 #[test]
 fn lifetimes_and_scopes_are_bounded() {
     let lenient = Emulator::builder().start().unwrap();
-    let strict = || Emulator::builder().strict().service_account(TARGET);
+    let strict = || Emulator::builder().strict(true).service_account(TARGET);
     let extended = strict().lifetime_extension(TARGET).start().unwrap();
     let strict = strict().start().unwrap();
     let ask = |emulator: &Emulator, scope: Value, lifetime: Value| {
@@ -180,7 +180,7 @@ fn an_id_token_says_what_was_asked_for() {
 #[test]
 fn strict_knows_only_accounts_that_were_configured_and_full_names() {
     let emulator = Emulator::builder()
-        .strict()
+        .strict(true)
         .service_account(TARGET)
         .start()
         .unwrap();
@@ -284,7 +284,7 @@ fn a_token_that_an_account_signed_itself_is_taken() {
 #[test]
 fn in_strict_mode_no_account_signs_for_another() {
     let strict = Emulator::builder()
-        .strict()
+        .strict(true)
         .service_account(FIRST)
         .service_account(TARGET)
         .impersonation(format!("serviceAccount:{MACHINE}"), FIRST)

@@ -204,7 +204,7 @@ fn revocation_takes_the_refresh_token_with_it_until_a_reset() {
 fn an_account_may_act_as_a_user_and_strict_checks_more() {
     let lenient = Emulator::builder().start().unwrap();
     let strict = Emulator::builder()
-        .strict()
+        .strict(true)
         .service_account(ROBOT)
         .start()
         .unwrap();

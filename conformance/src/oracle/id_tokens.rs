@@ -197,7 +197,7 @@ fn built(
             .shared(false)
             .build();
         builder = builder
-            .iam_flow()
+            .iam_flow(true)
             .credentials(signing.raised_by(Raiser::Check)?);
     }
     match args["service_account_email"].as_str() {

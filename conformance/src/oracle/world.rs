@@ -58,7 +58,7 @@ impl World {
             texts: Arc::clone(&texts),
         };
         let start = scenario["clock"].as_f64().unwrap_or_default();
-        let clock = HandClock::at(start as u64).frozen();
+        let clock = HandClock::at(start as u64).frozen(true);
         clock.advance(Duration::from_secs_f64(start.fract()));
         Ok(Self {
             clock: Arc::new(clock),

@@ -123,7 +123,7 @@ impl Args {
                 Ok(builder.format(format).licenses(self.licenses))
             }
             Via::Iam => {
-                let mut builder = builder.iam_flow();
+                let mut builder = builder.iam_flow(true);
                 if let Some(url) = &self.source.iam_endpoint {
                     builder = builder.iam_endpoint(url);
                 }

@@ -207,7 +207,7 @@ impl EmulatorArgs {
             builder = builder.keys_directory(directory);
         }
         if self.strict {
-            builder = builder.strict();
+            builder = builder.strict(true);
         }
         if let Some(file) = self.cloud.as_ref().filter(|file| *file != Path::new("")) {
             builder = builder.cloud_file(file);

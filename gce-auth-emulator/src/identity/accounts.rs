@@ -60,20 +60,29 @@ impl Account {
         Self::new(format!("{}{POOL}", project_id.as_ref()))
     }
 
-    /// Has IAM refuse tokens for this account: asking for one is 403 with the text of GKE's
-    /// metadata server, as for a Kubernetes service account that may not act as the Google
-    /// service account it names.
+    /// Sets whether IAM refuses tokens for this account: asking for one is 403 then, with the text
+    /// of GKE's metadata server, as for a Kubernetes service account that may not act as the
+    /// Google service account it names. Default: false. `true` replaces
+    /// [`missing`](Self::missing).
     #[must_use]
-    pub fn denied(mut self) -> Self {
-        self.refusal = Some(Refusal::Denied);
-        self
+    pub fn denied(self, denied: bool) -> Self {
+        self.refused(Refusal::Denied, denied)
     }
 
-    /// Makes the account one that is named but does not exist: asking for a token is 404 with the
-    /// text of GKE's metadata server.
+    /// Sets whether the account is one that is named but does not exist: asking for a token is 404
+    /// then, with the text of GKE's metadata server. Default: false. `true` replaces
+    /// [`denied`](Self::denied).
     #[must_use]
-    pub fn missing(mut self) -> Self {
-        self.refusal = Some(Refusal::Missing);
+    pub fn missing(self, missing: bool) -> Self {
+        self.refused(Refusal::Missing, missing)
+    }
+
+    fn refused(mut self, refusal: Refusal, refused: bool) -> Self {
+        if refused {
+            self.refusal = Some(refusal);
+        } else if self.refusal == Some(refusal) {
+            self.refusal = None;
+        }
         self
     }
 
@@ -206,6 +215,14 @@ mod tests {
         assert_eq!(email("a@p").as_deref(), Some("a@p"));
         assert_eq!(email("bee").as_deref(), Some("b@p"));
         assert_eq!(email("c@p"), None);
+    }
+
+    #[test]
+    fn a_refusal_is_taken_back_by_its_own_switch_alone() {
+        let account = || Account::new("a@p").missing(true).denied(true);
+        assert_eq!(account().refusal, Some(Refusal::Denied));
+        assert_eq!(account().missing(false).refusal, Some(Refusal::Denied));
+        assert_eq!(account().denied(false).refusal, None);
     }
 
     #[test]

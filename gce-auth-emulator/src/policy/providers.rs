@@ -148,11 +148,11 @@ impl Provider {
         self
     }
 
-    /// Refuses every exchange, as a provider does that was disabled or deleted. Tokens issued
-    /// before stay good.
+    /// Sets whether every exchange is refused, as by a provider that was disabled or deleted.
+    /// Tokens issued before stay good. Default: false.
     #[must_use]
-    pub fn disabled(mut self) -> Self {
-        self.disabled = true;
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = disabled;
         self
     }
 
@@ -351,6 +351,13 @@ mod tests {
     use super::*;
 
     const NAME: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
+
+    #[test]
+    fn a_disabled_provider_is_enabled_again() {
+        let off = || Provider::oidc(NAME, "https://issuer").disabled(true);
+        assert!(off().compile().unwrap().is_disabled());
+        assert!(!off().disabled(false).compile().unwrap().is_disabled());
+    }
 
     #[test]
     fn a_credential_becomes_an_identity() {

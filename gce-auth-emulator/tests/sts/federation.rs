@@ -95,7 +95,7 @@ fn a_configured_issuer_is_verified_as_google_verifies_it() {
         "kty": "EC", "crv": "P-256", "kid": "one", "x": number(&point[1..33]), "y": number(&point[33..]),
     }]});
     let emulator = Emulator::builder()
-        .strict()
+        .strict(true)
         .provider(
             Provider::oidc(provider(), GITHUB)
                 .jwks(jwks.to_string())
@@ -104,7 +104,7 @@ fn a_configured_issuer_is_verified_as_google_verifies_it() {
                 .map("attribute.owner", "assertion.owner")
                 .condition("assertion.owner == 'me'"),
         )
-        .provider(Provider::oidc(format!("{POOL}/providers/off"), GITHUB).disabled())
+        .provider(Provider::oidc(format!("{POOL}/providers/off"), GITHUB).disabled(true))
         .start()
         .unwrap();
     let now = now(&emulator);

@@ -121,7 +121,7 @@ fn a_downscoped_token_is_held_to_its_boundary() {
 #[test]
 fn external_users_refresh_are_introspected_and_revoked() {
     let user = User::new("ada@example.com", "client", "secret", "refresh").scopes([SCOPE]);
-    let emulator = Emulator::builder().user(user).strict().start().unwrap();
+    let emulator = Emulator::builder().user(user).strict(true).start().unwrap();
     let basic = [("Authorization", "Basic Y2xpZW50OnNlY3JldA==")];
     let refresh = |headers: &[(&str, &str)], refresh_token: &str| {
         let fields = [

@@ -204,10 +204,10 @@ impl HandClock {
         self
     }
 
-    /// Returns the clock, standing still also while a thread sleeps.
+    /// Sets whether the clock stands still also while a thread sleeps. Default: false.
     #[must_use]
-    pub fn frozen(mut self) -> Self {
-        self.frozen = true;
+    pub fn frozen(mut self, frozen: bool) -> Self {
+        self.frozen = frozen;
         self
     }
 

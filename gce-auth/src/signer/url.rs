@@ -91,9 +91,15 @@ impl StorageUrl {
         self
     }
 
-    /// Puts the bucket into the host: `https://bucket.storage.googleapis.com`.
-    pub fn virtual_hosted(mut self) -> Self {
-        self.0.style = Style::VirtualHosted;
+    /// Sets whether the bucket is put into the host, as in
+    /// `https://bucket.storage.googleapis.com`, and not into the path. Default:
+    /// false. Of this and [`bucket_bound`](Self::bucket_bound) the later counts.
+    pub fn virtual_hosted(mut self, virtual_hosted: bool) -> Self {
+        if virtual_hosted {
+            self.0.style = Style::VirtualHosted;
+        } else if self.0.style == Style::VirtualHosted {
+            self.0.style = Style::Path;
+        }
         self
     }
 
@@ -173,5 +179,19 @@ impl Signer {
         Ok(SignedUrl(Zeroizing::new(
             unsigned.signed(signature.bytes()),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_leaves_the_host_again_and_a_bound_one_stays() {
+        let wish = || StorageUrl::bucket("b").virtual_hosted(true);
+        assert_eq!(wish().0.style, Style::VirtualHosted);
+        assert_eq!(wish().virtual_hosted(false).0.style, Style::Path);
+        let bound = wish().bucket_bound("https://x").virtual_hosted(false);
+        assert_eq!(bound.0.style, Style::Bound);
     }
 }

@@ -64,7 +64,7 @@ mod tests {
         let credentials = credentials.build().unwrap();
         credentials.blocking_token().unwrap_err();
         let id_tokens = IdTokenCredentials::builder("aud").client(world.client.clone());
-        let id_tokens = id_tokens.iam_flow().credentials(credentials);
+        let id_tokens = id_tokens.iam_flow(true).credentials(credentials);
         let id_tokens = id_tokens.service_account("a@x").build().unwrap();
         id_tokens.blocking_token().unwrap_err();
         world.asked().len()

@@ -142,14 +142,14 @@ impl IdTokenCredentialsBuilder {
         self
     }
 
-    /// Asks the OAuth 2.0 token endpoint, with an assertion that the account
-    /// signs through IAM, instead of the metadata server: what google-auth's
-    /// `IDTokenCredentials` do by default.
+    /// Sets whether the OAuth 2.0 token endpoint is asked, with an assertion that
+    /// the account signs through IAM, instead of the metadata server: what
+    /// google-auth's `IDTokenCredentials` do by default. Default: false.
     ///
     /// The account needs `roles/iam.serviceAccountTokenCreator` on itself.
     #[cfg(feature = "iam")]
-    pub fn iam_flow(mut self) -> Self {
-        self.grant.wanted = true;
+    pub fn iam_flow(mut self, iam_flow: bool) -> Self {
+        self.grant.wanted = iam_flow;
         self
     }
 
@@ -260,13 +260,13 @@ impl Grant {
         if self.wanted && bind != BindIdToken::Automatic {
             return refuse(
                 "binding an ID token to a certificate is a setting",
-                "leave iam_flow out, or leave bind_id_token out",
+                "leave iam_flow(true) out, or leave bind_id_token out",
             );
         }
         if own && !self.wanted {
             return refuse(
                 "token_uri, additional_claims, signer, credentials and iam_endpoint are settings",
-                "call iam_flow as well, or leave them out",
+                "call iam_flow(true) as well, or leave them out",
             );
         }
         Ok(())

@@ -71,7 +71,7 @@ fn sign(source: &dyn TokenSource, message: &[u8]) -> Result<Vec<u8>, Error> {
             ErrorKind::InvalidOperation,
             "credentials of the metadata flow sign nothing",
         )
-        .with_hint("build them with iam_flow, or use a Signer"));
+        .with_hint("build them with iam_flow(true), or use a Signer"));
     };
     signer.sign(message).map(|(_, signature)| signature)
 }

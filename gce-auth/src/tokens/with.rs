@@ -131,7 +131,7 @@ impl IdTokenCredentials {
         let copy = self.0.changed(&Change::TokenUri(uri));
         copy.map(Self).ok_or_else(|| {
             Error::new(ErrorKind::Config, "the metadata flow has no token URI")
-                .with_hint("build the credentials with iam_flow")
+                .with_hint("build the credentials with iam_flow(true)")
         })
     }
 }

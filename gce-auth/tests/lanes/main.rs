@@ -196,7 +196,7 @@ fn a_metadata_server_that_hangs_delays_no_signature_for_another() {
 fn exchanged(metadata: &Emulator, oauth: &Emulator, audience: usize) -> IdTokenCredentialsBuilder {
     IdTokenCredentials::builder(format!("https://service-{audience}.example"))
         .client(client(metadata).build().unwrap())
-        .iam_flow()
+        .iam_flow(true)
         .service_account(EMAIL)
         .iam_endpoint(metadata.url())
         .token_uri(format!("{}/token", oauth.url()))

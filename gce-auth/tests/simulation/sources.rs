@@ -288,7 +288,7 @@ impl Wanted<'_> {
             .refresh_mode(self.mode);
         let builder = match token_uri {
             Some(uri) => builder
-                .iam_flow()
+                .iam_flow(true)
                 .credentials(self.credentials.clone())
                 .iam_endpoint(format!("http://{IAM}"))
                 .token_uri(format!("http://{uri}")),

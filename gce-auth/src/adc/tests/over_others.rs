@@ -113,7 +113,7 @@ fn identities_of_the_same_account_ask_once() {
     for _ in 0..2 {
         let builder = IdTokenCredentials::builder("aud").client(world.client.clone());
         let builder = builder
-            .iam_flow()
+            .iam_flow(true)
             .service_account("b@x.iam.gserviceaccount.com");
         let signing = Credentials::fixed("t", None).unwrap();
         let identity = builder.credentials(signing).build().unwrap();

@@ -208,7 +208,7 @@ mod granted {
         signing.set_token(Some("ya29.t"), None).unwrap();
         let credentials = world
             .builder()
-            .iam_flow()
+            .iam_flow(true)
             .credentials(signing)
             .additional_claims(r#"{"role":"r"}"#)
             .build()
@@ -257,7 +257,7 @@ mod granted {
         let other = r#"{"email":"b@p.example","aliases":[],"scopes":["s"]}"#;
         let other = Reply::Answer(200, other.to_owned());
         let world = World::new([info(), granted(), other, granted()]);
-        let builder = world.builder().iam_flow().signer(Arc::new(Mine(true)));
+        let builder = world.builder().iam_flow(true).signer(Arc::new(Mine(true)));
         let credentials = builder.build().unwrap();
         credentials.blocking_token().unwrap();
         assert_eq!(credentials.signer_email().as_deref(), Some("a@p.example"));
@@ -277,7 +277,7 @@ mod granted {
         let builder = IdTokenCredentials::builder("aud")
             .client(client)
             .shared(false);
-        let builder = builder.iam_flow().service_account("b@x");
+        let builder = builder.iam_flow(true).service_account("b@x");
         let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
         credentials.blocking_token().unwrap();
         assert_eq!(transport.requests().len(), 1);
@@ -286,7 +286,7 @@ mod granted {
     #[test]
     fn copies_that_ask_for_the_same_share_the_token() {
         let world = World::new([granted(), granted(), granted()]);
-        let builder = world.builder().shared(true).iam_flow();
+        let builder = world.builder().shared(true).iam_flow(true);
         let builder = builder.service_account("b@x").signer(Arc::new(Mine(true)));
         let credentials = builder.build().unwrap();
         let copy = credentials.with_audience("aud").unwrap();
@@ -339,7 +339,7 @@ mod granted {
         for (seconds, requests) in [(9, 1), (60, 0)] {
             let world = World::new([granted()]);
             let signer = Arc::new(Slow(seconds, Arc::clone(&world.clock), Mutex::default()));
-            let builder = world.builder().iam_flow().service_account("b@x");
+            let builder = world.builder().iam_flow(true).service_account("b@x");
             let credentials = builder.signer(Arc::clone(&signer) as _).build().unwrap();
             let total = credentials.0.inner.source.budget();
             let outcome = credentials.blocking_token();
@@ -356,7 +356,7 @@ mod granted {
     #[test]
     fn a_signer_of_the_programs_signs_instead_and_copies_keep_it() {
         let world = World::new([granted()]);
-        let builder = || world.builder().iam_flow().service_account("b@x");
+        let builder = || world.builder().iam_flow(true).service_account("b@x");
         let credentials = builder().signer(Arc::new(Mine(true))).build().unwrap();
         let copy = credentials
             .with_token_uri("https://sts.example/token")
@@ -390,19 +390,20 @@ mod granted {
             world.builder().additional_claims("{}"),
             world.builder().signer(Arc::new(Mine(true))),
             world.builder().iam_endpoint("http://127.0.0.1:1"),
-            world.builder().iam_flow().iam_endpoint("iam"),
+            world.builder().iam_flow(true).iam_endpoint("iam"),
             world
                 .builder()
-                .iam_flow()
+                .iam_flow(true)
                 .bind_id_token(BindIdToken::Always),
-            world.builder().iam_flow().token_uri("nonsense"),
-            world.builder().iam_flow().additional_claims("[]"),
+            world.builder().iam_flow(true).token_uri("nonsense"),
+            world.builder().iam_flow(true).additional_claims("[]"),
         ] {
             let error = builder.build().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.hint().is_some(), "{error}");
         }
-        let plain = world.builder().build().unwrap();
+        let plain = world.builder().iam_flow(true).iam_flow(false);
+        let plain = plain.build().unwrap();
         assert!(plain.with_token_uri("https://t/").is_err());
         let error = plain.blocking_sign_bytes(b"x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);
@@ -414,7 +415,7 @@ mod granted {
     fn one_cut_connection_fails_google_auths_flow_alone() {
         let cut = Reply::Broken(crate::transport::TransportErrorKind::Closed);
         let token = |world: &World| {
-            let builder = world.builder().iam_flow().service_account("b@x");
+            let builder = world.builder().iam_flow(true).service_account("b@x");
             let credentials = builder.signer(Arc::new(Mine(true))).build().unwrap();
             credentials.blocking_token()
         };
@@ -441,7 +442,7 @@ mod granted {
             .build()
             .unwrap();
         signing.set_token(Some("ya29.t"), None).unwrap();
-        let builder = world.builder().iam_flow().credentials(signing);
+        let builder = world.builder().iam_flow(true).credentials(signing);
         let error = builder.build().unwrap().blocking_token().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let slept: Duration = world.clock.take_sleeps().iter().sum();

@@ -87,7 +87,7 @@ fn id_token_credentials_sign_bytes_as_a_future_too() {
     let builder = IdTokenCredentials::builder("aud")
         .client(world.client.clone())
         .service_account("a@p.iam.gserviceaccount.com")
-        .iam_flow()
+        .iam_flow(true)
         .iam_endpoint("http://iam");
     let credentials = builder.build().unwrap();
     let mut signature = pin!(credentials.sign_bytes(b"bytes"));
