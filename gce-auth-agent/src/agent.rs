@@ -108,6 +108,7 @@ impl AgentBuilder {
             }
             None => None,
         };
+        let is_named = (self.source.is_some(), self.upstream.is_some());
         let state = Arc::new(State::new(Parts {
             policy,
             config_file: self.config_file,
@@ -121,6 +122,7 @@ impl AgentBuilder {
             state,
             bound: Arc::new(Mutex::new(bound)),
             source: config.map_or_else(Default::default, |it| (it.source, it.upstream)),
+            is_named,
             limits: self.limits,
             parent: self.parent,
             own_uid,

@@ -28,7 +28,11 @@ pub enum HandedSocket {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// The settings of an agent. What stands here has priority over the file.
+/// The settings of an agent.
+///
+/// What stands here has priority over the same key of the [file](Self::config_file), also after a
+/// reload, as in the emulator's builder. Listeners of both are opened. Rules stand in the file
+/// alone, and hold beside [`limits`](Self::limits).
 pub struct AgentBuilder {
     /// The configuration file. A reload reads it again.
     pub config_file: Option<PathBuf>,
@@ -47,7 +51,9 @@ pub struct AgentBuilder {
     pub upstream: Option<String>,
     /// The IAM API, for rules with `as`. Default: Google's.
     pub iam_endpoint: Option<String>,
-    /// Limits for all callers, beside those of their rules.
+    /// Limits for all callers, beside those of their rules: of scopes and lifetimes both hold. A
+    /// rule that names an account to act as, or a boundary, has priority over those of `limits`: it
+    /// is of one caller, and changes with a reload.
     pub limits: Limits,
     /// The address of the admin listener, on a loopback interface.
     pub admin: Option<SocketAddr>,

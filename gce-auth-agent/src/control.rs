@@ -21,6 +21,8 @@ pub(crate) struct Control {
     pub(crate) bound: Arc<Mutex<Vec<Bound>>>,
     /// What the file named when the agent was started: a source and an address of it.
     pub(crate) source: (Option<SourceKind>, Option<String>),
+    /// Whether code named a source and an address: those of the file mean nothing then.
+    pub(crate) is_named: (bool, bool),
     pub(crate) limits: Limits,
     pub(crate) parent: Option<u32>,
     pub(crate) own_uid: u32,
@@ -96,7 +98,10 @@ impl Control {
         self.show_listening();
         self.state
             .log(&format!("the rules of {} are in force", file.display()));
-        if (config.source, config.upstream) != self.source {
+        let (source, upstream) = &self.source;
+        if (!self.is_named.0 && config.source != *source)
+            || (!self.is_named.1 && config.upstream != *upstream)
+        {
             self.state.log(
                 "`source` and `upstream` of the file are read when the agent is started, and changed \
                  since; restart it",

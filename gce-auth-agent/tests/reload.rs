@@ -7,10 +7,10 @@ mod support;
 use std::{
     net::TcpStream,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
-    sync::atomic::Ordering,
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
-use gce_auth_agent::AgentBuilder;
+use gce_auth_agent::{AgentBuilder, policy::SourceKind};
 use support::{Client, Scratch, Source, start, token_path};
 
 fn rules(port: u16, socket: &str, metadata: &str) -> String {
@@ -129,6 +129,33 @@ fn a_listener_with_other_settings_keeps_its_socket() {
     assert_eq!(mode, 0o600);
     agent.stop();
     assert!(!std::path::Path::new(&socket).exists());
+}
+
+#[test]
+fn a_source_in_code_has_priority_over_the_file_and_its_next_version() {
+    let source = Source::start();
+    let scratch = Scratch::new("reload-source");
+    let file = |text: &str| scratch.file("agent.toml", text);
+    for (kind, is_told) in [(Some(SourceKind::Metadata), false), (None, true)] {
+        let said = Arc::new(Mutex::new(String::new()));
+        let lines = Arc::clone(&said);
+        let agent = start(
+            &source,
+            AgentBuilder {
+                config_file: Some(file("upstream = \"192.0.2.1\"\n")),
+                listen: vec![([127, 0, 0, 1], 0).into()],
+                source: kind,
+                log: Arc::new(move |line| lines.lock().unwrap().push_str(line)),
+                ..AgentBuilder::default()
+            },
+        );
+        file("source = \"adc\"\nupstream = \"192.0.2.2\"\n");
+        agent.reload().unwrap();
+        let mut client = Client::connect(agent.tcp()[0]);
+        assert_eq!(client.get(&token_path("default")).0, 200);
+        let said = said.lock().unwrap();
+        assert_eq!(said.contains("restart it"), is_told, "{said}");
+    }
 }
 
 #[test]

@@ -378,6 +378,48 @@ mod exec {
     }
 
     #[test]
+    fn options_have_priority_over_files() {
+        let own = std::process::id();
+        let file = |name: &str, text: &str| {
+            let file = std::env::temp_dir().join(format!("gce-auth-priority-{name}-{own}"));
+            std::fs::write(&file, text).unwrap();
+            file
+        };
+        let fault = |text: &str| {
+            format!(
+                "path = \"instance/id\", fault = {{ kind = \"body\", content-type = \"text/plain\", text = \"{text}\" }}"
+            )
+        };
+        let overlay = file("overlay", "project.project-id = \"file\"\n");
+        let plan = file("plan", &format!("faults = [{{ {} }}]", fault("file")));
+        let option = fault("option");
+        for files_first in [false, true] {
+            let files = [
+                "--overlay",
+                overlay.to_str().unwrap(),
+                "--plan",
+                plan.to_str().unwrap(),
+            ];
+            let options = ["--project", "option", "--fault", &option];
+            let mut arguments = vec!["exec"];
+            if files_first {
+                arguments.extend(files);
+            }
+            arguments.extend(options);
+            if !files_first {
+                arguments.extend(files);
+            }
+            let script = "\"$0\" get project/project-id; \"$0\" get instance/id";
+            let program = env!("CARGO_BIN_EXE_gce-auth");
+            arguments.extend(["--", "sh", "-c", script, program]);
+            assert_eq!(run(&arguments).value(), "option\noption\n");
+        }
+        for file in [overlay, plan] {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+
+    #[test]
     fn the_code_is_the_programs() {
         for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -KILL $$", 137)] {
             let ran = run(&["exec", "--", "sh", "-c", script]);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    document::document_source::{DocumentSource, Layer},
+    document::document_source::DocumentSource,
     events::EventSchedule,
     faults::rules::FaultRule,
     identity::accounts::Account,
@@ -22,6 +22,14 @@ use crate::{
 
 /// Settings of an [`Emulator`](crate::Emulator), made by
 /// [`Emulator::builder`](crate::Emulator::builder).
+///
+/// Some settings can also stand in a text or a file: a [`document`](Self::document), an
+/// [`overlay`](Self::overlay), a [`plan`](Self::plan), or [`cloud`](Self::cloud) settings. Where a
+/// method of this builder sets the same, such as [`project_id`](Self::project_id),
+/// [`account`](Self::account), [`set`](Self::set), [`token_lifetime`](Self::token_lifetime) or
+/// [`strict`](Self::strict), the method has priority, in whatever order they are called and
+/// also when a file changes. Of several texts and files of one kind the later has priority. Lists,
+/// such as faults, add up.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct EmulatorBuilder {
@@ -32,7 +40,7 @@ pub struct EmulatorBuilder {
     pub(crate) uids: Vec<u32>,
     pub(crate) document_source: DocumentSource,
     pub(crate) observers: Observers,
-    pub(crate) token_lifetime: Duration,
+    pub(crate) token_lifetime: Option<Duration>,
     pub(crate) token_renewal: Option<Duration>,
     pub(crate) token_source: Option<SharedSource>,
     pub(crate) cloud: CloudConfig,
@@ -60,7 +68,7 @@ impl Default for EmulatorBuilder {
             uids: Vec::new(),
             document_source: DocumentSource::default(),
             observers: Observers::default(),
-            token_lifetime: Duration::from_secs(3599),
+            token_lifetime: None,
             token_renewal: None,
             token_source: None,
             cloud: CloudConfig::default(),
@@ -163,8 +171,8 @@ impl EmulatorBuilder {
     /// the same below `{"computeMetadata": {"v1": ..}}`. The profile still decides how scopes and
     /// identity tokens behave.
     ///
-    /// Project and accounts that were set here replace those of the document. The text is read when
-    /// the emulator starts.
+    /// Project and accounts that were set in code replace those of the document. The text is read
+    /// when the emulator starts.
     pub fn document(mut self, json: impl Into<String>) -> Self {
         self.document_source.document = Some(TextSource::Text(json.into()));
         self
@@ -183,11 +191,11 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Puts a value over the profile's document, as [`Emulator::set`](crate::Emulator::set) does.
-    /// The last word on a path counts.
+    /// Puts a value over the document and all overlays, as
+    /// [`Emulator::set`](crate::Emulator::set) does. Of several for one path the last counts.
     pub fn set(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
-        let value = Layer::Value(path.into(), value.into());
-        self.document_source.layers.push(value);
+        let value = (path.into(), value.into());
+        self.document_source.values.push(value);
         self
     }
 
@@ -209,18 +217,19 @@ impl EmulatorBuilder {
     /// # Ok::<(), gce_auth_emulator::StartError>(())
     /// ```
     ///
-    /// Overlays and [`set`](Self::set) are applied in the order in which they were called.
+    /// Overlays are applied in the order in which they were called, then what [`set`](Self::set)
+    /// says.
     pub fn overlay(mut self, toml: impl Into<String>) -> Self {
-        let table = Layer::Table(TextSource::Text(toml.into()));
-        self.document_source.layers.push(table);
+        let table = TextSource::Text(toml.into());
+        self.document_source.overlays.push(table);
         self
     }
 
     /// Puts the values of a TOML file over the profile's document, as [`overlay`](Self::overlay)
     /// does. The file is followed as that of [`document_file`](Self::document_file) is.
     pub fn overlay_file(mut self, path: impl Into<PathBuf>) -> Self {
-        let table = Layer::Table(TextSource::File(path.into()));
-        self.document_source.layers.push(table);
+        let table = TextSource::File(path.into());
+        self.document_source.overlays.push(table);
         self
     }
 
@@ -243,7 +252,7 @@ impl EmulatorBuilder {
     /// Clients that refresh minutes before the end, as Google's do, refresh on every call when this
     /// is short.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.token_lifetime = lifetime;
+        self.token_lifetime = Some(lifetime);
         self
     }
 

@@ -34,12 +34,14 @@ impl EmulatorBuilder {
     /// Expired and revoked tokens, wrong audiences of subject tokens, missing scopes, boundaries
     /// and configured grants are enforced either way.
     pub fn strict(mut self, strict: bool) -> Self {
-        self.cloud.strict = strict;
+        self.cloud.strict = Some(strict);
         self
     }
 
     /// Adds settings in JSON, as `PUT /emulator/v1/cloud` takes them. They are read when the
-    /// emulator starts, and come before those in code.
+    /// emulator starts. [`strict`](Self::strict),
+    /// [`organization_number`](Self::organization_number), and a [`provider`](Self::provider) or
+    /// [`user`](Self::user) of the same name or refresh token have priority over them.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;

@@ -23,8 +23,10 @@ impl EmulatorBuilder {
     }
 
     /// Adds a plan in TOML: what goes wrong from the start on, what happens to the machine, and how
-    /// long tokens live. It is read when the emulator starts, and has priority over the same
-    /// settings in code. Of several plans the later one counts.
+    /// long tokens live. It is read when the emulator starts. [`refuse_for`](Self::refuse_for),
+    /// [`token_lifetime`](Self::token_lifetime) and [`token_renewal`](Self::token_renewal) have
+    /// priority over it, and each [`fault`](Self::fault) is tried before its faults. Of several
+    /// plans the later one counts.
     ///
     /// ```
     /// use gce_auth_emulator::Emulator;

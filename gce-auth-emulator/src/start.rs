@@ -19,7 +19,6 @@ use crate::{
     builder::EmulatorBuilder,
     clock::Clock,
     dispatch::Dispatcher,
-    document::document_source::Layer,
     emulator::{Emulator, Https},
     error::StartError,
     events::{EventSchedule, scheduler::Scheduler},
@@ -37,6 +36,8 @@ use crate::{
     watch::Watcher,
 };
 
+/// How long an access token is good for, unless something else is set.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3599);
 /// For sources of tokens that block: so many accounts are asked at once. Idle threads end.
 const BLOCKING_THREADS: usize = 64;
 
@@ -70,25 +71,13 @@ impl EmulatorBuilder {
         if let Some((_, made)) = https.as_ref().filter(|_| shielded) {
             let sealed = mds_certificate::seal(&made.client)
                 .map_err(|error| StartError::certificates(error.into()))?;
-            let layer = Layer::Value(mds_certificate::PLACE.into(), sealed);
-            self.document_source.layers.insert(0, layer);
+            self.document_source.certificate = Some(sealed);
             document = self.document_source.make()?;
         }
-        let mut plan = Plan {
-            rules: self.faults.clone(),
-            events: self.events.clone(),
-            refuse: self.refuse,
-            ..Plan::default()
-        };
-        for source in &self.plans {
-            plan = plan.and(source.read(Plan::parse).map_err(StartError::plan)?);
-        }
+        let plan = self.whole_plan()?;
         check_events(&plan.events)?;
         let cold = plan.refuse.is_some();
-        let issuer = TokenIssuer::new(
-            plan.lifetime.unwrap_or(self.token_lifetime),
-            plan.renewal.or(self.token_renewal),
-        );
+        let issuer = TokenIssuer::new(plan.lifetime.unwrap_or(TOKEN_LIFETIME), plan.renewal);
         let mut cloud = CloudConfig::default();
         for source in &self.cloud_sources {
             cloud = cloud.and(source.read(CloudConfig::parse).map_err(StartError::cloud)?);
@@ -199,6 +188,22 @@ impl EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
+    /// The plans from texts and files, and what code says over them.
+    fn whole_plan(&self) -> Result<Plan, StartError> {
+        let mut written = Plan::default();
+        for source in &self.plans {
+            written = written.and(source.read(Plan::parse).map_err(StartError::plan)?);
+        }
+        let own = Plan {
+            rules: self.faults.clone(),
+            events: self.events.clone(),
+            refuse: self.refuse,
+            lifetime: self.token_lifetime,
+            renewal: self.token_renewal,
+        };
+        Ok(written.under(own))
+    }
+
     fn access(&self) -> Result<Access, StartError> {
         let mut hosts = access::default_hosts();
         for name in &self.hosts {

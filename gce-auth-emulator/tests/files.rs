@@ -190,7 +190,7 @@ fn overlays_come_in_their_order_and_wake_who_waits() {
     .unwrap();
     let (emulator, events) = follow(
         Emulator::builder()
-            .set("instance/attributes/a", "before")
+            .overlay("instance.attributes.a = 'before'")
             .overlay_file(&file)
             .set("instance/attributes/b", "after"),
     );

@@ -191,14 +191,15 @@ impl EmulatorArgs {
         if let Some(url) = &self.upstream {
             builder = builder.upstream(url);
         }
-        if let Some(file) = &self.plan {
-            builder = builder.plan_file(file);
-        }
+        // The first fault that fits a request hits it: an option's before one of a file.
         for rule in &self.fault {
             builder = builder.plan(format!("faults = [{{ {rule} }}]"));
         }
         for event in &self.event {
             builder = builder.plan(format!("events = [{{ {event} }}]"));
+        }
+        if let Some(file) = &self.plan {
+            builder = builder.plan_file(file);
         }
         if let Some(time) = self.cold_start {
             builder = builder.refuse_for(time);

@@ -1,5 +1,5 @@
-//! What the document is made of: a profile or a text, then one layer after the other. It can be
-//! made again when a file changed.
+//! What the document is made of: a profile or a text, then overlays, then what is set in code. It
+//! can be made again when a file changed.
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +8,10 @@ use serde_json::{Value, json};
 use crate::{
     document::{limits::Extent, overlay, versions::Document},
     error::{StartError, TOO_LARGE},
-    identity::accounts::Account,
+    identity::{accounts::Account, mds_certificate},
     profiles::{self, Facts, Profile},
     text_source::TextSource,
 };
-
-/// What is put over a document.
-#[derive(Clone, Debug)]
-pub(crate) enum Layer {
-    /// A value at a path.
-    Value(String, String),
-    /// A table of values in TOML.
-    Table(TextSource),
-}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DocumentSource {
@@ -29,7 +20,12 @@ pub(crate) struct DocumentSource {
     pub(crate) numeric_project_id: Option<u64>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) document: Option<TextSource>,
-    pub(crate) layers: Vec<Layer>,
+    /// Tables of values in TOML.
+    pub(crate) overlays: Vec<TextSource>,
+    /// Paths with their values. They lie over overlays, however late these came.
+    pub(crate) values: Vec<(String, String)>,
+    /// The certificate of a shielded machine, sealed.
+    pub(crate) certificate: Option<String>,
     /// Without a document of its own, to lie over another server's.
     pub(crate) bare: bool,
 }
@@ -37,14 +33,9 @@ pub(crate) struct DocumentSource {
 impl DocumentSource {
     /// The files it is made of.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let tables = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Table(source) => source.path(),
-            Layer::Value(..) => None,
-        });
-        let document = self.document.as_ref().and_then(TextSource::path);
-        document
-            .into_iter()
-            .chain(tables)
+        let texts = self.document.iter().chain(&self.overlays);
+        texts
+            .filter_map(TextSource::path)
             .map(Path::to_owned)
             .collect()
     }
@@ -54,19 +45,51 @@ impl DocumentSource {
         if Extent::of(&base).is_too_large() {
             return Err(StartError::document(TOO_LARGE));
         }
+        let given = self.given(&base);
         let world = Document::new(base);
-        for layer in &self.layers {
-            match layer {
-                Layer::Value(path, value) => world.set(path, value)?,
-                Layer::Table(source) => {
-                    let values = source.read(overlay::parse).map_err(StartError::overlay)?;
-                    for (path, value) in values {
-                        world.put(&path, value)?;
-                    }
-                }
+        if let Some(certificate) = &self.certificate {
+            world.set(mds_certificate::PLACE, certificate)?;
+        }
+        for source in &self.overlays {
+            let values = source.read(overlay::parse).map_err(StartError::overlay)?;
+            for (path, value) in values {
+                world.put(&path, value)?;
             }
         }
+        for (path, value) in given {
+            world.put(path, value)?;
+        }
+        for (path, value) in &self.values {
+            world.set(path, value)?;
+        }
         Ok(world.into_document())
+    }
+
+    /// What code names by itself, as it stands in the base: overlays do not change it.
+    fn given(&self, base: &Value) -> Vec<(&'static str, Value)> {
+        let accounts = &base["instance"]["serviceAccounts"];
+        [
+            (
+                self.project_id.is_some(),
+                "project/project-id",
+                &base["project"]["projectId"],
+            ),
+            (
+                self.numeric_project_id.is_some(),
+                "project/numeric-project-id",
+                &base["project"]["numericProjectId"],
+            ),
+            (
+                // A profile without accounts has none of these either.
+                !self.accounts.is_empty() && *accounts != json!({}),
+                "instance/service-accounts",
+                accounts,
+            ),
+        ]
+        .into_iter()
+        .filter(|(is_given, ..)| *is_given)
+        .map(|(_, path, value)| (path, value.clone()))
+        .collect()
     }
 
     fn base(&self) -> Result<Value, StartError> {

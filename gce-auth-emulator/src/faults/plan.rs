@@ -81,6 +81,13 @@ impl Plan {
             renewal: later.renewal.or(self.renewal),
         }
     }
+
+    /// Both together; where only one can count, it is `over`, whose faults are tried first.
+    pub(crate) fn under(mut self, mut over: Self) -> Self {
+        over.rules.append(&mut self.rules);
+        over.events.append(&mut self.events);
+        self.and(over)
+    }
 }
 
 #[derive(Deserialize)]

@@ -156,6 +156,11 @@ impl Provider {
         self
     }
 
+    /// Whether both have one name.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
     pub(crate) fn compile(self) -> Result<Compiled, String> {
         let pool = pool_of(&self.name)
             .ok_or_else(|| {

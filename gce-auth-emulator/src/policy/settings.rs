@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::policy::{
@@ -23,7 +23,9 @@ const GREATEST: u64 = (1 << 53) - 1;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct CloudConfig {
-    pub(crate) strict: bool,
+    /// `None` if the text does not say; never in [`Settings`].
+    #[serde(deserialize_with = "said")]
+    pub(crate) strict: Option<bool>,
     /// Service accounts that exist without being attached to the machine.
     pub(crate) accounts: Vec<String>,
     /// Accounts whose tokens may live up to 12 hours in strict mode.
@@ -53,14 +55,19 @@ impl CloudConfig {
         serde_json::from_value(object.into()).map_err(|error| error.to_string())
     }
 
-    /// Both together; of a single value the later one counts.
+    /// Both together; of a single value, a provider's name and a refresh token the later one
+    /// counts.
     pub(crate) fn and(mut self, later: Self) -> Self {
+        let is_later = |user: &User| later.users.iter().any(|it| it.is(user));
+        self.users.retain(|user| !is_later(user));
+        let is_later = |provider: &Provider| later.providers.iter().any(|it| it.is(provider));
+        self.providers.retain(|provider| !is_later(provider));
         self.accounts.extend(later.accounts);
         self.lifetime_extension.extend(later.lifetime_extension);
         self.users.extend(later.users);
         self.providers.extend(later.providers);
         self.impersonation.extend(later.impersonation);
-        self.strict |= later.strict;
+        self.strict = later.strict.or(self.strict);
         self.organization_number = later.organization_number.or(self.organization_number);
         self
     }
@@ -72,6 +79,7 @@ impl CloudConfig {
         {
             return Err(format!("organizationNumber must be at most {GREATEST}"));
         }
+        self.strict.get_or_insert(false);
         let mut providers = Vec::with_capacity(self.providers.len());
         for provider in std::mem::take(&mut self.providers) {
             providers.push(provider.compile()?);
@@ -81,6 +89,11 @@ impl CloudConfig {
             providers,
         })
     }
+}
+
+/// A switch that is in the text: `null` is none.
+fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
+    bool::deserialize(value).map(Some)
 }
 
 /// Settings that were understood.
@@ -113,7 +126,7 @@ impl Settings {
     }
 
     pub(crate) fn is_strict(&self) -> bool {
-        self.config.strict
+        self.config.strict == Some(true)
     }
 
     pub(crate) fn organization_number(&self) -> Option<u64> {
@@ -232,7 +245,7 @@ mod tests {
             Some("b@example.com")
         );
         assert!(lenient.provider(name, "own").is_some() && lenient.extends_lifetime("a"));
-        form.strict = true;
+        form.strict = Some(true);
         let strict = form.compile().unwrap();
         assert!(strict.account("x@p.iam.gserviceaccount.com").is_none());
         assert!(strict.account("b@example.com").is_some());
@@ -251,6 +264,7 @@ mod tests {
         let read: Value = serde_json::from_str(text).unwrap();
         assert_eq!(shown, read);
         assert!(serde_json::from_str::<CloudConfig>(r#"{"strikt":true}"#).is_err());
+        assert!(CloudConfig::parse(r#"{"strict":null}"#).is_err());
         let number = |number: u64| {
             let text = format!(r#"{{"organizationNumber":{number}}}"#);
             CloudConfig::parse(&text).and_then(CloudConfig::compile)

@@ -50,6 +50,11 @@ impl User {
         }
     }
 
+    /// Whether both have one refresh token.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.refresh_token == other.refresh_token
+    }
+
     /// Sets the scopes that the user consented to. A refresh asks for all of them or for some.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
