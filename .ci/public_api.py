@@ -1,7 +1,8 @@
 """Fails when the public API of the library names a type of a crate that it should not.
 
     public_api.py           checks
-    public_api.py --list    prints the API, an item a line, to be read
+    public_api.py --list [CRATE..]
+                            prints the API of these crates, else of the library, an item a line, to be read
 
 From rustdoc's JSON, which only a nightly prints openly; the variable lets the stable compiler print it, too.
 """
@@ -149,10 +150,11 @@ def listing(api):
 
 self_test()
 crate = "gce-auth"
-api = document(crate)
-if sys.argv[1:] == ["--list"]:
-    print("\n".join(listing(api)))
+if sys.argv[1:2] == ["--list"]:
+    for listed in sys.argv[2:] or [crate]:
+        print("\n".join(listing(document(listed))))
     sys.exit()
+api = document(crate)
 own = sum(item["crate_id"] == 0 for item in api["index"].values())
 found = foreign(api)
 for name, where in sorted(found.items()):

@@ -21,7 +21,7 @@ use support::{
 fn each_kind_of_credentials_file_is_a_source() {
     let source = emulator();
     for kind in AdcKind::ALL {
-        let name = kind.as_str();
+        let name = kind.name();
         let scratch = Folder::new(&format!("source-{name}"));
         let file = source.write_adc(&*scratch, kind).unwrap();
         let script = format!(

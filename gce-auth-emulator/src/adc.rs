@@ -30,7 +30,7 @@ const FILE: &str = "application_default_credentials.json";
 /// assert_eq!("external_account".parse(), Ok(AdcKind::ExternalAccount));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AdcKind {
     /// A user with a refresh token, as gcloud writes it.
@@ -54,7 +54,7 @@ impl AdcKind {
 
     /// Returns the name of the kind, as commands take it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizedUser => "authorized_user",
             Self::ServiceAccount => "service_account",
@@ -66,7 +66,7 @@ impl AdcKind {
 
 impl fmt::Display for AdcKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.name())
     }
 }
 
@@ -76,7 +76,7 @@ impl FromStr for AdcKind {
     fn from_str(name: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
-            .find(|kind| kind.as_str() == name)
+            .find(|kind| kind.name() == name)
             .ok_or_else(|| format!("`{name}` is no kind of credentials file"))
     }
 }

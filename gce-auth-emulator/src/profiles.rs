@@ -1,6 +1,6 @@
 //! The built-in documents: what the metadata server says on the machines that Google runs.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use gce_auth_server::protocol::query::is_true;
 use serde_json::{Value, json};
@@ -10,7 +10,16 @@ use crate::identity::accounts::Account;
 /// Which kind of machine the emulator poses as.
 ///
 /// The keys and values are those of Google's "View and query VM metadata", with made-up names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// ```
+/// use gce_auth_emulator::Profile;
+///
+/// assert_eq!("cloud-run".parse(), Ok(Profile::CloudRun));
+/// for profile in Profile::ALL {
+///     assert_eq!(profile.to_string().parse(), Ok(profile));
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
     /// A Compute Engine VM with a service account.
@@ -36,21 +45,48 @@ pub enum Profile {
     AppEngine,
 }
 
-/// `gce`, `gce-without-account` and so on.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.name() == name)
+            .ok_or_else(|| format!("`{name}` is no kind of machine"))
+    }
+}
+
+impl Profile {
+    /// All profiles.
+    pub const ALL: [Self; 6] = [
+        Self::Gce,
+        Self::GceWithoutAccount,
+        Self::Shielded,
+        Self::Gke,
+        Self::CloudRun,
+        Self::AppEngine,
+    ];
+
+    /// Returns the name of the profile, as commands take it: `gce`, `gce-without-account` and so
+    /// on.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Gce => "gce",
             Self::GceWithoutAccount => "gce-without-account",
             Self::Shielded => "shielded",
             Self::Gke => "gke",
             Self::CloudRun => "cloud-run",
             Self::AppEngine => "app-engine",
-        })
+        }
     }
-}
 
-impl Profile {
     /// Whether `scopes=` alone changes what a token may do. Compute Engine ignores it.
     pub(crate) fn honours_scopes(self) -> bool {
         matches!(self, Self::Gke | Self::CloudRun | Self::AppEngine)

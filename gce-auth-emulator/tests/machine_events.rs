@@ -100,7 +100,11 @@ fn a_preempted_machine_is_told_and_ends() {
         get(emulator.addr(), "instance/preempted").header("ETag"),
         seen.header("ETag")
     );
-    assert_eq!(emulator.machine_events()[0].state, EventState::Playing);
+    let state = emulator.machine_events()[0].state;
+    assert_eq!(
+        (state, &*state.to_string()),
+        (EventState::Playing, "playing")
+    );
     emulator.advance(29 * SECOND);
     assert!(!is_gone(&emulator));
     emulator.advance(SECOND);

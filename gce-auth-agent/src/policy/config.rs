@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use gce_auth_server::listen::Network;
@@ -30,13 +31,40 @@ pub struct Config {
 }
 
 /// Where values and tokens come from.
-#[derive(Clone, Copy, Debug, std::default::Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, std::default::Default, PartialEq, Eq, Hash)]
 pub enum SourceKind {
     /// The metadata server of the machine.
     #[default]
     Metadata,
     /// Application Default Credentials.
     Adc,
+}
+
+impl SourceKind {
+    /// Returns the name of the kind, as the file and commands take it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Adc => "adc",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for SourceKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = SOURCES.into_iter().find(|(known, _)| *known == name);
+        found
+            .map(|(_, kind)| kind)
+            .ok_or_else(|| "use metadata or adc".to_owned())
+    }
 }
 
 /// A `[[listen]]`.
@@ -134,8 +162,10 @@ impl Config {
     }
 }
 
-const SOURCES: [(&str, SourceKind); 2] =
-    [("metadata", SourceKind::Metadata), ("adc", SourceKind::Adc)];
+const SOURCES: [(&str, SourceKind); 2] = [
+    (SourceKind::Metadata.name(), SourceKind::Metadata),
+    (SourceKind::Adc.name(), SourceKind::Adc),
+];
 
 const DEFAULTS: [(&str, Default); 3] = [
     ("deny", Default::Deny),

@@ -82,6 +82,9 @@ deny = false
     )
     .unwrap();
     assert_eq!(config.source, Some(SourceKind::Adc));
+    for kind in [SourceKind::Metadata, SourceKind::Adc] {
+        assert_eq!(kind.to_string().parse(), Ok(kind));
+    }
     assert_eq!(config.upstream.as_deref(), Some("169.254.169.254"));
     assert_eq!(config.listen[0].name, "pods");
     let unix = ListenAt::Unix {

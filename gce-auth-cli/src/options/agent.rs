@@ -5,11 +5,7 @@ use std::time::Duration;
 use gce_auth_agent::policy::{SourceKind, parse_lifetime};
 
 pub(crate) fn agent_source(text: &str) -> Result<SourceKind, String> {
-    match text {
-        "metadata" => Ok(SourceKind::Metadata),
-        "adc" => Ok(SourceKind::Adc),
-        _ => Err("use metadata or adc".to_owned()),
-    }
+    text.parse()
 }
 
 pub(crate) fn token_lifetime(text: &str) -> Result<Duration, String> {

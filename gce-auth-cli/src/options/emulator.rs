@@ -40,7 +40,7 @@ pub(crate) struct EmulatorArgs {
     /// The scopes of the service accounts, separated by commas. Default: cloud-platform
     #[arg(long, value_name = "SCOPES", value_parser = Scopes::parse)]
     scopes: Vec<Scopes>,
-    /// The lifetime of access tokens. Default: an hour
+    /// The lifetime of access tokens. Default: 3599
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     token_lifetime: Option<Duration>,
     /// The time before the expiry of a token at which the server makes a new one. Default: a

@@ -220,14 +220,14 @@ pub struct Maintenance {
     pub within: Duration,
     /// The length of the window, from the beginning of the maintenance on. Default: 4 h.
     pub window: Duration,
-    /// Whether its type is `SCHEDULED`, else `UNSCHEDULED`. Default: yes.
+    /// Whether its type is `SCHEDULED`, else `UNSCHEDULED`. Default: true.
     pub scheduled: bool,
-    /// Whether it could be rescheduled. Default: no.
+    /// Whether it could be rescheduled. Default: false.
     pub can_reschedule: bool,
 }
 
 /// What becomes of a machine when its host is maintained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MaintenanceAction {
     /// It is moved to another host.

@@ -1,6 +1,6 @@
 //! The events that are to come, under way and over. Knows no clock: each call says the time.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 use serde_json::{Value, json};
 
@@ -281,7 +281,7 @@ impl Scheduler {
 }
 
 /// How far an event has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventState {
     /// Nothing of it was played yet.
@@ -293,12 +293,20 @@ pub enum EventState {
 }
 
 impl EventState {
-    fn name(self) -> &'static str {
+    /// Returns the name of the state, as control requests show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
             Self::Playing => "playing",
             Self::Over => "over",
         }
+    }
+}
+
+impl fmt::Display for EventState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

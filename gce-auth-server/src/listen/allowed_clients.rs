@@ -1,12 +1,20 @@
 //! Networks, as people write them: which addresses may connect.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 /// Addresses with the same first bits, in CIDR notation (RFC 4632, RFC 4291).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
 }
 
 impl Network {
@@ -108,7 +116,8 @@ mod tests {
     use super::*;
 
     fn contains(network: &str, address: &str) -> bool {
-        Network::parse(network)
+        network
+            .parse::<Network>()
             .unwrap()
             .contains(address.parse().unwrap())
     }

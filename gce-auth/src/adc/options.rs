@@ -80,7 +80,7 @@ impl DefaultOptions {
     }
 
     /// Sets whether the token is shared with credentials of this process that
-    /// would send the same request. Default: yes.
+    /// would send the same request. Default: true.
     pub fn shared(mut self, shared: bool) -> Self {
         self.unshared = !shared;
         self
@@ -89,7 +89,7 @@ impl DefaultOptions {
     /// Sets whether the regional access boundary of the account or the pool is
     /// sent with each request: see
     /// [`CredentialsBuilder::regional_access_boundary`](crate::CredentialsBuilder::regional_access_boundary).
-    /// Default: no.
+    /// Default: false.
     #[cfg(feature = "iam")]
     pub fn regional_access_boundary(mut self, look_up: bool) -> Self {
         self.boundary = look_up;
@@ -125,7 +125,7 @@ impl DefaultOptions {
 
     /// Sets whether the program `gcloud` is asked for the project (`gcloud config
     /// get project`), as google-auth does, instead of its files: costs up to a
-    /// second. Default: no. Without effect unless the credentials are those of gcloud's file.
+    /// second. Default: false. Without effect unless the credentials are those of gcloud's file.
     pub fn ask_gcloud(mut self, ask: bool) -> Self {
         self.asks_gcloud = ask;
         self

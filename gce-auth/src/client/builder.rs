@@ -156,7 +156,7 @@ impl MetadataClientBuilder {
 
     /// Sets whether freshness is to the second, as google-auth has it: no jitter, no skew, no
     /// gentle polling, no quiet time after a failure. An executable gets what google-auth
-    /// gives it, and its standard error is read with what it prints. Default: no.
+    /// gives it, and its standard error is read with what it prints. Default: false.
     #[cfg(any(test, feature = "test-util"))]
     pub fn exact_freshness(mut self, exact: bool) -> Self {
         self.exact = exact;

@@ -19,7 +19,7 @@ use crate::{
 const FAST: Duration = Duration::from_millis(800);
 
 /// Whether this program runs on Google Cloud, and what says so.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Residency {
     on_gce: bool,
     why: String,

@@ -127,7 +127,7 @@ impl MetadataRequest {
     }
 
     /// Sets whether the whole subtree is requested, as JSON (`recursive=true`).
-    /// Default: no.
+    /// Default: false.
     pub fn recursive(mut self, recursive: bool) -> Self {
         self.recursive = recursive;
         self

@@ -99,7 +99,7 @@ impl CredentialsBuilder {
 
     /// Sets whether Compute Engine, too, is requested to make a token with the
     /// given scopes and no more (`enforce_scopes`, Google, "View and query VM
-    /// metadata"). They must be among those of the instance. Default: no.
+    /// metadata"). They must be among those of the instance. Default: false.
     pub fn enforce_scopes(mut self, enforce: bool) -> Self {
         self.enforce_scopes = enforce;
         self
@@ -136,7 +136,7 @@ impl CredentialsBuilder {
     }
 
     /// Sets whether the token is shared with credentials of this process that
-    /// would send the same request. Default: yes. Credentials that share none
+    /// would send the same request. Default: true. Credentials that share none
     /// start without a token.
     pub fn shared(mut self, shared: bool) -> Self {
         self.unshared = !shared;
@@ -150,7 +150,7 @@ impl CredentialsBuilder {
     /// universe domain, each time until that is known, as google-auth's does:
     /// [`universe_domain`](Self::universe_domain) spares it the question.
     ///
-    /// Default: no, as it costs requests to `iamcredentials.googleapis.com`,
+    /// Default: false, as it costs requests to `iamcredentials.googleapis.com`,
     /// and one for the universe domain. google-auth does it by default until 2.62.
     #[cfg(feature = "iam")]
     pub fn regional_access_boundary(mut self, look_up: bool) -> Self {

@@ -106,7 +106,7 @@ impl IdTokenCredentialsBuilder {
     }
 
     /// Sets whether a full token names the licences of the instance's images.
-    /// Default: no.
+    /// Default: false.
     pub fn licenses(mut self, licenses: bool) -> Self {
         self.params.licenses = licenses;
         self
@@ -135,7 +135,7 @@ impl IdTokenCredentialsBuilder {
     }
 
     /// Sets whether the token is shared with credentials of this process that
-    /// would send the same request. Default: yes. Credentials that share none
+    /// would send the same request. Default: true. Credentials that share none
     /// start without a token.
     pub fn shared(mut self, shared: bool) -> Self {
         self.unshared = !shared;

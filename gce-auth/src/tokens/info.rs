@@ -11,7 +11,7 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialsInfo {
-    /// Where the credentials come from: `metadata server`, or a file.
+    /// Where the credentials come from: `metadata server`, a file, or `the program`.
     pub source: Cow<'static, str>,
     /// What they are, in google-auth's words: `VM credentials`. A program decides by
     /// [`Credentials::kind`](crate::Credentials::kind) instead.
@@ -57,6 +57,12 @@ impl CredentialsKind {
             Self::Downscoped => "downscoped",
             Self::Fixed => "fixed",
         }
+    }
+}
+
+impl fmt::Display for CredentialsKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

@@ -273,6 +273,12 @@ impl Error {
     }
 }
 
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
@@ -366,6 +372,11 @@ mod tests {
         assert_eq!(shown(59_960), "60.0 s");
         let longest = Tenths(Duration::MAX).to_string();
         assert_eq!(longest, "18446744073709551616.0 s");
+    }
+
+    #[test]
+    fn a_kind_is_shown_by_its_name_and_padded() {
+        assert_eq!(format!("{:9}|", ErrorKind::Config), "Config   |");
     }
 
     #[test]

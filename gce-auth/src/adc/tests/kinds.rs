@@ -32,7 +32,7 @@ pub(super) fn impersonated_by(source: &Value) -> Value {
 /// All that credentials say without asking a server.
 fn said(of: &Credentials) -> Value {
     json!({
-        "kind": of.kind().name(),
+        "kind": of.kind().to_string(),
         "email": of.service_account_email(),
         "scopes": of.scopes(),
         "default_scopes": of.default_scopes(),

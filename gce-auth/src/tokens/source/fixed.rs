@@ -7,7 +7,7 @@ use crate::{
     refresh::{FetchContext, shared_map::SharingKey},
     tokens::{
         info::{CredentialsInfo, CredentialsKind},
-        source::{Change, TokenSource},
+        source::{Change, TokenSource, origin::Origin},
     },
     values::{
         error::{Error, ErrorKind},
@@ -44,11 +44,8 @@ impl TokenSource for Fixed {
     }
 
     fn info(&self) -> CredentialsInfo {
-        CredentialsInfo {
-            source: "metadata server".into(),
-            credential_type: "VM credentials",
-            principal: self.account.clone(),
-        }
+        let email = self.email().unwrap_or_default();
+        Origin::PROGRAM.info("fixed credentials", email)
     }
 
     fn with(&self, change: &Change) -> Option<Arc<dyn TokenSource>> {

@@ -27,7 +27,7 @@ pub(crate) mod key_file;
 mod learned;
 pub(crate) mod metadata_access;
 pub(crate) mod metadata_identity;
-#[cfg(feature = "iam")]
+#[cfg(any(feature = "iam", test, feature = "test-util"))]
 pub(crate) mod origin;
 #[cfg(feature = "adc")]
 pub(crate) mod self_signed;

@@ -62,8 +62,13 @@ fn a_refresh_that_joins_another_knows_the_account_afterwards() {
 fn a_fixed_credential_has_the_email_address_that_it_was_given() {
     let fixed = Credentials::fixed("t", None).unwrap();
     assert_eq!(fixed.0.inner.source.email(), None);
+    let told = "fixed credentials from the program";
+    assert_eq!(fixed.info().to_string(), told);
+    assert_eq!(Credentials::anonymous().info().to_string(), told);
     let named = fixed.with_service_account("a@x").unwrap();
     assert_eq!(named.0.inner.source.email().as_deref(), Some("a@x"));
+    let told = "fixed credentials of a@x from the program";
+    assert_eq!(named.info().to_string(), told);
 }
 
 #[test]
