@@ -239,6 +239,9 @@ fn refused(why: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use gce_auth_server::listen::PeerProcess;
+
     use super::*;
 
     #[test]
@@ -312,5 +315,83 @@ mod tests {
         assert!(access.check_control(&elsewhere, here).is_err());
         elsewhere.authority = Some("localhost:1".into());
         assert!(access.check_control(&elsewhere, here).is_ok());
+    }
+
+    #[test]
+    fn a_remote_host_drives_the_emulator_from_its_network_with_the_token() {
+        let access = Access {
+            hosts: default_hosts(),
+            control: RemoteControl::new(vec![
+                Network::parse("10.0.0.0/8").unwrap(),
+                Network::parse("127.0.0.1").unwrap(),
+            ]),
+            users: None,
+        };
+        let ask = |authorization: &str, address: &str| {
+            let headers = [("host", "127.0.0.1:80"), ("authorization", authorization)];
+            let request = Request {
+                path: "/emulator/v1/requests".into(),
+                headers: headers.into_iter().collect(),
+                ..Request::default()
+            };
+            let caller = Caller {
+                address: Some(address.parse().unwrap()),
+                link_local: None,
+                stranger: None,
+            };
+            let answer = access.check_control(&request, caller);
+            answer.err().map_or(200, |reply| reply.status)
+        };
+        let token = &access.control.as_ref().unwrap().token;
+        for (authorization, address, status) in [
+            (format!("Bearer {token}"), "10.1.2.3", 200),
+            (format!("bearer  {token} "), "10.1.2.3", 200),
+            (format!("Basic {token}"), "10.1.2.3", 401),
+            (token.clone(), "10.1.2.3", 401),
+            (String::new(), "10.1.2.3", 401),
+            (format!("Bearer {token}"), "192.0.2.1", 403),
+            // This machine needs no token, also where its network does.
+            (String::new(), "127.0.0.1", 200),
+        ] {
+            let found = ask(&authorization, address);
+            assert_eq!(found, status, "{authorization} from {address}");
+        }
+    }
+
+    /// Only the kernel of this machine tells users, and no connection here is open.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_connection_of_this_machine_without_a_known_user_gets_no_real_token() {
+        let access = Access {
+            hosts: default_hosts(),
+            control: None,
+            users: Some(vec![4_294_967_294]),
+        };
+        let status = |listener: &str, peer: &str, local: &str| {
+            let connection = Connection {
+                listener: listener.into(),
+                secure: false,
+                peer: Peer::Tcp {
+                    peer: peer.parse().unwrap(),
+                    local: local.parse().unwrap(),
+                },
+                process: PeerProcess::default(),
+            };
+            let answer = access.check_caller(access.identify(&connection));
+            answer.err().map_or(200, |reply| reply.status)
+        };
+        for (peer, local) in [
+            ("127.0.0.1:1", "127.0.0.1:2"),
+            ("[::1]:1", "[::1]:2"),
+            // The address of the metadata server, which the emulator has on a machine of its own.
+            ("169.254.169.254:1", "169.254.169.254:2"),
+        ] {
+            assert_eq!(status("http", peer, local), 403, "{peer}");
+            assert_eq!(status(PRIVATE, peer, local), 200, "{peer}");
+        }
+        // Of another machine no user is known; `--allow-from` decides about it.
+        for peer in ["192.0.2.1:1", "169.254.169.253:1"] {
+            assert_eq!(status("http", peer, "169.254.169.254:2"), 200, "{peer}");
+        }
     }
 }

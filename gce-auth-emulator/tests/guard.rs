@@ -77,12 +77,13 @@ fn a_page_that_led_its_own_name_here_reads_nothing() {
 #[test]
 fn a_host_of_google_s_apis_is_no_metadata_server() {
     let emulator = Emulator::builder().start().unwrap();
-    for path in ["/", "/v1/nothing", "/instance/id", "/0.1/meta-data/"] {
-        let host = ("Host", "iamcredentials.googleapis.com:443");
-        let answer = request(emulator.addr(), "GET", path, &[host], b"");
-        assert_eq!(answer.json()["error"]["status"], "NOT_FOUND", "{path}");
-        assert_eq!(answer.status, 404, "{path}");
-        assert_eq!(answer.header("Metadata-Flavor"), None, "{path}");
+    for host in ["iamcredentials.googleapis.com:443", "accounts.google.com"] {
+        for path in ["/", "/v1/nothing", "/instance/id", "/0.1/meta-data/"] {
+            let answer = request(emulator.addr(), "GET", path, &[("Host", host)], b"");
+            assert_eq!(answer.json()["error"]["status"], "NOT_FOUND", "{path}");
+            assert_eq!(answer.status, 404, "{path}");
+            assert_eq!(answer.header("Metadata-Flavor"), None, "{path}");
+        }
     }
 }
 

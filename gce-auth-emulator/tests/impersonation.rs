@@ -331,6 +331,17 @@ fn in_strict_mode_no_account_signs_for_another() {
         .unwrap();
         assert_eq!(header["kid"], kid(FIRST));
         assert_eq!(kid(FIRST) == kid(TARGET), forged == 200);
+        // What Google makes for an account is signed by Google.
+        let body = json!({"audience": "a"});
+        let made = iam(
+            emulator,
+            &bearer,
+            &format!("{FIRST}:generateIdToken"),
+            &body,
+        )
+        .json();
+        let path = format!("/tokeninfo?id_token={}", made["token"].as_str().unwrap());
+        assert_eq!(request(emulator.addr(), "GET", &path, &[], b"").status, 200);
         // Nor are its signatures Google's.
         let (google, _) = grant("https://accounts.google.com");
         assert_eq!(google.status, 400);

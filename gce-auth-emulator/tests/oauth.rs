@@ -4,10 +4,12 @@
 
 mod client;
 
+use std::time::Duration;
+
 use client::{
     Answer,
     cloud::{SCOPE, claims, error, iam, post, sign, token_info},
-    request, token,
+    get, request, token,
 };
 use gce_auth_emulator::{Emulator, User};
 use serde_json::{Value, json};
@@ -76,7 +78,13 @@ fn a_refresh_is_refused_as_google_refuses_it() {
     let other = User::new("eve@example.com", "client", "secret", "2//other");
     let proof =
         User::new("ada@example.com", "client", "secret", "3//proof").reauthentication("rapt");
-    let emulator = Emulator::builder().user(other).user(proof).start().unwrap();
+    let second = User::new("bob@example.com", "second", "other", "4//second");
+    let emulator = Emulator::builder()
+        .user(other)
+        .user(proof)
+        .user(second)
+        .start()
+        .unwrap();
     let client = [("client_id", "client"), ("client_secret", "secret")];
     let ask = |more: &[(&str, &str)]| {
         let mut fields = client.to_vec();
@@ -111,11 +119,18 @@ fn a_refresh_is_refused_as_google_refuses_it() {
         assert_eq!(answer.status, status);
         assert_eq!(error(&answer), (code.into(), description.into()));
     }
-    let strange = ask(&[("client_id", "x"), ("refresh_token", "2//other")]);
-    assert_eq!(
-        (strange.status, error(&strange).0.as_str()),
-        (401, "invalid_client")
-    );
+    // By a client that is not known, and by one that it was not issued to.
+    for (id, secret, code) in [
+        ("x", "secret", "invalid_client"),
+        ("second", "other", "unauthorized_client"),
+    ] {
+        let strange = ask(&[
+            ("client_id", id),
+            ("client_secret", secret),
+            ("refresh_token", "2//other"),
+        ]);
+        assert_eq!((strange.status, error(&strange).0.as_str()), (401, code));
+    }
 
     for (rapt, subtype) in [(None, "rapt_required"), (Some("x"), "invalid_rapt")] {
         let mut more = vec![("refresh_token", "3//proof")];
@@ -159,6 +174,10 @@ fn revocation_takes_the_refresh_token_with_it_until_a_reset() {
         );
     }
     emulator.reset();
+    // A token that has expired takes nothing with it.
+    let expired = text(&refresh(&emulator, &[]), "access_token");
+    emulator.advance(Duration::from_secs(3601));
+    assert_eq!(error(&revoke(&expired)).0, "invalid_token");
     assert_eq!(refresh(&emulator, &[]).status, 200);
     assert_eq!(revoke("1//emulator-refresh-token").status, 200);
     assert_eq!(refresh(&emulator, &[]).status, 400);
@@ -230,6 +249,20 @@ fn an_account_may_act_as_a_user_and_strict_checks_more() {
         error(&buy(&lenient, &with("sub", "ada"))).0,
         "invalid_grant"
     );
+    // Itself is no user that it acts as.
+    let own = buy(&lenient, &with("sub", ROBOT));
+    assert!(text(&own, "access_token").starts_with("ya29.c."));
+    let (code, description) = error(&buy(&lenient, &with("target_audience", "")));
+    assert_eq!(
+        (code.as_str(), description.as_str()),
+        ("invalid_request", "target_audience must not be empty")
+    );
+    for missing in ["iat", "exp"] {
+        let mut claims = base.clone();
+        claims[missing] = Value::Null;
+        let (_, description) = error(&buy(&lenient, &claims));
+        assert_eq!(description, "Invalid JWT: iat and exp are required.");
+    }
     assert_eq!(buy(&strict, &base).status, 200);
     for (claims, code) in [
         (
@@ -250,6 +283,16 @@ fn an_account_may_act_as_a_user_and_strict_checks_more() {
             "{claims}"
         );
     }
+    // The signature is wrong before the account is unknown.
+    let spoiled = sign(
+        &strict,
+        &with("iss", "other@my-project.iam.gserviceaccount.com"),
+    );
+    let (message, _) = spoiled.rsplit_once('.').unwrap();
+    let spoiled = format!("{message}.AAAA");
+    let fields = [("grant_type", JWT_BEARER), ("assertion", spoiled.as_str())];
+    let (_, description) = error(&post(&strict, "/token", &fields, &[]));
+    assert_eq!(description, "Invalid JWT Signature.");
     let own = format!("{}/token", strict.url());
     let assertion = sign(&strict, &with("aud", &own));
     let host = own
@@ -263,5 +306,24 @@ fn an_account_may_act_as_a_user_and_strict_checks_more() {
     assert_eq!(
         post(&strict, "/token", &fields, &[("Host", &host)]).status,
         200
+    );
+}
+
+#[test]
+fn an_id_token_means_something_until_it_ends() {
+    let emulator = Emulator::builder().start().unwrap();
+    let path = "instance/service-accounts/default/identity?audience=a";
+    let token = get(emulator.addr(), path);
+    let target = format!("/tokeninfo?id_token={}", token.text());
+    let ask = |method: &str| request(emulator.addr(), method, &target, &[], b"");
+    emulator.advance(Duration::from_secs(3500));
+    assert_eq!(ask("GET").json()["aud"], "a");
+    assert_eq!(ask("PUT").status, 405);
+    emulator.advance(Duration::from_secs(101));
+    let ended = ask("GET");
+    assert_eq!(ended.status, 400);
+    assert_eq!(
+        error(&ended),
+        ("invalid_token".into(), "Invalid Value".into())
     );
 }

@@ -179,6 +179,32 @@ mod tests {
             assert_eq!(call.parameters.get("audience"), None);
         }
         assert_eq!(call(form, "", "", "scope=").parameters.get("scope"), None);
+        // A form without a body has its parameters in the query; what is of another kind is not
+        // read for any.
+        let query = call(form, "", "scope=x", "");
+        assert_eq!(query.parameters.get("scope"), Some("x"));
+        let json = r#"{"scope": "y", "audience": "", "target": "z"}"#;
+        for (kind, body, target) in [
+            ("text/plain; charset=utf-8; a=b", "scope=y&target=z", None),
+            ("application/xml+json", json, None),
+            ("application/json", json, Some("z")),
+            ("application/json", "[]", None),
+        ] {
+            let call = call(kind, "", "scope=x", body);
+            assert_eq!(call.parameters.get("scope"), Some("x"), "{kind}");
+            assert_eq!(call.parameters.get("target"), target, "{kind}");
+            assert_eq!(call.parameters.get("audience"), None, "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_body_is_an_object_without_members() {
+        let body = |text| call("application/json", "", "", text).json();
+        assert_eq!(body(""), Some(Map::new()));
+        assert!(body(r#"{"a": 1}"#).is_some_and(|body| body["a"] == 1));
+        for other in ["[]", "1", "x", "{"] {
+            assert_eq!(body(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -43,3 +43,46 @@ pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     let decode = |alphabet: &Alphabet| GeneralPurpose::new(alphabet, EITHER).decode(text).ok();
     decode(&STANDARD).or_else(|| decode(&URL_SAFE))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn packed(encoding: &str, body: &[u8]) -> Request {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(body).unwrap();
+        Request {
+            headers: [("content-encoding", encoding)].into_iter().collect(),
+            body: packed.finish().unwrap(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn a_body_is_unpacked_up_to_its_limit() {
+        for encoding in ["gzip", " X-GZip "] {
+            let mut request = packed(encoding, b"{}");
+            unpack(&mut request);
+            assert_eq!(request.body, b"{}", "{encoding}");
+        }
+        let mut longest = packed("gzip", &vec![b' '; LONGEST]);
+        unpack(&mut longest);
+        assert_eq!(longest.body.len(), LONGEST);
+        // What grows beyond the limit, is broken, or is packed in another way stays.
+        let mut broken = packed("gzip", b"{}");
+        broken.body.pop();
+        for mut request in [
+            packed("gzip", &vec![b' '; LONGEST + 1]),
+            packed("br", b"{}"),
+            broken,
+        ] {
+            let sent = request.body.clone();
+            unpack(&mut request);
+            assert!(request.body == sent, "{} bytes", request.body.len());
+        }
+    }
+}

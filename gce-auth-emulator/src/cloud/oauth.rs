@@ -326,3 +326,53 @@ pub(crate) fn revoke_token(state: &State, token: &str) -> bool {
     state.cloud.revoke(refresh_token);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assertion_is_good_for_its_hour_and_ahead_by_five_minutes_at_most() {
+        let now = Instant::from_seconds(10_000);
+        for (issued, expires, longest, good) in [
+            (10_000, 13_600, HOUR, true),
+            (9_999, 13_600, HOUR, false),
+            (10_300, 10_400, HOUR, true),
+            (10_301, 10_400, HOUR, false),
+            (6_401, 10_001, HOUR, true),
+            (6_400, 10_000, HOUR, false),
+            (0, 10_001, HOUR, false),
+            (0, 10_001, 10_001, true),
+            (i64::MIN, i64::MAX, HOUR, false),
+        ] {
+            let claims = json!({"iat": issued, "exp": expires});
+            let found = is_timely(&claims, now, longest);
+            assert_eq!(found, good, "{claims} for {longest} s");
+        }
+        for claims in [json!({"iat": 10_000}), json!({"exp": 10_001}), json!({})] {
+            assert!(!is_timely(&claims, now, HOUR), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_a_name_of_openid_or_an_address() {
+        for scope in [
+            "openid",
+            "email",
+            "profile",
+            "https://mail.google.com",
+            "https://localhost/x",
+        ] {
+            assert!(is_scope(scope), "{scope}");
+        }
+        for other in [
+            "",
+            "phone",
+            "https://",
+            "https://x",
+            "http://mail.google.com/",
+        ] {
+            assert!(!is_scope(other), "{other}");
+        }
+    }
+}

@@ -189,18 +189,44 @@ mod tests {
             "iat": 0,
             "exp": 100,
         });
-        let is_verified = |algorithm: Value| {
+        let is_verified = |algorithm: Value, now: i64| {
             let parts = [json!({ "alg": algorithm }), claims.clone()]
                 .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
             let message = parts.join(".");
             let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).unwrap());
             let token = format!("{message}.{signature}");
             let own = |message: &[u8], signature: &[u8]| key.verify(message, signature);
-            verify(&provider, own, &token, Instant::from_seconds(50)).is_ok()
+            verify(&provider, own, &token, Instant::from_seconds(now)).is_ok()
         };
-        assert!(is_verified(json!("RS256")));
+        // Clocks may be a minute apart.
+        for (now, good) in [
+            (50, true),
+            (-60, true),
+            (-61, false),
+            (159, true),
+            (160, false),
+        ] {
+            assert_eq!(is_verified(json!("RS256"), now), good, "at {now}");
+        }
         for other in [json!("none"), json!("HS256"), json!("ES256"), Value::Null] {
-            assert!(!is_verified(other.clone()), "{other}");
+            assert!(!is_verified(other.clone(), 50), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_number_of_seconds_with_or_without_a_fraction() {
+        for (value, seconds) in [
+            (json!(1_700_000_000), Some(1_700_000_000)),
+            (json!(1_700_000_000.4), Some(1_700_000_000)),
+            (json!(-1.0), Some(-1)),
+            (json!(999_999_999_999.0), Some(999_999_999_999)),
+            (json!(1e12), None),
+            (json!(-1e12), None),
+            (json!(1e300), None),
+            (json!("1700000000"), None),
+            (Value::Null, None),
+        ] {
+            assert_eq!(super::seconds(&value), seconds, "{value}");
         }
     }
 }

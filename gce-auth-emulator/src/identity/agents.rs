@@ -159,6 +159,38 @@ mod tests {
         }
     }
 
+    /// Another kind of name may have any text, and another extension any bytes.
+    #[test]
+    fn an_agent_is_named_by_a_uri_of_the_first_certificate_alone() {
+        use rcgen::{CertificateParams, CustomExtension, KeyPair, SanType};
+        let key = KeyPair::generate().unwrap();
+        let chain = |names: &[SanType]| {
+            let mut params = CertificateParams::default();
+            params.subject_alt_names = names.to_vec();
+            params.use_authority_key_identifier_extension = true;
+            // A name in an extension that is none of names.
+            let id = b"spiffe://agents.global.proj-3.system.id.goog/x";
+            let mut inside = vec![0x30, u8::try_from(id.len()).unwrap() + 2, 0x86];
+            inside.push(u8::try_from(id.len()).unwrap());
+            inside.extend(id);
+            let other = CustomExtension::from_oid_content(&[1, 2, 3], inside);
+            params.custom_extensions.push(other);
+            params.self_signed(&key).unwrap().pem()
+        };
+        let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+        let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
+        let agent = "spiffe://agents.global.proj-1.system.id.goog/x";
+        let other = "spiffe://agents.global.proj-2.system.id.goog/x";
+        let first = chain(&[dns(other), uri("https://example.com"), uri(agent)]);
+        let of = |chain: &str| Agent::of(chain).map(|agent| agent.id);
+        assert_eq!(of(&first).as_deref(), Some(agent));
+        let without = chain(&[dns(other), uri("https://example.com")]);
+        assert_eq!(of(&without), None);
+        assert_eq!(of(&chain(&[])), None);
+        assert_eq!(of(&format!("{without}{first}")), None);
+        assert_eq!(of(&format!("{first}{without}")).as_deref(), Some(agent));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -1,5 +1,7 @@
 //! Workload and workforce pools: subject tokens become Google's.
 
+use std::time::Duration;
+
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
@@ -13,7 +15,7 @@ use super::{
     client::{
         Answer,
         cloud::{ACCESS_TOKEN, EXCHANGE, JWT, SCOPE, error, iam, now, post, sign, token_info},
-        request, token,
+        get, request, token,
     },
     provider,
 };
@@ -213,6 +215,109 @@ fn a_configured_issuer_is_verified_as_google_verifies_it() {
     }
 }
 
+/// Of the own issuer, of another that has no keys configured, and of one with RSA keys.
+#[test]
+fn a_signature_is_held_against_the_keys_of_its_issuer_alone() {
+    let account = "robot@p.iam.gserviceaccount.com";
+    let strict = || Emulator::builder().strict(true).service_account(account);
+    let source = strict().start().unwrap();
+    // Keys that no issuer of tokens here has: those of an account elsewhere.
+    let path = format!("/service_accounts/v1/jwk/{account}");
+    let mut jwks = request(source.addr(), "GET", &path, &[], b"").json();
+    let mut key = jwks["keys"][0].clone();
+    // Without a name it may be that of any token.
+    key.as_object_mut().unwrap().remove("kid");
+    jwks["keys"] = json!([{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, key]);
+    let [own, other, rsa] = ["own", "other", "rsa"].map(|name| format!("{POOL}/providers/{name}"));
+    let emulator = strict()
+        .provider(Provider::oidc(&own, OWN).audience("aud"))
+        .provider(Provider::oidc(&other, GITHUB).audience("aud"))
+        .provider(
+            Provider::oidc(&rsa, GITHUB)
+                .audience("aud")
+                .jwks(jwks.to_string()),
+        )
+        .start()
+        .unwrap();
+    let token_of = |signer: &Emulator, issuer: &str| {
+        let now = now(signer);
+        let claims =
+            json!({"iss": issuer, "sub": "me", "aud": "aud", "iat": now, "exp": now + 600});
+        let bearer = token(signer.addr(), "default");
+        let body = json!({"payload": claims.to_string()});
+        let signed = iam(signer, &bearer, &format!("{account}:signJwt"), &body).json();
+        signed["signedJwt"].as_str().unwrap().to_owned()
+    };
+    // What the pool of another issuer takes, the own one does not: an account made it.
+    let by_account = token_of(&emulator, GITHUB);
+    let elsewhere = token_of(&source, GITHUB);
+    for (provider, subject, status) in [
+        (&other, &by_account, 200),
+        (&other, &elsewhere, 400),
+        (&rsa, &elsewhere, 200),
+        (&rsa, &by_account, 400),
+        (&own, &token_of(&emulator, OWN), 400),
+        (&own, &token_of(&source, OWN), 400),
+    ] {
+        let answer = federate(&emulator, provider, subject);
+        assert_eq!(answer.status, status, "{provider}: {}", answer.text());
+        if status == 400 {
+            let refused = error(&answer).1;
+            assert_eq!(refused, "Unable to verify the ID Token signature.");
+        }
+    }
+    let identity = "instance/service-accounts/default/identity?audience=aud";
+    let subject = get(emulator.addr(), identity);
+    let answer = federate(&emulator, &own, subject.text());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn a_federated_token_lives_for_an_hour_at_most_and_has_a_scope() {
+    let builder = || Emulator::builder().token_lifetime(Duration::from_secs(86_400));
+    let signer = Emulator::builder().start().unwrap();
+    let provider_of_own = || Provider::oidc(provider(), OWN).audience("aud");
+    for (emulator, without_scope) in [
+        (builder().provider(provider_of_own()).start().unwrap(), 200),
+        (
+            builder()
+                .provider(provider_of_own())
+                .strict(true)
+                .start()
+                .unwrap(),
+            400,
+        ),
+    ] {
+        let end = now(&emulator) + 80_000;
+        let claims = json!({"iss": OWN, "sub": "me", "aud": "aud", "exp": end});
+        let subject = sign(&signer, &claims);
+        let answer = federate(&emulator, &provider(), &subject).json();
+        assert_eq!(answer["expires_in"], 3600, "{answer}");
+        let audience = format!("//iam.googleapis.com/{}", provider());
+        let fields = [
+            ("grant_type", EXCHANGE),
+            ("audience", &audience),
+            ("requested_token_type", ACCESS_TOKEN),
+            ("subject_token", &subject),
+            ("subject_token_type", JWT),
+        ];
+        let bare = post(&emulator, "/v1/token", &fields, &[]);
+        assert_eq!(bare.status, without_scope, "{}", bare.text());
+        let scope = ("scope", SCOPE);
+        let aws = (
+            "subject_token_type",
+            "urn:ietf:params:aws:token-type:aws4_request",
+        );
+        let fields = [fields[0], fields[1], fields[2], fields[3], scope, aws];
+        let (code, why) = error(&post(&emulator, "/v1/token", &fields, &[]));
+        assert_eq!(code, "invalid_request");
+        assert!(
+            why.contains("the provider takes no urn:ietf:params:aws"),
+            "{why}"
+        );
+    }
+}
+
 #[test]
 fn requests_that_are_none_are_refused() {
     let emulator = Emulator::builder().start().unwrap();
@@ -306,6 +411,10 @@ fn a_workforce_pool_and_the_project_of_a_pool_are_known() {
         403
     );
     assert_eq!(get("/v1/projects/123456", &[]).status, 401);
+    assert_eq!(
+        get("/v1/projects/my-project", &[("Authorization", &bearer)]).json()["projectId"],
+        "my-project"
+    );
     for pool in ["locations/global/workforcePools/people", POOL] {
         let path = format!("/v1/{pool}/allowedLocations");
         assert_eq!(
@@ -313,5 +422,38 @@ fn a_workforce_pool_and_the_project_of_a_pool_are_known() {
             "0xA30"
         );
         assert_eq!(get(&path, &[]).status, 401);
+        let bearer = [("Authorization", bearer.as_str())];
+        assert_eq!(
+            request(emulator.addr(), "POST", &path, &bearer, b"").status,
+            404
+        );
+    }
+    let bearer = [("Authorization", bearer.as_str())];
+    let posted = request(
+        emulator.addr(),
+        "POST",
+        "/v1/projects/my-project",
+        &bearer,
+        b"",
+    );
+    assert_eq!(posted.status, 404);
+    let certs = request(emulator.addr(), "POST", "/oauth2/v3/certs", &[], b"");
+    assert_eq!(certs.status, 405);
+}
+
+#[test]
+fn strict_knows_its_own_project_alone() {
+    let emulator = Emulator::builder()
+        .project_id("my-project")
+        .numeric_project_id(7)
+        .strict(true)
+        .start()
+        .unwrap();
+    let bearer = format!("Bearer {}", token(emulator.addr(), "default"));
+    for (project, status) in [("my-project", 200), ("7", 200), ("8", 403), ("other", 403)] {
+        let path = format!("/v1/projects/{project}");
+        let headers = [("Authorization", bearer.as_str())];
+        let answer = request(emulator.addr(), "GET", &path, &headers, b"");
+        assert_eq!(answer.status, status, "{project}");
     }
 }

@@ -204,3 +204,33 @@ fn external_users_refresh_are_introspected_and_revoked() {
     );
     assert_eq!(post(&emulator, "/v1/revoke", &[], &basic).status, 400);
 }
+
+#[test]
+fn a_client_introspects_with_its_own_secret() {
+    let user = |id: &str, secret: &str| User::new(format!("{id}@example.com"), id, secret, id);
+    let start = |strict: bool| {
+        let builder = Emulator::builder().user(user("one", "first"));
+        let builder = builder.user(user("two", "second"));
+        let builder = builder.strict(strict);
+        builder.start().unwrap()
+    };
+    for (strict, of_none) in [(false, 200), (true, 401)] {
+        let emulator = start(strict);
+        let access = token(emulator.addr(), "default");
+        let ask = |id: &str, secret: &str| {
+            let client = [("client_id", id), ("client_secret", secret)];
+            let client = client.iter().filter(|(_, value)| !value.is_empty());
+            let mut fields = vec![("token", access.as_str())];
+            fields.extend(client);
+            let answer = post(&emulator, "/v1/introspect", &fields, &[]);
+            assert!(answer.status != 200 || answer.json()["active"] == true);
+            answer.status
+        };
+        assert_eq!(ask("one", "first"), 200);
+        assert_eq!(ask("two", "second"), 200);
+        assert_eq!(ask("two", "first"), 401, "the secret of another client");
+        assert_eq!(ask("one", ""), 401);
+        assert_eq!(ask("three", "third"), of_none);
+        assert_eq!(ask("", ""), of_none);
+    }
+}
