@@ -162,10 +162,15 @@ fn an_account_whose_tokens_hang_delays_no_other() {
     }
     let took = began.elapsed();
     assert!(took < SOON, "{took:?}");
+    let mut late = 0;
     for client in &mut hanging {
         let (status, body) = client.receive();
         assert_eq!(status, 503, "{body}");
+        assert!(body.starts_with("the source failed: "), "{body}");
+        // The others waited behind these.
+        late += usize::from(body.ends_with("/token: it did not answer in time\n"));
     }
+    assert!(late > 0, "no failure says what was asked for");
     drop(agent);
 }
 

@@ -27,7 +27,10 @@ impl Failure {
         let request = error.request().unwrap_or("the source");
         let what = match (error.kind(), error.status()) {
             (ErrorKind::Timeout, _) => "it did not answer in time".to_owned(),
-            (ErrorKind::InvalidResponse, _) => "its answer can't be used".to_owned(),
+            // A refusal that the library has no kind for, such as 400, says enough by its status.
+            (ErrorKind::InvalidResponse, None | Some(..400)) => {
+                "its answer can't be used".to_owned()
+            }
             (ErrorKind::NotMetadataServer, _) => "what answers is no metadata server".to_owned(),
             (_, Some(status)) => format!("it answered {status}"),
             _ => error.to_string(),

@@ -100,6 +100,8 @@ mod tests {
         for outcome in [
             status(200),
             status(404),
+            status(499),
+            status(500),
             status(503),
             status(429),
             failure(TransportErrorKind::Timeout),
@@ -108,7 +110,7 @@ mod tests {
         ] {
             traffic.note::<()>(&outcome);
         }
-        let counts = [("ok", 2), ("error", 3), ("timeout", 1), ("refused", 1)];
+        let counts = [("ok", 3), ("error", 4), ("timeout", 1), ("refused", 1)];
         assert_eq!(traffic.counts(), counts);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,9 +38,13 @@ pub(crate) struct Script {
     pub(crate) hangs: AtomicUsize,
     /// Instead of every token.
     pub(crate) instead: Mutex<Option<(u16, String)>>,
+    /// Whether that comes from another server than a metadata server.
+    pub(crate) is_other: AtomicBool,
     /// In seconds; 0 is an hour.
     pub(crate) lifetime: AtomicU64,
     pub(crate) tokens: AtomicUsize,
+    /// How often the values that are numbers were asked for: each answer is another.
+    pub(crate) counted: AtomicUsize,
 }
 
 /// A metadata server. It ends with its drop.
@@ -115,6 +119,21 @@ impl Service for Answers {
             }
             ["instance", "service-accounts", "default", "email"] => text(MAIN),
             ["instance", "attributes", "color"] => text("blue"),
+            ["instance", "id"] | ["instance", "attributes", "count"] => {
+                let count = self.0.counted.fetch_add(1, Ordering::Relaxed);
+                Reply::new(200, "application/text", count.to_string())
+            }
+            ["instance", "attributes", ""] => Reply::new(
+                200,
+                "application/json",
+                "{\"color\":\"blue\",\"shape\":\"round\"}",
+            ),
+            ["instance", "attributes"] => Reply::new(301, "text/html", "").with(
+                "Location",
+                "http://metadata.google.internal/computeMetadata/v1/instance/attributes/",
+            ),
+            // On other machines a directory.
+            ["instance", "virtual-clock"] => text("hidden"),
             _ => Reply::new(404, "text/html", "no"),
         })
     }
@@ -142,7 +161,13 @@ impl Script {
     fn token(&self, account: &str, leaf: &str) -> Reply {
         let number = self.tokens.fetch_add(1, Ordering::Relaxed);
         if let Some((status, body)) = self.instead.lock().unwrap().clone() {
-            return Reply::new(status, "application/json", body);
+            let reply = Reply::new(status, "application/json", body);
+            let is_other = self.is_other.load(Ordering::Relaxed);
+            return if is_other {
+                reply.flavored(None)
+            } else {
+                reply
+            };
         }
         if leaf == "identity" {
             let token = format!("eyJhbGciOiJub25lIn0.{MARK}.{MARK}");
