@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use base64::Engine as _;
 use gce_auth_emulator::AdcKind;
 use serde_json::Value;
 use support::{
@@ -183,4 +184,41 @@ fn a_login_is_one_account_and_shows_nothing_of_the_machine() {
     }
     assert_eq!(source.requests().len(), before, "the machine was asked");
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_caller_has_the_identity_and_the_directory_that_it_asks_for() {
+    let source = emulator();
+    let agent = Agent::start(&source, &["--listen", "127.0.0.1:0"]);
+    let get = |path: &str| {
+        let answer = ask(agent.address(), &format!("/computeMetadata/v1/{path}")).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        (head.to_owned(), body.to_owned())
+    };
+    let claims = |format: &str| {
+        let path = format!("instance/service-accounts/default/identity?audience=a{format}");
+        let (_, token) = get(&path);
+        let part = token.split('.').nth(1).unwrap();
+        let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD
+            .decode(part)
+            .unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    assert!(claims("&format=full")["google"]["compute_engine"].is_object());
+    for standard in ["", "&format=standard"] {
+        assert_eq!(claims(standard).get("google"), None);
+    }
+    // The version of a directory is passed on, and waited for.
+    let tree = "project/?recursive=true";
+    let (head, document) = get(tree);
+    assert!(head.contains("application/json"), "{head}");
+    let etag = head
+        .lines()
+        .find_map(|line| line.strip_prefix("ETag: "))
+        .unwrap();
+    let known = format!("{tree}&wait_for_change=true&timeout_sec=1&last_etag={etag}");
+    assert_eq!(get(&known).1, document);
+    let other = format!("{tree}&wait_for_change=true&last_etag=0000000000000000");
+    assert_eq!(get(&other).1, document);
 }

@@ -54,6 +54,11 @@ fn each_kind_of_credentials_file_is_a_source() {
         if let Some(email) = login["client_email"].as_str() {
             assert_eq!(info["email"], email, "{info}");
         }
+        // None of its values changes: a caller that waits has them at once.
+        let scopes = "/computeMetadata/v1/instance/service-accounts/default/scopes";
+        let waits = ask(agent.address(), &format!("{scopes}?wait_for_change=true")).unwrap();
+        assert!(waits.starts_with("HTTP/1.1 200 "), "{name}: {waits}");
+        assert!(waits.contains("cloud-platform"), "{name}: {waits}");
         if let Some(url) = login["service_account_impersonation_url"].as_str() {
             let email = info["email"].as_str().unwrap();
             assert!(url.contains(email), "{name}: {info}");

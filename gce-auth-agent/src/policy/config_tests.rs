@@ -136,6 +136,7 @@ fn what_is_wrong_is_said_with_its_line_and_remedy() {
             "1:12",
             &["`upstream`", "HOST[:PORT]"],
         ),
+        ("upstream = \"\"".to_owned(), "1:12", &["`upstream`"]),
         (
             "[rule]\nname = \"r\"".to_owned(),
             "1:1",
@@ -178,6 +179,7 @@ fn what_is_wrong_is_said_with_its_line_and_remedy() {
             &["0999", "\"0660\""],
         ),
         (listen("unix = \"/x\"\nmode = \"+660\""), "3:8", &["+660"]),
+        (listen("unix = \"/x\"\nmode = \"1777\""), "3:8", &["1777"]),
         (
             listen("unix = \"/x\"\ngroup = \"nope\""),
             "3:9",
@@ -210,6 +212,14 @@ fn what_is_wrong_is_said_with_its_line_and_remedy() {
             "2:8",
             &["printable"],
         ),
+        ("[[rule]]\nname = \"\"".to_owned(), "2:8", &["printable"]),
+        (
+            "[[rule]]\nname = \"a\\u0007\"".to_owned(),
+            "2:8",
+            &["printable"],
+        ),
+        (caller("container = [\"\"]"), "3:14", &["it is empty"]),
+        (caller("pod = [\"\"]"), "3:8", &["it is empty"]),
         (format!("{RULE}{RULE}"), "7:8", &["two rules"]),
         (rule("audience = []"), "6:1", &["`audience`", "`audiences`"]),
         (
@@ -218,6 +228,13 @@ fn what_is_wrong_is_said_with_its_line_and_remedy() {
             &["scopes", "list in brackets"],
         ),
         (rule("scopes = [\"a b\"]"), "6:11", &["without spaces"]),
+        (rule("scopes = [\"a,b\"]"), "6:11", &["without spaces"]),
+        (rule("scopes = [\"\"]"), "6:11", &["without spaces"]),
+        (rule("audiences = [\"\"]"), "6:14", &["it is empty"]),
+        (rule("accounts = [\"\"]"), "6:13", &["`accounts`"]),
+        (rule("accounts = [\"a b\"]"), "6:13", &["`accounts`"]),
+        (rule("as = \"a/b@c.d\""), "6:6", &["e-mail"]),
+        (rule("as = \"a@b\u{e9}.c\""), "6:6", &["e-mail"]),
         (rule("scopes = [\n  \"a\",\n  1,\n]"), "8:3", &["`scopes`"]),
         (
             rule("accounts = [\"a/b\"]"),

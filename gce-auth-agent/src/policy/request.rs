@@ -304,6 +304,21 @@ mod tests {
                 licenses: false,
             }
         );
+        for (query, machine, numbers) in [
+            ("format=full&licenses=TRUE", true, true),
+            ("format=full&licenses=FALSE", true, false),
+            ("format=full", true, false),
+            ("format=standard&licenses=TRUE", false, false),
+        ] {
+            let Topic::Identity { full, licenses, .. } =
+                at(&format!("identity?audience=a&{query}"))
+            else {
+                panic!("{query}");
+            };
+            assert_eq!((full, licenses), (machine, numbers), "{query}");
+        }
+        let universe = topic(&format!("{PREFIX}universe/universe_domain"));
+        assert_eq!(universe, place("universe/universe_domain", false));
     }
 
     #[test]
@@ -347,6 +362,8 @@ mod tests {
             "instance/service-accounts/default/token?scopes=a&%73copes=b",
             "instance/service-accounts/default/token?scopes=a%20b",
             "instance/service-accounts/default/token?scopes=,",
+            "instance/service-accounts/default/token?scopes=a%22b",
+            "instance/service-accounts/default/token?scopes=a%5Cb",
             "instance/service-accounts/default/identity",
             "instance/service-accounts/default/identity?audience=",
             "instance/service-accounts/default/identity?audience=a%0Ab",

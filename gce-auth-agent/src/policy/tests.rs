@@ -9,6 +9,7 @@ use crate::caller::Caller;
 const MAIN: &str = "main@p.iam.gserviceaccount.com";
 const PREFIX: &str = "/computeMetadata/v1/";
 const TOKEN: &str = "instance/service-accounts/default/token";
+const IDENTITY: &str = "instance/service-accounts/default/identity?audience=";
 
 fn policy(allow: &str) -> Policy {
     let text = format!("[[rule]]\nname = \"r\"\n[rule.caller]\nuid = [1]\n[rule.allow]\n{allow}");
@@ -193,9 +194,56 @@ fn nothing_below_a_token_is_a_value() {
 #[test]
 fn what_a_caller_sends_comes_back_without_markup() {
     let policy = policy("audiences = []");
-    let identity = "instance/service-accounts/default/identity?audience=";
-    let why = refused(&policy, &format!("{identity}%3Cscript%3E%22%C3%BC"));
+    let why = refused(&policy, &format!("{IDENTITY}%3Cscript%3E%22%C3%BC"));
     assert_eq!(why, "the audience \"script\u{fc}\" is not allowed");
+    let why = refused(&policy, &format!("{IDENTITY}{}", "a".repeat(300)));
+    let cut = "a".repeat(200);
+    assert_eq!(why, format!("the audience {cut:?} is not allowed"));
+}
+
+#[test]
+fn an_audience_is_one_that_a_pattern_fits() {
+    let patterns = policy("audiences = [\"https://*.run.app\", \"https://exact.example\"]");
+    for allowed in ["https://a.run.app", "https://exact.example"] {
+        granted(&patterns, &format!("{IDENTITY}{allowed}"));
+    }
+    for other in [
+        "https://exact.example/",
+        "https://exact.example.evil.example",
+        "https://EXACT.example",
+        "http://exact.example",
+        "https://a.run.app.evil.example",
+        "x",
+    ] {
+        let why = refused(&patterns, &format!("{IDENTITY}{other}"));
+        assert_eq!(why, format!("the audience {other:?} is not allowed"));
+    }
+    granted(&policy(""), &format!("{IDENTITY}x"));
+    // Audiences say nothing of access tokens.
+    granted(&policy("audiences = []"), TOKEN);
+}
+
+#[test]
+fn nothing_is_shown_of_an_account_that_is_not_allowed() {
+    let one = policy("accounts = [\"b@c.d\"]");
+    for leaf in ["email", "scopes", "aliases", "", "?recursive=true"] {
+        let of = |account: &str| format!("instance/service-accounts/{account}/{leaf}");
+        granted(&one, &of("b@c.d"));
+        for other in ["default", MAIN, "b@c.d.e"] {
+            refused(&one, &of(other));
+        }
+    }
+    let rule = Fit::Rule(0);
+    let email = |account: &str| format!("instance/service-accounts/{account}/email");
+    assert!(one.shows_value(rule, &email("b@c.d"), Some(MAIN)));
+    assert!(!one.shows_value(rule, &email("default"), Some(MAIN)));
+    // The account that is given is none, where none is allowed.
+    let none = policy("accounts = []\nas = \"n@p.x\"");
+    for leaf in ["token", "email"] {
+        refused(&none, &format!("instance/service-accounts/n@p.x/{leaf}"));
+    }
+    let value = granted(&policy(""), "instance/zone");
+    assert_eq!((value.account, value.act_as), (None, None));
 }
 
 #[test]

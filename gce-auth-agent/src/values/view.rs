@@ -204,6 +204,38 @@ mod tests {
         }
     }
 
+    /// A rule may name values by a pattern that fits below a directory which it does not show.
+    struct NoAttributes;
+
+    impl Shows for NoAttributes {
+        fn value(&self, _: &str) -> bool {
+            true
+        }
+
+        fn directory(&self, path: &str) -> bool {
+            path != "attributes"
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_shown_as_it_is_and_what_is_hidden_is_not() {
+        let document = json!({
+            "attributes": {"secret": "x"},
+            "disks": [],
+            "licenses": {},
+            "tags": ["one"],
+        });
+        let whole = Node::part(&document, steps(""));
+        let all = json!({"disks": [], "licenses": {}, "tags": ["one"]});
+        assert_eq!(pruned(&whole, "", &NoAttributes), Some(all));
+        // Of a list whose elements are hidden nothing is told, and not how long it is.
+        let nested = json!({"disks": [{"mode": "a"}, {"mode": "b"}], "id": 7});
+        let whole = Node::part(&nested, steps(""));
+        let only = Only(&["id", "disks/1/index"]);
+        assert_eq!(pruned(&whole, "", &only), Some(json!({"id": 7})));
+        assert_eq!(pruned(&whole, "", &Only(&["zone"])), None);
+    }
+
     #[test]
     fn a_value_with_a_slash_is_not_there() {
         assert_eq!(
