@@ -272,15 +272,46 @@ fn timeout(environment: &Environment) -> Result<Limits, Error> {
     Ok(limits)
 }
 
-/// A time in seconds, whole or not, above zero.
+/// A time in seconds, whole or with a fraction, above zero; what is smaller than a nanosecond is
+/// dropped. Read without floating point, which is 15 KB of a program that needs none otherwise.
 fn seconds(text: &str) -> Option<Duration> {
-    let seconds = Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()?;
-    (!seconds.is_zero()).then_some(seconds)
+    let text = text.trim();
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes()).peekable();
+    if digits.peek().is_none() || !digits.all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let seconds = format!("0{whole}").parse().ok()?;
+    let nanos = format!("{fraction:0<9}")[..9].parse().ok()?;
+    let time = Duration::new(seconds, nanos);
+    (!time.is_zero()).then_some(time)
 }
 
 #[cfg(all(test, not(gce_auth_loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::io::fake::HandQueue;
+
+    proptest! {
+        #[test]
+        fn seconds_are_what_a_float_reads(text in r"\+?[0-9]{0,7}(\.[0-9]{0,12})?") {
+            let float = text.parse().ok().map(Duration::from_secs_f64);
+            // Read to the next nanosecond, not to the one before.
+            let float = float.filter(|it| !it.is_zero());
+            let read = seconds(&text).unwrap_or_default();
+            let between = float.unwrap_or_default().abs_diff(read);
+            prop_assert!(between <= Duration::from_nanos(2), "{text}: {read:?}, {float:?}");
+        }
+
+        #[test]
+        fn seconds_are_exact(time in any::<Duration>()) {
+            let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+            prop_assert_eq!(seconds(&text), Some(time).filter(|time| !time.is_zero()));
+        }
+    }
 
     fn environment(host: Option<&str>, root: Option<&str>) -> Environment {
         Environment {
@@ -340,7 +371,22 @@ mod tests {
         assert_eq!(with("7").retry.total(), Duration::from_secs(10));
         assert_eq!(with("30").retry.total(), Duration::from_secs(30));
         assert_eq!(with(" 1.5 ").limits.attempt, Duration::from_millis(1500));
-        for text in ["", "0", "-3", "soon", "inf", "NaN", "1e400", "1,5"] {
+        for text in [
+            "",
+            "0",
+            "-3",
+            "soon",
+            "inf",
+            "NaN",
+            "1e400",
+            "1,5",
+            ".",
+            "0.0",
+            "1.+5",
+            "++1",
+            "1.2.3",
+            "18446744073709551616",
+        ] {
             let error = with(text).endpoint().unwrap_err();
             assert!(error.to_string().contains("GCE_METADATA_TIMEOUT"), "{text}");
         }
@@ -354,5 +400,22 @@ mod tests {
         let other = Arc::new(http::HttpTransport::default());
         assert!(one != settle(MetadataClient::builder().transport(other)).key());
         assert!(one != settle(MetadataClient::builder().exact_freshness(true)).key());
+    }
+
+    #[test]
+    fn each_setting_tells_apart_who_waits_for_whose_requests() {
+        let builder = MetadataClient::builder;
+        let of =
+            |builder: MetadataClientBuilder| builder.settle(&Environment::default()).settings();
+        assert!(of(builder()) == of(builder().exact_freshness(true)));
+        let mut limits = Limits::new();
+        limits.body_bytes -= 1;
+        for other in [
+            builder().retry(RetryPolicy::new().jitter(0.3)),
+            builder().limits(limits),
+            builder().executor(Arc::new(HandQueue::default())),
+        ] {
+            assert!(of(builder()) != of(other));
+        }
     }
 }

@@ -129,6 +129,17 @@ impl Config {
         said.unwrap_or_else(|| evidence::machine(&self.dmi_file))
     }
 
+    /// What two clients have in common that may wait for each other's requests.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            executor: ByAddress::of(&self.executor),
+            retry: self.retry.clone(),
+            limits: self.limits.clone(),
+            #[cfg(feature = "iam")]
+            api_limits: self.api_limits.clone(),
+        }
+    }
+
     /// What makes two clients reach the same server in the same way; `None`
     /// where the endpoint makes no sense.
     pub(crate) fn key(&self) -> Option<ClientKey> {
@@ -160,6 +171,26 @@ pub(crate) struct ClientKey {
     files: (Workload, Vec<PathBuf>),
     #[cfg(feature = "tls")]
     environment: Environment,
+}
+
+/// The part of a registry key that says who does a request, how often, and within which limits.
+#[derive(PartialEq)]
+pub(crate) struct Settings {
+    executor: ByAddress<dyn Executor>,
+    retry: RetryPolicy,
+    limits: Limits,
+    #[cfg(feature = "iam")]
+    api_limits: Limits,
+}
+
+// No number of a retry policy is NaN.
+impl Eq for Settings {}
+
+impl Hash for Settings {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.executor.hash(state);
+        self.limits.attempt.hash(state);
+    }
 }
 
 impl Hash for ClientKey {

@@ -24,7 +24,6 @@ use crate::{
     },
     tokens::source::{AnySource, TokenSource},
     values::{
-        address::ByAddress,
         headers::ExtraHeaders,
         token::{Bearer, Now, Validity},
     },
@@ -242,11 +241,7 @@ fn refreshes(source: &dyn TokenSource, shared: bool, token: Option<Bearer>) -> R
     let refreshes = match source.key().filter(|_| shared) {
         Some(key) => {
             let shared = SHARED.get_or_insert(key.clone(), || Shared::under(key, policy));
-            let settings = format!("{:?} {:?}", config.limits, config.retry);
-            #[cfg(feature = "iam")]
-            let settings = format!("{settings} {:?}", config.api_limits);
-            let executor = ByAddress::of(&config.executor);
-            Refreshes::of(shared, SharingKey::of((settings, executor)))
+            Refreshes::of(shared, SharingKey::of(config.settings()))
         }
         None => Refreshes::alone(policy),
     };
