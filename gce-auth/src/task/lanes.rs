@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt, mem,
+    fmt, iter, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -85,7 +85,7 @@ impl Executor for LaneExecutor {
     fn execute(&self, work: Work) -> Result<(), Work> {
         if work.kind() == WorkKind::Watch {
             work.progress().set_assigned();
-            return start(work, Work::run);
+            return start(work, Box::new(Work::run));
         }
         Lanes::execute(&self.0.get(), work)
     }
@@ -114,7 +114,7 @@ impl Lanes {
         state.threads += 1;
         drop(state);
         let lanes = Arc::clone(self);
-        match start(work, move |work| lanes.serve(work)) {
+        match start(work, Box::new(move |work| lanes.serve(work))) {
             Ok(()) => {
                 // Not before: without a thread it may wait, and its callers watch
                 // their budgets.
@@ -146,10 +146,11 @@ impl Lanes {
             return Ok(());
         }
         // What waits in this lane would wait for ever.
-        let mut queue = state.drain(work.lane());
+        let queue = state.drain(work.lane());
         drop(state);
-        queue.sort_by_key(|work| !work.is_awaited());
-        for work in queue {
+        // A caller may come meanwhile: each piece is asked once.
+        let (awaited, rest): (Vec<_>, Vec<_>) = queue.into_iter().partition(Work::is_awaited);
+        for work in awaited.into_iter().chain(rest) {
             run(work);
         }
         Err(work)
@@ -188,10 +189,10 @@ impl Lanes {
 }
 
 /// Starts a thread of the library that does `run(work)`, or gives the work back.
-fn start(work: Work, run: impl FnOnce(Work) + Send + 'static) -> Result<(), Work> {
+fn start(work: Work, run: Box<dyn FnOnce(Work) + Send>) -> Result<(), Work> {
     #[cfg(feature = "_simulation")]
     if let Some(baton) = baton::held() {
-        return baton.spawn(work, Box::new(run));
+        return baton.spawn(work, run);
     }
     spawn("gce-auth", work, run)
 }
@@ -267,12 +268,16 @@ impl State {
         if length < LONG_QUEUE || !length.is_power_of_two() {
             return Vec::new();
         }
-        let (gone, kept): (Queue, Queue) = mem::take(queue)
-            .into_iter()
-            .partition(|(_, work)| work.is_abandoned());
-        *queue = kept;
+        let mut gone = Vec::new();
+        for (number, work) in mem::take(queue) {
+            if work.is_abandoned() {
+                gone.push(work);
+            } else {
+                queue.push_back((number, work));
+            }
+        }
         self.queued -= gone.len();
-        gone.into_iter().map(|(_, work)| work).collect()
+        gone
     }
 
     /// Takes the next piece of work for a thread that has come free: of the
@@ -289,13 +294,20 @@ impl State {
         Some(work)
     }
 
+    /// Takes all that waits in a lane, in the order in which it came.
     fn drain(&mut self, origin: &LaneKey) -> Vec<Work> {
-        let lane = self.lanes.remove(origin).unwrap_or_default();
-        let mut queue = Vec::from(lane.access_tokens);
-        queue.extend(lane.other);
-        queue.sort_by_key(|(number, _)| *number);
-        self.queued -= queue.len();
-        queue.into_iter().map(|(_, work)| work).collect()
+        let mut lane = self.lanes.remove(origin).unwrap_or_default();
+        self.queued -= lane.access_tokens.len() + lane.other.len();
+        let first = |queue: &Queue| queue.front().map_or(u64::MAX, |(number, _)| *number);
+        let next = || {
+            let queue = if first(&lane.access_tokens) < first(&lane.other) {
+                &mut lane.access_tokens
+            } else {
+                &mut lane.other
+            };
+            queue.pop_front().map(|(_, work)| work)
+        };
+        iter::from_fn(next).collect()
     }
 }
 
