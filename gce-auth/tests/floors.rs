@@ -57,12 +57,7 @@ const NAMED_ONLY_IN: [(&str, &[&str]); 10] = [
     ),
     (
         "std::thread",
-        &[
-            "io/threads.rs",
-            "io/lookup.rs",
-            "io/clock.rs",
-            "io/process.rs",
-        ],
+        &["io/spawn.rs", "io/clock.rs", "io/process.rs"],
     ),
     ("rustix", &["io/clock.rs", "io/files.rs", "io/process.rs"]),
     ("windows_registry", &["io/firmware.rs"]),

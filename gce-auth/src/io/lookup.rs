@@ -6,13 +6,13 @@
 //! thread, not one for each attempt.
 
 use std::{
-    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
     time::Duration,
 };
+
+use crate::io::spawn;
 
 type Found = Result<Vec<SocketAddr>, io::ErrorKind>;
 
@@ -24,7 +24,7 @@ struct Lookup {
 
 /// Look-ups in progress. The process id keeps a forked child from waiting for
 /// a thread that only its parent has.
-static PENDING: Mutex<Option<HashMap<Key, Arc<Lookup>>>> = Mutex::new(None);
+static PENDING: Mutex<Vec<(Key, Arc<Lookup>)>> = Mutex::new(Vec::new());
 
 /// Process, host, port.
 type Key = (u32, String, u16);
@@ -46,12 +46,11 @@ pub(crate) fn lookup(host: &str, port: u16, limit: Option<Duration>) -> Option<F
     let key = (std::process::id(), host.to_owned(), port);
     let (lookup, started) = {
         let mut pending = lock(&PENDING);
-        let pending = pending.get_or_insert_default();
-        match pending.get(&key) {
-            Some(lookup) => (Arc::clone(lookup), true),
+        match pending.iter().find(|(other, _)| *other == key) {
+            Some((_, lookup)) => (Arc::clone(lookup), true),
             None => {
                 let lookup = Arc::new(Lookup::default());
-                pending.insert(key.clone(), Arc::clone(&lookup));
+                pending.push((key.clone(), Arc::clone(&lookup)));
                 (lookup, false)
             }
         }
@@ -61,10 +60,7 @@ pub(crate) fn lookup(host: &str, port: u16, limit: Option<Duration>) -> Option<F
             let (lookup, key) = (Arc::clone(&lookup), key.clone());
             move || finish(&lookup, &key)
         };
-        let spawned = thread::Builder::new()
-            .name("gce-auth-dns".to_owned())
-            .spawn(job);
-        if spawned.is_err() {
+        if spawn::start("gce-auth-dns", None, Box::new(job)).is_err() {
             // No thread to be had: look up here, without a limit.
             finish(&lookup, &key);
         }
@@ -79,9 +75,7 @@ pub(crate) fn lookup(host: &str, port: u16, limit: Option<Duration>) -> Option<F
 
 fn finish(lookup: &Lookup, key: &Key) {
     let found = ask_system(&key.1, key.2);
-    if let Some(pending) = lock(&PENDING).as_mut() {
-        pending.remove(key);
-    }
+    lock(&PENDING).retain(|(other, _)| other != key);
     *lock(&lookup.found) = Some(found);
     lookup.done.notify_all();
 }
@@ -119,24 +113,18 @@ mod tests {
                 .all(|address| address.ip().is_loopback() && address.port() == 7)
         );
         let key = (std::process::id(), "localhost".to_owned(), 7);
-        assert!(
-            lock(&PENDING)
-                .as_ref()
-                .is_none_or(|pending| !pending.contains_key(&key))
-        );
+        assert!(lock(&PENDING).iter().all(|(pending, _)| *pending != key));
     }
 
     #[test]
     fn a_look_up_in_progress_is_joined_and_left_at_the_limit() {
         let key = (std::process::id(), "hangs.invalid".to_owned(), 1);
         let hanging = Arc::new(Lookup::default());
-        lock(&PENDING)
-            .get_or_insert_default()
-            .insert(key.clone(), Arc::clone(&hanging));
+        lock(&PENDING).push((key.clone(), Arc::clone(&hanging)));
         assert!(lookup("hangs.invalid", 1, Some(Duration::from_millis(1))).is_none());
         *lock(&hanging.found) = Some(Err(io::ErrorKind::NotFound));
         let found = lookup("hangs.invalid", 1, Some(Duration::from_secs(30)));
         assert_eq!(found, Some(Err(io::ErrorKind::NotFound)));
-        lock(&PENDING).as_mut().unwrap().remove(&key);
+        lock(&PENDING).retain(|(pending, _)| *pending != key);
     }
 }

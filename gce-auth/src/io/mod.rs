@@ -19,6 +19,7 @@ pub(crate) mod lookup;
 #[cfg(feature = "adc")]
 pub(crate) mod process;
 pub(crate) mod random;
+mod spawn;
 pub(crate) mod threads;
 #[cfg(feature = "tls")]
 mod tls;

@@ -6,14 +6,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread,
 };
 
 #[cfg(any(feature = "iam", feature = "verify"))]
 use ::http::{Uri, uri::Authority};
 
 use crate::{
-    io::{http, transport::Transport},
+    io::{http, spawn, transport::Transport},
     values::address::ByAddress,
 };
 
@@ -238,17 +237,14 @@ pub(crate) fn spawn<T: Send + 'static>(
 ) -> Result<(), T> {
     let slot = Arc::new(Mutex::new(Some(work)));
     let taken = Arc::clone(&slot);
-    let spawned = thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || {
-            let work = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(work) = work {
-                with(work);
-            }
-        });
-    match spawned {
-        Ok(_) => Ok(()),
+    let job = move || {
+        let work = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            with(work);
+        }
+    };
+    match spawn::start(name, Some(STACK_BYTES), Box::new(job)) {
+        Ok(()) => Ok(()),
         Err(_) => match slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(work) => Err(work),
             None => Ok(()),
