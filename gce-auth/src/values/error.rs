@@ -214,9 +214,15 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self::of(kind, what.into())
+    }
+
+    /// Stands once in a program, and not wherever an error is made.
+    #[cold]
+    fn of(kind: ErrorKind, what: Cow<'static, str>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            what: what.into(),
+            what,
             location: None,
             status: None,
             retry_after: None,
@@ -252,7 +258,12 @@ impl Error {
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.edit(|inner| inner.hint = Some(hint.into()))
+        self.hinting(hint.into())
+    }
+
+    #[cold]
+    fn hinting(self, hint: Cow<'static, str>) -> Self {
+        self.edit(|inner| inner.hint = Some(hint))
     }
 
     /// A hint for errors that do not have a better one yet.
