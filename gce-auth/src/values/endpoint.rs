@@ -76,22 +76,16 @@ impl Endpoint {
 
     /// The URI of an absolute path, with its query.
     pub(crate) fn uri(&self, path_and_query: &str) -> Result<Uri, Error> {
-        Uri::builder()
-            .scheme("http")
-            .authority(self.authority.clone())
-            .path_and_query(path_and_query)
-            .build()
-            .map_err(|_| {
-                // The query may be long, and holds the audience.
-                let path = path_and_query.split('?').next().unwrap_or_default();
-                let path: String = path.chars().take(200).collect();
-                Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "{path:?} with its query cannot be asked for: bad characters, or too long"
-                    ),
-                )
-            })
+        let uri = format!("http://{self}{path_and_query}");
+        uri.try_into().map_err(|_| {
+            // The query may be long, and holds the audience.
+            let path = path_and_query.split('?').next().unwrap_or_default();
+            let path: String = path.chars().take(200).collect();
+            Error::new(
+                ErrorKind::Config,
+                format!("{path:?} with its query cannot be asked for: bad characters, or too long"),
+            )
+        })
     }
 }
 

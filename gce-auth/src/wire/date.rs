@@ -14,19 +14,19 @@ pub(crate) fn read(text: &str) -> Option<Duration> {
     let (day, month, year, clock) = if let Some((_, date)) = text.split_once(',') {
         let date = date.trim().strip_suffix("GMT")?.trim();
         let (date, clock) = date.rsplit_once(' ')?;
-        let mut parts = date.split([' ', '-']).filter(|part| !part.is_empty());
-        let parts = (parts.next()?, parts.next()?, parts.next()?, parts.next());
-        let (day, month, year, None) = parts else {
+        let parts: Vec<&str> = date
+            .split([' ', '-'])
+            .filter(|part| !part.is_empty())
+            .collect();
+        let [day, month, year] = parts[..] else {
             return None;
         };
         (day, month, year, clock)
     } else {
-        let mut parts = text.split_ascii_whitespace().skip(1);
-        let (month, day) = (parts.next()?, parts.next()?);
-        let (clock, year) = (parts.next()?, parts.next()?);
-        if parts.next().is_some() {
+        let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [_, month, day, clock, year] = parts[..] else {
             return None;
-        }
+        };
         (day, month, year, clock)
     };
     let month = MONTHS.iter().position(|name| *name == month)?;
@@ -38,13 +38,12 @@ pub(crate) fn read(text: &str) -> Option<Duration> {
         (4, year) => year,
         _ => return None,
     };
-    let mut clock = clock.split(':');
-    let hour = number(clock.next()?, 0..=23)?;
-    let minute = number(clock.next()?, 0..=59)?;
-    let second = number(clock.next()?, 0..=60)?;
-    if clock.next().is_some() {
+    let clock: Vec<&str> = clock.split(':').collect();
+    let [hour, minute, second] = clock[..] else {
         return None;
-    }
+    };
+    let (hour, minute) = (number(hour, 0..=23)?, number(minute, 0..=59)?);
+    let second = number(second, 0..=60)?;
     let days = days_since_1970(year, month as i64 + 1, day);
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))

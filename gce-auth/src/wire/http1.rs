@@ -133,7 +133,8 @@ pub(crate) fn head(
         headers.append(name, value);
     }
     let framing = framing(status, version, method, &headers)?;
-    let closes = tokens(&headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("close"));
+    let closes = |token: &&str| token.eq_ignore_ascii_case("close");
+    let closes = tokens(&headers, &CONNECTION).iter().any(closes);
     let both = headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
     let keeps = version == Version::HTTP_11 && !closes && !both && framing != Framing::UntilClose;
     let head = Head {
@@ -157,24 +158,21 @@ fn framing(
         return Ok(Framing::Length(0));
     }
     if headers.contains_key(TRANSFER_ENCODING) {
-        let mut codings = tokens(headers, &TRANSFER_ENCODING);
-        let chunked = codings
-            .next()
-            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-        return if chunked && codings.next().is_none() && version == Version::HTTP_11 {
-            Ok(Framing::Chunked)
-        } else {
-            Err(Malformed::Nonsense)
+        return match tokens(headers, &TRANSFER_ENCODING)[..] {
+            [coding] if coding.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 => {
+                Ok(Framing::Chunked)
+            }
+            _ => Err(Malformed::Nonsense),
         };
     }
-    let mut lengths = tokens(headers, &CONTENT_LENGTH);
-    let Some(first) = lengths.next() else {
+    let lengths = tokens(headers, &CONTENT_LENGTH);
+    let Some(first) = lengths.first() else {
         return Ok(Framing::UntilClose);
     };
     if first.is_empty() || !first.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Malformed::Nonsense);
     }
-    if lengths.any(|other| other != first) {
+    if lengths.iter().any(|other| other != first) {
         return Err(Malformed::Nonsense);
     }
     // What overflows is longer than anybody allows.
@@ -183,12 +181,13 @@ fn framing(
 
 /// The comma-separated parts of every header of this name. Bytes that are no
 /// text become a part that equals nothing.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     headers
         .get_all(name)
         .iter()
         .flat_map(|value| value.to_str().unwrap_or("?").split(','))
         .map(str::trim)
+        .collect()
 }
 
 /// A body as it comes in. Wiped when dropped, but for what was taken out.

@@ -151,7 +151,7 @@ pub(crate) fn ping(endpoint: &Endpoint) -> Result<Request<Vec<u8>>, Error> {
     let mut request = get(endpoint.uri("/")?);
     request
         .headers_mut()
-        .insert(X_GOOG_API_CLIENT, METRICS_PING);
+        .append(X_GOOG_API_CLIENT, METRICS_PING);
     Ok(request)
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn token(
     let mut request = value(endpoint, &MetadataPath::account(account, "token")?, &query)?;
     request
         .headers_mut()
-        .insert(X_GOOG_API_CLIENT, METRICS_TOKEN);
+        .append(X_GOOG_API_CLIENT, METRICS_TOKEN);
     Ok(request)
 }
 
@@ -230,7 +230,7 @@ pub(crate) fn identity(
     let mut request = value(endpoint, &path, &query)?;
     request
         .headers_mut()
-        .insert(X_GOOG_API_CLIENT, METRICS_IDENTITY);
+        .append(X_GOOG_API_CLIENT, METRICS_IDENTITY);
     Ok(request)
 }
 
@@ -251,7 +251,7 @@ fn get(uri: Uri) -> Request<Vec<u8>> {
     let mut request = Request::new(Vec::new());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = uri;
-    request.headers_mut().insert(METADATA_FLAVOR, GOOGLE);
+    request.headers_mut().append(METADATA_FLAVOR, GOOGLE);
     request
 }
 

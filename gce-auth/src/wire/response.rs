@@ -197,7 +197,7 @@ pub(crate) fn access_token(fields: &mut Map<String, Value>, sent: Now) -> Result
 
 /// `access_token` and `token_type` of an answer.
 pub(crate) fn token_text(fields: &mut Map<String, Value>) -> Result<BearerValue, Error> {
-    let Some(Value::String(token)) = fields.remove("access_token") else {
+    let Some(Value::String(token)) = fields.get_mut("access_token").map(Value::take) else {
         return Err(unusable("the answer holds no access_token"));
     };
     let token = Zeroizing::new(token);

@@ -191,7 +191,9 @@ impl Transport for HttpTransport {
             ));
         }
         let headers = request.headers_mut();
-        headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        if !headers.contains_key(header::USER_AGENT) {
+            headers.append(header::USER_AGENT, USER_AGENT);
+        }
         let sent = http1::encode(&request);
         request.body_mut().zeroize();
         let route = Route::of(&request)?;
