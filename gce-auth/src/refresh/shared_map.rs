@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -76,7 +76,7 @@ pub(crate) struct Registry<K, T>(Mutex<Entries<K, T>>);
 struct Entries<K, T> {
     alive: Option<HashMap<K, Weak<T>>>,
     /// What was left, the last one last: few, whatever is alive.
-    left: VecDeque<Left<K, T>>,
+    left: Vec<Left<K, T>>,
 }
 
 /// An entry that was left, and until when it stays, by this clock.
@@ -92,7 +92,7 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
     pub(crate) const fn new() -> Self {
         Self(Mutex::new(Entries {
             alive: None,
-            left: VecDeque::new(),
+            left: Vec::new(),
         }))
     }
 
@@ -125,8 +125,8 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
         let mut entries = lock(&self.0);
         let same = |left: &Left<K, T>| Arc::ptr_eq(&left.entry, entry);
         let position = entries.left.iter().position(same);
-        let before = position.and_then(|position| entries.left.remove(position));
-        entries.left.push_back(left);
+        let before = position.map(|position| entries.left.remove(position));
+        entries.left.push(left);
         let surplus = entries.left.len().saturating_sub(LINGERING);
         let gone: Vec<_> = entries.left.drain(..surplus).collect();
         drop(entries);
@@ -182,14 +182,14 @@ impl<K: Eq + Hash + Clone, T> Registry<K, T> {
 
 /// Moves what `is_old` from `left` to `old`.
 fn take<K, T>(
-    left: &mut VecDeque<Left<K, T>>,
+    left: &mut Vec<Left<K, T>>,
     old: &mut Vec<Left<K, T>>,
     mut is_old: impl FnMut(&Left<K, T>) -> bool,
 ) {
     let mut index = 0;
     while let Some(it) = left.get(index) {
         if is_old(it) {
-            old.extend(left.remove(index));
+            old.push(left.remove(index));
         } else {
             index += 1;
         }
