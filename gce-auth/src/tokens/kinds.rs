@@ -1,5 +1,7 @@
 //! What credentials of one kind or another can do besides giving tokens.
 
+use std::sync::Arc;
+
 #[cfg(feature = "iam")]
 use crate::tokens::source::Change;
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
         handle::{Handle, Options},
         id_token_credentials::IdTokenCredentials,
         info::CredentialsKind,
+        source::{TokenSource, metadata_identity::MetadataIdentity},
     },
     values::error::{Error, ErrorKind},
     wire::request::check_audience,
@@ -43,7 +46,7 @@ impl Credentials {
     pub fn id_token(&self, audience: impl Into<String>) -> Result<IdTokenCredentials, Error> {
         let audience = audience.into();
         check_audience(&audience)?;
-        let source = self.0.inner.source.identity(&audience).ok_or_else(|| {
+        let source = self.identity(audience).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidOperation,
                 format!(
@@ -63,6 +66,20 @@ impl Credentials {
             ..Options::default()
         };
         Ok(IdTokenCredentials(Handle::new(source, options)))
+    }
+
+    fn identity(&self, audience: String) -> Option<Arc<dyn TokenSource>> {
+        let source = &self.0.inner.source;
+        match source.account() {
+            // No method of its source: a program without ID tokens would link it, too.
+            Some(account) => {
+                let client = source.client().clone();
+                Some(Arc::new(MetadataIdentity::beside(
+                    client, account, audience,
+                )))
+            }
+            None => source.identity(&audience),
+        }
     }
 
     #[cfg(feature = "iam")]

@@ -10,7 +10,6 @@ use crate::{
         source::{
             Change, TokenSource,
             account::{Account, explain},
-            metadata_identity::{IdentityParams, MetadataIdentity},
         },
     },
     values::{budget::Budget, error::Error, scope::Scopes, token::Bearer},
@@ -145,16 +144,6 @@ impl TokenSource for MetadataAccess {
 
     fn metric(&self) -> Option<&'static str> {
         Some("cred-type/mds")
-    }
-
-    fn identity(&self, audience: &str) -> Option<Arc<dyn TokenSource>> {
-        let account = self.account.knowing(self.account.cache());
-        let params = IdentityParams {
-            audience: audience.to_owned(),
-            ..IdentityParams::default()
-        };
-        let client = self.client.clone();
-        Some(Arc::new(MetadataIdentity::new(client, account, params)))
     }
 
     fn certificate_binding(&self) -> Option<CertificateBinding> {

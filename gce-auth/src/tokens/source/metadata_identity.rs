@@ -66,6 +66,15 @@ impl MetadataIdentity {
             binding: LastBinding::default(),
         }
     }
+
+    /// Returns the source of ID tokens of `account`, which `client` asks for.
+    pub(crate) fn beside(client: MetadataClient, account: &Account, audience: String) -> Self {
+        let params = IdentityParams {
+            audience,
+            ..IdentityParams::default()
+        };
+        Self::new(client, account.knowing(account.cache()), params)
+    }
 }
 
 impl TokenSource for MetadataIdentity {

@@ -42,7 +42,7 @@ pub(crate) mod target;
 #[cfg(feature = "adc")]
 pub(crate) mod user_identity;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -77,7 +77,7 @@ use crate::{
 ///
 /// Only [`fetch`](Self::fetch), [`client`](Self::client), [`key`](Self::key),
 /// [`info`](Self::info) and [`with`](Self::with) must be implemented.
-pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
+pub(crate) trait TokenSource: Send + Sync + 'static {
     /// Fetches a token; blocks, within what `context` leaves of the budget.
     fn fetch(&self, context: &FetchContext) -> Result<Bearer, Error>;
 
@@ -201,7 +201,7 @@ pub(crate) trait TokenSource: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Returns a source of ID tokens of the same account; `None` if there can
-    /// be none.
+    /// be none, or the account is one of the metadata server.
     fn identity(&self, _audience: &str) -> Option<Arc<dyn TokenSource>> {
         None
     }
@@ -316,7 +316,7 @@ pub(crate) enum Change {
 
 /// Signs for an account.
 #[cfg(feature = "iam")]
-pub(crate) trait Sign: Send + Sync + fmt::Debug {
+pub(crate) trait Sign: Send + Sync {
     /// Signs `bytes` with RSASSA-PKCS1-v1_5 and SHA-256, or as the key of the
     /// program does; blocks. Returns the id of the key, if it is known, and the
     /// signature.
