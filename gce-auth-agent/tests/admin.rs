@@ -7,11 +7,12 @@ mod support;
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    sync::atomic::Ordering,
     time::Duration,
 };
 
 use gce_auth_agent::AgentBuilder;
-use support::{Client, Source, start};
+use support::{Client, MARK, Source, start, token_path};
 
 #[test]
 fn the_connections_of_the_admin_listener_are_limited() {
@@ -50,4 +51,51 @@ fn the_connections_of_the_admin_listener_are_limited() {
         .unwrap();
     late.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+/// An agent that asks its source each time, or not, and what its admin listener says.
+#[test]
+fn an_agent_is_ready_with_a_token_and_asks_each_time_only_without_a_cache() {
+    for no_cache in [false, true] {
+        let source = Source::start();
+        *source.script.instead.lock().unwrap() = Some((503, String::new()));
+        let any = "127.0.0.1:0".parse().unwrap();
+        let builder = AgentBuilder {
+            listen: vec![any],
+            admin: Some(any),
+            no_cache,
+            ..AgentBuilder::default()
+        };
+        let agent = start(&source, builder);
+        let mut admin = Client::connect(agent.admin().unwrap());
+        let mut ask = |path: &str| admin.ask("localhost", path);
+        let (status, why) = ask("/readyz");
+        assert_eq!(status, 503, "{why}");
+        assert!(why.contains("no token of the default account"), "{why}");
+        *source.script.instead.lock().unwrap() = None;
+        // The agent asks for it by itself.
+        while ask("/readyz").0 != 200 {
+            std::thread::yield_now();
+        }
+        let mut caller = Client::connect(agent.tcp()[0]);
+        let mut tokens = |path: &str| [caller.get(path).1, caller.get(path).1];
+        let [first, second] = tokens(&token_path("default"));
+        assert_eq!(first == second, !no_cache, "{first} {second}");
+        let identity = "instance/service-accounts/default/identity?audience=a";
+        let before = source.script.tokens.load(Ordering::Relaxed);
+        assert!(tokens(identity).iter().all(|token| token.contains(MARK)));
+        let asked = source.script.tokens.load(Ordering::Relaxed) - before;
+        assert_eq!(asked, if no_cache { 2 } else { 1 });
+        let (status, metrics) = ask("/metrics");
+        assert_eq!(status, 200);
+        for line in [
+            "gce_auth_agent_requests_total{kind=\"token\",result=\"ok\",rule=\"none\"} 2",
+            "gce_auth_agent_requests_total{kind=\"identity\",result=\"ok\",rule=\"none\"} 2",
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{metrics}");
+        }
+        let expiry = "gce_auth_agent_token_expiry_seconds{account=\"default\"} 3";
+        assert!(metrics.contains(expiry), "{metrics}");
+        assert!(!metrics.contains(MARK), "{metrics}");
+    }
 }

@@ -188,6 +188,44 @@ fn processes_of_open_connections_are_found_when_rules_begin_to_name_them() {
     assert!(caller.contains(&own), "{caller}");
 }
 
+/// What is read at the start alone is named once it changed, and not before.
+#[test]
+fn a_reload_says_what_it_does_not_change() {
+    let source = Source::start();
+    let scratch = Scratch::new("reload-source");
+    let text = |more: &str| format!("{more}\n[[listen]]\ntcp = \"127.0.0.1:0\"\n");
+    let upstream = |port: u16| format!("upstream = \"127.0.0.1:{port}\"");
+    let own = upstream(source.address.port());
+    let file = scratch.file("agent.toml", &text(&own));
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&said);
+    let builder = AgentBuilder {
+        config_file: Some(file),
+        log: Arc::new(move |line: &str| lines.lock().unwrap().push(line.to_owned())),
+        ..AgentBuilder::default()
+    };
+    let agent = builder.start().unwrap();
+    let address = agent.tcp()[0];
+    let reload = |more: &str, restarts: bool| {
+        said.lock().unwrap().clear();
+        scratch.file("agent.toml", &text(more));
+        agent.reload().unwrap();
+        let said = said.lock().unwrap();
+        let of = |part: &str| said.iter().any(|line| line.contains(part));
+        assert!(of("are in force"), "{said:?}");
+        assert_eq!(of("restart it"), restarts, "{more}: {said:?}");
+    };
+    reload(&own, false);
+    reload(&format!("{own}\ndefault = \"allow\""), false);
+    reload(&upstream(1), true);
+    reload(&format!("{own}\nsource = \"adc\""), true);
+    reload(&own, false);
+    // The port stays open through all of them, before the same source.
+    assert_eq!(agent.tcp(), [address]);
+    let color = Client::connect(address).get("instance/attributes/color");
+    assert_eq!(color, (200, "blue".to_owned()));
+}
+
 /// The file is read by the first reload while it is another, and replaced before the second.
 #[test]
 fn of_two_reloads_at_once_the_last_decides() {

@@ -223,9 +223,17 @@ mod tests {
             wait(None, Some(Duration::ZERO)).await;
             // The value is another than the one that the caller knows.
             wait(Some("fedcba9876543210"), None).await;
-            // It is the same, and the agent stops.
+            // It is the same until the agent stops.
+            let mut same = std::pin::pin!(wait(Some("123456789abcdef"), None));
+            for _ in 0..100 {
+                tokio::select! {
+                    biased;
+                    () = &mut same => panic!("there is no change"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
             polls.stop();
-            wait(Some("123456789abcdef"), None).await;
+            same.await;
             let ended = async {
                 while !polls.all.lock().unwrap().is_empty() {
                     tokio::task::yield_now().await;
