@@ -91,3 +91,20 @@ impl Failure {
 pub(crate) fn line(status: u16, why: &str) -> Reply {
     Reply::new(status, "text/plain; charset=utf-8", format!("{why}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_says_when_to_ask_again() {
+        let again = line(503, "x").with("Retry-After", "1");
+        assert_eq!(Failure::unavailable("x").reply("/p"), again);
+        assert_eq!(Failure::not_found("x").reply("/p"), pages::not_found("/p"));
+        let refused = Failure {
+            status: 403,
+            ..Failure::unavailable("x")
+        };
+        assert_eq!(refused.reply("/p"), line(403, "x"));
+    }
+}

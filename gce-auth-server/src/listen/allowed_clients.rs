@@ -123,6 +123,20 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_address_is_a_network_and_none_are_all() {
+        for one in ["192.0.2.7", "192.0.2.7/32", "2001:db8::1/128"] {
+            let address = one.split('/').next().unwrap();
+            assert!(contains(one, address), "{one}");
+        }
+        assert!(!contains("192.0.2.7/32", "192.0.2.6"));
+        assert!(Network::parse("192.0.2.7/33").is_err() && Network::parse("::/129").is_err());
+        let elsewhere = "192.0.2.6".parse().unwrap();
+        assert!(AllowedClients::of(Vec::new()).admit(elsewhere));
+        let one = AllowedClients::of(vec![Network::parse("192.0.2.7").unwrap()]);
+        assert!(!one.admit(elsewhere) && one.admit("::ffff:127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
     fn the_first_bits_decide() {
         for (network, address) in [
             ("10.0.0.0/8", "10.255.0.1"),

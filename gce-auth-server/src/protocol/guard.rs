@@ -164,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn a_flavor_is_google_or_the_header_before_it_is_true() {
+        for flavor in [FLAVOR, ("x-google-metadata-request", "True")] {
+            assert!(has_flavor(&request(TREE, &[flavor])), "{flavor:?}");
+        }
+        for other in [
+            ("metadata-flavor", "google"),
+            ("metadata-flavor", ""),
+            ("x-google-metadata-request", "False"),
+            ("x-google-metadata-request", ""),
+        ] {
+            assert!(!has_flavor(&request(TREE, &[other])), "{other:?}");
+        }
+    }
+
+    #[test]
     fn a_host_is_checked_without_a_flavor_and_for_browsers_too() {
         let check =
             |headers: &[(&str, &str)]| check_host(&request("/", headers), &AllowedHosts::default());
