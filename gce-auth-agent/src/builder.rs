@@ -52,8 +52,8 @@ pub struct AgentBuilder {
     /// The IAM API, for rules with `as`. Default: Google's.
     pub iam_endpoint: Option<String>,
     /// Limits for all callers, beside those of their rules: of scopes and lifetimes both hold. A
-    /// rule that names an account to act as, or a boundary, has priority over those of `limits`: it
-    /// is of one caller, and changes with a reload.
+    /// rule with another boundary is an error. A rule that names an account to act as has priority
+    /// over that of `limits`: it is of one caller, and changes with a reload.
     pub limits: Limits,
     /// The address of the admin listener, on a loopback interface.
     pub admin: Option<SocketAddr>,

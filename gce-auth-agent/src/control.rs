@@ -122,7 +122,7 @@ pub(crate) fn narrowed(
     limits: &Limits,
     parent: Option<u32>,
 ) -> Result<Policy, String> {
-    let policy = policy.limited(limits);
+    let policy = policy.limited(limits)?;
     match parent {
         Some(parent) => policy.for_program(parent),
         None => Ok(policy),

@@ -69,7 +69,7 @@ pub struct Limits {
     pub scopes: Option<Vec<String>>,
     /// How long tokens of an impersonated account may live.
     pub max_lifetime: Option<Duration>,
-    /// The Credential Access Boundary, as JSON, where the rule names none.
+    /// The Credential Access Boundary, as JSON. A rule with another one is an error.
     pub boundary: Option<Arc<str>>,
 }
 
@@ -130,13 +130,25 @@ impl Policy {
     }
 
     /// Limits all callers, beside their rules.
-    #[must_use]
-    pub fn limited(mut self, limits: &Limits) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If a rule has another boundary than `limits`: neither may be dropped, and a token has one.
+    pub fn limited(mut self, limits: &Limits) -> Result<Self, String> {
         for rule in &mut self.rules {
+            if let (Some(own), Some(all)) = (&rule.allow.boundary, &limits.boundary)
+                && own != all
+            {
+                return Err(format!(
+                    "the rule `{}` and the settings for all callers have two boundaries, and a \
+                     token has one; remove `boundary` from the rule, or --boundary",
+                    rule.name
+                ));
+            }
             rule.allow.limit(limits);
         }
         self.unnamed.limit(limits);
-        self
+        Ok(self)
     }
 
     /// Returns the policy for the program of `exec --agent`: its descendants are served, as far as

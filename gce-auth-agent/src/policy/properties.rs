@@ -212,7 +212,7 @@ proptest! {
     ) {
         let policy = policy(default, &rules);
         let limits = Limits { scopes: scopes.clone(), ..Limits::default() };
-        let limited = policy.clone().limited(&limits);
+        let limited = policy.clone().limited(&limits).unwrap();
         if let Decision::Served(grant) = decide(&limited, &caller, &request) {
             let free = decide(&policy, &caller, &request);
             prop_assert!(matches!(free, Decision::Served(_)), "{free:?}");

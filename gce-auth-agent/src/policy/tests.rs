@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Decision, Fit, Grant, Limits, Policy, Request,
@@ -99,10 +99,32 @@ fn scopes_are_given_as_asked_or_refused() {
         scopes: Some(scopes.iter().map(|&it| it.to_owned()).collect()),
         ..Limits::default()
     };
-    let limited = policy.clone().limited(&limits(&["s2", "s3"]));
+    let limited = policy.clone().limited(&limits(&["s2", "s3"])).unwrap();
     assert_eq!(granted(&limited, TOKEN).scopes.unwrap(), ["s2"]);
-    let nothing = policy.limited(&limits(&["s3"]));
+    let nothing = policy.limited(&limits(&["s3"])).unwrap();
     assert_eq!(refused(&nothing, TOKEN), "no access token is allowed");
+}
+
+#[test]
+fn a_boundary_for_all_is_dropped_beside_no_rule() {
+    let mut policy = policy("");
+    let own = |policy: &mut Policy, text: Option<&str>| {
+        policy.rules[0].allow.boundary = text.map(Arc::from);
+    };
+    let limits = Limits {
+        boundary: Some("all".into()),
+        ..Limits::default()
+    };
+    for text in [None, Some("all")] {
+        own(&mut policy, text);
+        let limited = policy.clone().limited(&limits).unwrap();
+        assert_eq!(granted(&limited, TOKEN).boundary.as_deref(), Some("all"));
+    }
+    own(&mut policy, Some("own"));
+    let why = policy.clone().limited(&limits).unwrap_err();
+    assert!(why.starts_with("the rule `r` and "), "{why}");
+    let alone = policy.limited(&Limits::default()).unwrap();
+    assert_eq!(granted(&alone, TOKEN).boundary.as_deref(), Some("own"));
 }
 
 #[test]
